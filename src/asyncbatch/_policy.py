@@ -1,0 +1,144 @@
+"""Numbers that users may turn, with the arithmetic that belongs to them. All durations are seconds."""
+
+import math
+import random
+from dataclasses import dataclass, fields
+
+from asyncbatch._errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """How eagerly jobs are asked about.
+
+    A job is looked at again after ``growth`` times the time since its last change, but not sooner
+    than `min_interval` and not later than `max_interval`. One DescribeJobs serves 100 jobs, so a
+    sweep over N live jobs costs N/100 calls; `RateLimits.describe_per_second` is the budget that all
+    sweeps share. Below that budget, news arrives on average half an interval after it happened;
+    above it, sweeps take N / (100 × budget) seconds each.
+
+    Attributes:
+        min_interval: Soonest look after a change.
+        max_interval: Latest look, however long nothing changes.
+        growth: Share of the time since the last change to wait until the next look.
+        jitter: Share of an interval by which looks are spread at random, 0 to 1.
+        missing_grace: How long a job that was submitted, or seen before, may be unknown to
+            DescribeJobs before it counts as vanished. Just-submitted jobs can be unknown for a while.
+        unknown_grace: The same for an id that was attached and never seen: more likely a typing error.
+        log_interval: How often a followed log is asked for more lines.
+        log_drain: How long after the end of an attempt late lines are waited for. CloudWatch takes
+            some seconds to show what was written.
+        failure_log_lines: How many last log lines a `JobFailed` carries; 0 fetches none.
+
+    Raises:
+        InvalidRequest: A number is out of range.
+    """
+
+    min_interval: float = 1.0
+    max_interval: float = 15.0
+    growth: float = 0.05
+    jitter: float = 0.1
+    missing_grace: float = 270.0
+    unknown_grace: float = 30.0
+    log_interval: float = 1.0
+    log_drain: float = 10.0
+    failure_log_lines: int = 50
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_positive(self, "min_interval", "max_interval", "log_interval")
+        _require_not_negative(
+            self, "growth", "missing_grace", "unknown_grace", "log_drain", "failure_log_lines"
+        )
+        if self.max_interval < self.min_interval:
+            raise InvalidRequest("max_interval", self.max_interval, "not below min_interval")
+        if not 0 <= self.jitter <= 1:
+            raise InvalidRequest("jitter", self.jitter, "0 to 1")
+
+    def interval(self, age: float, rng: random.Random) -> float:
+        """Return how long to wait until the next look at a job.
+
+        Args:
+            age: Seconds since the job's last change.
+            rng: Source of the jitter.
+        """
+        plain = min(max(self.growth * age, self.min_interval), self.max_interval)
+        return plain * (1 + self.jitter * (rng.random() - 0.5))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """Most calls a second that one client makes, by kind of call.
+
+    AWS allows 50 SubmitJob calls a second per account and Region, fixed, and does not publish its
+    other limits for Batch. When AWS throttles, the client goes below these numbers by itself and
+    creeps back.
+
+    Attributes:
+        submit_per_second: SubmitJob.
+        describe_per_second: DescribeJobs, the budget of all polling.
+        list_per_second: ListJobs and the other calls that list or describe something.
+        terminate_per_second: TerminateJob, TerminateJobs, CancelJob.
+        register_per_second: RegisterJobDefinition.
+        log_events_per_second: GetLogEvents. Quota: 25 in most Regions, 10 in some.
+        filter_logs_per_second: FilterLogEvents. Quota: 10 in most Regions, 5 in some.
+
+    Raises:
+        InvalidRequest: A number is not positive.
+
+    Source: https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html and
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+    """
+
+    submit_per_second: float = 45.0
+    describe_per_second: float = 5.0
+    list_per_second: float = 5.0
+    terminate_per_second: float = 10.0
+    register_per_second: float = 5.0
+    log_events_per_second: float = 10.0
+    filter_logs_per_second: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_positive(self, *(f.name for f in fields(self)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Exponential waiting between tries, with full jitter on the upper half.
+
+    Attributes:
+        first: Longest wait before the second try.
+        factor: Growth from try to try.
+        most: Upper bound of any wait.
+    """
+
+    first: float = 0.5
+    factor: float = 2.0
+    most: float = 30.0
+
+    def delay(self, tries: int, rng: random.Random) -> float:
+        """Return how long to wait after `tries` failed tries (1 or more)."""
+        # The exponent is bounded, or a week of outage would overflow a float.
+        longest = min(self.first * self.factor ** min(tries - 1, 64), self.most)
+        return longest * (0.5 + 0.5 * rng.random())
+
+
+def _require_positive(policy: object, *names: str) -> None:
+    for name in names:
+        value = getattr(policy, name)
+        if not _is_number(value) or value <= 0:
+            raise InvalidRequest(name, value, "a number above 0")
+
+
+def _require_not_negative(policy: object, *names: str) -> None:
+    for name in names:
+        value = getattr(policy, name)
+        if not _is_number(value) or value < 0:
+            raise InvalidRequest(name, value, "a number, 0 or more")
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )

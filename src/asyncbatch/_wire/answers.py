@@ -1,0 +1,281 @@
+"""Values made from what AWS answers: DescribeJobs, ListJobs, queues and job definitions.
+
+What AWS says and the values do not model is kept in ``extra`` as it came, unless it is empty: Batch
+echoes dozens of empty lists per job.
+
+Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from asyncbatch._models import (
+    ArrayProperties,
+    Attempt,
+    Container,
+    JobDefinition,
+    JobDescription,
+    JobQueue,
+    NodeProperties,
+    NodeRange,
+    PodProperties,
+)
+from asyncbatch._status import JobStatus
+
+Wire = Mapping[str, Any]
+
+_DETAIL_MEMBERS = frozenset(
+    "jobArn jobName jobId jobQueue status statusReason shareIdentifier schedulingPriority createdAt "
+    "startedAt stoppedAt retryStrategy dependsOn jobDefinition parameters tags timeout isCancelled "
+    "isTerminated container attempts arrayProperties nodeProperties nodeDetails ecsProperties "
+    "eksProperties eksAttempts".split()
+)
+_CONTAINER_MEMBERS = frozenset(
+    "name image command environment vcpus memory resourceRequirements exitCode reason logStreamName "
+    "logConfiguration taskArn containerInstanceArn".split()
+)
+_ATTEMPT_MEMBERS = frozenset(
+    "container containers taskProperties startedAt stoppedAt statusReason initContainers".split()
+)
+
+
+def job_description(detail: Wire) -> JobDescription:
+    """Return the value for a JobDetail of DescribeJobs."""
+    return JobDescription(
+        **_common(detail),
+        containers=_job_containers(detail),
+        attempts=_attempts(detail),
+        array=_array(detail.get("arrayProperties")),
+        node=_node(detail.get("nodeProperties"), detail.get("nodeDetails")),
+        pod=_pod(detail.get("eksProperties")),
+        depends_on=tuple(d["jobId"] for d in detail.get("dependsOn") or () if d.get("jobId")),
+        parameters=dict(detail.get("parameters") or {}),
+        tags=dict(detail.get("tags") or {}),
+        scheduling_priority=detail.get("schedulingPriority"),
+        attempt_timeout=_seconds((detail.get("timeout") or {}).get("attemptDurationSeconds")),
+        attempts_allowed=(detail.get("retryStrategy") or {}).get("attempts"),
+        extra={**_rest(detail, _DETAIL_MEMBERS), **_task_extras(detail.get("ecsProperties"))},
+    )
+
+
+_SUMMARY_MEMBERS = frozenset(
+    "jobArn jobId jobName createdAt status statusReason startedAt stoppedAt container arrayProperties "
+    "nodeProperties jobDefinition shareIdentifier isCancelled isTerminated".split()
+)
+
+
+def job_summary(summary: Wire, *, queue: str | None = None) -> JobDescription:
+    """Return the value for a JobSummary of ListJobs, which has no attempts, streams or environment."""
+    container = summary.get("container")
+    return JobDescription(
+        **{**_common(summary), "queue": queue},
+        containers=(_container(container),) if container else (),
+        array=_array(summary.get("arrayProperties")),
+        node=_summary_node(summary.get("nodeProperties")),
+        is_summary=True,
+        extra=_rest(summary, _SUMMARY_MEMBERS),
+    )
+
+
+def job_queue(detail: Wire) -> JobQueue:
+    """Return the value for a JobQueueDetail of DescribeJobQueues."""
+    known = frozenset({"jobQueueName", "jobQueueArn", "state", "status", "statusReason", "priority"})
+    return JobQueue(
+        name=detail["jobQueueName"],
+        arn=detail["jobQueueArn"],
+        state=detail["state"],
+        status=detail.get("status"),
+        priority=detail.get("priority"),
+        status_reason=detail.get("statusReason"),
+        extra=_rest(detail, known),
+    )
+
+
+def job_definition(answer: Wire) -> JobDefinition:
+    """Return the value for an answer of RegisterJobDefinition, or a detail of DescribeJobDefinitions."""
+    return JobDefinition(
+        name=answer["jobDefinitionName"],
+        revision=answer["revision"],
+        arn=answer["jobDefinitionArn"],
+    )
+
+
+def _common(job: Wire) -> dict[str, Any]:
+    """Return the members that a detail and a summary share."""
+    return {
+        "job_id": job["jobId"],
+        "status": JobStatus.from_aws(job["status"]),
+        "name": job.get("jobName", ""),
+        "arn": job.get("jobArn"),
+        "queue": job.get("jobQueue"),
+        "job_definition": job.get("jobDefinition"),
+        "status_reason": job.get("statusReason") or None,
+        "created_at": _time(job.get("createdAt")),
+        "started_at": _time(job.get("startedAt")),
+        "stopped_at": _time(job.get("stoppedAt")),
+        "share_identifier": job.get("shareIdentifier"),
+        "is_cancelled": bool(job.get("isCancelled")),
+        "is_terminated": bool(job.get("isTerminated")),
+    }
+
+
+def _job_containers(detail: Wire) -> tuple[Container, ...]:
+    """Return the containers of a container job, of an ECS task, or of an EKS pod."""
+    tasks = (detail.get("ecsProperties") or {}).get("taskProperties") or ()
+    if tasks:
+        return _task_containers(tasks)
+    pod = (detail.get("eksProperties") or {}).get("podProperties") or {}
+    if pod:
+        return tuple(_container(c) for c in pod.get("containers") or ())
+    container = detail.get("container")
+    return (_container(container),) if container else ()
+
+
+def _task_containers(tasks: Iterable[Wire]) -> tuple[Container, ...]:
+    """Return the containers of ECS tasks; the task's ARNs belong to each of its containers."""
+    return tuple(
+        _container(
+            {
+                "taskArn": task.get("taskArn"),
+                "containerInstanceArn": task.get("containerInstanceArn"),
+                **container,
+            }
+        )
+        for task in tasks
+        for container in task.get("containers") or ()
+    )
+
+
+def _task_extras(properties: Wire | None) -> dict[str, Any]:
+    """Keep what is said of ECS tasks beside their containers: roles, network, volumes."""
+    known = frozenset({"containers", "taskArn", "containerInstanceArn"})
+    rests = [_rest(task, known) for task in (properties or {}).get("taskProperties") or ()]
+    return {"taskProperties": rests} if any(rests) else {}
+
+
+def _attempts(detail: Wire) -> tuple[Attempt, ...]:
+    listed = detail.get("attempts") or detail.get("eksAttempts") or ()
+    return tuple(_attempt(number, attempt) for number, attempt in enumerate(listed, start=1))
+
+
+def _attempt(number: int, attempt: Wire) -> Attempt:
+    if attempt.get("taskProperties"):
+        containers = _task_containers(attempt["taskProperties"])
+    elif attempt.get("containers"):
+        containers = tuple(_container(c) for c in attempt["containers"])
+    else:
+        container = attempt.get("container")
+        containers = (_container(container),) if container else ()
+    return Attempt(
+        number=number,
+        containers=containers,
+        status_reason=attempt.get("statusReason") or None,
+        started_at=_time(attempt.get("startedAt")),
+        stopped_at=_time(attempt.get("stoppedAt")),
+        extra=_rest(attempt, _ATTEMPT_MEMBERS),
+    )
+
+
+def _container(container: Wire) -> Container:
+    resources = {r["type"]: r["value"] for r in _listed(container.get("resourceRequirements"))}
+    logs = container.get("logConfiguration") or {}
+    vcpus = resources.get("VCPU", container.get("vcpus"))
+    memory = resources.get("MEMORY", container.get("memory"))
+    return Container(
+        name=container.get("name"),
+        image=container.get("image"),
+        command=tuple(container.get("command") or ()),
+        environment=_environment(container),
+        vcpus=None if vcpus is None else float(vcpus),
+        memory_mib=None if memory is None else int(memory),
+        gpus=None if "GPU" not in resources else int(resources["GPU"]),
+        exit_code=container.get("exitCode"),
+        reason=container.get("reason") or None,
+        log_stream_name=container.get("logStreamName") or None,
+        log_driver=logs.get("logDriver"),
+        log_options=dict(logs.get("options") or {}),
+        task_arn=container.get("taskArn"),
+        container_instance_arn=container.get("containerInstanceArn"),
+        extra=_rest(container, _CONTAINER_MEMBERS),
+    )
+
+
+def _environment(container: Wire) -> dict[str, str]:
+    # EKS calls it env; both are lists of name and value.
+    listed = container.get("environment") or container.get("env") or ()
+    return {e["name"]: e.get("value", "") for e in listed}
+
+
+def _listed(value: object) -> Iterable[Wire]:
+    # Batch uses `resources` of another shape (a mapping) for EKS; only the list form is ours.
+    return value if isinstance(value, list) else ()
+
+
+def _array(properties: Wire | None) -> ArrayProperties | None:
+    if not properties:
+        return None
+    summary = properties.get("statusSummary") or {}
+    return ArrayProperties(
+        size=properties.get("size"),
+        index=properties.get("index"),
+        status_summary={JobStatus.from_aws(s): n for s, n in summary.items()},
+        updated_at=_time(properties.get("statusSummaryLastUpdatedAt")),
+    )
+
+
+def _node(properties: Wire | None, details: Wire | None) -> NodeProperties | None:
+    if details:
+        return NodeProperties(
+            index=details.get("nodeIndex"), is_main=bool(details.get("isMainNode"))
+        )
+    if properties:
+        return NodeProperties(
+            count=properties.get("numNodes"),
+            main_index=properties.get("mainNode"),
+            ranges=tuple(_node_range(r) for r in properties.get("nodeRangeProperties") or ()),
+        )
+    return None
+
+
+def _node_range(properties: Wire) -> NodeRange:
+    return NodeRange(
+        target_nodes=properties.get("targetNodes", ""), containers=_job_containers(properties)
+    )
+
+
+def _summary_node(properties: Wire | None) -> NodeProperties | None:
+    """ListJobs folds both shapes into one: parents have numNodes, nodes have nodeIndex."""
+    if not properties:
+        return None
+    return NodeProperties(
+        count=properties.get("numNodes"),
+        index=properties.get("nodeIndex"),
+        is_main=bool(properties.get("isMainNode")),
+    )
+
+
+def _pod(properties: Wire | None) -> PodProperties | None:
+    pod = (properties or {}).get("podProperties")
+    if not pod:
+        return None
+    return PodProperties(
+        name=pod.get("podName"),
+        namespace=(pod.get("metadata") or {}).get("namespace"),
+        node_name=pod.get("nodeName"),
+        extra=_rest(pod, frozenset({"podName", "nodeName", "containers"})),
+    )
+
+
+def _time(milliseconds: float | None) -> datetime | None:
+    # Batch says 0 for a moment that has not come.
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+
+
+def _seconds(value: float | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=value)
+
+
+def _rest(answer: Wire, known: frozenset[str]) -> dict[str, Any]:
+    """Return what the values do not model, unless it is empty."""
+    return {k: v for k, v in answer.items() if k not in known and v not in (None, "", [], {})}
