@@ -1,0 +1,102 @@
+"""Every check of this project, as a session each. `nox` alone runs what CI runs.
+
+`nox -l` lists the sessions, `nox -s lint` runs one, `nox -s tests -- -k limiter` hands the rest
+to pytest. Interpreters that a machine lacks are skipped; the one that runs nox never is.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import nox
+
+SUPPORTED = ("3.11", "3.12", "3.13")
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHONS = sorted({*SUPPORTED, RUNNING})
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+# The lower bounds themselves, so that what pyproject.toml promises is what is tested.
+FLOORS = [bound.replace(">=", "==") for bound in PYPROJECT["project"]["dependencies"]]
+# aioboto3 pins one aiobotocore release; this is the one whose pin is the floor.
+AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
+
+nox.needs_version = ">=2025.11.12"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "demo"]
+# CI=true would turn a missing interpreter into an error, and uv would go and fetch one.
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+
+
+def show_pyenv_pythons() -> None:
+    """Let pyenv's shims answer for every supported version, not only for its global one."""
+    if "PYENV_VERSION" in os.environ or not shutil.which("pyenv"):
+        return
+    listing = subprocess.run(
+        ["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False
+    ).stdout.split()
+    newest = [newest_patch(minor, listing) for minor in PYTHONS]
+    os.environ["PYENV_VERSION"] = ":".join(filter(None, newest))
+
+
+def newest_patch(minor: str, versions: list[str]) -> str | None:
+    """Pick the newest release of one minor version, as in "3.12" of ["3.12.1", "3.12.10"]."""
+    patches = [version for version in versions if version.startswith(f"{minor}.")]
+    numbered = [version for version in patches if version.rpartition(".")[2].isdigit()]
+    return max(numbered, key=lambda version: int(version.rpartition(".")[2]), default=None)
+
+
+def groups(*names: str) -> tuple[str, ...]:
+    """Return the requirements of the named dependency groups of pyproject.toml."""
+    return nox.project.dependency_groups(PYPROJECT, *names)
+
+
+show_pyenv_pythons()
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the format and the lint rules."""
+    session.install(*groups("lint"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types twice: mypy and pyright disagree where an annotation is vague."""
+    session.install("-e", ".[luigi,cli,notebook,otel]", *groups("test", "types"), "nox")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Prove that imports go down the list of rooms only."""
+    session.install("-e", ".[luigi]", *groups("layers"))
+    session.run("lint-imports", "--no-cache", "--no-logo")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a dead reference is an error. The tests run its examples."""
+    session.install(".[luigi,cli]", *groups("docs"))
+    target = session.posargs or ["docs/_build/html"]
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "docs", *target)
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("aiobotocore", ["oldest", "newest"])
+def tests(session: nox.Session, aiobotocore: str) -> None:
+    """Run the tests against the installed package, at both ends of the supported range."""
+    pins = [*FLOORS, AIOBOTO3_AT_FLOOR] if aiobotocore == "oldest" else ["aiobotocore>=3.10"]
+    session.install(".[luigi,cli,notebook,otel]", *pins, *groups("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the demonstration as a newcomer would."""
+    session.install(".[cli]")
+    session.run("asyncbatch", "demo")

@@ -1,0 +1,77 @@
+"""The runner of the documentation's examples does not let a broken example pass."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.fences import docstring_fences, read_fences, run_fences
+
+
+def page_with(tmp_path: Path, text: str) -> Path:
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+    return page
+
+
+async def test_fences_share_a_namespace_and_may_await(tmp_path: Path) -> None:
+    page = page_with(
+        tmp_path,
+        "```python\nasync def two() -> int:\n    return 2\n```\n"
+        "text\n"
+        "```python\nfour = await two() + await two()\n```\n",
+    )
+    namespace: dict[str, Any] = {}
+    await run_fences(read_fences(page), namespace)
+    assert namespace["four"] == 4
+
+
+async def test_a_failing_fence_is_reported_at_its_line_of_the_page(tmp_path: Path) -> None:
+    page = page_with(tmp_path, "# Title\n\n```python\nx = 1\nx / 0\n```\n")
+    with pytest.raises(ZeroDivisionError) as caught:
+        await run_fences(read_fences(page), {})
+    assert caught.traceback[-1].lineno + 1 == 5
+
+
+async def test_printed_output_must_match_the_output_fence(tmp_path: Path) -> None:
+    fence = '```python\nprint("job 123 SUCCEEDED")\n```\n'
+    good = page_with(tmp_path, f"{fence}\n```output\njob ... SUCCEEDED\n```\n")
+    await run_fences(read_fences(good), {})
+    bad = page_with(tmp_path, f"{fence}\n```output\njob ... FAILED\n```\n")
+    with pytest.raises(AssertionError, match="promises"):
+        await run_fences(read_fences(bad), {})
+
+
+def test_an_output_fence_belongs_to_a_python_fence(tmp_path: Path) -> None:
+    page = page_with(tmp_path, "```output\nnothing\n```\n")
+    with pytest.raises(ValueError, match="follows the python fence"):
+        read_fences(page)
+
+
+def test_other_fences_are_not_run(tmp_path: Path) -> None:
+    page = page_with(tmp_path, "```console\n$ rm -rf /\n```\n")
+    assert read_fences(page) == []
+
+
+class Documented:
+    """Do a thing.
+
+    Example:
+        First, a thing to do it to::
+
+            one = 1
+            two = one + one
+
+        And that was it.
+    """
+
+    __all__ = ("Documented",)
+
+
+def test_examples_of_docstrings_are_found() -> None:
+    class Module:
+        __all__ = ("Documented",)
+        Documented = Documented
+
+    (fence,) = docstring_fences(Module)
+    assert fence.source.split("\n")[:2] == ["one = 1", "two = one + one"]

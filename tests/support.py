@@ -1,0 +1,167 @@
+"""Helpers that the tests of every room share: isolation, and moto as the independent endpoint."""
+
+import ipaddress
+import sys
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.request import Request, urlopen
+
+from aiobotocore.session import AioSession, get_session
+from blockbuster import BlockBuster
+from moto.server import ThreadedMotoServer
+
+REGION = "eu-west-1"
+
+NO_AWS_ACCOUNT: Mapping[str, str] = {
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def aws_variables(environment: Iterable[str]) -> list[str]:
+    """Name the variables that can lead to an AWS account."""
+    return [name for name in environment if name.startswith("AWS_")]
+
+
+# --- no network --------------------------------------------------------------------------------
+
+
+class NetworkUsed(BaseException):
+    """A test reached for another machine. No `except Exception` may hide that."""
+
+
+def forbid_network() -> None:
+    """Refuse connections that leave this machine, for the rest of the process."""
+    sys.addaudithook(_refuse_network)
+
+
+def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        _socket, address = arguments
+        # A Unix socket's address is a path; those of the network are tuples.
+        if isinstance(address, tuple) and not _is_loopback(address[0]):
+            message = f"a test connects to {address[0]!r}; only loopback addresses are allowed"
+            raise NetworkUsed(message)
+
+
+def _is_loopback(host: object) -> bool:
+    try:
+        return ipaddress.ip_address(str(host)).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# --- no blocking -------------------------------------------------------------------------------
+
+
+class _EveryFunction(Container[object], Iterable[str]):
+    """Stands for all function names of a file."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+
+# Opening a client reads service models, configuration files and certificates. That is botocore's
+# way and happens once; what it costs is measured elsewhere.
+_FILES_THAT_MAY_BLOCK = (
+    "aiobotocore/session.py",
+    "aiobotocore/httpsession.py",
+    "botocore/client.py",
+    "botocore/configloader.py",
+    "botocore/loaders.py",
+    "botocore/session.py",
+)
+
+
+def allow_blocking_in_dependencies(detector: BlockBuster) -> None:
+    """Let the detector look past what the library cannot change."""
+    for function in detector.functions.values():
+        for filename in _FILES_THAT_MAY_BLOCK:
+            function.can_block_in(filename, _EveryFunction())
+
+
+# --- moto --------------------------------------------------------------------------------------
+
+
+def new_session() -> AioSession:
+    """Make a session that has a Region and credentials which only a fake endpoint accepts."""
+    session = get_session()
+    session.set_credentials("testing", "testing")
+    session.set_config_variable("region", REGION)
+    return session
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """Run moto in a thread of this process and give its URL."""
+    # Its default address is 0.0.0.0.
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        yield "http://{}:{}".format(*server.get_host_and_port())
+    finally:
+        server.stop()
+
+
+def reset_moto(url: str) -> None:
+    """Forget everything, and finish jobs without Docker. The latter setting outlives resets."""
+    _post(f"{url}/moto-api/reset", b"")
+    _post(f"{url}/moto-api/config", b'{"batch": {"use_docker": false}}')
+
+
+def _post(url: str, body: bytes) -> None:
+    with urlopen(Request(url, data=body, method="POST")) as response:  # noqa: S310 - loopback
+        response.read()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSetup:
+    """What a job needs before it can be submitted."""
+
+    queue: str
+    job_definition: str
+
+
+async def set_up_batch(
+    session: AioSession, url: str, *, queue: str = "default", job_definition: str = "hello"
+) -> BatchSetup:
+    """Create role, compute environment, job queue and job definition, in that order."""
+    role = await _create_role(session, url)
+    async with session.create_client("batch", endpoint_url=url) as batch:
+        environment = await batch.create_compute_environment(
+            computeEnvironmentName=f"{queue}-environment",
+            type="UNMANAGED",
+            state="ENABLED",
+            serviceRole=role,
+        )
+        arn = environment["computeEnvironmentArn"]
+        await batch.create_job_queue(
+            jobQueueName=queue,
+            state="ENABLED",
+            priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": arn}],
+        )
+        await batch.register_job_definition(
+            jobDefinitionName=job_definition,
+            type="container",
+            containerProperties={
+                "image": "busybox",
+                "vcpus": 1,
+                "memory": 128,
+                "command": ["echo", "hello"],
+            },
+        )
+    return BatchSetup(queue=queue, job_definition=job_definition)
+
+
+async def _create_role(session: AioSession, url: str) -> str:
+    async with session.create_client("iam", endpoint_url=url) as iam:
+        answer = await iam.create_role(RoleName="batch-service", AssumeRolePolicyDocument="{}")
+    arn: str = answer["Role"]["Arn"]
+    return arn
