@@ -32,7 +32,8 @@ class _Facts:
 
     def says(self, pattern: str) -> bool:
         """Whether the status reason or the container's reason contains a pattern, in any case."""
-        return bool(re.search(pattern, f"{self.status_reason}\n{self.reason}", re.IGNORECASE))
+        said = f"{self.status_reason}\n{self.reason}"
+        return bool(re.search(pattern, said, re.IGNORECASE | re.MULTILINE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,7 @@ def _definition_name(value: str | HasArn) -> str:
 def _arguments(command: Sequence[str] | None) -> tuple[str, ...] | None:
     if command is None:
         return None
-    if isinstance(command, str) or not isinstance(command, Sequence):
+    if isinstance(command, str):
         raise InvalidRequest(
             "command", command, 'give a list of arguments, such as ["sh", "-c", "..."]'
         )

@@ -1,0 +1,261 @@
+"""Every AWS call that the package makes: paced, retried by one rule, answered in values.
+
+The one retry loop is `_Caller.call`. Reading may be repeated whatever happened. Sending a job may
+not: `submit_job` is repeated only where the request certainly did not arrive, and an unknown outcome
+is raised to `_submission`, which settles it.
+
+How long a fault is borne depends on whether this endpoint has ever answered: a wrong endpoint is
+told within seconds, an outage in the middle of a long run is sat through.
+"""
+
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from asyncbatch._aws import Connection
+from asyncbatch._errors import (
+    APIError,
+    AsyncBatchError,
+    ConnectionFailed,
+    CredentialsExpired,
+    ServiceFault,
+    Throttled,
+)
+from asyncbatch._events import Event, RequestRetried, RequestThrottled
+from asyncbatch._limiter import Pacer
+from asyncbatch._models import JobDefinition, JobDescription, JobQueue
+from asyncbatch._policy import Backoff, RateLimits
+from asyncbatch._status import JobStatus
+from asyncbatch._wire import answers, requests
+
+logger = logging.getLogger("asyncbatch")
+
+Answer = dict[str, Any]
+
+_FIRST_CONTACT_TRIES = 3
+_CREDENTIAL_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a call bears faults that pass.
+
+    Attributes:
+        seconds: Time after which the last fault is raised; None bears them for ever.
+        may_repeat: Whether the call may be sent again although it may have arrived.
+    """
+
+    seconds: float | None
+    may_repeat: bool = True
+
+
+READING = Patience(120.0)
+POLLING = Patience(None)
+SENDING = Patience(600.0, may_repeat=False)
+
+
+class API:
+    """The operations of AWS Batch and CloudWatch Logs that the package uses."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        limits: RateLimits,
+        rng: random.Random,
+        notify: Callable[[Event], None],
+    ) -> None:
+        """Use an open connection at the given pace; `notify` hears of throttling and retries."""
+        self._caller = _Caller(connection, limits, rng, notify)
+
+    async def submit_job(self, arguments: Mapping[str, Any]) -> str:
+        """Submit a job and return its id; never sent twice where it may have arrived.
+
+        Raises:
+            APIError: AWS refused it; with `ServiceFault` and `ConnectionFailed` it may have arrived.
+        """
+        answer = await self._caller.call("batch", "SubmitJob", arguments, SENDING)
+        return str(answer["jobId"])
+
+    async def describe_jobs(
+        self, ids: Callable[[], Sequence[str]], patience: Patience = READING
+    ) -> list[JobDescription]:
+        """Describe at most 100 jobs; ids that AWS does not know are absent.
+
+        Args:
+            ids: Called when the call's turn has come, so that the choice is fresh; an empty one
+                sends nothing.
+            patience: How long faults are borne.
+        """
+        answer = await self._caller.call(
+            "batch", "DescribeJobs", lambda: {"jobs": list(chosen)} if (chosen := ids()) else None, patience
+        )
+        return [answers.job_description(job) for job in answer.get("jobs", ())]
+
+    async def list_jobs(
+        self,
+        *,
+        queue: str | None = None,
+        array_job_id: str | None = None,
+        name: str | None = None,
+        status: JobStatus | None = None,
+    ) -> AsyncIterator[JobDescription]:
+        """List jobs of a queue, or children of an array job, page by page.
+
+        Args:
+            queue: Name or ARN of the job queue.
+            array_job_id: Parent of the children to list, instead of a queue.
+            name: Job name, or its beginning with a ``*``; any case. AWS ignores `status` with it.
+            status: The one state to list.
+        """
+        arguments: Answer = {}
+        if array_job_id:
+            arguments["arrayJobId"] = array_job_id
+        else:
+            arguments["jobQueue"] = queue
+        if name is not None:
+            arguments["filters"] = [{"name": "JOB_NAME", "values": [name]}]
+        elif status is not None:
+            arguments["jobStatus"] = str(status)
+        async for page in self._pages("ListJobs", arguments):
+            for summary in page.get("jobSummaryList", ()):
+                yield answers.job_summary(summary, queue=queue)
+
+    async def job_queues(self) -> list[JobQueue]:
+        """Return all job queues of the account and Region."""
+        return [
+            answers.job_queue(detail)
+            async for page in self._pages("DescribeJobQueues", {})
+            for detail in page.get("jobQueues", ())
+        ]
+
+    async def terminate_job(self, job_id: str, reason: str) -> None:
+        """Terminate a job; one that has ended already stays as it is."""
+        await self._caller.call("batch", "TerminateJob", {"jobId": job_id, "reason": reason}, READING)
+
+    async def register_job_definition(self, definition: Mapping[str, Any]) -> JobDefinition:
+        """Register a new revision; repeated after lost answers, since a spare revision does no harm."""
+        answer = await self._caller.call("batch", "RegisterJobDefinition", definition, READING)
+        return answers.job_definition(answer)
+
+    async def find_job_definition(self, name: str, content_hash: str) -> JobDefinition | None:
+        """Return the newest ACTIVE revision that was registered with this content."""
+        arguments = {"jobDefinitionName": name, "status": "ACTIVE"}
+        found = [
+            answers.job_definition(detail)
+            async for page in self._pages("DescribeJobDefinitions", arguments)
+            for detail in page.get("jobDefinitions", ())
+            if detail.get("tags", {}).get(requests.DEFINITION_HASH_TAG) == content_hash
+        ]
+        return max(found, key=lambda definition: definition.revision, default=None)
+
+    async def get_log_events(
+        self, group: str, stream: str, *, region: str | None = None, **arguments: Any
+    ) -> Answer:
+        """Return one page of a log stream, in AWS's spelling.
+
+        Raises:
+            ResourceNotFound: There is no such group or stream, or not yet.
+        """
+        asked = {"logGroupName": group, "logStreamName": stream, **arguments}
+        return await self._caller.call("logs", "GetLogEvents", asked, READING, region)
+
+    async def _pages(self, operation: str, arguments: Answer) -> AsyncIterator[Answer]:
+        while True:
+            page = await self._caller.call("batch", operation, arguments, READING)
+            yield page
+            if not page.get("nextToken"):
+                return
+            arguments = {**arguments, "nextToken": page["nextToken"]}
+
+
+class _Caller:
+    """One call after another: waits for its turn, sends, and decides what a fault means."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        limits: RateLimits,
+        rng: random.Random,
+        notify: Callable[[Event], None],
+    ) -> None:
+        self._connection = connection
+        self._rng = rng
+        self._notify = notify
+        self._backoff = Backoff()
+        self._ever_answered = False
+        listing = Pacer(limits.list_per_second)
+        terminating = Pacer(limits.terminate_per_second)
+        self._pacers = {
+            "SubmitJob": Pacer(limits.submit_per_second),
+            "DescribeJobs": Pacer(limits.describe_per_second),
+            "ListJobs": listing,
+            "DescribeJobQueues": listing,
+            "DescribeJobDefinitions": listing,
+            "TerminateJob": terminating,
+            "RegisterJobDefinition": Pacer(limits.register_per_second),
+            "GetLogEvents": Pacer(limits.log_events_per_second),
+        }
+
+    async def call(
+        self,
+        service: str,
+        operation: str,
+        arguments: Mapping[str, Any] | Callable[[], Mapping[str, Any] | None],
+        patience: Patience,
+        region: str | None = None,
+    ) -> Answer:
+        """Send a call until it is answered, refused, or patience ends."""
+        tries = 0
+        started = anyio.current_time()
+        chosen = None if callable(arguments) else arguments
+        while True:
+            await self._pacers[operation].turn()
+            if chosen is None and callable(arguments) and (chosen := arguments()) is None:
+                return {}
+            try:
+                answer = await self._connection.call(service, operation, chosen or {}, region)
+            except AsyncBatchError as fault:
+                self._ever_answered |= isinstance(fault, APIError) and fault.status is not None
+                tries += 1
+                waited = anyio.current_time() - started
+                if not self._bears(fault, patience, tries, waited):
+                    raise
+                await self._wait(fault, tries)
+            else:
+                self._ever_answered = True
+                return answer
+
+    def _bears(self, fault: AsyncBatchError, patience: Patience, tries: int, waited: float) -> bool:
+        """Return whether a fault may pass, so that the call is sent again."""
+        if isinstance(fault, CredentialsExpired):
+            # Credentials are renewed beside us, by the SDK or by somebody who logs in again.
+            return self._ever_answered and tries < _CREDENTIAL_TRIES
+        if isinstance(fault, ConnectionFailed):
+            repeatable = patience.may_repeat or not fault.may_have_arrived
+            if not self._ever_answered and tries >= _FIRST_CONTACT_TRIES:
+                return False
+        elif isinstance(fault, ServiceFault):
+            repeatable = patience.may_repeat
+        else:
+            repeatable = isinstance(fault, Throttled)
+        return repeatable and (patience.seconds is None or waited < patience.seconds)
+
+    async def _wait(self, fault: AsyncBatchError, tries: int) -> None:
+        """Slow down after throttling, back off after anything else."""
+        if not isinstance(fault, APIError):
+            return
+        if isinstance(fault, Throttled):
+            pace = self._pacers[fault.operation].throttled()
+            logger.debug("%s was throttled: %.1f calls a second now", fault.operation, pace)
+            self._notify(RequestThrottled(operation=fault.operation, per_second=pace))
+            return
+        delay = self._backoff.delay(tries, self._rng)
+        logger.info("%s Sent again in %.1f s (try %d).", fault, delay, tries)
+        self._notify(
+            RequestRetried(operation=fault.operation, code=fault.code, tries=tries, delay=delay)
+        )
+        await anyio.sleep(delay)  # noqa: TID251 - gives a fault time to pass

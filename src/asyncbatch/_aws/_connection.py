@@ -1,0 +1,209 @@
+"""Sessions and clients: from a Region, profile, session or endpoint to API calls that can be awaited.
+
+aiobotocore takes 0.4 s to import and 0.1 s to read its models, so both happen in a thread when a
+client opens. Retries of the SDK are off: it would send a SubmitJob again whose answer was lost, and
+would spend its retry quota on throttling. The one retry loop is in `_api`.
+"""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+import anyio
+
+from asyncbatch._errors import InvalidRequest, NoRegion
+
+_SERVICES = ("batch", "logs")
+_CONNECT_TIMEOUT = 5
+_READ_TIMEOUT = 30
+# Enough for the submission quota of 50/s at a latency of one second; the SDK's 10 are not.
+_POOL_SIZE = 50
+
+# Session tokens, models and endpoints are read through these names in every supported aiobotocore.
+_MODEL_FILES = ("service-2", "endpoint-rule-set-1", "paginators-1")
+
+_AWS_REGION = re.compile(r"(?P<partition>cn|us-gov|[a-z]{2})-[a-z-]+-\d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where to connect to, and as whom; None leaves it to the SDK's own configuration.
+
+    Attributes:
+        region_name: AWS Region.
+        profile_name: Profile of the shared configuration.
+        session: An aioboto3 or aiobotocore session.
+        endpoint_url: Endpoint of both services, such as a local engine's.
+
+    Raises:
+        InvalidRequest: Both a session and a profile are given, or the session is none.
+    """
+
+    region_name: str | None = None
+    profile_name: str | None = None
+    session: Any = None
+    endpoint_url: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the arguments against each other."""
+        if self.session is None:
+            return
+        if self.profile_name is not None:
+            raise InvalidRequest(
+                "profile_name", self.profile_name, "the session has its own profile; give one of both"
+            )
+        if not hasattr(self.session, "create_client") and not hasattr(self.session, "client"):
+            raise InvalidRequest("session", self.session, "an aioboto3 or aiobotocore session")
+        if type(self.session).__module__.startswith(("boto3", "botocore")):
+            raise InvalidRequest(
+                "session", self.session, "boto3 sessions block; give an aioboto3 or aiobotocore one"
+            )
+
+
+class Connection:
+    """Open clients for one account and Region; made by `connect`."""
+
+    def __init__(self, session: Any, region: str, target: Target, stack: AsyncExitStack) -> None:
+        """Take what `connect` found out."""
+        self.region = region
+        self._session = session
+        self._target = target
+        self._stack = stack
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._opening = anyio.Lock()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def connect(cls, target: Target) -> AsyncIterator[Self]:
+        """Open a connection that closes with the context.
+
+        Raises:
+            NoRegion: No Region is configured anywhere.
+            NoCredentials: The profile does not exist.
+        """
+        session = await _session(target)
+        region = _region(session, target)
+        async with AsyncExitStack() as stack:
+            connection = cls(session, region, target, stack)
+            await connection.client("batch")
+            yield connection
+
+    @property
+    def console_host(self) -> str | None:
+        """Host of the AWS console for the Region; None where the Region is not one of AWS's."""
+        match = _AWS_REGION.fullmatch(self.region)
+        if match is None:
+            return None
+        domains = {"cn": "console.amazonaws.cn", "us-gov": "console.amazonaws-us-gov.com"}
+        return f"{self.region}.{domains.get(match['partition'], 'console.aws.amazon.com')}"
+
+    async def client(self, service: str, region: str | None = None) -> Any:
+        """Return the client of a service, in another Region if need be; each is made once."""
+        key = (service, region or self.region)
+        if key not in self._clients:
+            async with self._opening:
+                if key not in self._clients:
+                    self._clients[key] = await self._stack.enter_async_context(self._make(*key))
+        return self._clients[key]
+
+    async def call(
+        self, service: str, operation: str, arguments: Mapping[str, Any], region: str | None = None
+    ) -> dict[str, Any]:
+        """Call an API operation once and return its answer.
+
+        Args:
+            service: ``"batch"`` or ``"logs"``.
+            operation: The operation in AWS's spelling, such as ``"SubmitJob"``.
+            arguments: Its arguments in AWS's spelling.
+            region: Another Region than the connection's own.
+
+        Raises:
+            APIError: AWS refused, failed, or did not answer.
+            NoCredentials: There are no usable credentials.
+            InvalidRequest: The SDK's model forbids the arguments; nothing was sent.
+        """
+        from asyncbatch._aws._translate import translated
+
+        client = await self.client(service, region)
+        try:
+            answer: dict[str, Any] = await getattr(client, _method(operation))(**arguments)
+        except Exception as error:
+            told = translated(error, operation)
+            if told is None:
+                raise
+            raise told from error
+        return answer
+
+    async def offers(self, service: str, operation: str) -> bool:
+        """Return whether the installed SDK knows an operation: TerminateJobs is new."""
+        return hasattr(await self.client(service), _method(operation))
+
+    def _make(self, service: str, region: str) -> Any:
+        from aiobotocore.config import AioConfig
+
+        make = getattr(self._session, "create_client", None) or self._session.client
+        return make(
+            service,
+            region_name=region,
+            endpoint_url=self._target.endpoint_url,
+            config=AioConfig(
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                connect_timeout=_CONNECT_TIMEOUT,
+                read_timeout=_READ_TIMEOUT,
+                max_pool_connections=_POOL_SIZE,
+                user_agent_extra=f"asyncbatch/{importlib.metadata.version('asyncbatch')}",
+            ),
+        )
+
+
+def _method(operation: str) -> str:
+    from botocore import xform_name
+
+    return str(xform_name(operation))
+
+
+async def _session(target: Target) -> Any:
+    """Return the session to use, with its models read where that can be done off the loop."""
+    if target.session is not None and not hasattr(target.session, "get_component"):
+        return target.session  # aioboto3's: it has no public way to its models
+    return await asyncio.to_thread(_prepared_session, target)
+
+
+def _prepared_session(target: Target) -> Any:
+    from aiobotocore.session import AioSession
+
+    session = target.session or AioSession(profile=target.profile_name)
+    loader = session.get_component("data_loader")
+    for service in _SERVICES:
+        for file in _MODEL_FILES:
+            loader.load_service_model(service, file)
+    for shared in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        loader.load_data(shared)
+    return session
+
+
+def _region(session: Any, target: Target) -> str:
+    """Return the Region: as given, as the SDK finds it, or as AWS_REGION says, which it ignores."""
+    from botocore.exceptions import ProfileNotFound
+
+    from asyncbatch._aws._translate import translated
+
+    if target.region_name:
+        return target.region_name
+    try:
+        if hasattr(session, "get_config_variable"):
+            found = session.get_config_variable("region")
+        else:
+            found = session.region_name
+    except ProfileNotFound as error:
+        raise translated(error, "configuration") from error
+    region = found or os.environ.get("AWS_REGION")
+    if not region:
+        raise NoRegion
+    return str(region)

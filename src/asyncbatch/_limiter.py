@@ -1,0 +1,61 @@
+"""Pacing: how fast calls of one kind leave this client.
+
+A `Pacer` lets calls through one by one, evenly spaced. When AWS throttles, the pace is halved, at
+most once per reaction time; while nothing is throttled it creeps back linearly (AIMD: additive
+increase, multiplicative decrease), so that several clients of one account share its quota.
+"""
+
+import math
+
+import anyio
+
+_LOWEST_SHARE = 0.02
+"""The pace never falls below this share of the configured one: a client must notice better times."""
+
+_REACTION_SECONDS = 1.0
+"""Throttled answers within this time speak of one and the same burst."""
+
+_RECOVERY_SECONDS = 60.0
+"""Time in which the pace creeps back from nothing to the configured one."""
+
+
+class Pacer:
+    """Lets calls of one kind through at a bounded pace, first come, first served."""
+
+    def __init__(self, per_second: float) -> None:
+        """Start at the configured pace, calls a second."""
+        self._most = per_second
+        self._pace = per_second
+        self._pace_set_at = -math.inf
+        self._next_turn = -math.inf
+        self._queue = anyio.Lock()
+
+    @property
+    def per_second(self) -> float:
+        """The pace now, calls a second."""
+        return self._pace_at(anyio.current_time())
+
+    async def turn(self) -> None:
+        """Wait until the next call may leave.
+
+        Only the first in the queue sleeps, so a changed pace reaches everybody behind it.
+        """
+        async with self._queue:
+            while (now := anyio.current_time()) < self._next_turn:
+                await anyio.sleep(self._next_turn - now)  # noqa: TID251 - the pace itself
+            self._next_turn = max(now, self._next_turn) + 1 / self._pace_at(now)
+
+    def throttled(self) -> float:
+        """Slow down because AWS throttled a call; return the new pace, calls a second."""
+        now = anyio.current_time()
+        if now - self._pace_set_at >= _REACTION_SECONDS:
+            self._pace = max(self._pace_at(now) / 2, self._most * _LOWEST_SHARE)
+            self._pace_set_at = now
+            self._next_turn = max(self._next_turn, now + 1 / self._pace)
+        return self._pace
+
+    def _pace_at(self, now: float) -> float:
+        if self._pace >= self._most:
+            return self._most
+        regained = self._most * (now - self._pace_set_at) / _RECOVERY_SECONDS
+        return min(self._most, self._pace + regained)
