@@ -2,6 +2,7 @@
 
 The fences of one page share a namespace and may use `await` at the top level. An `output` fence
 holds what the python fence before it must have printed, where `...` stands for anything.
+The examples of docstrings are read as fences too: a `::` block, or a dialogue with `>>>`.
 """
 
 import ast
@@ -24,12 +25,16 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """One fence: its code, where it stands, and what it must print (None: anything)."""
+    """One fence: its code, where it stands, and what it must print (None: anything).
+
+    A line of a dialogue shows its value as it would at the prompt.
+    """
 
     page: str
     line: int
     source: str
     expected: str | None = None
+    is_dialogue: bool = False
 
 
 def read_fences(page: Path) -> list[Fence]:
@@ -62,7 +67,8 @@ async def run_fences(fences: Sequence[Fence], namespace: dict[str, Any]) -> None
 async def _run(fence: Fence, namespace: dict[str, Any]) -> None:
     # The empty lines make a traceback point at the page's own line.
     source = "\n" * fence.line + fence.source
-    code = compile(source, fence.page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    mode = "single" if fence.is_dialogue else "exec"
+    code = compile(source, fence.page, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     outcome = eval(code, namespace)  # noqa: S307 - our own documentation
     if code.co_flags & inspect.CO_COROUTINE:
         await outcome
@@ -77,21 +83,25 @@ def _check_output(fence: Fence, printed: str) -> None:
         raise AssertionError(message)
 
 
-def docstring_fences(module: object) -> Iterator[Fence]:
-    """Read the examples of the docstrings of a module's public names: their `::` blocks."""
+def docstring_examples(module: object) -> Iterator[tuple[str, list[Fence]]]:
+    """Read the examples in the docstrings of a module's public names."""
     for name in getattr(module, "__all__", ()):
         value = getattr(module, name)
-        yield from _examples(name, value)
-        if inspect.isclass(value):
-            for member_name, member in vars(value).items():
-                if not member_name.startswith("_"):
-                    yield from _examples(f"{name}.{member_name}", member)
+        members = vars(value).items() if inspect.isclass(value) else ()
+        public = {f"{name}.{key}": member for key, member in members if key[0] != "_"}
+        for path, documented in {name: value, **public}.items():
+            if fences := read_docstring(path, inspect.getdoc(documented) or ""):
+                yield path, fences
 
 
-def _examples(name: str, value: object) -> Iterator[Fence]:
-    _, found, example = (inspect.getdoc(value) or "").partition("\nExample:\n")
-    if found:
-        _, _, block = example.partition("::\n")
-        indented = re.match(r"(?:\s*\n| {8,}.*\n?)*", block)
-        if indented and indented[0].strip():
-            yield Fence(page=name, line=0, source=textwrap.dedent(indented[0]).lstrip("\n"))
+def read_docstring(path: str, docstring: str) -> list[Fence]:
+    """Read the `Example:` section of a docstring: a dialogue, or else its first `::` block."""
+    _, _, section = docstring.partition("\nExample:\n")
+    if dialogue := doctest.DocTestParser().get_examples(section):
+        return [
+            Fence(page=path, line=0, source=line.source, expected=line.want, is_dialogue=True)
+            for line in dialogue
+        ]
+    block = re.match(r"(?:\s*\n| {8,}.*\n?)*", section.partition("::\n")[2])
+    source = textwrap.dedent(block[0]).strip("\n") if block else ""
+    return [Fence(page=path, line=0, source=source)] if source else []

@@ -1,8 +1,8 @@
 """Every example of the documentation runs, against the local engine."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -11,7 +11,7 @@ import asyncbatch
 import asyncbatch.local
 from asyncbatch import AsyncBatchClient
 from asyncbatch.local import LocalBatch
-from tests.docs.fences import Fence, docstring_fences, read_fences, run_fences
+from tests.docs.fences import Fence, docstring_examples, read_fences, run_fences
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -19,10 +19,10 @@ PAGES = [
     for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
     if "_build" not in page.parts and read_fences(page)
 ]
-EXAMPLES = [
-    *docstring_fences(asyncbatch),
-    *docstring_fences(asyncbatch.local),
-]
+EXAMPLES = {
+    **dict(docstring_examples(asyncbatch)),
+    **dict(docstring_examples(asyncbatch.local)),
+}
 
 # A page's reader runs blocking code where it is natural, as in a script or a notebook.
 pytestmark = pytest.mark.may_block
@@ -54,8 +54,8 @@ async def test_page_runs_from_top_to_bottom(page: Path) -> None:
 
 
 @pytest.mark.usefixtures("reader")
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.page))
-async def test_docstring_example_runs(example: Fence) -> None:
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES.keys())
+async def test_docstring_example_runs(example: list[Fence]) -> None:
     async with AsyncBatchClient() as batch:
-        namespace: dict[str, Any] = {"__name__": "__main__", **vars(asyncbatch), "batch": batch}
-        await run_fences([example], namespace)
+        public = {**vars(asyncbatch.local), **vars(asyncbatch)}
+        await run_fences(example, {**public, "asyncio": asyncio, "batch": batch})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.fences import docstring_fences, read_fences, run_fences
+from tests.docs.fences import docstring_examples, read_docstring, read_fences, run_fences
 
 
 def page_with(tmp_path: Path, text: str) -> Path:
@@ -65,13 +65,30 @@ class Documented:
         And that was it.
     """
 
-    __all__ = ("Documented",)
+    async def three(self) -> int:
+        """Count to three.
+
+        Example:
+            >>> await Documented().three()
+            3
+        """
+        return 3
 
 
-def test_examples_of_docstrings_are_found() -> None:
+async def test_examples_of_docstrings_are_found_and_run() -> None:
     class Module:
         __all__ = ("Documented",)
         Documented = Documented
 
-    (fence,) = docstring_fences(Module)
-    assert fence.source.split("\n")[:2] == ["one = 1", "two = one + one"]
+    examples = dict(docstring_examples(Module))
+    assert list(examples) == ["Documented", "Documented.three"]
+    namespace: dict[str, Any] = {"Documented": Documented}
+    for fences in examples.values():
+        await run_fences(fences, namespace)
+    assert namespace["two"] == 2
+
+
+async def test_a_dialogue_must_show_the_value_it_promises() -> None:
+    (fence,) = read_docstring("here", "Add.\n\nExample:\n    >>> 1 + 1\n    3\n")
+    with pytest.raises(AssertionError, match="promises"):
+        await run_fences([fence], {})
