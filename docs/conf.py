@@ -1,6 +1,9 @@
 """Sphinx configuration: Markdown pages, reference pages from docstrings, no network."""
 
+import re
 from importlib.metadata import version as installed_version
+
+from sphinx.application import Sphinx
 
 project = "asyncbatch"
 author = "the asyncbatch maintainers"
@@ -31,3 +34,23 @@ nitpick_ignore_regex = [("py:.*", r"(?!asyncbatch).*")]
 
 html_theme = "furo"
 html_title = "asyncbatch"
+
+
+def fences_to_directives(
+    _app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]
+) -> None:
+    """Let docstrings hold their examples in fences, as the pages do."""
+    inside = False
+    for number, line in enumerate(lines):
+        fence = re.fullmatch(r"( *)```(\w*)", line)
+        if fence:
+            lines[number] = f"{fence[1]}.. code-block:: {fence[2]}\n" if not inside else ""
+            inside = not inside
+        elif inside and line:
+            lines[number] = f"    {line}"
+    lines[:] = "\n".join(lines).split("\n")
+
+
+def setup(app: Sphinx) -> None:
+    """Hook into autodoc, before napoleon reads the sections."""
+    app.connect("autodoc-process-docstring", fences_to_directives, priority=400)

@@ -2,7 +2,7 @@
 
 The fences of one page share a namespace and may use `await` at the top level. An `output` fence
 holds what the python fence before it must have printed, where `...` stands for anything.
-The examples of docstrings are read as fences too: a `::` block, or a dialogue with `>>>`.
+A docstring holds its examples in such fences, or as a dialogue with `>>>`.
 """
 
 import ast
@@ -13,7 +13,7 @@ import io
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +39,21 @@ class Fence:
 
 def read_fences(page: Path) -> list[Fence]:
     """Read the python fences of a page, in order, with the output that each promises."""
-    text = page.read_text(encoding="utf-8")
+    return _parse(str(page), page.read_text(encoding="utf-8"))
+
+
+def _parse(page: str, text: str) -> list[Fence]:
     fences: list[Fence] = []
     for match in _FENCE.finditer(text):
         body = textwrap.dedent(match["body"])
         line = text.count("\n", 0, match.start("body"))
         if match["language"] == "python":
-            fences.append(Fence(page=str(page), line=line, source=body))
+            fences.append(Fence(page=page, line=line, source=body))
         elif not fences or fences[-1].expected is not None:
             message = f"{page}:{line}: an output fence follows the python fence that prints it"
             raise ValueError(message)
         else:
-            code = fences.pop()
-            fences.append(Fence(page=code.page, line=code.line, source=code.source, expected=body))
+            fences[-1] = replace(fences[-1], expected=body)
     return fences
 
 
@@ -95,13 +97,8 @@ def docstring_examples(module: object) -> Iterator[tuple[str, list[Fence]]]:
 
 
 def read_docstring(path: str, docstring: str) -> list[Fence]:
-    """Read the `Example:` section of a docstring: a dialogue, or else its first `::` block."""
-    _, _, section = docstring.partition("\nExample:\n")
-    if dialogue := doctest.DocTestParser().get_examples(section):
-        return [
-            Fence(page=path, line=0, source=line.source, expected=line.want, is_dialogue=True)
-            for line in dialogue
-        ]
-    block = re.match(r"(?:\s*\n| {8,}.*\n?)*", section.partition("::\n")[2])
-    source = textwrap.dedent(block[0]).strip("\n") if block else ""
-    return [Fence(page=path, line=0, source=source)] if source else []
+    """Read the examples of a docstring: its fences, or else the lines of its dialogue."""
+    return _parse(path, docstring) or [
+        Fence(page=path, line=0, source=line.source, expected=line.want, is_dialogue=True)
+        for line in doctest.DocTestParser().get_examples(docstring)
+    ]

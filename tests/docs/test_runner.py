@@ -57,10 +57,12 @@ class Documented:
     """Do a thing.
 
     Example:
-        First, a thing to do it to::
+        First, a thing to do it to:
 
-            one = 1
-            two = one + one
+        ```python
+        one = 1
+        two = one + one
+        ```
 
         And that was it.
     """
