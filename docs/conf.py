@@ -52,5 +52,5 @@ def fences_to_directives(
 
 
 def setup(app: Sphinx) -> None:
-    """Hook into autodoc, before napoleon reads the sections."""
+    """Connect the hook so that it comes before napoleon, which reads the sections."""
     app.connect("autodoc-process-docstring", fences_to_directives, priority=400)

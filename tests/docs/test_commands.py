@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
-TEST_COMMAND = re.compile(r"^ *(python3 -m venv \.venv && .*/nox)$", re.MULTILINE)
+TEST_COMMAND = re.compile(r"^(?: *|\$ )(python3 -m venv \.venv && .*/nox)$", re.MULTILINE)
 
 
-def test_ci_runs_the_readme_s_test_command_word_for_word() -> None:
+@pytest.mark.parametrize("place", ["README.md", "CONTRIBUTING.md", ".ci/run"])
+def test_the_test_command_is_the_same_everywhere(place: str) -> None:
     readme = TEST_COMMAND.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    ci = TEST_COMMAND.findall((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
     assert len(readme) == 1
-    assert ci == readme
+    assert TEST_COMMAND.findall((ROOT / place).read_text(encoding="utf-8")) == readme
