@@ -6,6 +6,7 @@ A docstring holds its examples in such fences, or as a dialogue with `>>>`.
 """
 
 import ast
+import asyncio
 import contextlib
 import doctest
 import inspect
@@ -57,23 +58,23 @@ def _parse(page: str, text: str) -> list[Fence]:
     return fences
 
 
-async def run_fences(fences: Sequence[Fence], namespace: dict[str, Any]) -> None:
-    """Run fences one after the other in one namespace."""
+def run_fences(runner: asyncio.Runner, fences: Sequence[Fence], namespace: dict[str, Any]) -> None:
+    """Run fences one after the other in one namespace, each as a task of its own if it awaits."""
     for fence in fences:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            await _run(fence, namespace)
+            _run(runner, fence, namespace)
         _check_output(fence, printed.getvalue())
 
 
-async def _run(fence: Fence, namespace: dict[str, Any]) -> None:
+def _run(runner: asyncio.Runner, fence: Fence, namespace: dict[str, Any]) -> None:
     # The empty lines make a traceback point at the page's own line.
     source = "\n" * fence.line + fence.source
     mode = "single" if fence.is_dialogue else "exec"
     code = compile(source, fence.page, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     outcome = eval(code, namespace)  # noqa: S307 - our own documentation
     if code.co_flags & inspect.CO_COROUTINE:
-        await outcome
+        runner.run(outcome)
 
 
 def _check_output(fence: Fence, printed: str) -> None:

@@ -1,7 +1,7 @@
 """Every example of the documentation runs, against the local engine."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,37 +25,67 @@ EXAMPLES = {
 }
 
 # A page's reader runs blocking code where it is natural, as in a script or a notebook.
-pytestmark = pytest.mark.may_block
+pytestmark = [pytest.mark.may_block, pytest.mark.usefixtures("account")]
+
+ETL = {
+    "jobDefinitionName": "etl",
+    "type": "container",
+    "parameters": {"date": "today"},
+    "containerProperties": {
+        "image": "busybox",
+        "command": ["echo", "extracting", "Ref::date"],
+        "resourceRequirements": [
+            {"type": "VCPU", "value": "1"},
+            {"type": "MEMORY", "value": "128"},
+        ],
+    },
+}
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[Mapping[str, str]]:
+def aws() -> Iterator[dict[str, str]]:
     """Run a local engine on a loop of its own, so that blocking examples do not stop it."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(LocalBatch(vcpus=4)) as local,
         portal.wrap_async_context_manager(local.serve()) as door,
     ):
-        yield door.environment
+        portal.call(register_etl, local)
+        yield dict(door.environment)
+
+
+async def register_etl(local: LocalBatch) -> None:
+    """Register the definition that the examples take for granted: etl, up to revision 3."""
+    async with AsyncBatchClient(session=local.session) as batch:
+        for _ in range(3):
+            await batch.register_job_definition(ETL, reuse=False)
 
 
 @pytest.fixture
-def reader(account: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def account(aws: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sit where a reader sits: in an empty directory, with an AWS account in the environment."""
     monkeypatch.chdir(tmp_path)
-    for name, value in account.items():
+    for name, value in aws.items():
         monkeypatch.setenv(name, value)
 
 
-@pytest.mark.usefixtures("reader")
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-async def test_page_runs_from_top_to_bottom(page: Path) -> None:
-    await run_fences(read_fences(page), {"__name__": "__main__"})
+def test_page_runs_from_top_to_bottom(runner: asyncio.Runner, page: Path) -> None:
+    run_fences(runner, read_fences(page), {"__name__": "__main__"})
 
 
-@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES.keys())
-async def test_docstring_example_runs(example: list[Fence]) -> None:
-    async with AsyncBatchClient() as batch:
+def test_docstring_example_runs(runner: asyncio.Runner, example: list[Fence]) -> None:
+    batch = AsyncBatchClient()
+    runner.run(batch.open())
+    try:
         public = {**vars(asyncbatch.local), **vars(asyncbatch)}
-        await run_fences(example, {**public, "asyncio": asyncio, "batch": batch})
+        run_fences(runner, example, {**public, "asyncio": asyncio, "batch": batch})
+    finally:
+        runner.run(batch.aclose())

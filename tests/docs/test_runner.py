@@ -1,5 +1,7 @@
 """The runner of the documentation's examples does not let a broken example pass."""
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,19 @@ import pytest
 from tests.docs.fences import docstring_examples, read_docstring, read_fences, run_fences
 
 
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
 def page_with(tmp_path: Path, text: str) -> Path:
     page = tmp_path / "page.md"
     page.write_text(text, encoding="utf-8")
     return page
 
 
-async def test_fences_share_a_namespace_and_may_await(tmp_path: Path) -> None:
+def test_fences_share_a_namespace_and_may_await(runner: asyncio.Runner, tmp_path: Path) -> None:
     page = page_with(
         tmp_path,
         "```python\nasync def two() -> int:\n    return 2\n```\n"
@@ -22,24 +30,26 @@ async def test_fences_share_a_namespace_and_may_await(tmp_path: Path) -> None:
         "```python\nfour = await two() + await two()\n```\n",
     )
     namespace: dict[str, Any] = {}
-    await run_fences(read_fences(page), namespace)
+    run_fences(runner, read_fences(page), namespace)
     assert namespace["four"] == 4
 
 
-async def test_a_failing_fence_is_reported_at_its_line_of_the_page(tmp_path: Path) -> None:
+def test_a_failing_fence_is_reported_at_its_line_of_the_page(
+    runner: asyncio.Runner, tmp_path: Path
+) -> None:
     page = page_with(tmp_path, "# Title\n\n```python\nx = 1\nx / 0\n```\n")
     with pytest.raises(ZeroDivisionError) as caught:
-        await run_fences(read_fences(page), {})
+        run_fences(runner, read_fences(page), {})
     assert caught.traceback[-1].lineno + 1 == 5
 
 
-async def test_printed_output_must_match_the_output_fence(tmp_path: Path) -> None:
+def test_printed_output_must_match_the_output_fence(runner: asyncio.Runner, tmp_path: Path) -> None:
     fence = '```python\nprint("job 123 SUCCEEDED")\n```\n'
     good = page_with(tmp_path, f"{fence}\n```output\njob ... SUCCEEDED\n```\n")
-    await run_fences(read_fences(good), {})
+    run_fences(runner, read_fences(good), {})
     bad = page_with(tmp_path, f"{fence}\n```output\njob ... FAILED\n```\n")
     with pytest.raises(AssertionError, match="promises"):
-        await run_fences(read_fences(bad), {})
+        run_fences(runner, read_fences(bad), {})
 
 
 def test_an_output_fence_belongs_to_a_python_fence(tmp_path: Path) -> None:
@@ -77,7 +87,7 @@ class Documented:
         return 3
 
 
-async def test_examples_of_docstrings_are_found_and_run() -> None:
+def test_examples_of_docstrings_are_found_and_run(runner: asyncio.Runner) -> None:
     class Module:
         __all__ = ("Documented",)
         Documented = Documented
@@ -86,11 +96,11 @@ async def test_examples_of_docstrings_are_found_and_run() -> None:
     assert list(examples) == ["Documented", "Documented.three"]
     namespace: dict[str, Any] = {"Documented": Documented}
     for fences in examples.values():
-        await run_fences(fences, namespace)
+        run_fences(runner, fences, namespace)
     assert namespace["two"] == 2
 
 
-async def test_a_dialogue_must_show_the_value_it_promises() -> None:
+def test_a_dialogue_must_show_the_value_it_promises(runner: asyncio.Runner) -> None:
     (fence,) = read_docstring("here", "Add.\n\nExample:\n    >>> 1 + 1\n    3\n")
     with pytest.raises(AssertionError, match="promises"):
-        await run_fences([fence], {})
+        run_fences(runner, [fence], {})
