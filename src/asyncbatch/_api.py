@@ -1,7 +1,8 @@
 """Every AWS call that the package makes: paced, retried by one rule, answered in values.
 
 The one retry loop is `_Caller.call`. Reading may be repeated whatever happened. Sending a job may
-not: `submit_job` is repeated only where the request certainly did not arrive, and an unknown outcome
+not: `submit_job` is repeated only where the request certainly did not arrive, and an unknown
+    outcome
 is raised to `_submission`, which settles it.
 
 How long a fault is borne depends on whether this endpoint has ever answered: a wrong endpoint is
@@ -37,7 +38,7 @@ logger = logging.getLogger("asyncbatch")
 Answer = dict[str, Any]
 
 _FIRST_CONTACT_TRIES = 3
-_CREDENTIAL_TRIES = 5
+_CREDENTIAL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Patience:
     """How long a call bears faults that pass.
 
     Attributes:
-        seconds: Time after which the last fault is raised; None bears them for ever.
+        seconds: Time from the first fault on after which the last one is raised; None bears them
+            for ever. Throttling is always borne: the pace gives way instead.
         may_repeat: Whether the call may be sent again although it may have arrived.
     """
 
@@ -75,23 +77,28 @@ class API:
         """Submit a job and return its id; never sent twice where it may have arrived.
 
         Raises:
-            APIError: AWS refused it; with `ServiceFault` and `ConnectionFailed` it may have arrived.
+            APIError: AWS refused it; with `ServiceFault` and `ConnectionFailed` it may have
+                arrived.
         """
         answer = await self._caller.call("batch", "SubmitJob", arguments, SENDING)
         return str(answer["jobId"])
 
+    async def describe_turn(self) -> None:
+        """Wait until the next DescribeJobs may leave, to choose its ids as late as possible."""
+        await self._caller.turn("DescribeJobs")
+
     async def describe_jobs(
-        self, ids: Callable[[], Sequence[str]], patience: Patience = READING
+        self, ids: Sequence[str], patience: Patience = READING, *, has_turn: bool = False
     ) -> list[JobDescription]:
         """Describe at most 100 jobs; ids that AWS does not know are absent.
 
         Args:
-            ids: Called when the call's turn has come, so that the choice is fresh; an empty one
-                sends nothing.
+            ids: Ids of jobs, children and nodes.
             patience: How long faults are borne.
+            has_turn: Whether `describe_turn` was awaited for this call.
         """
         answer = await self._caller.call(
-            "batch", "DescribeJobs", lambda: {"jobs": list(chosen)} if (chosen := ids()) else None, patience
+            "batch", "DescribeJobs", {"jobs": list(ids)}, patience, has_turn=has_turn
         )
         return [answers.job_description(job) for job in answer.get("jobs", ())]
 
@@ -134,10 +141,12 @@ class API:
 
     async def terminate_job(self, job_id: str, reason: str) -> None:
         """Terminate a job; one that has ended already stays as it is."""
-        await self._caller.call("batch", "TerminateJob", {"jobId": job_id, "reason": reason}, READING)
+        await self._caller.call(
+            "batch", "TerminateJob", {"jobId": job_id, "reason": reason}, READING
+        )
 
     async def register_job_definition(self, definition: Mapping[str, Any]) -> JobDefinition:
-        """Register a new revision; repeated after lost answers, since a spare revision does no harm."""
+        """Register a new revision; repeated after a lost answer, as a spare one does no harm."""
         answer = await self._caller.call("batch", "RegisterJobDefinition", definition, READING)
         return answers.job_definition(answer)
 
@@ -153,7 +162,7 @@ class API:
         return max(found, key=lambda definition: definition.revision, default=None)
 
     async def get_log_events(
-        self, group: str, stream: str, *, region: str | None = None, **arguments: Any
+        self, group: str, stream: str, *, region: str | None = None, **arguments: object
     ) -> Answer:
         """Return one page of a log stream, in AWS's spelling.
 
@@ -161,7 +170,7 @@ class API:
             ResourceNotFound: There is no such group or stream, or not yet.
         """
         asked = {"logGroupName": group, "logStreamName": stream, **arguments}
-        return await self._caller.call("logs", "GetLogEvents", asked, READING, region)
+        return await self._caller.call("logs", "GetLogEvents", asked, READING, region=region)
 
     async def _pages(self, operation: str, arguments: Answer) -> AsyncIterator[Answer]:
         while True:
@@ -186,7 +195,8 @@ class _Caller:
         self._rng = rng
         self._notify = notify
         self._backoff = Backoff()
-        self._ever_answered = False
+        self._reached = False
+        self._accepted = False
         listing = Pacer(limits.list_per_second)
         terminating = Pacer(limits.terminate_per_second)
         self._pacers = {
@@ -200,49 +210,56 @@ class _Caller:
             "GetLogEvents": Pacer(limits.log_events_per_second),
         }
 
+    async def turn(self, operation: str) -> None:
+        """Wait until the next call of an operation may leave."""
+        await self._pacers[operation].turn()
+
     async def call(
         self,
         service: str,
         operation: str,
-        arguments: Mapping[str, Any] | Callable[[], Mapping[str, Any] | None],
+        arguments: Mapping[str, Any],
         patience: Patience,
+        *,
         region: str | None = None,
+        has_turn: bool = False,
     ) -> Answer:
         """Send a call until it is answered, refused, or patience ends."""
         tries = 0
-        started = anyio.current_time()
-        chosen = None if callable(arguments) else arguments
+        fault_since: float | None = None
         while True:
-            await self._pacers[operation].turn()
-            if chosen is None and callable(arguments) and (chosen := arguments()) is None:
-                return {}
+            if not has_turn:
+                await self.turn(operation)
+            has_turn = False
             try:
-                answer = await self._connection.call(service, operation, chosen or {}, region)
+                # What may not be repeated is not torn apart either: its answer decides.
+                with anyio.CancelScope(shield=not patience.may_repeat):
+                    answer = await self._connection.call(service, operation, arguments, region)
             except AsyncBatchError as fault:
-                self._ever_answered |= isinstance(fault, APIError) and fault.status is not None
                 tries += 1
-                waited = anyio.current_time() - started
-                if not self._bears(fault, patience, tries, waited):
+                fault_since = anyio.current_time() if fault_since is None else fault_since
+                self._reached |= isinstance(fault, APIError) and fault.status is not None
+                if not self._bears(fault, patience, tries, anyio.current_time() - fault_since):
                     raise
                 await self._wait(fault, tries)
             else:
-                self._ever_answered = True
+                self._reached = self._accepted = True
                 return answer
 
-    def _bears(self, fault: AsyncBatchError, patience: Patience, tries: int, waited: float) -> bool:
+    def _bears(self, fault: AsyncBatchError, patience: Patience, tries: int, lasted: float) -> bool:
         """Return whether a fault may pass, so that the call is sent again."""
+        if isinstance(fault, Throttled):
+            return True
         if isinstance(fault, CredentialsExpired):
             # Credentials are renewed beside us, by the SDK or by somebody who logs in again.
-            return self._ever_answered and tries < _CREDENTIAL_TRIES
+            return self._accepted and lasted < _CREDENTIAL_SECONDS
         if isinstance(fault, ConnectionFailed):
-            repeatable = patience.may_repeat or not fault.may_have_arrived
-            if not self._ever_answered and tries >= _FIRST_CONTACT_TRIES:
+            if not self._reached and tries >= _FIRST_CONTACT_TRIES:
                 return False
-        elif isinstance(fault, ServiceFault):
-            repeatable = patience.may_repeat
+            repeatable = patience.may_repeat or not fault.may_have_arrived
         else:
-            repeatable = isinstance(fault, Throttled)
-        return repeatable and (patience.seconds is None or waited < patience.seconds)
+            repeatable = patience.may_repeat and isinstance(fault, ServiceFault)
+        return repeatable and (patience.seconds is None or lasted < patience.seconds)
 
     async def _wait(self, fault: AsyncBatchError, tries: int) -> None:
         """Slow down after throttling, back off after anything else."""

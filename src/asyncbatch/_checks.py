@@ -1,4 +1,4 @@
-"""The checks that values go through at birth; each raises `InvalidRequest` with field, value and rule."""
+"""The checks of values at birth: each raises `InvalidRequest` with field, value and rule."""
 
 import enum
 import math
@@ -122,7 +122,9 @@ def tags(value: object) -> dict[str, str]:
     for key, content in result.items():
         if not 1 <= len(key) <= _MAX_TAG_KEY or key.lower().startswith("aws:"):
             raise InvalidRequest(
-                "tags", key, f"keys have 1 to {_MAX_TAG_KEY} characters and do not begin with 'aws:'"
+                "tags",
+                key,
+                f"keys have 1 to {_MAX_TAG_KEY} characters and do not begin with 'aws:'",
             )
         if not isinstance(content, str) or len(content) > _MAX_TAG_VALUE:
             raise InvalidRequest(
@@ -137,4 +139,6 @@ def _as_text(field: str, name: str, value: object) -> str:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise InvalidRequest(f"{field}[{name!r}]", value, "text or a number; write a truth value as text")
+    raise InvalidRequest(
+        f"{field}[{name!r}]", value, "text or a number; write a truth value as text"
+    )

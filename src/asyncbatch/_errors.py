@@ -31,11 +31,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from asyncbatch._job import Job
     from asyncbatch._models import Failure, JobResult, LogEvent
 
 
 class AsyncBatchError(Exception):
-    """Base of all errors that this package raises on purpose."""
+    """Base of all errors that this package raises on purpose.
+
+    Attributes:
+        submitted: Jobs that the same call had submitted before the error: they run on.
+    """
+
+    submitted: tuple[Job, ...] = ()
 
 
 class InvalidRequest(AsyncBatchError, ValueError):
@@ -86,7 +93,7 @@ class NoCredentials(ConfigurationError):
         self.detail = detail
         super().__init__(
             f"no usable AWS credentials: {detail} "
-            "Log in (aws sso login, aws configure), set AWS_PROFILE, or pass profile_name= or session=."
+            "Log in (aws sso login, aws configure), set AWS_PROFILE, or pass profile_name=."
         )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -131,7 +138,7 @@ class APIError(AsyncBatchError):
 
 
 class Throttled(APIError):
-    """Too many requests; the client slows down by itself, so a caller sees this only at the very end."""
+    """Too many requests. The client slows down and sends it again, so no caller meets this."""
 
     next_step = (
         "Others use the same account's quota; lower RateLimits, or ask AWS for a higher quota."
@@ -141,7 +148,10 @@ class Throttled(APIError):
 class AccessDenied(APIError):
     """The identity that signs the calls may not do this."""
 
-    next_step = "Ask for the permission in IAM, or use another profile; `aws sts get-caller-identity` says who you are."
+    next_step = (
+        "Ask for the permission in IAM, or use another profile; "
+        "`aws sts get-caller-identity` says who you are."
+    )
 
 
 class CredentialsExpired(APIError):
@@ -184,9 +194,7 @@ class ConnectionFailed(APIError):
 
     next_step = "Check the network, the proxy, the Region and endpoint_url."
 
-    def __init__(
-        self, operation: str, code: str, message: str, *, may_have_arrived: bool
-    ) -> None:
+    def __init__(self, operation: str, code: str, message: str, *, may_have_arrived: bool) -> None:
         """Remember the facts; there is no HTTP status without an answer."""
         self.may_have_arrived = may_have_arrived
         super().__init__(operation, code, message)
@@ -212,7 +220,8 @@ class SubmitUncertain(AsyncBatchError):
         self.cause = cause
         super().__init__(
             f"job {name!r} may or may not have been accepted by queue {queue!r}: {cause} "
-            f"Look with: aws batch list-jobs --job-queue {queue} --filters name=JOB_NAME,values={name}"
+            "Look with: aws batch list-jobs "
+            f"--job-queue {queue} --filters name=JOB_NAME,values={name}"
         )
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -314,7 +323,7 @@ class JobVanished(JobError):
 def _rebuild(
     kind: type[AsyncBatchError], args: tuple[object, ...], facts: dict[str, object]
 ) -> AsyncBatchError:
-    """Unpickle an error whose constructor wants keywords: restore its words and facts as they were."""
+    """Unpickle an error whose constructor wants keywords: restore its words and facts."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(facts)
     return error

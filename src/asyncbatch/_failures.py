@@ -1,8 +1,8 @@
 """Why a job failed, or why it waits: one ordered table of what AWS really says.
 
-Rules are tried from top to bottom and the first that matches decides. Each looks at the facts of the
-last attempt; for jobs that were never placed there is no attempt, and the job's own reason is used.
-An attempt without an exit code never ran, or lost its host.
+Rules are tried from top to bottom and the first that matches decides. Each looks at the facts of
+the last attempt; for jobs that were never placed there is no attempt, and the job's own reason is
+used. An attempt without an exit code never ran, or lost its host.
 
 Sources: https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html,
 https://docs.aws.amazon.com/batch/latest/userguide/batch-best-practices.html,
@@ -64,102 +64,158 @@ _KILLED_BY_SIGTERM = 128 + signal.SIGTERM
 
 _K = FailureKind
 
+# The third column: whether the same job may well succeed when it is simply run again.
+_PASSES, _STAYS = True, False
+
 # The order matters: a Spot interruption also ends with 137, and so does a timeout.
 _RULES: tuple[_Rule, ...] = (
-    _Rule(_says(r"^Dependent job failed"), _K.DEPENDENCY, False, "a job that it depends on failed"),
-    _Rule(_says(r"^Array Child Job failed"), _K.ARRAY_CHILD, False, "look at its failed children"),
     _Rule(
-        _says(r"Your Spot Task was interrupted"), _K.SPOT_INTERRUPTION, True,
+        _says(r"^Dependent job failed"), _K.DEPENDENCY, _STAYS, "a job that it depends on failed"
+    ),
+    _Rule(_says(r"^Array Child Job failed"), _K.ARRAY_CHILD, _STAYS, "look at its failed children"),
+    _Rule(
+        _says(r"Your Spot Task was interrupted"),
+        _K.SPOT_INTERRUPTION,
+        _PASSES,
         "Fargate Spot took the capacity back; retry, or use on-demand capacity",
     ),
     _Rule(
-        _says(r"Host EC2.*terminated|Host EC2"), _K.HOST_LOST, True,
+        _says(r"Host EC2.*terminated|Host EC2"),
+        _K.HOST_LOST,
+        _PASSES,
         "the instance went away, usually a Spot reclaim; retry, or use on-demand capacity",
     ),
     _Rule(
-        _says(r"Job attempt duration exceeded timeout"), _K.TIMEOUT, False,
+        _says(r"Job attempt duration exceeded timeout"),
+        _K.TIMEOUT,
+        _STAYS,
         "the attempt took longer than its timeout allows; AWS Batch does not retry that",
     ),
     _Rule(
-        _says(r"(Canceled|Cancelled|Terminated) by JobStateTimeLimit"), _K.QUEUE_POLICY, False,
-        "the queue's time limit for a state ended it; use another queue, or mend what it waited for",
+        _says(r"(Canceled|Cancelled|Terminated) by JobStateTimeLimit"),
+        _K.QUEUE_POLICY,
+        _STAYS,
+        "the queue's time limit for a state ended it; see what it waited for",
     ),
     _Rule(
-        _says(r"Job definition invalid|combined tags"), _K.DEFINITION, False,
+        _says(r"Job definition invalid|combined tags"),
+        _K.DEFINITION,
+        _STAYS,
         "the job definition cannot be used as it is",
     ),
-    _Rule(lambda f: f.is_cancelled, _K.CANCELLED, False, "it was cancelled"),
-    _Rule(lambda f: f.is_terminated, _K.TERMINATED, False, "it was terminated"),
+    _Rule(lambda f: f.is_cancelled, _K.CANCELLED, _STAYS, "it was cancelled"),
+    _Rule(lambda f: f.is_terminated, _K.TERMINATED, _STAYS, "it was terminated"),
     _Rule(
-        _says(r"OutOfMemory|killed due to memory usage"), _K.OUT_OF_MEMORY, False,
+        _says(r"OutOfMemory|killed due to memory usage"),
+        _K.OUT_OF_MEMORY,
+        _STAYS,
         "the container needed more memory than its limit; give it more memory_mib",
     ),
     _Rule(
-        lambda f: f.says(_PULL) and f.says(_PULL_FOR_GOOD), _K.IMAGE_PULL, False,
+        lambda f: f.says(_PULL) and f.says(_PULL_FOR_GOOD),
+        _K.IMAGE_PULL,
+        _STAYS,
         "the image does not exist, or may not be pulled",
     ),
-    _Rule(_says(_PULL), _K.IMAGE_PULL, True, "the registry or the network failed; retry"),
+    _Rule(_says(_PULL), _K.IMAGE_PULL, _PASSES, "the registry or the network failed; retry"),
     _Rule(
-        _says(r"CannotInspectContainerError"), _K.CONTAINER_RUNTIME, True,
-        "Docker did not answer about the container; the work may have finished, so check its output first",
+        _says(r"CannotInspectContainerError"),
+        _K.CONTAINER_RUNTIME,
+        _PASSES,
+        "Docker did not answer about the container; the work may be done, so check its output",
     ),
     _Rule(
-        _says(r"DockerTimeoutError|ContainerRuntimeTimeoutError"), _K.CONTAINER_RUNTIME, True,
+        _says(r"DockerTimeoutError|ContainerRuntimeTimeoutError"),
+        _K.CONTAINER_RUNTIME,
+        _PASSES,
         "the host's Docker was too slow; retry",
     ),
     _Rule(
         _says(r"CannotStartContainerError|CannotCreateContainerError|CannotCreateVolumeError"),
-        _K.CONTAINER_START, True,
+        _K.CONTAINER_START,
+        _PASSES,
         "the container could not be made; retry once, then check the job definition",
     ),
     _Rule(
         lambda f: f.says(r"ResourceInitializationError") and f.says(r"log group does not exist"),
-        _K.RESOURCE_INITIALIZATION, False, "create the log group, or set awslogs-create-group",
+        _K.RESOURCE_INITIALIZATION,
+        _STAYS,
+        "create the log group, or set awslogs-create-group",
     ),
     _Rule(
-        _says(r"ResourceInitializationError"), _K.RESOURCE_INITIALIZATION, True,
+        _says(r"ResourceInitializationError"),
+        _K.RESOURCE_INITIALIZATION,
+        _PASSES,
         "secrets, registry or network were not ready; retry, then check roles and subnets",
     ),
     _Rule(
-        _says(r"network interface provisioning"), _K.RESOURCE_INITIALIZATION, True,
+        _says(r"network interface provisioning"),
+        _K.RESOURCE_INITIALIZATION,
+        _PASSES,
         "the network interface took too long; retry",
     ),
-    _Rule(_says(r"Task failed to start"), _K.TASK_START, True, "ECS could not start the task; retry"),
     _Rule(
-        _exits(_KILLED_BY_SIGKILL), _K.KILLED, False,
+        _says(r"Task failed to start"),
+        _K.TASK_START,
+        _PASSES,
+        "ECS could not start the task; retry",
+    ),
+    _Rule(
+        _exits(_KILLED_BY_SIGKILL),
+        _K.KILLED,
+        _STAYS,
         "it was killed (SIGKILL): a stop that it did not heed, or memory",
     ),
     _Rule(
-        _exits(_KILLED_BY_SIGTERM), _K.KILLED, False, "it was asked to stop (SIGTERM)",
+        _exits(_KILLED_BY_SIGTERM),
+        _K.KILLED,
+        _STAYS,
+        "it was asked to stop (SIGTERM)",
     ),
     _Rule(
-        _exits(125, 126, 127, 128), _K.NOT_RUNNABLE, False,
+        _exits(125, 126, 127, 128),
+        _K.NOT_RUNNABLE,
+        _STAYS,
         "the command does not exist in the image, or cannot be run",
     ),
     _Rule(
-        _exits(128 + signal.SIGSEGV), _K.EXIT_CODE, False, "the program crashed (segmentation fault)"
+        _exits(128 + signal.SIGSEGV),
+        _K.EXIT_CODE,
+        _STAYS,
+        "the program crashed (segmentation fault)",
     ),
-    _Rule(_exits(128 + signal.SIGABRT), _K.EXIT_CODE, False, "the program aborted"),
+    _Rule(_exits(128 + signal.SIGABRT), _K.EXIT_CODE, _STAYS, "the program aborted"),
     _Rule(
-        lambda f: f.exit_code is not None, _K.EXIT_CODE, False, "see its log for the program's own words"
+        lambda f: f.exit_code is not None,
+        _K.EXIT_CODE,
+        _STAYS,
+        "see its log for the program's own words",
     ),
 )
 
 _WAITING_RULES: tuple[_Rule, ...] = (
     _Rule(
-        _says(r"^CAPACITY:"), _K.CAPACITY, True,
+        _says(r"^CAPACITY:"),
+        _K.CAPACITY,
+        _PASSES,
         "AWS has no such capacity now; wait, or allow more instance types and zones",
     ),
     _Rule(
-        _says(r"^MISCONFIGURATION:.*JOB_RESOURCE_REQUIREMENT"), _K.MISCONFIGURATION, False,
+        _says(r"^MISCONFIGURATION:.*JOB_RESOURCE_REQUIREMENT"),
+        _K.MISCONFIGURATION,
+        _STAYS,
         "no compute environment of the queue can ever hold it; ask for less, or use another queue",
     ),
     _Rule(
-        _says(r"^MISCONFIGURATION:"), _K.MISCONFIGURATION, False,
+        _says(r"^MISCONFIGURATION:"),
+        _K.MISCONFIGURATION,
+        _STAYS,
         "it will not run until the compute environment is mended",
     ),
     _Rule(
-        _says(r"^UNDETERMINED"), _K.BLOCKED, True,
+        _says(r"^UNDETERMINED"),
+        _K.BLOCKED,
+        _PASSES,
         "the head of the queue is blocked; look at the compute environments and their service role",
     ),
 )

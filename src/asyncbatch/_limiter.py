@@ -10,7 +10,7 @@ import math
 import anyio
 
 _LOWEST_SHARE = 0.02
-"""The pace never falls below this share of the configured one: a client must notice better times."""
+"""The pace stays above this share of the configured one, or better times go unnoticed."""
 
 _REACTION_SECONDS = 1.0
 """Throttled answers within this time speak of one and the same burst."""
@@ -41,8 +41,8 @@ class Pacer:
         Only the first in the queue sleeps, so a changed pace reaches everybody behind it.
         """
         async with self._queue:
-            while (now := anyio.current_time()) < self._next_turn:
-                await anyio.sleep(self._next_turn - now)  # noqa: TID251 - the pace itself
+            await anyio.sleep_until(self._next_turn)  # noqa: TID251 - the pace itself
+            now = anyio.current_time()
             self._next_turn = max(now, self._next_turn) + 1 / self._pace_at(now)
 
     def throttled(self) -> float:

@@ -17,8 +17,8 @@ from asyncbatch._status import JobStatus
 class Container:
     """One container of a job or of an attempt.
 
-    A container job has one; multi-container ECS tasks and EKS pods have several, told apart by name.
-    Members are None, or empty, where AWS says nothing (yet).
+    A container job has one; multi-container ECS tasks and EKS pods have several, told apart by
+    name. Members are None, or empty, where AWS says nothing (yet).
 
     Attributes:
         name: Container name; None for the only container of a container job.
@@ -186,7 +186,8 @@ class JobDescription:
         attempts_allowed: How often the job may be attempted.
         is_cancelled: Whether CancelJob ended it.
         is_terminated: Whether TerminateJob ended it.
-        is_summary: Whether this came from ListJobs, which gives no attempts, streams or environment.
+        is_summary: Whether this came from ListJobs, which gives no attempts, streams or
+            environment.
         extra: What else AWS said, in AWS's spelling.
     """
 
@@ -236,7 +237,7 @@ class JobDescription:
 
     @property
     def duration(self) -> timedelta | None:
-        """Time from the last attempt's start to the end; None before the end, or if it never ran."""
+        """Time from the last attempt's start to the end; None where one is missing."""
         if self.started_at is None or self.stopped_at is None:
             return None
         return self.stopped_at - self.started_at
@@ -358,7 +359,7 @@ class JobQueue:
         name: Queue name.
         arn: Amazon Resource Name.
         state: ``ENABLED`` or ``DISABLED``: whether it takes jobs.
-        status: ``VALID`` when it works; else ``CREATING``, ``UPDATING``, ``DELETING``, ``DELETED``, ``INVALID``.
+        status: ``VALID`` when it works; else such as ``CREATING``, ``DELETING``, ``INVALID``.
         priority: Priority among the queues of a compute environment.
         status_reason: More about the status.
         extra: What else AWS said, in AWS's spelling.

@@ -1,4 +1,4 @@
-"""Numbers that users may turn, with the arithmetic that belongs to them. All durations are seconds."""
+"""Numbers that users may turn, with their arithmetic. All durations are seconds."""
 
 import math
 import random
@@ -13,8 +13,8 @@ class PollPolicy:
 
     A job is looked at again after ``growth`` times the time since its last change, but not sooner
     than `min_interval` and not later than `max_interval`. One DescribeJobs serves 100 jobs, so a
-    sweep over N live jobs costs N/100 calls; `RateLimits.describe_per_second` is the budget that all
-    sweeps share. Below that budget, news arrives on average half an interval after it happened;
+    sweep over N live jobs costs N/100 calls; `RateLimits.describe_per_second` is the budget that
+    all sweeps share. Below that budget, news arrives on average half an interval after it happened;
     above it, sweeps take N / (100 × budget) seconds each.
 
     Attributes:
@@ -23,8 +23,10 @@ class PollPolicy:
         growth: Share of the time since the last change to wait until the next look.
         jitter: Share of an interval by which looks are spread at random, 0 to 1.
         missing_grace: How long a job that was submitted, or seen before, may be unknown to
-            DescribeJobs before it counts as vanished. Just-submitted jobs can be unknown for a while.
-        unknown_grace: The same for an id that was attached and never seen: more likely a typing error.
+            DescribeJobs before it counts as vanished. Just-submitted jobs can be unknown for a
+            while.
+        unknown_grace: The same for an id that was attached and never seen: more likely a typing
+            error.
         log_interval: How often a followed log is asked for more lines.
         log_drain: How long after the end of an attempt late lines are waited for. CloudWatch takes
             some seconds to show what was written.
@@ -139,6 +141,4 @@ def _require_not_negative(policy: object, *names: str) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -12,7 +12,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypedDict, Unpack, runtime_checkable
 
 from asyncbatch import _checks as check
 from asyncbatch._errors import InvalidRequest
@@ -138,7 +138,7 @@ class RetryStrategy:
 
     @classmethod
     def for_spot(cls, attempts: int) -> Self:
-        """Return a strategy that retries what Spot and hosts break, and nothing that the job breaks.
+        """Return a strategy that retries what Spot and hosts break, but not what the job breaks.
 
         Args:
             attempts: 1 to 10, the first one included.
@@ -159,6 +159,28 @@ class RetryStrategy:
         )
 
 
+class JobFields(TypedDict, total=False):
+    """The fields of a `JobRequest` beside its job definition, for ``**fields`` arguments."""
+
+    queue: str | None
+    name: str | None
+    parameters: Mapping[str, str | float]
+    command: Sequence[str] | None
+    environment: Mapping[str, str | float]
+    vcpus: float | None
+    memory_mib: int | None
+    gpus: int | None
+    array_size: int | None
+    depends_on: Sequence[HasJobId | Dependency | str]
+    retry: RetryStrategy | int | None
+    attempt_timeout: timedelta | None
+    tags: Mapping[str, str]
+    propagate_tags: bool | None
+    share_identifier: str | None
+    scheduling_priority: int | None
+    extra: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """A job to submit. None, or nothing given, means that the job definition decides.
@@ -171,12 +193,14 @@ class JobRequest:
             digit. None generates a unique one, which also makes submission safest.
         parameters: Values for the definition's ``Ref::`` placeholders; numbers become text.
         command: Command of the container, one argument each.
-        environment: Environment variables; numbers become text. Names may not begin with ``AWS_BATCH``.
+        environment: Environment variables; numbers become text. Names may not begin with
+            ``AWS_BATCH``.
         vcpus: vCPUs for the container; fractions are for Fargate.
         memory_mib: Memory limit in MiB, at least 4.
         gpus: GPUs for the container.
         array_size: 2 to 10,000 child jobs.
-        depends_on: At most 20 jobs that must succeed first: `Job` handles, ids, `Dependency` values.
+        depends_on: At most 20 jobs that must succeed first: `Job` handles, ids, `Dependency`
+            values.
         retry: How often to attempt the job; an int is a number of attempts (1 to 10).
         attempt_timeout: Time that one attempt may take, 60 s or more, in whole seconds.
         tags: At most 50 tags.
@@ -231,7 +255,7 @@ class JobRequest:
         self._set(extra=check.mapping("extra", self.extra))
         self._check_array_dependencies()
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: Unpack[JobFields]) -> Self:
         """Return a copy with some fields changed, checked like a new one.
 
         Raises:
@@ -263,7 +287,10 @@ class JobRequest:
 def _definition_name(value: str | HasArn) -> str:
     text = value.arn if isinstance(value, HasArn) else value
     return check.text(
-        "job_definition", text, at_most=2048, rule="a job definition is a name, name:revision, or ARN"
+        "job_definition",
+        text,
+        at_most=2048,
+        rule="a job definition is a name, name:revision, or ARN",
     )
 
 
@@ -274,19 +301,21 @@ def _arguments(command: Sequence[str] | None) -> tuple[str, ...] | None:
         raise InvalidRequest(
             "command", command, 'give a list of arguments, such as ["sh", "-c", "..."]'
         )
-    for argument in command:
-        if not isinstance(argument, str) or not argument:
-            raise InvalidRequest("command", argument, "every argument is text and not empty")
-    return tuple(command)
+    rule = "every argument is text and not empty"
+    return tuple(check.text("command", argument, rule=rule) for argument in command)
 
 
 def _environment(environment: Mapping[str, str | float]) -> dict[str, str]:
     values = check.text_by_name("environment", environment)
     for name in values:
         if not name or "=" in name or "\0" in name:
-            raise InvalidRequest("environment", name, "a variable's name is not empty and has no '='")
+            raise InvalidRequest(
+                "environment", name, "a variable's name is not empty and has no '='"
+            )
         if name.startswith("AWS_BATCH"):
-            raise InvalidRequest("environment", name, "names that begin with AWS_BATCH are AWS's own")
+            raise InvalidRequest(
+                "environment", name, "names that begin with AWS_BATCH are AWS's own"
+            )
     return values
 
 

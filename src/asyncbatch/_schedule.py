@@ -6,15 +6,15 @@ Every followed job has a *due time*. They stand in one heap, soonest first. When
 `take` hands out up to 100 ids, the soonest due first and also ones that are not due yet: a call for
 one id costs the same as a call for a hundred, so an early look is free news.
 
-An id that was taken is *out* until `seen` or `missing` returns it with its next due time, or
-`give_back` returns it because the call failed. So no id is ever in two calls at once.
+An id that was taken is *out* until `seen` or `missing` returns it with its next due time, or it is
+removed. So no id is ever in two calls at once.
 
-A changed job is looked at again soon, an unchanged one ever later (`PollPolicy.interval`). An id that
-the answer lacks is *missing*: it is asked again at the shortest interval, and once it has been
+A changed job is looked at again soon, an unchanged one ever later (`PollPolicy.interval`). An id
+that the answer lacks is *missing*: it is asked again at the shortest interval, and once it has been
 missing for its whole grace time, `missing` says that it has vanished.
 
-Heap entries are never removed from the middle: an entry whose due time is no longer the job's own is
-stale and skipped when it comes up.
+Heap entries are never removed from the middle: an entry whose due time is no longer the job's own
+is stale and skipped when it comes up.
 """
 
 import heapq
@@ -34,8 +34,22 @@ class _Entry:
     due: float
     changed_at: float
     grace: float
+    ever_seen: bool = False
     missing_since: float | None = None
     is_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A job that was missing for its whole grace time.
+
+    Attributes:
+        ever_seen: Whether it was seen before.
+        grace: Seconds that were granted.
+    """
+
+    ever_seen: bool
+    grace: float
 
 
 class Schedule:
@@ -102,6 +116,7 @@ class Schedule:
         entry = self._entries.get(job_id)
         if entry is None:
             return
+        entry.ever_seen = True
         entry.missing_since = None
         entry.grace = max(entry.grace, self._policy.missing_grace)
         if changed:
@@ -109,29 +124,22 @@ class Schedule:
         age = now - entry.changed_at
         self._push(job_id, entry, now + self._policy.interval(age, self._rng))
 
-    def missing(self, job_id: str, now: float) -> bool:
-        """Note that the answer lacked the job; return whether it counts as vanished now.
+    def missing(self, job_id: str, now: float) -> Vanished | None:
+        """Note that the answer lacked the job; say so if it counts as vanished now.
 
         A job that has vanished is followed no longer.
         """
         entry = self._entries.get(job_id)
         if entry is None:
-            return False
+            return None
         if entry.missing_since is None:
             entry.missing_since = now
         age = now - entry.missing_since
         if age >= entry.grace:
             self.remove(job_id)
-            return True
+            return Vanished(entry.ever_seen, entry.grace)
         self._push(job_id, entry, now + self._policy.interval(age, self._rng))
-        return False
-
-    def give_back(self, job_ids: list[str], now: float) -> None:
-        """Return ids of a call that failed; they are due again at once."""
-        for job_id in job_ids:
-            entry = self._entries.get(job_id)
-            if entry is not None:
-                self._push(job_id, entry, now)
+        return None
 
     def _push(self, job_id: str, entry: _Entry, due: float) -> None:
         entry.due = due

@@ -2,7 +2,8 @@
 
 Theory of operation
 -------------------
-AWS Batch knows seven states. A job is *live* until it is SUCCEEDED or FAILED, and those two are final:
+AWS Batch knows seven states. A job is *live* until it is SUCCEEDED or FAILED, and those two are
+final:
 
     SUBMITTED ─┬────────────► RUNNABLE ──► STARTING ──► RUNNING ──► SUCCEEDED
                └─► PENDING ──────▲                          │
@@ -63,7 +64,7 @@ class JobStatus(enum.StrEnum):
         return self in TERMINAL
 
     def may_become(self, later: "JobStatus") -> bool:
-        """Whether a later snapshot may say `later`; states that are new to us may become anything."""
+        """Whether a later snapshot may say `later`; a state new to us may become anything."""
         if not (self.is_known and later.is_known):
             return not self.is_terminal
         return later in _LATER[self]

@@ -1,4 +1,4 @@
-"""Sessions and clients: from a Region, profile, session or endpoint to API calls that can be awaited.
+"""Sessions and clients: from a Region, profile, session or endpoint to API calls.
 
 aiobotocore takes 0.4 s to import and 0.1 s to read its models, so both happen in a thread when a
 client opens. Retries of the SDK are off: it would send a SubmitJob again whose answer was lost, and
@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import anyio
 
-from asyncbatch._errors import InvalidRequest, NoRegion
+from asyncbatch._errors import InvalidRequest, NoCredentials, NoRegion
 
 _SERVICES = ("batch", "logs")
 _CONNECT_TIMEOUT = 5
@@ -56,7 +56,9 @@ class Target:
             return
         if self.profile_name is not None:
             raise InvalidRequest(
-                "profile_name", self.profile_name, "the session has its own profile; give one of both"
+                "profile_name",
+                self.profile_name,
+                "the session has its own profile; give one of both",
             )
         if not hasattr(self.session, "create_client") and not hasattr(self.session, "client"):
             raise InvalidRequest("session", self.session, "an aioboto3 or aiobotocore session")
@@ -94,14 +96,16 @@ class Connection:
             await connection.client("batch")
             yield connection
 
-    @property
-    def console_host(self) -> str | None:
-        """Host of the AWS console for the Region; None where the Region is not one of AWS's."""
+    def console_url(self, job_id: str) -> str | None:
+        """Return the page of a job in the AWS console; None for an endpoint that is not AWS's."""
         match = _AWS_REGION.fullmatch(self.region)
-        if match is None:
+        if match is None or self._target.endpoint_url is not None:
             return None
         domains = {"cn": "console.amazonaws.cn", "us-gov": "console.amazonaws-us-gov.com"}
-        return f"{self.region}.{domains.get(match['partition'], 'console.aws.amazon.com')}"
+        domain = domains.get(match["partition"], "console.aws.amazon.com")
+        return (
+            f"https://{self.region}.{domain}/batch/home?region={self.region}#jobs/detail/{job_id}"
+        )
 
     async def client(self, service: str, region: str | None = None) -> Any:
         """Return the client of a service, in another Region if need be; each is made once."""
@@ -192,8 +196,6 @@ def _region(session: Any, target: Target) -> str:
     """Return the Region: as given, as the SDK finds it, or as AWS_REGION says, which it ignores."""
     from botocore.exceptions import ProfileNotFound
 
-    from asyncbatch._aws._translate import translated
-
     if target.region_name:
         return target.region_name
     try:
@@ -202,7 +204,7 @@ def _region(session: Any, target: Target) -> str:
         else:
             found = session.region_name
     except ProfileNotFound as error:
-        raise translated(error, "configuration") from error
+        raise NoCredentials(f"{error}.") from error
     region = found or os.environ.get("AWS_REGION")
     if not region:
         raise NoRegion

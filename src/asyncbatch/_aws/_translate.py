@@ -29,14 +29,35 @@ from asyncbatch._errors import (
 )
 
 _THROTTLED = frozenset(
-    "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException "
-    "TooManyRequestsException RequestLimitExceeded LimitExceededException SlowDown "
-    "BandwidthLimitExceeded ProvisionedThroughputExceededException 429".split()
+    [
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "LimitExceededException",
+        "SlowDown",
+        "BandwidthLimitExceeded",
+        "ProvisionedThroughputExceededException",
+        "429",
+    ]
 )
 _EXPIRED = frozenset(
-    "ExpiredToken ExpiredTokenException RequestExpired UnrecognizedClientException "
-    "InvalidClientTokenId InvalidSignatureException SignatureDoesNotMatch RequestTimeTooSkewed "
-    "InvalidToken MissingAuthenticationToken MissingAuthenticationTokenException".split()
+    [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "RequestTimeTooSkewed",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+    ]
 )
 _TOO_MANY_REQUESTS = 429
 _FORBIDDEN = 403
@@ -44,8 +65,14 @@ _SERVER_SIDE = 500
 
 # SubmitJob has one code, ClientException, for everything; only its words tell what is wrong.
 _WORDS: tuple[tuple[re.Pattern[str], type[APIError]], ...] = (
-    (re.compile(r"job\s?queue .*(not found|does not exist|disabled|not enabled)", re.I), JobQueueNotFound),
-    (re.compile(r"job\s?definition .*(not found|does not exist|not in ACTIVE)", re.I), JobDefinitionNotFound),
+    (
+        re.compile(r"job\s?queue .*(not found|does not exist|disabled|not enabled)", re.IGNORECASE),
+        JobQueueNotFound,
+    ),
+    (
+        re.compile(r"job\s?definition .*(not found|does not exist|not in ACTIVE)", re.IGNORECASE),
+        JobDefinitionNotFound,
+    ),
 )
 
 _NEEDS_A_PERSON = (
@@ -65,7 +92,7 @@ _CONNECTOR_ERRORS = (aiohttp.ClientConnectorError, socket.gaierror, ConnectionRe
 
 
 def translated(error: Exception, operation: str) -> AsyncBatchError | None:
-    """Return the error in our words, or None where it is not about AWS: a bug, to be raised as it is."""
+    """Return the error in our words; None where it is not about AWS, but a bug."""
     if isinstance(error, boto.ClientError):
         return _answered(error, operation)
     if isinstance(error, boto.NoRegionError):
@@ -112,7 +139,9 @@ def _unanswered(error: Exception, operation: str) -> AsyncBatchError | None:
     if isinstance(error, boto.EndpointConnectionError):
         inner = error.kwargs.get("error")
         arrived = not isinstance(inner, _CONNECTOR_ERRORS)
-        return ConnectionFailed(operation, name, _with_cause(error, inner), may_have_arrived=arrived)
+        return ConnectionFailed(
+            operation, name, _with_cause(error, inner), may_have_arrived=arrived
+        )
     if isinstance(
         error, boto.HTTPClientError | ResponseParserError | aiohttp.ClientError | OSError
     ):

@@ -26,17 +26,63 @@ from asyncbatch._status import JobStatus
 Wire = Mapping[str, Any]
 
 _DETAIL_MEMBERS = frozenset(
-    "jobArn jobName jobId jobQueue status statusReason shareIdentifier schedulingPriority createdAt "
-    "startedAt stoppedAt retryStrategy dependsOn jobDefinition parameters tags timeout isCancelled "
-    "isTerminated container attempts arrayProperties nodeProperties nodeDetails ecsProperties "
-    "eksProperties eksAttempts".split()
+    [
+        "jobArn",
+        "jobName",
+        "jobId",
+        "jobQueue",
+        "status",
+        "statusReason",
+        "shareIdentifier",
+        "schedulingPriority",
+        "createdAt",
+        "startedAt",
+        "stoppedAt",
+        "retryStrategy",
+        "dependsOn",
+        "jobDefinition",
+        "parameters",
+        "tags",
+        "timeout",
+        "isCancelled",
+        "isTerminated",
+        "container",
+        "attempts",
+        "arrayProperties",
+        "nodeProperties",
+        "nodeDetails",
+        "ecsProperties",
+        "eksProperties",
+        "eksAttempts",
+    ]
 )
 _CONTAINER_MEMBERS = frozenset(
-    "name image command environment vcpus memory resourceRequirements exitCode reason logStreamName "
-    "logConfiguration taskArn containerInstanceArn".split()
+    [
+        "name",
+        "image",
+        "command",
+        "environment",
+        "vcpus",
+        "memory",
+        "resourceRequirements",
+        "exitCode",
+        "reason",
+        "logStreamName",
+        "logConfiguration",
+        "taskArn",
+        "containerInstanceArn",
+    ]
 )
 _ATTEMPT_MEMBERS = frozenset(
-    "container containers taskProperties startedAt stoppedAt statusReason initContainers".split()
+    [
+        "container",
+        "containers",
+        "taskProperties",
+        "startedAt",
+        "stoppedAt",
+        "statusReason",
+        "initContainers",
+    ]
 )
 
 
@@ -60,13 +106,28 @@ def job_description(detail: Wire) -> JobDescription:
 
 
 _SUMMARY_MEMBERS = frozenset(
-    "jobArn jobId jobName createdAt status statusReason startedAt stoppedAt container arrayProperties "
-    "nodeProperties jobDefinition shareIdentifier isCancelled isTerminated".split()
+    [
+        "jobArn",
+        "jobId",
+        "jobName",
+        "createdAt",
+        "status",
+        "statusReason",
+        "startedAt",
+        "stoppedAt",
+        "container",
+        "arrayProperties",
+        "nodeProperties",
+        "jobDefinition",
+        "shareIdentifier",
+        "isCancelled",
+        "isTerminated",
+    ]
 )
 
 
 def job_summary(summary: Wire, *, queue: str | None = None) -> JobDescription:
-    """Return the value for a JobSummary of ListJobs, which has no attempts, streams or environment."""
+    """Return the value for a JobSummary of ListJobs: no attempts, streams or environment."""
     container = summary.get("container")
     return JobDescription(
         **{**_common(summary), "queue": queue},
@@ -80,7 +141,9 @@ def job_summary(summary: Wire, *, queue: str | None = None) -> JobDescription:
 
 def job_queue(detail: Wire) -> JobQueue:
     """Return the value for a JobQueueDetail of DescribeJobQueues."""
-    known = frozenset({"jobQueueName", "jobQueueArn", "state", "status", "statusReason", "priority"})
+    known = frozenset(
+        {"jobQueueName", "jobQueueArn", "state", "status", "statusReason", "priority"}
+    )
     return JobQueue(
         name=detail["jobQueueName"],
         arn=detail["jobQueueArn"],
@@ -93,7 +156,7 @@ def job_queue(detail: Wire) -> JobQueue:
 
 
 def job_definition(answer: Wire) -> JobDefinition:
-    """Return the value for an answer of RegisterJobDefinition, or a detail of DescribeJobDefinitions."""
+    """Return the value for a registered revision, or for one that was described."""
     return JobDefinition(
         name=answer["jobDefinitionName"],
         revision=answer["revision"],

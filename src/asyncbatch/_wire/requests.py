@@ -19,7 +19,6 @@ DEFINITION_LIMIT = 24 * 1024
 DEFINITION_HASH_TAG = "asyncbatch:definition-sha256"
 
 
-
 def submit_job(request: JobRequest, *, name: str, queue: str) -> dict[str, Any]:
     """Return the arguments of SubmitJob.
 
@@ -43,7 +42,9 @@ def submit_job(request: JobRequest, *, name: str, queue: str) -> dict[str, Any]:
     )
     for member, value in request.extra.items():
         if member in arguments:
-            raise InvalidRequest("extra", member, "the request has a field for it; set it in one place")
+            raise InvalidRequest(
+                "extra", member, "the request has a field for it; set it in one place"
+            )
         arguments[member] = value
     _check_size("extra", arguments, SUBMIT_PAYLOAD_LIMIT, "a SubmitJob request")
     return arguments
@@ -96,7 +97,7 @@ def register_job_definition(definition: Wire, *, tagged: bool = True) -> dict[st
         tagged: Whether a tag carries the content's hash, by which a revision is found again.
 
     Raises:
-        InvalidRequest: A required member is missing, or the whole is larger than AWS takes (24 KiB).
+        InvalidRequest: A required member is missing, or the whole exceeds 24 KiB.
     """
     for member in ("jobDefinitionName", "type"):
         if not isinstance(definition.get(member), str) or not definition[member]:
@@ -124,6 +125,6 @@ def _check_size(field: str, arguments: Wire, limit: int, what: str) -> None:
         raise InvalidRequest(field, f"<{size:,} bytes>", rule)
 
 
-def _present(**members: Any) -> dict[str, Any]:
+def _present(**members: object) -> dict[str, Any]:
     """Return the members that were given: neither None nor empty. False and 0 are given."""
     return {k: v for k, v in members.items() if v is not None and v not in ({}, [], ())}

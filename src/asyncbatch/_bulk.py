@@ -1,0 +1,187 @@
+"""Many jobs at once: a bounded window of submissions, and results in the order of the requests."""
+
+import math
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+
+import anyio
+
+from asyncbatch._api import API
+from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed
+from asyncbatch._job import Job
+from asyncbatch._models import JobResult
+from asyncbatch._poller import Poller
+from asyncbatch._request import JobRequest
+
+Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
+
+# Submissions under way at once: enough for the quota of 50/s at a latency above one second.
+_WINDOW = 64
+_NAMED_FAILURES = 10
+
+
+class _Submissions:
+    """Jobs that are being submitted: their handles by position, and the first error."""
+
+    def __init__(
+        self, send: Callable[[JobRequest], Awaitable[Job]], max_in_flight: int | None
+    ) -> None:
+        self.jobs: dict[int, Job] = {}
+        self.error: AsyncBatchError | None = None
+        self._send = send
+        self._window = anyio.Semaphore(_WINDOW)
+        self._in_flight = None if max_in_flight is None else anyio.Semaphore(max_in_flight)
+
+    async def all_of(self, requests: Requests) -> None:
+        """Submit until the requests end or one submission fails; then wait for those under way."""
+        async with anyio.create_task_group() as group:
+            place = 0
+            async for request in _each(requests):
+                await self._room()
+                if self.error is not None:
+                    self._window.release()
+                    break
+                group.start_soon(self._one, place, request)
+                place += 1
+
+    async def _room(self) -> None:
+        if self._in_flight is not None:
+            await self._in_flight.acquire()
+        await self._window.acquire()
+
+    async def _one(self, place: int, request: JobRequest) -> None:
+        try:
+            job = self.jobs[place] = await self._send(request)
+        except AsyncBatchError as error:
+            self.error = self.error or error
+            self._leave()
+        else:
+            job.on_settled(lambda _job, _error: self._leave())
+        finally:
+            self._window.release()
+
+    def _leave(self) -> None:
+        if self._in_flight is not None:
+            self._in_flight.release()
+
+
+async def submit_all(
+    requests: Requests,
+    send: Callable[[JobRequest], Awaitable[Job]],
+    *,
+    max_in_flight: int | None = None,
+) -> list[Job]:
+    """Submit jobs and return their handles in order.
+
+    Args:
+        requests: Read as fast as jobs are submitted.
+        send: Submits one.
+        max_in_flight: Most jobs that are submitted and not ended.
+
+    Raises:
+        AsyncBatchError: A submission failed; ``error.submitted`` has the handles of the others.
+    """
+    submissions = _Submissions(send, max_in_flight)
+    await submissions.all_of(requests)
+    jobs = [job for _, job in sorted(submissions.jobs.items())]
+    if submissions.error is not None:
+        submissions.error.submitted = tuple(jobs)
+        submissions.error.add_note(f"{len(jobs)} jobs had been submitted before; they run on.")
+        raise submissions.error
+    return jobs
+
+
+async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResult]:
+    """Wait until all jobs have ended and return their results.
+
+    Raises:
+        JobFailed: With `check`, the first that failed, with a note on the others.
+        AsyncBatchError: What else kept a job's end from being known.
+    """
+    trouble: AsyncBatchError | None = None
+    results = []
+    for job in jobs:
+        try:
+            results.append(await job.result(check=False))
+        except AsyncBatchError as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise trouble
+    failed = [job for job, result in zip(jobs, results, strict=True) if not result.succeeded]
+    if check and failed:
+        raise await _first_failure(failed, len(jobs))
+    return results
+
+
+async def _first_failure(failed: Sequence[Job], total: int) -> JobFailed:
+    try:
+        await failed[0].result()
+    except JobFailed as error:
+        if len(failed) > 1:
+            names = ", ".join(job.name for job in failed[1 : _NAMED_FAILURES + 1])
+            more = " …" if len(failed) > _NAMED_FAILURES + 1 else ""
+            error.add_note(f"{len(failed)} of {total} jobs failed; also: {names}{more}")
+        return error
+    raise AssertionError("unreachable: a failed job raises JobFailed")
+
+
+async def terminate_all(api: API, poller: Poller, ids: Sequence[str], reason: str) -> None:
+    """Terminate jobs at the pace that AWS allows.
+
+    Raises:
+        APIError: AWS refused one; the others are terminated all the same.
+    """
+    errors: list[AsyncBatchError] = []
+    window = anyio.Semaphore(_WINDOW)
+
+    async def terminate(job_id: str) -> None:
+        try:
+            await api.terminate_job(job_id, reason)
+            poller.hurry(job_id)
+        except AsyncBatchError as error:
+            errors.append(error)
+        finally:
+            window.release()
+
+    async with anyio.create_task_group() as group:
+        for job_id in ids:
+            await window.acquire()
+            group.start_soon(terminate, job_id)
+    if errors:
+        errors[0].add_note(f"{len(errors)} of {len(ids)} jobs could not be terminated.")
+        raise errors[0]
+
+
+async def as_completed(jobs: Iterable[Job]) -> AsyncIterator[Job]:
+    """Yield jobs as their ends become known, each once.
+
+    Raises:
+        AsyncBatchError: Nothing more will be heard of a job: the client was closed, access denied.
+    """
+    waiting = list(dict.fromkeys(jobs))
+    send, receive = anyio.create_memory_object_stream[tuple[Job, AsyncBatchError | None]](math.inf)
+    with send, receive:
+        withdraw = [job.on_settled(lambda *news: send.send_nowait(news)) for job in waiting]
+        try:
+            for _ in waiting:
+                job, error = await receive.receive()
+                if error is not None and not job.is_finished:
+                    raise error
+                yield job
+        finally:
+            for undo in withdraw:
+                undo()
+
+
+async def _each(requests: Requests) -> AsyncIterator[JobRequest]:
+    if isinstance(requests, AsyncIterable):
+        async for request in requests:
+            yield _checked(request)
+    else:
+        for request in requests:
+            yield _checked(request)
+
+
+def _checked(request: object) -> JobRequest:
+    if not isinstance(request, JobRequest):
+        raise InvalidRequest("requests", request, "each one is a JobRequest")
+    return request

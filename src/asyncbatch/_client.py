@@ -1,0 +1,420 @@
+"""`AsyncBatchClient`: submits jobs, follows them with few calls, and hands out handles."""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from asyncbatch import _bulk
+from asyncbatch import _checks as check
+from asyncbatch._aws import Target
+from asyncbatch._background import Background
+from asyncbatch._errors import AccessDenied, ClientClosed, InvalidRequest
+from asyncbatch._events import Event, Observer
+from asyncbatch._job import Job, check_reason
+from asyncbatch._models import JobDefinition, JobDescription, JobQueue, JobResult
+from asyncbatch._policy import PollPolicy, RateLimits
+from asyncbatch._request import JobFields, JobRequest
+from asyncbatch._runtime import Runtime, Settings, serve
+from asyncbatch._status import JobStatus
+from asyncbatch._wire import requests as wire
+
+logger = logging.getLogger("asyncbatch")
+
+_DESCRIBE_LIMIT = 100
+
+
+class AsyncBatchClient:
+    """An AWS Batch client for asyncio: many jobs, few calls, one background task.
+
+    Use it with ``async with``, or call `open` and `aclose`, also from different tasks or notebook
+    cells. Leaving it stops asking about jobs; the jobs themselves go on.
+
+    Example:
+        ```python
+        async with AsyncBatchClient() as batch:
+            job = await batch.submit("etl:3", parameters={"date": "2024-01-15"})
+            async for event in job.logs():
+                print(event.message)
+            result = await job
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        region_name: str | None = None,
+        profile_name: str | None = None,
+        session: object = None,
+        endpoint_url: str | None = None,
+        poll: PollPolicy | None = None,
+        limits: RateLimits | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        """Remember how to connect; nothing is read or sent before `open`.
+
+        Args:
+            region_name: AWS Region; None takes the SDK's configuration, then AWS_REGION.
+            profile_name: Profile of the shared configuration.
+            session: An aioboto3 or aiobotocore session to use instead of a new one.
+            endpoint_url: Endpoint of Batch and CloudWatch Logs, such as a local engine's.
+            poll: How eagerly jobs are asked about.
+            limits: Most calls a second, by kind of call.
+            observers: Called with every event; see `Observer`.
+
+        Raises:
+            InvalidRequest: An argument is wrong, or two exclude each other.
+        """
+        target = Target(
+            region_name=region_name,
+            profile_name=profile_name,
+            session=session,
+            endpoint_url=endpoint_url,
+        )
+        self._observers = tuple(observers)
+        self._settings = Settings(
+            target=target,
+            poll=poll or PollPolicy(),
+            limits=limits or RateLimits(),
+            notify=self._notify,
+        )
+        self._background: Background[Runtime] | None = None
+        self._runtime: Runtime | None = None
+        self._was_open = False
+
+    # -- opening and closing ----------------------------------------------------------------------
+
+    async def open(self) -> Self:
+        """Connect and start the background task; nothing is sent to AWS yet.
+
+        Raises:
+            NoRegion: No Region is configured anywhere.
+            NoCredentials: The profile does not exist.
+            ClientClosed: The client is open already.
+        """
+        if self._background is not None:
+            raise ClientClosed("this client is open already; one client serves many tasks")
+        self._background = Background(lambda ready, stop: serve(self._settings, ready, stop))
+        try:
+            self._runtime = await self._background.start()
+        except BaseException:
+            self._background = None
+            raise
+        self._was_open = True
+        return self
+
+    async def aclose(self) -> None:
+        """Stop asking about jobs and disconnect; remote jobs go on. Closing twice is fine."""
+        background, self._background, self._runtime = self._background, None, None
+        if background is not None:
+            await background.stop()
+
+    async def __aenter__(self) -> Self:
+        """Open it."""
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self.aclose()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client can be used."""
+        return self._runtime is not None
+
+    # -- submitting -------------------------------------------------------------------------------
+
+    async def submit(
+        self, job: str | JobRequest | JobDefinition, /, **fields: Unpack[JobFields]
+    ) -> Job:
+        """Submit one job.
+
+        The outcome is certain: an answer that got lost is looked up before anything is sent again.
+        Cancelling the caller does not tear the submission apart; a job that AWS accepted runs.
+
+        Args:
+            job: A `JobRequest`, or the job definition of a new one.
+            **fields: Fields of `JobRequest`; with a `JobRequest` they replace its own.
+
+        Raises:
+            InvalidRequest: A value breaks a rule; nothing was sent.
+            JobQueueNotFound: There is no such job queue.
+            JobDefinitionNotFound: There is no such job definition.
+            SubmitUncertain: The answer got lost, and the job could not be looked up.
+            ClientClosed: The client is not open.
+            APIError: AWS refused, or could not be reached.
+        """
+        runtime = self._require_open()
+        request = (
+            job.replace(**fields) if isinstance(job, JobRequest) else JobRequest(job, **fields)
+        )
+        return await runtime.submit(request)
+
+    async def submit_many(self, requests: _bulk.Requests) -> list[Job]:
+        """Submit many jobs at the pace that AWS allows.
+
+        Args:
+            requests: Any iterable of `JobRequest`, also an asynchronous one; it is read as fast as
+                jobs are submitted.
+
+        Returns:
+            Handles, in the order of the requests.
+
+        Raises:
+            APIError, InvalidRequest, SubmitUncertain: As `submit`. No further request is sent then;
+                ``error.submitted`` has the handles of those that were.
+            ClientClosed: The client is not open.
+        """
+        runtime = self._require_open()
+        return await _bulk.submit_all(requests, runtime.submit)
+
+    async def run(
+        self, requests: _bulk.Requests, *, max_in_flight: int | None = None, check: bool = True
+    ) -> list[JobResult]:
+        """Submit many jobs, wait until all have ended, and return their results.
+
+        Args:
+            requests: Any iterable of `JobRequest`, also an asynchronous one.
+            max_in_flight: Most jobs that are submitted and not ended; None submits all at once.
+            check: Whether a job that FAILED raises, after all have ended. False returns all
+                results.
+
+        Returns:
+            Results, in the order of the requests.
+
+        Raises:
+            JobFailed: A job FAILED; the first in order, with a note on the others.
+            JobVanished: AWS does not answer for a job any more.
+            InvalidRequest: A value breaks a rule.
+            ClientClosed: The client is not open.
+            APIError, SubmitUncertain: As `submit_many`.
+        """
+        runtime = self._require_open()
+        if max_in_flight is not None and max_in_flight < 1:
+            raise InvalidRequest("max_in_flight", max_in_flight, "1 or more, or None for no limit")
+        jobs = await _bulk.submit_all(requests, runtime.submit, max_in_flight=max_in_flight)
+        return await _bulk.results_in_order(jobs, check=check)
+
+    # -- finding and following --------------------------------------------------------------------
+
+    async def as_completed(self, jobs: Iterable[Job]) -> AsyncIterator[Job]:
+        """Yield jobs as they end, each once; awaiting one then returns or raises at once.
+
+        Args:
+            jobs: Handles of this client.
+
+        Raises:
+            ClientClosed: The client is not open, or is closed meanwhile.
+            APIError: AWS does not let us ask about the jobs.
+        """
+        self._require_open()
+        async for job in _bulk.as_completed(jobs):
+            yield job
+
+    async def attach(self, job_ids: Iterable[str]) -> list[Job]:
+        """Return handles for jobs by their ids, described and followed from now on.
+
+        An id that AWS does not know is asked for again for `PollPolicy.unknown_grace` seconds; then
+        awaiting its handle raises `JobVanished`.
+
+        Args:
+            job_ids: Ids of jobs, ``parent:index`` of array children, ``parent#node`` of nodes.
+
+        Raises:
+            InvalidRequest: An id is not text, or empty.
+            ClientClosed: The client is not open.
+            APIError: AWS refused.
+        """
+        runtime = self._require_open()
+        ids = _ids(job_ids)
+        described = await self.describe(ids)
+        jobs = [runtime.handle(job_id) for job_id in ids]
+        for job in jobs:
+            if job.id in described:
+                job.update(described[job.id])
+            if not job.is_finished:
+                runtime.poller.follow(job, is_known=job.id in described)
+        return jobs
+
+    async def describe(self, jobs: Iterable[Job | str]) -> dict[str, JobDescription]:
+        """Return what AWS says about jobs now, with one call per 100 of them.
+
+        Args:
+            jobs: Handles or ids.
+
+        Returns:
+            Descriptions by job id; jobs that AWS does not know are absent.
+
+        Raises:
+            InvalidRequest: An id is not text, or empty.
+            ClientClosed: The client is not open.
+            APIError: AWS refused.
+        """
+        runtime = self._require_open()
+        ids = list(dict.fromkeys(_ids(jobs)))
+        described: dict[str, JobDescription] = {}
+        for start in range(0, len(ids), _DESCRIBE_LIMIT):
+            batch = await runtime.api.describe_jobs(ids[start : start + _DESCRIBE_LIMIT])
+            described.update((job.job_id, job) for job in batch)
+        return described
+
+    async def find(
+        self,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        status: JobStatus | Iterable[JobStatus] | None = None,
+    ) -> list[Job]:
+        """Find jobs of a queue with ListJobs, and return handles that know what it tells.
+
+        Args:
+            name: Job name in any case; it may end in ``*``.
+            queue: Name or ARN of the job queue; None takes the default queue.
+            status: One state or several; None takes all, which costs a call for each.
+
+        Raises:
+            InvalidRequest: A value breaks a rule.
+            JobQueueNotFound: There is no such job queue.
+            ClientClosed: The client is not open.
+            APIError: AWS refused.
+        """
+        runtime = self._require_open()
+        wanted = _statuses(status)
+        queue = queue or await runtime.default_queue()
+        found: dict[str, JobDescription] = {}
+        # AWS ignores the state when it filters by name, so one pass gets all states.
+        for state in (None,) if name else wanted:
+            async for job in runtime.api.list_jobs(queue=queue, name=name, status=state):
+                if job.status in wanted or (status is None and not job.status.is_known):
+                    found[job.job_id] = job
+        return [runtime.known(job) for job in found.values()]
+
+    async def job_queues(self) -> list[JobQueue]:
+        """Return all job queues of the account and Region.
+
+        Raises:
+            ClientClosed: The client is not open.
+            APIError: AWS refused.
+        """
+        return await self._require_open().api.job_queues()
+
+    async def default_queue(self) -> str:
+        """Return the name of the only job queue that is ENABLED and VALID.
+
+        Raises:
+            InvalidRequest: There is none, or more than one; the message names them.
+            ClientClosed: The client is not open.
+            APIError: AWS refused.
+        """
+        return await self._require_open().default_queue()
+
+    # -- changing ---------------------------------------------------------------------------------
+
+    async def terminate(
+        self, jobs: Iterable[Job | str], *, reason: str = "terminated by asyncbatch"
+    ) -> None:
+        """Terminate jobs: those that run are stopped, the others never start.
+
+        Returns when AWS has taken the orders; the jobs are FAILED some seconds later. Jobs that
+        have ended already stay as they are.
+
+        Args:
+            jobs: Handles or ids; the parent of an array stands for all its children.
+            reason: Shown as the jobs' status reason; at most 1,024 characters.
+
+        Raises:
+            InvalidRequest: An id or the reason breaks a rule.
+            ClientClosed: The client is not open.
+            APIError: AWS refused one; the others are terminated all the same.
+        """
+        runtime = self._require_open()
+        check_reason(reason)
+        await _bulk.terminate_all(runtime.api, runtime.poller, _ids(jobs), reason)
+
+    async def register_job_definition(
+        self, definition: Mapping[str, Any] | str | Path, *, reuse: bool = True
+    ) -> JobDefinition:
+        """Register a job definition, or find the revision that has this very content already.
+
+        Every RegisterJobDefinition makes a new revision. To recognise content, revisions carry its
+        hash in the tag ``asyncbatch:definition-sha256``; where tagging is not allowed, a new
+        revision is registered each time, with one warning.
+
+        Args:
+            definition: The definition in AWS's own spelling, or the path of a JSON file with it.
+            reuse: Whether to look for an ACTIVE revision with the same content first.
+
+        Raises:
+            InvalidRequest: The file cannot be read, or the definition breaks a rule.
+            ClientClosed: The client is not open.
+            APIError: AWS refused.
+        """
+        runtime = self._require_open()
+        content = _read_definition(definition)
+        arguments = wire.register_job_definition(content, tagged=reuse)
+        if not reuse:
+            return await runtime.api.register_job_definition(arguments)
+        content_hash = wire.definition_hash(content)
+        name = arguments["jobDefinitionName"]
+        if found := await runtime.api.find_job_definition(name, content_hash):
+            return found
+        try:
+            return await runtime.api.register_job_definition(arguments)
+        except AccessDenied as error:
+            logger.warning("%s is registered anew each time: it cannot be tagged. %s", name, error)
+            plain = wire.register_job_definition(content, tagged=False)
+            return await runtime.api.register_job_definition(plain)
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _require_open(self) -> Runtime:
+        if self._runtime is None:
+            how = "was closed" if self._was_open else "is not open yet"
+            raise ClientClosed(f"this client {how}: use `async with AsyncBatchClient()`, or open()")
+        self._runtime.require_open()
+        return self._runtime
+
+    def _notify(self, event: Event) -> None:
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception:  # a progress bar's bug must not stop the jobs from being followed
+                logger.exception("observer %r failed on %r", observer, event)
+
+
+def _ids(jobs: Iterable[Job | str]) -> list[str]:
+    if isinstance(jobs, str | Job):
+        raise InvalidRequest("jobs", jobs, "give a list of jobs, even for one")
+    ids = [job.id if isinstance(job, Job) else job for job in jobs]
+    return [check.text("jobs", job_id, rule="each one is a Job or a job id") for job_id in ids]
+
+
+def _statuses(status: JobStatus | Iterable[JobStatus] | None) -> tuple[JobStatus, ...]:
+    if status is None:
+        return tuple(JobStatus)
+    wanted = (status,) if isinstance(status, str) else tuple(status)
+    for state in wanted:
+        if state not in list(JobStatus):
+            raise InvalidRequest("status", state, f"one of {', '.join(JobStatus)}")
+    return tuple(JobStatus(state) for state in wanted)
+
+
+def _read_definition(definition: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
+    if isinstance(definition, Mapping):
+        return definition
+    try:
+        content = json.loads(Path(definition).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(
+            "definition", str(definition), f"a readable JSON file: {error}"
+        ) from error
+    if not isinstance(content, dict):
+        raise InvalidRequest("definition", str(definition), "the file holds a JSON object")
+    return content

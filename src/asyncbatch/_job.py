@@ -1,0 +1,364 @@
+"""Handles: what a caller holds of a job.
+
+A handle has the latest snapshot and does no I/O in properties. It is followed by the client's
+poller from the moment it exists; awaiting it only waits. Cancelling whoever awaits never touches
+the job.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from asyncbatch import _checks as check
+from asyncbatch._api import API
+from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed, JobVanished
+from asyncbatch._events import Event, JobFinished, JobLost, StatusChanged
+from asyncbatch._failures import result_of
+from asyncbatch._logs import LogReader
+from asyncbatch._models import JobDescription, JobResult, LogEvent
+from asyncbatch._policy import PollPolicy
+from asyncbatch._poller import Poller
+from asyncbatch._status import JobStatus
+
+logger = logging.getLogger("asyncbatch")
+
+_TERMINATE_REASON_LIMIT = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What a handle may use of its client."""
+
+    api: API
+    poller: Poller
+    logs: LogReader
+    policy: PollPolicy
+    notify: Callable[[Event], None]
+    require_open: Callable[[], None]
+    console_url: Callable[[str], str | None]
+
+
+class _Change:
+    """The next change of a job: an event to wait for, and the error if it was one."""
+
+    __slots__ = ("error", "happened")
+
+    def __init__(self) -> None:
+        self.happened = anyio.Event()
+        self.error: AsyncBatchError | None = None
+
+
+class Job:
+    """A job in AWS Batch.
+
+    Await it for its result::
+
+        result = await job  # JobResult; raises JobFailed, JobVanished
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_change",
+        "_description",
+        "_id",
+        "_listeners",
+        "_name",
+        "_result",
+        "_services",
+        "_vanished",
+    )
+
+    def __init__(self, services: Services, job_id: str, name: str = "") -> None:
+        """Made by the client: `submit`, `attach`, `find`."""
+        self._services = services
+        self._id = job_id
+        self._name = name
+        self._description: JobDescription | None = None
+        self._result: JobResult | None = None
+        self._vanished: JobVanished | None = None
+        self._change: _Change | None = None
+        self._listeners: list[Listener] = []
+
+    def __repr__(self) -> str:
+        """Show name, id and state."""
+        return f"<Job {self.name or '?'} {self.id} {self.status}>"
+
+    @property
+    def id(self) -> str:
+        """Job id."""
+        return self._id
+
+    @property
+    def name(self) -> str:
+        """Job name; empty for an attached job that was not seen yet."""
+        return self._description.name if self._description else self._name
+
+    @property
+    def description(self) -> JobDescription | None:
+        """The job as AWS last described it; None until it was seen."""
+        return self._description
+
+    @property
+    def status(self) -> JobStatus:
+        """State when last seen; SUBMITTED until then."""
+        return self._description.status if self._description else JobStatus.SUBMITTED
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the job's end is known: it SUCCEEDED, FAILED, or vanished."""
+        return self._result is not None or self._vanished is not None
+
+    @property
+    def console_url(self) -> str | None:
+        """Page of the job in the AWS console; None for endpoints that are not AWS's."""
+        return self._services.console_url(self._id)
+
+    def __await__(self) -> Generator[Any, None, JobResult]:
+        """Wait for the end; see `result`."""
+        return self.result().__await__()
+
+    async def result(self, *, check: bool = True) -> JobResult:
+        """Wait until the job has ended and return how.
+
+        Args:
+            check: Whether a job that FAILED raises; False returns its result as well.
+
+        Raises:
+            JobFailed: The job FAILED; the error carries the reason and the last log lines.
+            JobVanished: AWS does not answer for the job any more.
+            ClientClosed: The client was closed before the end was known.
+            APIError: AWS does not let us ask; the job itself goes on.
+        """
+        while self._result is None:
+            if self._vanished is not None:
+                raise self._vanished
+            await self._wait_for_change()
+        if check and not self._result.succeeded:
+            raise await self._failure(self._result)
+        return self._result
+
+    async def wait(self, until: JobStatus | None = None) -> JobDescription:
+        """Wait until the job has come as far as a state, or has ended, whichever is first.
+
+        Args:
+            until: State to reach, such as RUNNING; None waits for the end.
+
+        Returns:
+            The job then. A job that failed earlier is returned as it is: look at its status.
+
+        Raises:
+            JobVanished: AWS does not answer for the job any more.
+            ClientClosed: The client was closed before.
+            APIError: AWS does not let us ask; the job itself goes on.
+        """
+        goal = None if until is None else JobStatus(until)
+        while True:
+            description = self._description
+            if description is not None and (
+                self._result is not None or (goal is not None and description.status.reaches(goal))
+            ):
+                return description
+            if self._vanished is not None:
+                raise self._vanished
+            await self._wait_for_change()
+
+    async def logs(
+        self, *, follow: bool = True, tail: int | None = None
+    ) -> AsyncIterator[LogEvent]:
+        """Yield the lines of the job's log, of all attempts in their order.
+
+        Args:
+            follow: Wait for more until the job has ended and its log is dry; False yields what is
+                there now and stops.
+            tail: Yield only this many last lines of the latest attempt, without following.
+
+        Raises:
+            LogsUnavailable: The logs are not in CloudWatch Logs.
+            InvalidRequest: `tail` is not positive.
+            ClientClosed: The client is not open.
+            APIError: AWS does not let us read the logs.
+        """
+        self._services.require_open()
+        if tail is not None and tail < 1:
+            raise InvalidRequest("tail", tail, "1 or more lines, or None for all")
+        if tail is None and follow:
+            async for event in self._services.logs.follow(self):
+                yield event
+            return
+        description = await self._refreshed()
+        if description is None:
+            return
+        if tail is not None:
+            for event in await self._services.logs.tail(description, tail):
+                yield event
+            return
+        async for event in self._services.logs.read(description):
+            yield event
+
+    async def terminate(self, reason: str = "terminated by asyncbatch") -> None:
+        """Terminate the job: it is stopped if it runs, and never starts if it does not.
+
+        Returns when AWS has taken the order; the job is FAILED some seconds later. A job that has
+        ended already stays as it is.
+
+        Args:
+            reason: Shown as the job's status reason; at most 1,024 characters.
+
+        Raises:
+            InvalidRequest: The reason is empty or too long.
+            ClientClosed: The client is not open.
+            APIError: AWS refused.
+        """
+        self._services.require_open()
+        check_reason(reason)
+        await self._services.api.terminate_job(self._id, reason)
+        self._services.poller.hurry(self._id)
+
+    async def next_change(self, within: float) -> None:
+        """Wait until something changed about the job, at most `within` seconds.
+
+        Raises:
+            ClientClosed: The client is not open, or was closed meanwhile.
+            JobVanished: AWS does not answer for the job any more.
+            APIError: AWS does not let us ask.
+        """
+        if self._vanished is not None:
+            raise self._vanished
+        with anyio.move_on_after(within):
+            await self._wait_for_change()
+
+    # -- called by the client and its poller ------------------------------------------------------
+
+    def update(self, description: JobDescription) -> bool:
+        """Take a newer description; return whether it tells anything new."""
+        previous = self._description
+        if self._result is not None or (previous and not _differs(previous, description)):
+            return False
+        self._description = description
+        if previous is None or _is_news(previous, description):
+            self._services.notify(
+                StatusChanged(
+                    job_id=self._id,
+                    previous=previous.status if previous else None,
+                    description=description,
+                )
+            )
+        if description.status.is_terminal and not description.is_summary:
+            self._result = result_of(description)
+            self._services.notify(JobFinished(job_id=self._id, result=self._result))
+            self._settle(None)
+        self._announce(None)
+        return True
+
+    def fail(self, error: AsyncBatchError) -> None:
+        """Take the reason why nothing more will be heard, for now or for ever."""
+        if isinstance(error, JobVanished):
+            self._vanished = error
+            self._services.notify(JobLost(job_id=self._id))
+        self._settle(error)
+        self._announce(error)
+
+    def on_settled(self, listener: "Listener") -> Callable[[], None]:
+        """Follow the job, and call back once: when its end is known, or why it never will be.
+
+        Args:
+            listener: Called with the job, and with the error if that is what settled it; at once if
+                the end is known already.
+
+        Returns:
+            A function that withdraws the listener.
+        """
+        if self.is_finished:
+            listener(self, self._vanished)
+        else:
+            self._services.require_open()
+            self._services.poller.follow(self)
+            self._listeners.append(listener)
+
+        def withdraw() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return withdraw
+
+    # ---------------------------------------------------------------------------------------------
+
+    async def _wait_for_change(self) -> None:
+        self._services.require_open()
+        if not self.is_finished:
+            self._services.poller.follow(self)
+        change = self._change = self._change or _Change()
+        await change.happened.wait()
+        if change.error is not None:
+            raise change.error
+
+    def _announce(self, error: AsyncBatchError | None) -> None:
+        change, self._change = self._change, None
+        if change is not None:
+            change.error = error
+            change.happened.set()
+
+    def _settle(self, error: AsyncBatchError | None) -> None:
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener(self, error)
+
+    async def _refreshed(self) -> JobDescription | None:
+        """Return the newest description to be had now; None for a job that is not seen yet."""
+        if self._result is None:
+            for description in await self._services.api.describe_jobs([self._id]):
+                self.update(description)
+        return self._description
+
+    async def _failure(self, result: JobResult) -> JobFailed:
+        """Return the error for a failed job, with the last lines of its log if there are any."""
+        lines = self._services.policy.failure_log_lines
+        tail: list[LogEvent] = []
+        problem: AsyncBatchError | None = None
+        if lines and result.description.attempts:
+            try:
+                self._services.require_open()
+                tail = await self._services.logs.tail(result.description, lines)
+            except AsyncBatchError as error:  # the log must not hide why the job failed
+                problem = error
+        failed = JobFailed(result, tail)
+        if problem is not None:
+            failed.add_note(f"The log could not be read: {problem}")
+        if self.console_url:
+            failed.add_note(f"Console: {self.console_url}")
+        return failed
+
+
+Listener = Callable[[Job, AsyncBatchError | None], None]
+
+
+def check_reason(reason: str) -> None:
+    """Check a reason for terminating jobs.
+
+    Raises:
+        InvalidRequest: It is empty or too long.
+    """
+    check.text("reason", reason, rule="text that is not empty", at_most=_TERMINATE_REASON_LIMIT)
+
+
+def _differs(old: JobDescription, new: JobDescription) -> bool:
+    """Whether a description tells anything new; the cheap and usual answer is no."""
+    return (
+        _is_news(old, new)
+        or old.is_summary != new.is_summary
+        or len(old.attempts) != len(new.attempts)
+        or old.containers != new.containers
+        or old.started_at != new.started_at
+    )
+
+
+def _is_news(old: JobDescription, new: JobDescription) -> bool:
+    """Whether an observer should hear of it: another state, another reason, other counts."""
+    return (
+        old.status != new.status
+        or old.status_reason != new.status_reason
+        or (old.array != new.array)
+    )

@@ -1,0 +1,233 @@
+"""Following the CloudWatch log streams of one job: live, complete, every line once.
+
+Each attempt of a job writes a stream of its own (multi-container jobs: one per container). Streams
+are read with GetLogEvents and its forward tokens: the end is reached when the same token comes
+back, while empty pages with a new token mean nothing. Attempts are read in their order. After an
+attempt's end its streams are asked for late lines until `PollPolicy.log_drain` is over.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
+"""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import anyio
+
+from asyncbatch._api import API
+from asyncbatch._errors import LogsUnavailable, ResourceNotFound
+from asyncbatch._models import Container, JobDescription, LogEvent
+from asyncbatch._policy import PollPolicy
+
+DEFAULT_GROUP = "/aws/batch/job"
+# Signed requests are refused when the clocks differ by more, so what ended before that is over.
+_CLOCK_TOLERANCE = 300.0
+_PAGE_LIMIT = 10_000
+
+
+class LogSource(Protocol):
+    """What a follower needs to know of a job: its handle."""
+
+    @property
+    def id(self) -> str:
+        """Job id."""
+
+    @property
+    def description(self) -> JobDescription | None:
+        """The job as AWS last described it."""
+
+    async def next_change(self, within: float) -> None:
+        """Wait until something changed about the job, at most some seconds."""
+
+
+@dataclass(slots=True)
+class _Stream:
+    """One log stream, and how far it was read."""
+
+    job_id: str
+    attempt: int
+    group: str
+    name: str
+    region: str | None
+    token: str | None = None
+
+
+class LogReader:
+    """Reads the logs of jobs."""
+
+    def __init__(self, api: API, policy: PollPolicy) -> None:
+        """Read through `api`, at the intervals of `policy`."""
+        self._api = api
+        self._policy = policy
+
+    async def follow(self, job: LogSource) -> AsyncIterator[LogEvent]:
+        """Yield the events of all attempts as they come, until the job's log has ended.
+
+        Raises:
+            LogsUnavailable: The logs are not in CloudWatch Logs.
+        """
+        number = 1
+        streams: list[_Stream] = []
+        over_since: float | None = None
+        while True:
+            description = job.description
+            is_over = description is not None and _is_over(description, number)
+            if description is not None:
+                _add_new_streams(streams, _streams(description, number))
+            for stream in streams:
+                async for event in self._read_to_end(stream):
+                    yield event
+            if description is None or not is_over:
+                await job.next_change(self._policy.log_interval)
+                continue
+            over_since = anyio.current_time() if over_since is None else over_since
+            left = self._drain_left(description, number, anyio.current_time() - over_since)
+            if left > 0:
+                await anyio.sleep(min(left, self._policy.log_interval))  # noqa: TID251 - late lines
+            elif description.status.is_terminal and number == _latest(description):
+                return
+            else:
+                number, streams, over_since = number + 1, [], None
+
+    async def read(self, description: JobDescription) -> AsyncIterator[LogEvent]:
+        """Yield what is there now of all attempts.
+
+        Raises:
+            LogsUnavailable: The logs are not in CloudWatch Logs.
+        """
+        for number in range(1, _latest(description) + 1):
+            for stream in _streams(description, number):
+                async for event in self._read_to_end(stream):
+                    yield event
+
+    async def tail(self, description: JobDescription, lines: int) -> list[LogEvent]:
+        """Return the last events of the latest attempt that has a log, read from the end.
+
+        Raises:
+            LogsUnavailable: The logs are not in CloudWatch Logs.
+        """
+        for number in range(_latest(description), 0, -1):
+            events: list[LogEvent] = []
+            for stream in _streams(description, number):
+                events += await self._read_from_end(stream, lines)
+            if events:
+                return sorted(events, key=lambda event: event.timestamp)[-lines:]
+        return []
+
+    async def _read_to_end(self, stream: _Stream) -> AsyncIterator[LogEvent]:
+        """Yield what was not read yet; a stream that does not exist yet has nothing."""
+        while True:
+            arguments: dict[str, Any] = {"startFromHead": True, "limit": _PAGE_LIMIT}
+            if stream.token is not None:
+                arguments["nextToken"] = stream.token
+            try:
+                page = await self._get(stream, arguments)
+            except ResourceNotFound:
+                return
+            reached_end = page["nextForwardToken"] == stream.token
+            stream.token = page["nextForwardToken"]
+            for event in page["events"]:
+                yield _log_event(stream, event)
+            if reached_end:
+                return
+
+    async def _read_from_end(self, stream: _Stream, lines: int) -> list[LogEvent]:
+        """Return the last events of one stream, reading pages backwards."""
+        found: list[LogEvent] = []
+        arguments: dict[str, Any] = {"startFromHead": False, "limit": min(lines, _PAGE_LIMIT)}
+        while len(found) < lines:
+            try:
+                page = await self._get(stream, arguments)
+            except ResourceNotFound:
+                return []
+            found = [_log_event(stream, event) for event in page["events"]] + found
+            if page["nextBackwardToken"] == arguments.get("nextToken"):
+                break
+            arguments["nextToken"] = page["nextBackwardToken"]
+        return found[-lines:]
+
+    async def _get(self, stream: _Stream, arguments: dict[str, Any]) -> dict[str, Any]:
+        return await self._api.get_log_events(
+            stream.group, stream.name, region=stream.region, **arguments
+        )
+
+    def _drain_left(self, description: JobDescription, number: int, noticed_for: float) -> float:
+        """Return for how many seconds late lines of an attempt are still waited for."""
+        attempts = description.attempts
+        stopped = attempts[number - 1].stopped_at if number <= len(attempts) else None
+        stopped = stopped or description.stopped_at
+        if stopped and time.time() - stopped.timestamp() > _CLOCK_TOLERANCE:
+            return 0.0
+        return self._policy.log_drain - noticed_for
+
+
+def _is_over(description: JobDescription, number: int) -> bool:
+    return description.status.is_terminal or number <= len(description.attempts)
+
+
+def _latest(description: JobDescription) -> int:
+    """Return the number of the attempt that ran last, or that is next to run."""
+    finished = len(description.attempts)
+    return max(1, finished) if description.status.is_terminal else finished + 1
+
+
+def _add_new_streams(streams: list[_Stream], found: Sequence[_Stream]) -> None:
+    known = {stream.name for stream in streams}
+    streams.extend(stream for stream in found if stream.name not in known)
+
+
+def _streams(description: JobDescription, number: int) -> list[_Stream]:
+    """Return the streams of an attempt that are known by now."""
+    if description.pod is not None:
+        raise LogsUnavailable(
+            description.job_id,
+            f"EKS jobs log in their cluster; look for pod {description.pod.name or '(none yet)'} "
+            "in the cluster's own log group (Container Insights, Fluent Bit)",
+        )
+    return [
+        _stream(description, number, place, container)
+        for place, container in enumerate(_containers(description, number))
+        if container.log_stream_name
+    ]
+
+
+def _containers(description: JobDescription, number: int) -> tuple[Container, ...]:
+    """Return the containers of an attempt; of the latest one, the job itself may know more."""
+    if number <= len(description.attempts):
+        attempt = description.attempts[number - 1]
+        if attempt.log_stream_names or number < _latest(description):
+            return attempt.containers
+    # After a retry, the job names the stream of the attempt before until the next one runs.
+    written = {name for attempt in description.attempts for name in attempt.log_stream_names}
+    return tuple(c for c in description.containers if c.log_stream_name not in written)
+
+
+def _stream(description: JobDescription, number: int, place: int, container: Container) -> _Stream:
+    # An attempt's container names no log configuration: the job's own container of that place does.
+    configured = description.containers[place] if place < len(description.containers) else container
+    driver = configured.log_driver or "awslogs"
+    if driver != "awslogs":
+        raise LogsUnavailable(
+            description.job_id, f"its log driver is {driver}: look where that sends them"
+        )
+    return _Stream(
+        job_id=description.job_id,
+        attempt=number,
+        group=configured.log_options.get("awslogs-group", DEFAULT_GROUP),
+        name=container.log_stream_name or "",
+        region=configured.log_options.get("awslogs-region"),
+    )
+
+
+def _log_event(stream: _Stream, event: dict[str, Any]) -> LogEvent:
+    ingested = event.get("ingestionTime")
+    return LogEvent(
+        timestamp=datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+        message=event["message"],
+        job_id=stream.job_id,
+        attempt=stream.attempt,
+        stream=stream.name,
+        ingestion_time=None if ingested is None else datetime.fromtimestamp(ingested / 1000, UTC),
+    )

@@ -1,0 +1,136 @@
+"""The one poller of a client: drives `_schedule` with the clock and delivers what AWS says.
+
+A few calls may be under way at once, so that one slow answer does not hold up the others. A call's
+ids are chosen when its turn has come, not before.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import anyio
+
+from asyncbatch._api import API, POLLING
+from asyncbatch._errors import AsyncBatchError, JobVanished
+from asyncbatch._models import JobDescription
+from asyncbatch._policy import PollPolicy
+from asyncbatch._schedule import Schedule
+
+_CALLS_AT_ONCE = 4
+
+
+class Followed(Protocol):
+    """What wants to hear about a job: its handle."""
+
+    @property
+    def id(self) -> str:
+        """Job id."""
+
+    def update(self, description: JobDescription) -> bool:
+        """Take a new description and return whether it differs from the one before."""
+
+    def fail(self, error: AsyncBatchError) -> None:
+        """Take the reason why nothing more will be heard."""
+
+
+class Poller:
+    """Follows jobs until they end, vanish, or cannot be asked about."""
+
+    def __init__(self, api: API, policy: PollPolicy, rng: random.Random) -> None:
+        """Start with no jobs."""
+        self._api = api
+        self._policy = policy
+        self._schedule = Schedule(policy, rng)
+        self._followed: dict[str, Followed] = {}
+        self._woken = anyio.Event()
+        self._free_calls = anyio.Semaphore(_CALLS_AT_ONCE)
+
+    def __len__(self) -> int:
+        """Return how many jobs are followed."""
+        return len(self._followed)
+
+    def follow(self, job: Followed, *, is_new: bool = False, is_known: bool = True) -> None:
+        """Follow a job until it ends; one that is followed already stays as it is.
+
+        Args:
+            job: Its handle.
+            is_new: Whether it was submitted just now, so that asking at once brings nothing.
+            is_known: Whether there is reason to believe that AWS knows it.
+        """
+        if job.id in self._followed:
+            return
+        self._followed[job.id] = job
+        self._schedule.add(
+            job.id,
+            anyio.current_time(),
+            delay=self._policy.min_interval if is_new else 0.0,
+            grace=self._policy.missing_grace if is_known else self._policy.unknown_grace,
+        )
+        self._woken.set()
+
+    def hurry(self, job_id: str) -> None:
+        """Ask about a job at once, because something was done to it."""
+        self._schedule.hurry(job_id, anyio.current_time())
+        self._woken.set()
+
+    def fail_all(self, error: AsyncBatchError) -> None:
+        """Tell every handle that nothing more will be heard."""
+        for job_id in list(self._followed):
+            self._drop(job_id).fail(error)
+
+    async def run(self) -> None:
+        """Ask about jobs whenever some are due; never returns."""
+        async with anyio.create_task_group() as group:
+            while True:
+                await self._wait_until_due()
+                await self._free_calls.acquire()
+                await self._api.describe_turn()
+                batch = self._schedule.take(anyio.current_time())
+                if batch:
+                    group.start_soon(self._ask, batch)
+                else:
+                    self._free_calls.release()
+
+    async def _wait_until_due(self) -> None:
+        while (due := self._schedule.next_due()) is None or due > anyio.current_time():
+            self._woken = anyio.Event()
+            with anyio.move_on_after(None if due is None else due - anyio.current_time()):
+                await self._woken.wait()
+
+    async def _ask(self, batch: Sequence[str]) -> None:
+        try:
+            described = await self._api.describe_jobs(batch, POLLING, has_turn=True)
+        except AsyncBatchError as error:
+            for job_id in batch:
+                if job_id in self._followed:
+                    self._drop(job_id).fail(error)
+        else:
+            self._deliver(batch, {job.job_id: job for job in described})
+        finally:
+            self._free_calls.release()
+            self._woken.set()
+
+    def _deliver(self, batch: Sequence[str], described: Mapping[str, JobDescription]) -> None:
+        now = anyio.current_time()
+        for job_id in batch:
+            job = self._followed.get(job_id)
+            if job is None:
+                continue
+            description = described.get(job_id)
+            if description is None:
+                self._missing(job, now)
+                continue
+            changed = job.update(description)
+            self._schedule.seen(job_id, now, changed=changed)
+            if description.status.is_terminal:
+                self._drop(job_id)
+
+    def _missing(self, job: Followed, now: float) -> None:
+        vanished = self._schedule.missing(job.id, now)
+        if vanished is not None:
+            self._drop(job.id)
+            job.fail(JobVanished(job.id, ever_seen=vanished.ever_seen, grace=vanished.grace))
+
+    def _drop(self, job_id: str) -> Followed:
+        self._schedule.remove(job_id)
+        return self._followed.pop(job_id)

@@ -1,0 +1,174 @@
+"""What an open client consists of: connection, calls, poller, log reader, and the handles in use.
+
+It lives exactly as long as the client's background task. Submissions run in that task's group, not
+in the caller's: a caller that is cancelled leaves no half-sent job behind.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+import anyio
+from anyio.abc import TaskGroup
+
+from asyncbatch import _submission
+from asyncbatch._api import API
+from asyncbatch._aws import Connection, Target
+from asyncbatch._errors import AsyncBatchError, ClientClosed, InvalidRequest
+from asyncbatch._events import Event, JobSubmitted
+from asyncbatch._job import Job, Services
+from asyncbatch._logs import LogReader
+from asyncbatch._models import JobDescription
+from asyncbatch._policy import PollPolicy, RateLimits
+from asyncbatch._poller import Poller
+from asyncbatch._request import JobRequest
+
+logger = logging.getLogger("asyncbatch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a client was configured with."""
+
+    target: Target
+    poll: PollPolicy
+    limits: RateLimits
+    notify: Callable[[Event], None]
+    rng: random.Random = field(default_factory=random.Random)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of one submission."""
+
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    job: Job | None = None
+    error: AsyncBatchError | None = None
+
+
+class Runtime:
+    """An open client."""
+
+    def __init__(self, settings: Settings, connection: Connection, group: TaskGroup) -> None:
+        """Put the parts together; made by `serve`."""
+        self.api = API(connection, settings.limits, settings.rng, settings.notify)
+        self.poller = Poller(self.api, settings.poll, settings.rng)
+        self._settings = settings
+        self._group = group
+        self._closed: ClientClosed | None = None
+        self._handles: WeakValueDictionary[str, Job] = WeakValueDictionary()
+        self._default_queue: str | None = None
+        self._finding_queue = anyio.Lock()
+        self._services = Services(
+            api=self.api,
+            poller=self.poller,
+            logs=LogReader(self.api, settings.poll),
+            policy=settings.poll,
+            notify=settings.notify,
+            require_open=self.require_open,
+            console_url=connection.console_url,
+        )
+
+    def require_open(self) -> None:
+        """Raise unless the client is open.
+
+        Raises:
+            ClientClosed: It was closed, or its background task crashed.
+        """
+        if self._closed is not None:
+            raise self._closed
+
+    def close(self, reason: ClientClosed) -> None:
+        """Tell everybody who waits that nothing more will come."""
+        self._closed = reason
+        self.poller.fail_all(reason)
+
+    def handle(self, job_id: str, name: str = "") -> Job:
+        """Return the handle of a job, the one in use if there is one."""
+        job = self._handles.get(job_id)
+        if job is None:
+            job = self._handles[job_id] = Job(self._services, job_id, name)
+        return job
+
+    def known(self, description: JobDescription) -> Job:
+        """Return the handle of a described job."""
+        job = self.handle(description.job_id)
+        job.update(description)
+        return job
+
+    async def default_queue(self) -> str:
+        """Return the name of the only queue that takes jobs; looked up once.
+
+        Raises:
+            InvalidRequest: There is none, or more than one.
+        """
+        async with self._finding_queue:
+            if self._default_queue is None:
+                self._default_queue = await self._find_default_queue()
+        return self._default_queue
+
+    async def _find_default_queue(self) -> str:
+        names = sorted(queue.name for queue in await self.api.job_queues() if queue.takes_jobs)
+        if not names:
+            raise InvalidRequest(
+                "queue",
+                None,
+                "no job queue is ENABLED and VALID in this account and Region; create one",
+            )
+        if len(names) > 1:
+            raise InvalidRequest("queue", None, f"name one of the job queues: {', '.join(names)}")
+        return names[0]
+
+    async def submit(self, request: JobRequest) -> Job:
+        """Submit a job and follow it; a caller that is cancelled only stops waiting."""
+        self.require_open()
+        queue = request.queue or await self.default_queue()
+        outcome = _Outcome()
+        self._group.start_soon(self._send, request, queue, outcome)
+        await outcome.settled.wait()
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.job is None:
+            raise self._closed or ClientClosed("the client was closed before the job was submitted")
+        return outcome.job
+
+    async def _send(self, request: JobRequest, queue: str, outcome: _Outcome) -> None:
+        name = request.name or _submission.unique_name(str(request.job_definition))
+        try:
+            job_id = await _submission.submit(self.api, request, name=name, queue=queue)
+        except AsyncBatchError as error:
+            outcome.error = error
+        else:
+            outcome.job = self.handle(job_id, name)
+            logger.info("job %s submitted to %s as %s", name, queue, job_id)
+            self._settings.notify(
+                JobSubmitted(job_id=job_id, name=name, queue=queue, array_size=request.array_size)
+            )
+            self.poller.follow(outcome.job, is_new=True)
+        finally:
+            outcome.settled.set()
+
+
+async def serve(settings: Settings, ready: Callable[[Runtime], None], stop: asyncio.Event) -> None:
+    """Run an open client until `stop` is set."""
+    async with Connection.connect(settings.target) as connection:
+        reason = ClientClosed("the client was closed while this was waited for")
+        runtime: Runtime | None = None
+        try:
+            async with anyio.create_task_group() as group:
+                runtime = Runtime(settings, connection, group)
+                group.start_soon(runtime.poller.run)
+                ready(runtime)
+                await stop.wait()
+                group.cancel_scope.cancel()
+        except Exception as crash:
+            # Nobody awaits this task, so its crash is told to everybody who waits for a job.
+            logger.exception("the client's background task crashed; please report this")
+            reason = ClientClosed(f"the client's background task crashed: {crash!r}")
+            reason.__cause__ = crash
+        finally:
+            if runtime is not None:
+                runtime.close(reason)
