@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 
 from aiobotocore.session import AioSession, get_session
 from blockbuster import BlockBuster
-from moto.server import ThreadedMotoServer
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 REGION = "eu-west-1"
 
