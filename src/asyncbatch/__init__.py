@@ -33,13 +33,9 @@ from asyncbatch._job import Job as Job
 from asyncbatch._models import ArrayProperties as ArrayProperties
 from asyncbatch._models import Attempt as Attempt
 from asyncbatch._models import Container as Container
-from asyncbatch._models import Failure as Failure
-from asyncbatch._models import FailureKind as FailureKind
 from asyncbatch._models import JobDefinition as JobDefinition
 from asyncbatch._models import JobDescription as JobDescription
 from asyncbatch._models import JobQueue as JobQueue
-from asyncbatch._models import JobResult as JobResult
-from asyncbatch._models import LogEvent as LogEvent
 from asyncbatch._models import NodeProperties as NodeProperties
 from asyncbatch._models import NodeRange as NodeRange
 from asyncbatch._models import PodProperties as PodProperties
@@ -51,6 +47,10 @@ from asyncbatch._request import EvaluateOnExit as EvaluateOnExit
 from asyncbatch._request import JobRequest as JobRequest
 from asyncbatch._request import RetryAction as RetryAction
 from asyncbatch._request import RetryStrategy as RetryStrategy
+from asyncbatch._results import Failure as Failure
+from asyncbatch._results import FailureKind as FailureKind
+from asyncbatch._results import JobResult as JobResult
+from asyncbatch._results import LogEvent as LogEvent
 from asyncbatch._status import JobStatus as JobStatus
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))  # noqa: PLE0605

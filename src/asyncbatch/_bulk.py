@@ -8,9 +8,9 @@ import anyio
 from asyncbatch._api import API
 from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed
 from asyncbatch._job import Job
-from asyncbatch._models import JobResult
 from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
+from asyncbatch._results import JobResult
 
 Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
 

@@ -1,25 +1,24 @@
 """`AsyncBatchClient`: submits jobs, follows them with few calls, and hands out handles."""
 
-import json
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from asyncbatch import _bulk
+from asyncbatch import _bulk, _definitions
 from asyncbatch import _checks as check
 from asyncbatch._aws import Target
 from asyncbatch._background import Background
-from asyncbatch._errors import AccessDenied, ClientClosed, InvalidRequest
+from asyncbatch._errors import ClientClosed, InvalidRequest
 from asyncbatch._events import Event, Observer
 from asyncbatch._job import Job, check_reason
-from asyncbatch._models import JobDefinition, JobDescription, JobQueue, JobResult
+from asyncbatch._models import JobDefinition, JobDescription, JobQueue
 from asyncbatch._policy import PollPolicy, RateLimits
 from asyncbatch._request import JobFields, JobRequest
+from asyncbatch._results import JobResult
 from asyncbatch._runtime import Runtime, Settings, serve
 from asyncbatch._status import JobStatus
-from asyncbatch._wire import requests as wire
 
 logger = logging.getLogger("asyncbatch")
 
@@ -357,20 +356,7 @@ class AsyncBatchClient:
             APIError: AWS refused.
         """
         runtime = self._require_open()
-        content = _read_definition(definition)
-        arguments = wire.register_job_definition(content, tagged=reuse)
-        if not reuse:
-            return await runtime.api.register_job_definition(arguments)
-        content_hash = wire.definition_hash(content)
-        name = arguments["jobDefinitionName"]
-        if found := await runtime.api.find_job_definition(name, content_hash):
-            return found
-        try:
-            return await runtime.api.register_job_definition(arguments)
-        except AccessDenied as error:
-            logger.warning("%s is registered anew each time: it cannot be tagged. %s", name, error)
-            plain = wire.register_job_definition(content, tagged=False)
-            return await runtime.api.register_job_definition(plain)
+        return await _definitions.register(runtime.api, definition, reuse=reuse)
 
     # ---------------------------------------------------------------------------------------------
 
@@ -404,17 +390,3 @@ def _statuses(status: JobStatus | Iterable[JobStatus] | None) -> tuple[JobStatus
         if state not in list(JobStatus):
             raise InvalidRequest("status", state, f"one of {', '.join(JobStatus)}")
     return tuple(JobStatus(state) for state in wanted)
-
-
-def _read_definition(definition: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
-    if isinstance(definition, Mapping):
-        return definition
-    try:
-        content = json.loads(Path(definition).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidRequest(
-            "definition", str(definition), f"a readable JSON file: {error}"
-        ) from error
-    if not isinstance(content, dict):
-        raise InvalidRequest("definition", str(definition), "the file holds a JSON object")
-    return content

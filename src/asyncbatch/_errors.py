@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from asyncbatch._job import Job
-    from asyncbatch._models import Failure, JobResult, LogEvent
+    from asyncbatch._results import Failure, JobResult, LogEvent
 
 
 class AsyncBatchError(Exception):

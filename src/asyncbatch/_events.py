@@ -6,7 +6,8 @@ Observers are called on the event loop, one after the other, so they return quic
 from dataclasses import dataclass
 from typing import Protocol
 
-from asyncbatch._models import JobDescription, JobResult
+from asyncbatch._models import JobDescription
+from asyncbatch._results import JobResult
 from asyncbatch._status import JobStatus
 
 

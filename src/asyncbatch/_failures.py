@@ -15,7 +15,8 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from asyncbatch._models import Failure, FailureKind, JobDescription, JobResult
+from asyncbatch._models import JobDescription
+from asyncbatch._results import Failure, FailureKind, JobResult
 from asyncbatch._status import JobStatus
 
 

@@ -18,9 +18,10 @@ from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed, JobVa
 from asyncbatch._events import Event, JobFinished, JobLost, StatusChanged
 from asyncbatch._failures import result_of
 from asyncbatch._logs import LogReader
-from asyncbatch._models import JobDescription, JobResult, LogEvent
+from asyncbatch._models import JobDescription
 from asyncbatch._policy import PollPolicy
 from asyncbatch._poller import Poller
+from asyncbatch._results import JobResult, LogEvent
 from asyncbatch._status import JobStatus
 
 logger = logging.getLogger("asyncbatch")

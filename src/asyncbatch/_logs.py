@@ -18,8 +18,9 @@ import anyio
 
 from asyncbatch._api import API
 from asyncbatch._errors import LogsUnavailable, ResourceNotFound
-from asyncbatch._models import Container, JobDescription, LogEvent
+from asyncbatch._models import Container, JobDescription
 from asyncbatch._policy import PollPolicy
+from asyncbatch._results import LogEvent
 
 DEFAULT_GROUP = "/aws/batch/job"
 # Signed requests are refused when the clocks differ by more, so what ended before that is over.

@@ -1,0 +1,52 @@
+"""Registering job definitions: one revision for one content."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asyncbatch._api import API
+from asyncbatch._errors import AccessDenied, InvalidRequest
+from asyncbatch._models import JobDefinition
+from asyncbatch._wire import requests
+
+logger = logging.getLogger("asyncbatch")
+
+
+async def register(
+    api: API, definition: Mapping[str, Any] | str | Path, *, reuse: bool
+) -> JobDefinition:
+    """Register a job definition, or with `reuse` find the revision that has its content.
+
+    Raises:
+        InvalidRequest: The file cannot be read, or the definition breaks a rule.
+        APIError: AWS refused.
+    """
+    content = _read(definition)
+    arguments = requests.register_job_definition(content, tagged=reuse)
+    if not reuse:
+        return await api.register_job_definition(arguments)
+    name = arguments["jobDefinitionName"]
+    if found := await api.find_job_definition(name, requests.definition_hash(content)):
+        return found
+    try:
+        return await api.register_job_definition(arguments)
+    except AccessDenied as error:
+        logger.warning("%s is registered anew each time: it cannot be tagged. %s", name, error)
+        plain = requests.register_job_definition(content, tagged=False)
+        return await api.register_job_definition(plain)
+
+
+def _read(definition: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
+    """Return the content of a definition that is given as such, or as the path of a JSON file."""
+    if isinstance(definition, Mapping):
+        return definition
+    field, path = "definition", str(definition)
+    try:
+        content = json.loads(Path(definition).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(field, path, f"a readable JSON file: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidRequest(field, path, "the file holds a JSON object")
+    return content
