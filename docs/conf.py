@@ -28,9 +28,9 @@ napoleon_numpy_docstring = False
 # `Attributes:` of a dataclass become entries of their own only where the class does not have them.
 napoleon_use_ivar = True
 
-# Our own names must resolve. Those of Python and of other packages would need their inventories,
-# and a build that needs the network fails for other people's reasons.
-nitpick_ignore_regex = [("py:.*", r"(?!asyncbatch).*")]
+# Our own public names must resolve. Those of Python and of other packages would need their
+# inventories, and a build that needs the network fails for other people's reasons.
+nitpick_ignore_regex = [("py:.*", r"(?!asyncbatch).*|asyncbatch\.(\w+\.)?_.*")]
 
 html_theme = "furo"
 html_title = "asyncbatch"

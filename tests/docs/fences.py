@@ -88,8 +88,10 @@ def _check_output(fence: Fence, printed: str) -> None:
 
 def docstring_examples(module: object) -> Iterator[tuple[str, list[Fence]]]:
     """Read the examples in the docstrings of a module's public names."""
-    for name in getattr(module, "__all__", ()):
+    for name in getattr(module, "__all__", None) or sorted(vars(module)):
         value = getattr(module, name)
+        if name.startswith("_"):
+            continue
         members = vars(value).items() if inspect.isclass(value) else ()
         public = {f"{name}.{key}": member for key, member in members if key[0] != "_"}
         for path, documented in {name: value, **public}.items():
