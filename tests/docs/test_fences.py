@@ -42,6 +42,14 @@ ETL = {
 }
 
 
+PROFILE = """
+[profile research]
+region = {AWS_DEFAULT_REGION}
+aws_access_key_id = {AWS_ACCESS_KEY_ID}
+aws_secret_access_key = {AWS_SECRET_ACCESS_KEY}
+"""
+
+
 @pytest.fixture(scope="module")
 def aws() -> Iterator[dict[str, str]]:
     """Run a local engine on a loop of its own, so that blocking examples do not stop it."""
@@ -63,10 +71,13 @@ async def register_etl(local: LocalBatch) -> None:
 
 @pytest.fixture
 def account(aws: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sit where a reader sits: in an empty directory, with an AWS account in the environment."""
+    """Sit where a reader sits: in an empty directory, with an AWS account and a profile."""
     monkeypatch.chdir(tmp_path)
     for name, value in aws.items():
         monkeypatch.setenv(name, value)
+    profile = tmp_path / "aws-config"
+    profile.write_text(PROFILE.format_map(aws), encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(profile))
 
 
 @pytest.fixture
