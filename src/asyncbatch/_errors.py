@@ -44,6 +44,11 @@ class AsyncBatchError(Exception):
 
     submitted: tuple[Job, ...] = ()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by words and facts; `submitted` stays behind: a handle belongs to its client."""
+        facts = {name: fact for name, fact in self.__dict__.items() if name != "submitted"}
+        return _rebuild, (type(self), self.args, facts)
+
 
 class InvalidRequest(AsyncBatchError, ValueError):
     """A value breaks a rule of AWS Batch; nothing was sent.
@@ -60,10 +65,6 @@ class InvalidRequest(AsyncBatchError, ValueError):
         self.value = value
         self.rule = rule
         super().__init__(f"{field}={_short(value)}: {rule}")
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by the three facts; an exception's default would hand over the message."""
-        return type(self), (self.field, self.value, self.rule)
 
 
 class ClientClosed(AsyncBatchError, RuntimeError):
@@ -95,10 +96,6 @@ class NoCredentials(ConfigurationError):
             f"no usable AWS credentials: {detail} "
             "Log in (aws sso login, aws configure), set AWS_PROFILE, or pass profile_name=."
         )
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by the detail, not by the worded message."""
-        return type(self), (self.detail,)
 
 
 class APIError(AsyncBatchError):
@@ -132,10 +129,6 @@ class APIError(AsyncBatchError):
         words = f"{operation}: {code}: {message}".rstrip(". ") + "."
         super().__init__(f"{words} {self.next_step}".strip())
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by the facts, not by the worded message."""
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
-
 
 class Throttled(APIError):
     """Too many requests. The client slows down and sends it again, so no caller meets this."""
@@ -167,7 +160,9 @@ class ServiceFault(APIError):
 
 
 class ResourceNotFound(APIError):
-    """A log group or log stream does not exist (yet: streams appear with their first line)."""
+    """A log group or log stream does not exist (yet)."""
+
+    next_step = "A log stream appears with its first line; check the log group that the job names."
 
 
 class JobQueueNotFound(APIError):
@@ -224,10 +219,6 @@ class SubmitUncertain(AsyncBatchError):
             f"--job-queue {queue} --filters name=JOB_NAME,values={name}"
         )
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by the facts, not by the worded message."""
-        return type(self), (self.name, self.queue, self.mark, self.cause)
-
 
 class LogsUnavailable(AsyncBatchError):
     """The job's logs are not in CloudWatch Logs, or cannot be found there.
@@ -241,10 +232,6 @@ class LogsUnavailable(AsyncBatchError):
         self.job_id = job_id
         self.reason = reason
         super().__init__(f"no logs to read for job {job_id}: {reason}")
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by the facts, not by the worded message."""
-        return type(self), (self.job_id, self.reason)
 
 
 class JobError(AsyncBatchError):
@@ -291,10 +278,6 @@ class JobFailed(JobError):
         lines = "\n".join(f"  | {event.message}" for event in self.log_tail)
         return f"{head}\n  last {len(self.log_tail)} log lines:\n{lines}"
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by the facts, not by the worded message."""
-        return type(self), (self.result, self.log_tail)
-
 
 class JobVanished(JobError):
     """AWS does not answer for a job id, and the grace time is over.
@@ -315,15 +298,11 @@ class JobVanished(JobError):
         )
         super().__init__(f"DescribeJobs has not known job {job_id} for {grace:.0f} s. {hint}")
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle with the keyword arguments."""
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
-
 
 def _rebuild(
     kind: type[AsyncBatchError], args: tuple[object, ...], facts: dict[str, object]
 ) -> AsyncBatchError:
-    """Unpickle an error whose constructor wants keywords: restore its words and facts."""
+    """Unpickle an error without its constructor, which would word the message again."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(facts)
     return error
