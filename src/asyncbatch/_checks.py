@@ -26,6 +26,13 @@ def text(field: str, value: object, *, rule: str, at_most: int | None = None) ->
     return value
 
 
+def argument(field: str, value: object) -> str:
+    """Return `value` if it can be an argument of a command; a blank is one, nothing is not."""
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest(field, value, "every argument is text and not empty")
+    return value
+
+
 def optional_text(field: str, value: object, *, at_most: int) -> None:
     """Allow None, or text with something in it."""
     if value is not None:
@@ -83,10 +90,16 @@ def optional_flag(field: str, value: object) -> None:
         raise InvalidRequest(field, value, "True, False or None")
 
 
+def choice(field: str, value: object, choices: type[enum.StrEnum]) -> None:
+    """Require a member of an enumeration."""
+    if value not in list(choices):
+        raise InvalidRequest(field, value, f"one of {', '.join(choices)}")
+
+
 def optional_choice(field: str, value: object, choices: type[enum.StrEnum]) -> None:
     """Allow None, or a member of an enumeration."""
-    if value is not None and value not in list(choices):
-        raise InvalidRequest(field, value, f"one of {', '.join(choices)}")
+    if value is not None:
+        choice(field, value, choices)
 
 
 def optional_timeout(field: str, value: object) -> None:

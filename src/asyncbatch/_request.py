@@ -60,6 +60,7 @@ class Dependency:
 
     def __post_init__(self) -> None:
         """Check the two against each other."""
+        check.optional_text("depends_on.job_id", self.job_id, at_most=2048)
         check.optional_choice("depends_on.type", self.type, DependencyType)
         if self.job_id is None and self.type != DependencyType.SEQUENTIAL:
             raise InvalidRequest(
@@ -99,7 +100,7 @@ class EvaluateOnExit:
 
     def __post_init__(self) -> None:
         """Check the patterns."""
-        check.optional_choice("retry.evaluate_on_exit.action", self.action, RetryAction)
+        check.choice("retry.evaluate_on_exit.action", self.action, RetryAction)
         patterns = (self.on_status_reason, self.on_reason, self.on_exit_code)
         if all(pattern is None for pattern in patterns):
             raise InvalidRequest(
@@ -301,8 +302,7 @@ def _arguments(command: Sequence[str] | None) -> tuple[str, ...] | None:
         raise InvalidRequest(
             "command", command, 'give a list of arguments, such as ["sh", "-c", "..."]'
         )
-    rule = "every argument is text and not empty"
-    return tuple(check.text("command", argument, rule=rule) for argument in command)
+    return tuple(check.argument("command", argument) for argument in command)
 
 
 def _environment(environment: Mapping[str, str | float]) -> dict[str, str]:
