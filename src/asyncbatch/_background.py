@@ -45,10 +45,14 @@ class Background(Generic[T]):
         if not ready.done():
             ready.cancel()
             self._task.result()  # raises why it never became ready
+            raise RuntimeError("the background task ended before it was ready")
         return ready.result()
 
     async def stop(self) -> None:
-        """Ask it to end and wait until it has; when this is cancelled, it is cancelled too."""
+        """Ask it to end, wait until it has, and raise what it raised.
+
+        When this is cancelled, the background task is cancelled too.
+        """
         if self._task is None:
             return
         self._stop.set()
@@ -57,3 +61,5 @@ class Background(Generic[T]):
         except asyncio.CancelledError:
             self._task.cancel()
             raise
+        if not self._task.cancelled():
+            self._task.result()
