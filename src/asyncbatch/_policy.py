@@ -4,6 +4,7 @@ import math
 import random
 from dataclasses import dataclass, fields
 
+from asyncbatch import _checks as check
 from asyncbatch._errors import InvalidRequest
 
 
@@ -19,9 +20,10 @@ class PollPolicy:
 
     Attributes:
         min_interval: Soonest look after a change.
-        max_interval: Latest look, however long nothing changes.
+        max_interval: Latest look, however long nothing changes; jitter may add its share.
         growth: Share of the time since the last change to wait until the next look.
-        jitter: Share of an interval by which looks are spread at random, 0 to 1.
+        jitter: Share of an interval over which looks are spread at random, half of it before and
+            half after; 0 to 1.
         missing_grace: How long a job that was submitted, or seen before, may be unknown to
             DescribeJobs before it counts as vanished. Just-submitted jobs can be unknown for a
             while.
@@ -49,12 +51,11 @@ class PollPolicy:
     def __post_init__(self) -> None:
         """Check the numbers."""
         _require_positive(self, "min_interval", "max_interval", "log_interval")
-        _require_not_negative(
-            self, "growth", "missing_grace", "unknown_grace", "log_drain", "failure_log_lines"
-        )
+        _require_not_negative(self, "growth", "missing_grace", "unknown_grace", "log_drain")
+        check.integer("failure_log_lines", self.failure_log_lines, 0)
         if self.max_interval < self.min_interval:
             raise InvalidRequest("max_interval", self.max_interval, "not below min_interval")
-        if not 0 <= self.jitter <= 1:
+        if not _is_number(self.jitter) or not 0 <= self.jitter <= 1:
             raise InvalidRequest("jitter", self.jitter, "0 to 1")
 
     def interval(self, age: float, rng: random.Random) -> float:
