@@ -10,8 +10,8 @@ An id that was taken is *out* until `seen` or `missing` returns it with its next
 removed. So no id is ever in two calls at once.
 
 A changed job is looked at again soon, an unchanged one ever later (`PollPolicy.interval`). An id
-that the answer lacks is *missing*: it is asked again at the shortest interval, and once it has been
-missing for its whole grace time, `missing` says that it has vanished.
+that the answer lacks is *missing*: its intervals start anew, and once it has been missing for its
+whole grace time, `missing` says that it has vanished.
 
 Heap entries are never removed from the middle: an entry whose due time is no longer the job's own
 is stale and skipped when it comes up.
