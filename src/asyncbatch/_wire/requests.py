@@ -46,7 +46,7 @@ def submit_job(request: JobRequest, *, name: str, queue: str) -> dict[str, Any]:
                 "extra", member, "the request has a field for it; set it in one place"
             )
         arguments[member] = value
-    _check_size("extra", arguments, SUBMIT_PAYLOAD_LIMIT, "a SubmitJob request")
+    _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "a SubmitJob request")
     return arguments
 
 
