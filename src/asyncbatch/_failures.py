@@ -25,11 +25,11 @@ class _Facts:
     """What the rules look at."""
 
     status_reason: str
-    reason: str
-    exit_code: int | None
-    attempt: int | None
-    is_cancelled: bool
-    is_terminated: bool
+    reason: str = ""
+    exit_code: int | None = None
+    attempt: int | None = None
+    is_cancelled: bool = False
+    is_terminated: bool = False
 
     def says(self, pattern: str) -> bool:
         """Whether the status reason or the container's reason contains a pattern, in any case."""
@@ -57,8 +57,9 @@ def _exits(*codes: int) -> Callable[[_Facts], bool]:
 
 _PULL = r"CannotPull(Container|Image)"
 _PULL_FOR_GOOD = (
-    r"unauthorized|denied|not found|no such|manifest|does not exist|invalid reference|"
-    r"no basic auth|repository name"
+    # Not "manifest" alone and not "no such host": network faults say these as well.
+    r"unauthorized|denied|forbidden|not found|no such (?!host)|manifest (unknown|invalid)|"
+    r"no matching manifest|does not exist|invalid reference|no basic auth|repository name"
 )
 _KILLED_BY_SIGKILL = 128 + signal.SIGKILL
 _KILLED_BY_SIGTERM = 128 + signal.SIGTERM
@@ -68,12 +69,28 @@ _K = FailureKind
 # The third column: whether the same job may well succeed when it is simply run again.
 _PASSES, _STAYS = True, False
 
-# The order matters: a Spot interruption also ends with 137, and so does a timeout.
+# The order matters. First what AWS itself says of the whole job; then whether a person ended it, as
+# the last attempt may have met something else before, and the person's words may be any; then what
+# the attempt met; its exit code last, as a Spot interruption and a timeout also end with 137.
 _RULES: tuple[_Rule, ...] = (
     _Rule(
         _says(r"^Dependent job failed"), _K.DEPENDENCY, _STAYS, "a job that it depends on failed"
     ),
     _Rule(_says(r"^Array Child Job failed"), _K.ARRAY_CHILD, _STAYS, "look at its failed children"),
+    _Rule(
+        _says(r"^Job attempt duration exceeded timeout"),
+        _K.TIMEOUT,
+        _STAYS,
+        "the attempt took longer than its timeout allows; AWS Batch does not retry that",
+    ),
+    _Rule(
+        _says(r"^(Canceled|Cancelled|Terminated) by JobStateTimeLimit"),
+        _K.QUEUE_POLICY,
+        _STAYS,
+        "the queue's time limit for a state ended it; see what it waited for",
+    ),
+    _Rule(lambda f: f.is_cancelled, _K.CANCELLED, _STAYS, "it was cancelled"),
+    _Rule(lambda f: f.is_terminated, _K.TERMINATED, _STAYS, "it was terminated"),
     _Rule(
         _says(r"Your Spot Task was interrupted"),
         _K.SPOT_INTERRUPTION,
@@ -81,22 +98,10 @@ _RULES: tuple[_Rule, ...] = (
         "Fargate Spot took the capacity back; retry, or use on-demand capacity",
     ),
     _Rule(
-        _says(r"Host EC2.*terminated|Host EC2"),
+        _says(r"Host EC2"),
         _K.HOST_LOST,
         _PASSES,
         "the instance went away, usually a Spot reclaim; retry, or use on-demand capacity",
-    ),
-    _Rule(
-        _says(r"Job attempt duration exceeded timeout"),
-        _K.TIMEOUT,
-        _STAYS,
-        "the attempt took longer than its timeout allows; AWS Batch does not retry that",
-    ),
-    _Rule(
-        _says(r"(Canceled|Cancelled|Terminated) by JobStateTimeLimit"),
-        _K.QUEUE_POLICY,
-        _STAYS,
-        "the queue's time limit for a state ended it; see what it waited for",
     ),
     _Rule(
         _says(r"Job definition invalid|combined tags"),
@@ -104,8 +109,6 @@ _RULES: tuple[_Rule, ...] = (
         _STAYS,
         "the job definition cannot be used as it is",
     ),
-    _Rule(lambda f: f.is_cancelled, _K.CANCELLED, _STAYS, "it was cancelled"),
-    _Rule(lambda f: f.is_terminated, _K.TERMINATED, _STAYS, "it was terminated"),
     _Rule(
         _says(r"OutOfMemory|killed due to memory usage"),
         _K.OUT_OF_MEMORY,
@@ -226,11 +229,12 @@ def failure_of(description: JobDescription) -> Failure | None:
     """Return why a job failed; None unless it is FAILED."""
     if description.status is not JobStatus.FAILED:
         return None
-    return _classify(description, _RULES) or Failure(
+    facts = _facts(description)
+    return _classify(facts, _RULES) or Failure(
         kind=FailureKind.UNKNOWN,
         transient=False,
-        message=_words(_facts(description), "AWS gave no reason that is known here"),
-        attempt=len(description.attempts) or None,
+        message=_words(facts, "AWS gave no reason that is known here"),
+        attempt=facts.attempt,
     )
 
 
@@ -238,7 +242,8 @@ def wait_reason_of(description: JobDescription) -> Failure | None:
     """Return what keeps a live job from running; None when nothing is known to."""
     if description.status.is_terminal or not description.status_reason:
         return None
-    return _classify(description, _WAITING_RULES)
+    # Only the job's own words: an earlier attempt's say nothing about the wait for the next.
+    return _classify(_Facts(status_reason=description.status_reason), _WAITING_RULES)
 
 
 def result_of(description: JobDescription) -> JobResult:
@@ -246,8 +251,7 @@ def result_of(description: JobDescription) -> JobResult:
     return JobResult(description=description, failure=failure_of(description))
 
 
-def _classify(description: JobDescription, rules: tuple[_Rule, ...]) -> Failure | None:
-    facts = _facts(description)
+def _classify(facts: _Facts, rules: tuple[_Rule, ...]) -> Failure | None:
     for rule in rules:
         if rule.matches(facts):
             return Failure(
