@@ -88,15 +88,24 @@ def _check_output(fence: Fence, printed: str) -> None:
 
 def docstring_examples(module: object) -> Iterator[tuple[str, list[Fence]]]:
     """Read the examples in the docstrings of a module's public names."""
-    for name in getattr(module, "__all__", None) or sorted(vars(module)):
+    for name in _public_names(module):
         value = getattr(module, name)
-        if name.startswith("_"):
-            continue
         members = vars(value).items() if inspect.isclass(value) else ()
         public = {f"{name}.{key}": member for key, member in members if key[0] != "_"}
         for path, documented in {name: value, **public}.items():
             if fences := read_docstring(path, inspect.getdoc(documented) or ""):
                 yield path, fences
+
+
+def _public_names(module: object) -> Sequence[str]:
+    """Name what a module says it offers, or else what is ours among what it holds."""
+    if listed := getattr(module, "__all__", None):
+        return list(listed)
+    return [
+        name
+        for name, value in vars(module).items()
+        if name[0] != "_" and getattr(value, "__module__", "").startswith("asyncbatch")
+    ]
 
 
 def read_docstring(path: str, docstring: str) -> list[Fence]:

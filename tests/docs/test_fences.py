@@ -9,6 +9,7 @@ from anyio.from_thread import start_blocking_portal
 
 import asyncbatch
 import asyncbatch.local
+import asyncbatch.progress
 from asyncbatch import AsyncBatchClient
 from asyncbatch.local import LocalBatch
 from tests.docs.fences import Fence, docstring_examples, read_fences, run_fences
@@ -22,6 +23,7 @@ PAGES = [
 EXAMPLES = {
     **dict(docstring_examples(asyncbatch)),
     **dict(docstring_examples(asyncbatch.local)),
+    **dict(docstring_examples(asyncbatch.progress)),
 }
 
 # A page's reader runs blocking code where it is natural, as in a script or a notebook.
@@ -96,7 +98,7 @@ def test_docstring_example_runs(runner: asyncio.Runner, example: list[Fence]) ->
     batch = AsyncBatchClient()
     runner.run(batch.open())
     try:
-        public = {**vars(asyncbatch.local), **vars(asyncbatch)}
+        public = {**vars(asyncbatch.local), **vars(asyncbatch.progress), **vars(asyncbatch)}
         run_fences(runner, example, {**public, "asyncio": asyncio, "batch": batch})
     finally:
         runner.run(batch.aclose())
