@@ -1,0 +1,48 @@
+"""Where every identifier comes from: one seeded generator, so that a run can be repeated."""
+
+import random
+import uuid
+
+REGION = "local"
+ACCOUNT = "000000000000"
+BATCH_ARN = f"arn:aws:batch:{REGION}:{ACCOUNT}:"
+CLUSTER = "local"
+
+
+class IdMaker:
+    """Draws identifiers in AWS's formats.
+
+    Args:
+        seed: The same seed draws the same identifiers; None draws new ones in every run.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._rng = random.Random(seed)
+        self._seed = self._rng.getrandbits(64)
+
+    def uuid(self) -> str:
+        """Return an identifier in the format of job ids and request ids."""
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
+    def task_id(self) -> str:
+        """Return an identifier in the format of ECS task ids."""
+        return f"{self._rng.getrandbits(128):032x}"
+
+    def rng_for(self, *key: object) -> random.Random:
+        """Return a generator that depends on the seed and `key` only, not on earlier draws."""
+        return random.Random(f"{self._seed}/{'/'.join(map(str, key))}")
+
+
+def batch_arn(kind: str, name: str) -> str:
+    """Return the ARN of a Batch resource, such as `job` or `job-queue`."""
+    return f"{BATCH_ARN}{kind}/{name}"
+
+
+def task_arn(task_id: str) -> str:
+    """Return the ARN of the ECS task that an attempt runs as."""
+    return f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{CLUSTER}/{task_id}"
+
+
+def resource_name(reference: str, kind: str) -> str:
+    """Return the name of a resource that may be given by its name or by its ARN."""
+    return reference.removeprefix(f"{BATCH_ARN}{kind}/")

@@ -1,0 +1,190 @@
+"""`LocalBatch`: the engine, its services and its doors, put together and taken apart again."""
+
+import asyncio
+import os
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from botocore.loaders import Loader
+from botocore.loaders import create_loader as create_botocore_loader
+
+from asyncbatch.local._board import JobBoard
+from asyncbatch.local._clock import Clock, LoopClock
+from asyncbatch.local._definitions import JobDefinitions
+from asyncbatch.local._engine import Engine
+from asyncbatch.local._executors import Executor
+from asyncbatch.local._faults import Faults
+from asyncbatch.local._ids import IdMaker
+from asyncbatch.local._job_api import JobApi
+from asyncbatch.local._ledger import Ledger
+from asyncbatch.local._logs import LogStore
+from asyncbatch.local._logs_api import LogsApi
+from asyncbatch.local._protocol import Router
+from asyncbatch.local._queues import JobQueues
+from asyncbatch.local._quotas import Quotas
+from asyncbatch.local._resource_api import ResourceApi
+from asyncbatch.local._scripted import ScriptedExecutor
+from asyncbatch.local._service import Service
+from asyncbatch.local._session import LocalSession
+
+_STOP_GRACE = 30.0  # seconds that AWS Batch leaves between SIGTERM and SIGKILL
+
+
+class LocalBatch:
+    """An AWS Batch and CloudWatch Logs that lives in this process.
+
+    It starts with one job queue, `default`. Open it with `async with`, connect clients through
+    `session`.
+
+    Args:
+        vcpus: How many vCPUs the jobs share; by default, as many as the machine has.
+        executor: What runs the jobs.
+        quotas: How many requests a second are taken; by default, any number.
+        seed: Makes identifiers and chance the same in every run; None draws new ones.
+        log_delay: Seconds until a line of output can be read.
+        stop_grace: Seconds between SIGTERM and SIGKILL for a job that is terminated or timed out.
+
+    Attributes:
+        ledger: What was really asked and done.
+
+    Example:
+        >>> async def main():
+        ...     async with LocalBatch() as local:
+        ...         async with local.session.create_client("batch") as batch:
+        ...             return await batch.describe_job_queues()
+    """
+
+    def __init__(
+        self,
+        *,
+        vcpus: int | None = None,
+        executor: Executor | None = None,
+        quotas: Quotas | None = None,
+        seed: int | None = None,
+        log_delay: float = 0.0,
+        stop_grace: float = _STOP_GRACE,
+    ) -> None:
+        self._vcpus = vcpus if vcpus is not None else os.cpu_count() or 1
+        self._executor = executor if executor is not None else ScriptedExecutor()
+        self._quotas = quotas if quotas is not None else Quotas.unlimited()
+        self._ids = IdMaker(seed)
+        self._log_delay = log_delay
+        self._stop_grace = stop_grace
+        self._faults = Faults(self._ids.rng_for("faults"))
+        self._running: _Running | None = None
+        self.ledger = Ledger()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def open(self) -> None:
+        """Start the engine; `async with` does it.
+
+        Raises:
+            RuntimeError: It was opened before.
+        """
+        if self._running is not None:
+            raise RuntimeError("LocalBatch was opened before: make a new one for each run.")
+        clock = LoopClock(asyncio.get_running_loop())
+        # Reading botocore's service models takes some tens of milliseconds of disk and JSON.
+        loader, router = await asyncio.to_thread(_load_models)
+        await self._executor.open(clock)
+        self._running = self._assemble(clock, loader, router)
+
+    async def aclose(self) -> None:
+        """End every job that still runs, and wait for that; harmless when called again."""
+        if self._running is not None:
+            self._running.engine.close()
+            await self._executor.aclose()
+
+    @property
+    def session(self) -> LocalSession:
+        """An aiobotocore session whose clients reach this engine and nothing else."""
+        return self._open.session
+
+    @property
+    def faults(self) -> Faults:
+        """The faults that are in force; `faults.add` injects one."""
+        return self._faults
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How many requests of each operation have arrived."""
+        return self.ledger.calls
+
+    @property
+    def logs(self) -> LogStore:
+        """The log groups and streams, to write events into them by hand."""
+        return self._open.logs
+
+    @property
+    def _open(self) -> "_Running":
+        if self._running is None:
+            raise RuntimeError("LocalBatch is not open: use `async with LocalBatch() as local:`.")
+        return self._running
+
+    def _assemble(self, clock: Clock, loader: Loader, router: Router) -> "_Running":
+        logs = LogStore(clock, delay=self._log_delay)
+        board = JobBoard(clock, self._ids)
+        engine = Engine(
+            clock=clock,
+            executor=self._executor,
+            board=board,
+            ids=self._ids,
+            logs=logs,
+            vcpus=self._vcpus,
+            stop_grace=self._stop_grace,
+        )
+        queues, definitions = JobQueues(), JobDefinitions()
+        jobs = JobApi(
+            engine=engine,
+            board=board,
+            queues=queues,
+            definitions=definitions,
+            clock=clock,
+            ledger=self.ledger,
+        )
+        resources = ResourceApi(
+            engine=engine,
+            queues=queues,
+            definitions=definitions,
+            find_job=jobs.find,
+            vcpus=self._vcpus,
+        )
+        service = Service(
+            router=router,
+            handlers=jobs.handlers() | resources.handlers() | LogsApi(logs).handlers(),
+            clock=clock,
+            ids=self._ids,
+            quotas=self._quotas,
+            faults=self._faults,
+            ledger=self.ledger,
+        )
+        return _Running(engine, service, logs, LocalSession(service, loader))
+
+
+class _Running:
+    """What exists while a `LocalBatch` is open."""
+
+    def __init__(
+        self, engine: Engine, service: Service, logs: LogStore, session: LocalSession
+    ) -> None:
+        self.engine = engine
+        self.service = service
+        self.logs = logs
+        self.session = session
+
+
+def _load_models() -> tuple[Loader, Router]:
+    loader = create_botocore_loader()
+    return loader, Router(loader)
