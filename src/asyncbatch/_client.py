@@ -128,6 +128,15 @@ class AsyncBatchClient:
         """Whether the client can be used."""
         return self._runtime is not None
 
+    @property
+    def region_name(self) -> str:
+        """AWS Region that the open client uses.
+
+        Raises:
+            ClientClosed: The client is not open.
+        """
+        return self._require_open().region_name
+
     # -- submitting -------------------------------------------------------------------------------
 
     async def submit(

@@ -8,6 +8,7 @@ attempt's end its streams are asked for late lines until `PollPolicy.log_drain` 
 Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
 """
 
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class LogReader:
         """
         number = 1
         streams: list[_Stream] = []
-        over_since: float | None = None
+        drained_at = _ended_long_ago(job.description)
         while True:
             description = job.description
             is_over = description is not None and _is_over(description, number)
@@ -83,14 +84,15 @@ class LogReader:
             if description is None or not is_over:
                 await job.next_change(self._policy.log_interval)
                 continue
-            over_since = anyio.current_time() if over_since is None else over_since
-            left = self._drain_left(description, number, anyio.current_time() - over_since)
-            if left > 0:
-                await anyio.sleep(min(left, self._policy.log_interval))  # noqa: TID251 - late lines
+            now = anyio.current_time()
+            drained_at = now + self._policy.log_drain if drained_at is None else drained_at
+            if now < drained_at:
+                wait = min(drained_at - now, self._policy.log_interval)
+                await anyio.sleep(wait)  # noqa: TID251 - late lines
             elif description.status.is_terminal and number == _latest(description):
                 return
             else:
-                number, streams, over_since = number + 1, [], None
+                number, streams, drained_at = number + 1, [], _ended_long_ago(description)
 
     async def read(self, description: JobDescription) -> AsyncIterator[LogEvent]:
         """Yield what is there now of all attempts.
@@ -154,14 +156,17 @@ class LogReader:
             stream.group, stream.name, region=stream.region, **arguments
         )
 
-    def _drain_left(self, description: JobDescription, number: int, noticed_for: float) -> float:
-        """Return for how many seconds late lines of an attempt are still waited for."""
-        attempts = description.attempts
-        stopped = attempts[number - 1].stopped_at if number <= len(attempts) else None
-        stopped = stopped or description.stopped_at
-        if stopped and time.time() - stopped.timestamp() > _CLOCK_TOLERANCE:
-            return 0.0
-        return self._policy.log_drain - noticed_for
+
+def _ended_long_ago(description: JobDescription | None) -> float | None:
+    """Return a time that is past already if no late lines can come; else None.
+
+    Only a job that had ended before anybody looked is told by the clock: while a job is followed,
+    its end is noticed, and late lines are waited for from then on.
+    """
+    if description is None or not description.status.is_terminal or not description.stopped_at:
+        return None
+    age = time.time() - description.stopped_at.timestamp()
+    return -math.inf if age > _CLOCK_TOLERANCE else None
 
 
 def _is_over(description: JobDescription, number: int) -> bool:

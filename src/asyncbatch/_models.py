@@ -1,7 +1,8 @@
 """What AWS tells about jobs, queues and job definitions, as frozen values.
 
 What a caller asks for is in `_request`, how a job ended in `_results`. Nothing here spells AWS's
-camelCase or does I/O: `_wire` translates. Durations are `timedelta`, times are UTC-aware `datetime`, memory is MiB.
+camelCase or does I/O: `_wire` translates. Durations are `timedelta`, times are UTC-aware
+`datetime`, memory is MiB.
 """
 
 from collections.abc import Mapping
@@ -114,10 +115,12 @@ class NodeRange:
     Attributes:
         target_nodes: Node indexes such as ``0:3``, in AWS's notation.
         containers: What runs on each of them.
+        extra: What else AWS said, in AWS's spelling.
     """
 
     target_nodes: str
     containers: tuple[Container, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,7 @@ class Runtime:
         """Put the parts together; made by `serve`."""
         self.api = API(connection, settings.limits, settings.rng, settings.notify)
         self.poller = Poller(self.api, settings.poll, settings.rng)
+        self.region_name = connection.region
         self._settings = settings
         self._group = group
         self._closed: ClientClosed | None = None

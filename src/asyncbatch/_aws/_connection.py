@@ -7,6 +7,7 @@ would spend its retry quota on throttling. The one retry loop is in `_api`.
 
 import asyncio
 import contextlib
+import functools
 import importlib.metadata
 import os
 import re
@@ -17,7 +18,7 @@ from typing import Any, Self
 
 import anyio
 
-from asyncbatch._errors import InvalidRequest, NoCredentials, NoRegion
+from asyncbatch._errors import InvalidRequest, NoRegion
 
 _SERVICES = ("batch", "logs")
 _CONNECT_TIMEOUT = 5
@@ -25,8 +26,9 @@ _READ_TIMEOUT = 30
 # Enough for the submission quota of 50/s at a latency of one second; the SDK's 10 are not.
 _POOL_SIZE = 50
 
-# Session tokens, models and endpoints are read through these names in every supported aiobotocore.
+# What the SDK reads to make a client, under the names that every supported version has.
 _MODEL_FILES = ("service-2", "endpoint-rule-set-1", "paginators-1")
+_SHARED_FILES = ("endpoints", "partitions", "sdk-default-configuration", "_retry")
 
 _AWS_REGION = re.compile(r"(?P<partition>cn|us-gov|[a-z]{2})-[a-z-]+-\d")
 
@@ -89,8 +91,7 @@ class Connection:
             NoRegion: No Region is configured anywhere.
             NoCredentials: The profile does not exist.
         """
-        session = await _session(target)
-        region = _region(session, target)
+        session, region = await asyncio.to_thread(_prepared, target)
         async with AsyncExitStack() as stack:
             connection = cls(session, region, target, stack)
             await connection.client("batch")
@@ -161,7 +162,7 @@ class Connection:
                 connect_timeout=_CONNECT_TIMEOUT,
                 read_timeout=_READ_TIMEOUT,
                 max_pool_connections=_POOL_SIZE,
-                user_agent_extra=f"asyncbatch/{importlib.metadata.version('asyncbatch')}",
+                user_agent_extra=_user_agent(),
             ),
         )
 
@@ -172,39 +173,44 @@ def _method(operation: str) -> str:
     return str(xform_name(operation))
 
 
-async def _session(target: Target) -> Any:
-    """Return the session to use, with its models read where that can be done off the loop."""
-    if target.session is not None and not hasattr(target.session, "get_component"):
-        return target.session  # aioboto3's: it has no public way to its models
-    return await asyncio.to_thread(_prepared_session, target)
-
-
-def _prepared_session(target: Target) -> Any:
+def _prepared(target: Target) -> tuple[Any, str]:
+    """Return session and Region to use; called in a thread, since all of this reads files."""
     from aiobotocore.session import AioSession
+    from botocore.exceptions import BotoCoreError
 
-    session = target.session or AioSession(profile=target.profile_name)
-    loader = session.get_component("data_loader")
+    from asyncbatch._aws._translate import translated
+
+    _user_agent()
+    try:
+        session = target.session or AioSession(profile=target.profile_name)
+        if hasattr(session, "get_component"):  # aioboto3's has no public way to its models
+            _read_models(session.get_component("data_loader"))
+        return session, _region(session, target)
+    except BotoCoreError as error:
+        raise translated(error, "configuration") or error from error
+
+
+def _read_models(loader: Any) -> None:
     for service in _SERVICES:
         for file in _MODEL_FILES:
             loader.load_service_model(service, file)
-    for shared in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+    for shared in _SHARED_FILES:
         loader.load_data(shared)
-    return session
+
+
+@functools.cache
+def _user_agent() -> str:
+    return f"asyncbatch/{importlib.metadata.version('asyncbatch')}"
 
 
 def _region(session: Any, target: Target) -> str:
     """Return the Region: as given, as the SDK finds it, or as AWS_REGION says, which it ignores."""
-    from botocore.exceptions import ProfileNotFound
-
     if target.region_name:
         return target.region_name
-    try:
-        if hasattr(session, "get_config_variable"):
-            found = session.get_config_variable("region")
-        else:
-            found = session.region_name
-    except ProfileNotFound as error:
-        raise NoCredentials(f"{error}.") from error
+    if hasattr(session, "get_config_variable"):
+        found = session.get_config_variable("region")
+    else:
+        found = session.region_name
     region = found or os.environ.get("AWS_REGION")
     if not region:
         raise NoRegion

@@ -1,0 +1,74 @@
+"""A client on the embedded engine, whose jobs play scripts."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+import pytest
+
+from asyncbatch import AsyncBatchClient, Event, PollPolicy, RateLimits
+from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
+
+DEFINITION: dict[str, Any] = {
+    "jobDefinitionName": "hello",
+    "type": "container",
+    "containerProperties": {
+        "image": "busybox",
+        "command": ["echo", "hello"],
+        "resourceRequirements": [
+            {"type": "VCPU", "value": "1"},
+            {"type": "MEMORY", "value": "128"},
+        ],
+    },
+}
+
+
+class Bench:
+    """A client, the engine below it, and the events that the client told."""
+
+    def __init__(self, local: LocalBatch, batch: AsyncBatchClient, events: list[Event]) -> None:
+        self.local = local
+        self.batch = batch
+        self.events = events
+
+    def told(self, kind: type[Event]) -> list[Any]:
+        """Return the events of one kind, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class MakeBench(Protocol):
+    """Opens engine and client; see `bench`."""
+
+    def __call__(
+        self,
+        script: Script | Callable[..., Script] | None = None,
+        *,
+        poll: PollPolicy | None = None,
+        limits: RateLimits | None = None,
+        **engine: Any,
+    ) -> AbstractAsyncContextManager[Bench]: ...
+
+
+@pytest.fixture
+def bench() -> MakeBench:
+    """Return a context manager that opens an engine with the job definition `hello`, and a client."""
+
+    @asynccontextmanager
+    async def opened(
+        script: Script | Callable[..., Script] | None = None,
+        *,
+        poll: PollPolicy | None = None,
+        limits: RateLimits | None = None,
+        **engine: Any,
+    ) -> AsyncIterator[Bench]:
+        events: list[Event] = []
+        settings = {"vcpus": 10_000, "seed": 1, **engine}
+        async with LocalBatch(executor=ScriptedExecutor(script), **settings) as local:
+            client = AsyncBatchClient(
+                session=local.session, poll=poll, limits=limits, observers=[events.append]
+            )
+            async with client as batch:
+                await batch.register_job_definition(DEFINITION)
+                yield Bench(local, batch, events)
+
+    return opened

@@ -1,0 +1,134 @@
+"""Opening and closing: from anywhere, once, and nothing outlives the client but the jobs."""
+
+import asyncio
+
+import anyio
+import pytest
+
+from asyncbatch import AsyncBatchClient, ClientClosed, InvalidRequest, NoCredentials, NoRegion
+from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
+from tests.client.conftest import MakeBench
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def test_a_client_that_is_not_open_says_how_to_open_it() -> None:
+    with pytest.raises(ClientClosed, match="not open yet: use `async with AsyncBatchClient"):
+        await AsyncBatchClient().submit("hello")
+
+
+async def test_a_closed_client_says_that_it_was_closed(bench: MakeBench) -> None:
+    async with bench() as b:
+        job = await b.batch.submit("hello")
+    assert not b.batch.is_open
+    for use in (b.batch.submit("hello"), b.batch.describe([job]), job.result(), job.terminate()):
+        with pytest.raises(ClientClosed, match="closed"):
+            await use
+
+
+async def test_opening_twice_is_an_error_and_closing_twice_is_not(bench: MakeBench) -> None:
+    async with bench() as b:
+        with pytest.raises(ClientClosed, match="open already"):
+            await b.batch.open()
+        await b.batch.aclose()
+        await b.batch.aclose()
+
+
+async def test_a_client_can_be_opened_again_after_it_was_closed(bench: MakeBench) -> None:
+    async with bench() as b:
+        await b.batch.aclose()
+        await b.batch.open()
+        assert (await b.batch.run([])) == []
+        await (await b.batch.submit("hello"))
+
+
+async def test_opening_and_closing_may_happen_in_different_tasks() -> None:
+    """A notebook opens a client in one cell and closes it in another."""
+    async with LocalBatch(executor=ScriptedExecutor()) as local:
+        batch = AsyncBatchClient(session=local.session)
+        await asyncio.create_task(batch.open())  # noqa: TID251 - the other cell
+        assert await asyncio.create_task(batch.default_queue()) == "default"  # noqa: TID251
+        await asyncio.create_task(batch.aclose())  # noqa: TID251 - the third cell
+
+
+async def test_whoever_waits_for_a_job_hears_of_the_closing(bench: MakeBench) -> None:
+    async with bench(Script(duration=3600)) as b:
+        job = await b.batch.submit("hello")
+        async with anyio.create_task_group() as group:
+
+            async def wait() -> None:
+                with pytest.raises(ClientClosed, match="closed while this was waited for"):
+                    await job
+
+            group.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            await b.batch.aclose()
+
+
+async def test_leaving_the_client_leaves_the_jobs_alone(bench: MakeBench) -> None:
+    async with bench(Script(duration=3600)) as b:
+        job = await b.batch.submit("hello")
+        await job.wait(until=job.status.RUNNING)
+        await b.batch.aclose()
+        assert b.local.calls["TerminateJob"] == 0
+
+
+async def test_no_task_outlives_the_client(bench: MakeBench) -> None:
+    before = asyncio.all_tasks()
+    async with bench(Script(duration=3600)) as b:
+        await b.batch.submit("hello")
+    assert asyncio.all_tasks() == before
+
+
+async def test_cancelling_the_opening_leaves_nothing_behind() -> None:
+    before = asyncio.all_tasks()
+    async with LocalBatch(executor=ScriptedExecutor()) as local:
+        batch = AsyncBatchClient(session=local.session)
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await batch.open()
+        assert not batch.is_open
+        assert asyncio.all_tasks() == before
+        async with batch:  # and it can be opened later
+            assert batch.is_open
+
+
+@pytest.mark.may_block
+async def test_no_region_is_told_when_opening(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NoRegion, match="region_name=, set AWS_REGION"):
+        await AsyncBatchClient().open()
+
+
+@pytest.mark.may_block
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+async def test_the_region_is_taken_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """The SDK ignores AWS_REGION, which every other AWS tool honours."""
+    monkeypatch.setenv(variable, "eu-north-1")
+    async with AsyncBatchClient() as batch:
+        assert batch.region_name == "eu-north-1"
+
+
+@pytest.mark.may_block
+async def test_an_unknown_profile_is_told_when_opening() -> None:
+    with pytest.raises(NoCredentials, match=r"config profile \(nobody\) could not be found"):
+        await AsyncBatchClient(profile_name="nobody", region_name="eu-north-1").open()
+
+
+async def test_a_session_and_a_profile_exclude_each_other() -> None:
+    async with LocalBatch(executor=ScriptedExecutor()) as local:
+        with pytest.raises(InvalidRequest, match="profile_name"):
+            AsyncBatchClient(session=local.session, profile_name="me")
+
+
+def test_a_boto3_session_is_refused_because_it_blocks() -> None:
+    import boto3
+
+    with pytest.raises(InvalidRequest, match="boto3 sessions block"):
+        AsyncBatchClient(session=boto3.Session())
+
+
+def test_anything_else_is_no_session() -> None:
+    with pytest.raises(InvalidRequest, match="aioboto3 or aiobotocore"):
+        AsyncBatchClient(session="eu-north-1")
