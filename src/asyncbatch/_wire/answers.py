@@ -1,7 +1,7 @@
 """Values made from what AWS answers: DescribeJobs, ListJobs, queues and job definitions.
 
 What AWS says and the values do not model is kept in ``extra`` as it came, unless it is empty: Batch
-echoes dozens of empty lists per job.
+echoes dozens of empty lists per job. Of a member that is modelled in part, the rest is kept.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
 """
@@ -62,6 +62,7 @@ _CONTAINER_MEMBERS = frozenset(
         "image",
         "command",
         "environment",
+        "env",
         "vcpus",
         "memory",
         "resourceRequirements",
@@ -81,9 +82,24 @@ _ATTEMPT_MEMBERS = frozenset(
         "startedAt",
         "stoppedAt",
         "statusReason",
-        "initContainers",
     ]
 )
+_POD_MEMBERS = frozenset({"podName", "nodeName", "containers"})
+_NODE_RANGE_MEMBERS = frozenset({"targetNodes", "container", "ecsProperties", "eksProperties"})
+
+# Members of which only these parts are modelled.
+_PARTS: Mapping[str, frozenset[str]] = {
+    "retryStrategy": frozenset({"attempts"}),
+    "timeout": frozenset({"attemptDurationSeconds"}),
+    "arrayProperties": frozenset({"size", "index", "statusSummary", "statusSummaryLastUpdatedAt"}),
+    "nodeProperties": frozenset(
+        {"numNodes", "mainNode", "nodeRangeProperties", "nodeIndex", "isMainNode"}
+    ),
+    "nodeDetails": frozenset({"nodeIndex", "isMainNode"}),
+    "ecsProperties": frozenset({"taskProperties"}),
+    "eksProperties": frozenset({"podProperties"}),
+}
+_RESOURCES = frozenset({"VCPU", "MEMORY", "GPU"})
 
 
 def job_description(detail: Wire) -> JobDescription:
@@ -101,7 +117,7 @@ def job_description(detail: Wire) -> JobDescription:
         scheduling_priority=detail.get("schedulingPriority"),
         attempt_timeout=_seconds((detail.get("timeout") or {}).get("attemptDurationSeconds")),
         attempts_allowed=(detail.get("retryStrategy") or {}).get("attempts"),
-        extra={**_rest(detail, _DETAIL_MEMBERS), **_task_extras(detail.get("ecsProperties"))},
+        extra=_job_rest(detail, _DETAIL_MEMBERS),
     )
 
 
@@ -133,9 +149,10 @@ def job_summary(summary: Wire, *, queue: str | None = None) -> JobDescription:
         **{**_common(summary), "queue": queue},
         containers=(_container(container),) if container else (),
         array=_array(summary.get("arrayProperties")),
-        node=_summary_node(summary.get("nodeProperties")),
+        # ListJobs folds what makes a parent and what makes a node into one.
+        node=_node(summary.get("nodeProperties"), summary.get("nodeProperties")),
         is_summary=True,
-        extra=_rest(summary, _SUMMARY_MEMBERS),
+        extra=_job_rest(summary, _SUMMARY_MEMBERS),
     )
 
 
@@ -210,13 +227,6 @@ def _task_containers(tasks: Iterable[Wire]) -> tuple[Container, ...]:
     )
 
 
-def _task_extras(properties: Wire | None) -> dict[str, Any]:
-    """Keep what is said of ECS tasks beside their containers: roles, network, volumes."""
-    known = frozenset({"containers", "taskArn", "containerInstanceArn"})
-    rests = [_rest(task, known) for task in (properties or {}).get("taskProperties") or ()]
-    return {"taskProperties": rests} if any(rests) else {}
-
-
 def _attempts(detail: Wire) -> tuple[Attempt, ...]:
     listed = detail.get("attempts") or detail.get("eksAttempts") or ()
     return tuple(_attempt(number, attempt) for number, attempt in enumerate(listed, start=1))
@@ -236,12 +246,13 @@ def _attempt(number: int, attempt: Wire) -> Attempt:
         status_reason=attempt.get("statusReason") or None,
         started_at=_time(attempt.get("startedAt")),
         stopped_at=_time(attempt.get("stoppedAt")),
-        extra=_rest(attempt, _ATTEMPT_MEMBERS),
+        extra={**_rest(attempt, _ATTEMPT_MEMBERS), **_task_rests(attempt)},
     )
 
 
 def _container(container: Wire) -> Container:
-    resources = {r["type"]: r["value"] for r in _listed(container.get("resourceRequirements"))}
+    listed = container.get("resourceRequirements") or ()
+    resources = {r.get("type"): r.get("value") for r in listed}
     logs = container.get("logConfiguration") or {}
     vcpus = resources.get("VCPU", container.get("vcpus"))
     memory = resources.get("MEMORY", container.get("memory"))
@@ -252,7 +263,7 @@ def _container(container: Wire) -> Container:
         environment=_environment(container),
         vcpus=None if vcpus is None else float(vcpus),
         memory_mib=None if memory is None else int(memory),
-        gpus=None if "GPU" not in resources else int(resources["GPU"]),
+        gpus=None if resources.get("GPU") is None else int(resources["GPU"]),
         exit_code=container.get("exitCode"),
         reason=container.get("reason") or None,
         log_stream_name=container.get("logStreamName") or None,
@@ -260,19 +271,20 @@ def _container(container: Wire) -> Container:
         log_options=dict(logs.get("options") or {}),
         task_arn=container.get("taskArn"),
         container_instance_arn=container.get("containerInstanceArn"),
-        extra=_rest(container, _CONTAINER_MEMBERS),
+        extra={
+            **_rest(container, _CONTAINER_MEMBERS),
+            **_present(
+                resourceRequirements=[r for r in listed if r.get("type") not in _RESOURCES],
+                logConfiguration=_rest(logs, frozenset({"logDriver", "options"})),
+            ),
+        },
     )
 
 
 def _environment(container: Wire) -> dict[str, str]:
     # EKS calls it env; both are lists of name and value.
     listed = container.get("environment") or container.get("env") or ()
-    return {e["name"]: e.get("value", "") for e in listed}
-
-
-def _listed(value: object) -> Iterable[Wire]:
-    # Batch uses `resources` of another shape (a mapping) for EKS; only the list form is ours.
-    return value if isinstance(value, list) else ()
+    return {e["name"]: e.get("value", "") for e in listed if "name" in e}
 
 
 def _array(properties: Wire | None) -> ArrayProperties | None:
@@ -288,33 +300,29 @@ def _array(properties: Wire | None) -> ArrayProperties | None:
 
 
 def _node(properties: Wire | None, details: Wire | None) -> NodeProperties | None:
-    if details:
-        return NodeProperties(
-            index=details.get("nodeIndex"), is_main=bool(details.get("isMainNode"))
-        )
-    if properties:
-        return NodeProperties(
-            count=properties.get("numNodes"),
-            main_index=properties.get("mainNode"),
-            ranges=tuple(_node_range(r) for r in properties.get("nodeRangeProperties") or ()),
-        )
-    return None
+    if not properties and not details:
+        return None
+    properties, details = properties or {}, details or {}
+    return NodeProperties(
+        count=properties.get("numNodes"),
+        main_index=properties.get("mainNode"),
+        index=details.get("nodeIndex"),
+        is_main=bool(details.get("isMainNode")),
+        ranges=tuple(_node_range(r) for r in properties.get("nodeRangeProperties") or ()),
+    )
 
 
 def _node_range(properties: Wire) -> NodeRange:
     return NodeRange(
-        target_nodes=properties.get("targetNodes", ""), containers=_job_containers(properties)
-    )
-
-
-def _summary_node(properties: Wire | None) -> NodeProperties | None:
-    """ListJobs folds both shapes into one: parents have numNodes, nodes have nodeIndex."""
-    if not properties:
-        return None
-    return NodeProperties(
-        count=properties.get("numNodes"),
-        index=properties.get("nodeIndex"),
-        is_main=bool(properties.get("isMainNode")),
+        target_nodes=properties.get("targetNodes", ""),
+        containers=_job_containers(properties),
+        extra={
+            **_rest(properties, _NODE_RANGE_MEMBERS),
+            **_present(
+                ecsProperties=_task_rests(properties.get("ecsProperties") or {}),
+                eksProperties=_pod_rest(properties.get("eksProperties") or {}),
+            ),
+        },
     )
 
 
@@ -326,7 +334,7 @@ def _pod(properties: Wire | None) -> PodProperties | None:
         name=pod.get("podName"),
         namespace=(pod.get("metadata") or {}).get("namespace"),
         node_name=pod.get("nodeName"),
-        extra=_rest(pod, frozenset({"podName", "nodeName", "containers"})),
+        extra=_rest(pod, _POD_MEMBERS),
     )
 
 
@@ -337,6 +345,41 @@ def _time(milliseconds: float | None) -> datetime | None:
 
 def _seconds(value: float | None) -> timedelta | None:
     return None if value is None else timedelta(seconds=value)
+
+
+def _job_rest(job: Wire, known: frozenset[str]) -> dict[str, Any]:
+    """Return what a description does not model, also of the members that it models in part."""
+    rest = _rest(job, known)
+    for member, modelled in _PARTS.items():
+        rest |= _present(**{member: _rest(job.get(member) or {}, modelled)})
+    if tasks := _task_rests(job.get("ecsProperties") or {}):
+        rest["ecsProperties"] = {**rest.get("ecsProperties", {}), **tasks}
+    # A dependency without a job is one among an array's own children.
+    typed = [d for d in job.get("dependsOn") or () if d.get("type")]
+    return rest | _present(dependsOn=typed)
+
+
+def _task_rests(parent: Wire) -> dict[str, Any]:
+    """Return what is said of ECS tasks beside their containers: roles, network, volumes."""
+    rests = [
+        # The ARNs are in the containers, if there are any.
+        _rest(task, frozenset({"containers", "taskArn", "containerInstanceArn"}))
+        if task.get("containers")
+        else dict(task)
+        for task in parent.get("taskProperties") or ()
+    ]
+    return {"taskProperties": rests} if any(rests) else {}
+
+
+def _pod_rest(parent: Wire) -> dict[str, Any]:
+    """Return what is said of a pod of a node range beside its containers."""
+    rest = _rest(parent.get("podProperties") or {}, frozenset({"containers"}))
+    return _present(podProperties=rest)
+
+
+def _present(**members: object) -> dict[str, Any]:
+    """Return the members that say something."""
+    return {k: v for k, v in members.items() if v}
 
 
 def _rest(answer: Wire, known: frozenset[str]) -> dict[str, Any]:
