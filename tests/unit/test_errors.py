@@ -1,0 +1,194 @@
+"""The exceptions: their tree, their words, and how they travel between processes."""
+
+import copy
+import inspect
+import pickle
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from asyncbatch import (
+    AccessDenied,
+    APIError,
+    AsyncBatchError,
+    ClientClosed,
+    ConfigurationError,
+    ConnectionFailed,
+    CredentialsExpired,
+    Failure,
+    FailureKind,
+    InvalidRequest,
+    JobDefinitionNotFound,
+    JobDescription,
+    JobError,
+    JobFailed,
+    JobQueueNotFound,
+    JobResult,
+    JobStatus,
+    JobVanished,
+    LogEvent,
+    LogsUnavailable,
+    NoCredentials,
+    NoRegion,
+    ResourceNotFound,
+    ServiceFault,
+    SubmitUncertain,
+    Throttled,
+    _errors,
+)
+
+RESULT = JobResult(
+    description=JobDescription(job_id="j-1", name="etl", status=JobStatus.FAILED),
+    failure=Failure(
+        kind=FailureKind.OUT_OF_MEMORY, transient=False, message="exit code 137 (give it more)"
+    ),
+)
+LINE = LogEvent(
+    timestamp=datetime(2024, 1, 15, tzinfo=UTC),
+    message="MemoryError",
+    job_id="j-1",
+    attempt=1,
+    stream="etl/default/1",
+)
+DROPPED = ConnectionFailed("SubmitJob", "ReadTimeoutError", "no answer", may_have_arrived=True)
+
+
+def answered(kind: type[APIError]) -> APIError:
+    return kind("SubmitJob", "SomeCode", "AWS's own words.", status=400, request_id="r-1")
+
+
+# Each class, as it is raised, and what its message tells the reader to do.
+ERRORS: list[tuple[AsyncBatchError, str]] = [
+    (AsyncBatchError("said where it is raised"), "said where it is raised"),
+    (InvalidRequest("gpus", 0, "a whole number, 1 or more"), "a whole number, 1 or more"),
+    (ClientClosed("use `async with AsyncBatchClient()`"), "async with AsyncBatchClient()"),
+    (ConfigurationError("said where it is raised"), "said where it is raised"),
+    (NoRegion(), "region_name="),
+    (NoCredentials("Unable to locate credentials."), "aws sso login"),
+    (answered(APIError), "AWS's own words"),
+    (answered(Throttled), "lower RateLimits"),
+    (answered(AccessDenied), "Ask for the permission in IAM"),
+    (answered(CredentialsExpired), "Log in again"),
+    (answered(ServiceFault), "try again later"),
+    (answered(ResourceNotFound), "check the log group"),
+    (answered(JobQueueNotFound), "aws batch describe-job-queues"),
+    (answered(JobDefinitionNotFound), "register_job_definition()"),
+    (DROPPED, "Check the network"),
+    (SubmitUncertain("etl-1", "default", "etl-1", DROPPED), "aws batch list-jobs"),
+    (LogsUnavailable("j-1", "it writes to splunk, look there"), "look there"),
+    (JobError("said where it is raised"), "said where it is raised"),
+    (JobFailed(RESULT, [LINE]), "give it more"),
+    (JobVanished("j-1", ever_seen=False, grace=30.0), "Check the id, the Region and the account."),
+    (JobVanished("j-1", ever_seen=True, grace=270.0), "AWS forgets jobs"),
+]
+
+each_error = pytest.mark.parametrize(
+    ("error", "next_step"), ERRORS, ids=[type(error).__name__ for error, _ in ERRORS]
+)
+
+
+def classes() -> list[type[AsyncBatchError]]:
+    return [
+        member
+        for _, member in inspect.getmembers(_errors, inspect.isclass)
+        if issubclass(member, AsyncBatchError)
+    ]
+
+
+def drawn_tree() -> dict[str, str]:
+    """Read parent by child off the docstring's drawing; names in brackets are further parents."""
+    path: list[str] = []
+    parents: dict[str, str] = {}
+    for line in (_errors.__doc__ or "").splitlines():
+        if match := re.match(r"    ((?:[│ ]   )*)(?:[├└]── )?(\w+)(?: \((\w+)\))?(?:  |$)", line):
+            depth = len(match[1]) // 4 + ("── " in line)
+            path[depth:] = [match[2]]
+            parents[match[2]] = ", ".join(filter(None, [*path[-2:-1], match[3]]))
+    return parents
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+    real = {c.__name__: ", ".join(base.__name__ for base in c.__bases__) for c in classes()}
+    assert drawn_tree() == {**real, "AsyncBatchError": ""}
+
+
+def test_the_table_here_has_every_class() -> None:
+    assert {type(error) for error, _ in ERRORS} == set(classes())
+
+
+@each_error
+def test_the_words_name_the_next_step(error: AsyncBatchError, next_step: str) -> None:
+    assert next_step in str(error)
+
+
+@each_error
+def test_an_error_survives_pickling_and_copying(error: AsyncBatchError, next_step: str) -> None:
+    error = copy.copy(error)
+    error.add_note("seen in the nightly run")
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301 - our own
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert facts_of(twin) == facts_of(error)
+
+
+def facts_of(error: AsyncBatchError) -> dict[str, object]:
+    """Return what an error carries; errors among it by their words, as exceptions never equal."""
+    return {
+        name: str(fact) if isinstance(fact, Exception) else fact
+        for name, fact in vars(error).items()
+    }
+
+
+def test_handles_do_not_travel() -> None:
+    """A handle belongs to its client, in whose process it stays."""
+    error = answered(AccessDenied)
+    error.submitted = (lambda: None,)  # type: ignore[assignment]
+    twin = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert twin.submitted == ()
+
+
+def test_old_hands_catch_the_builtins() -> None:
+    assert issubclass(InvalidRequest, ValueError)
+    assert issubclass(ClientClosed, RuntimeError)
+
+
+def test_an_invalid_value_does_not_fill_the_screen() -> None:
+    error = InvalidRequest("tags", "x" * 5000, "too long")
+    assert len(str(error)) < 200
+    assert error.value == "x" * 5000
+
+
+def test_an_api_error_says_what_was_called_and_what_aws_said() -> None:
+    error = answered(AccessDenied)
+    assert str(error).startswith("SubmitJob: SomeCode: AWS's own words. Ask ")
+    assert (error.operation, error.code, error.message) == (
+        "SubmitJob",
+        "SomeCode",
+        "AWS's own words.",
+    )
+    assert (error.status, error.request_id) == (400, "r-1")
+
+
+def test_a_failed_job_shows_its_last_lines() -> None:
+    error = JobFailed(RESULT, [LINE])
+    assert str(error) == (
+        "job 'etl' (j-1) failed: exit code 137 (give it more)\n  last 1 log lines:\n  | MemoryError"
+    )
+    assert (error.job_id, error.failure, error.exit_code) == ("j-1", RESULT.failure, None)
+
+
+def test_a_failed_job_without_a_log_or_a_reason_still_says_which() -> None:
+    error = JobFailed(JobResult(description=RESULT.description))
+    assert str(error) == "job 'etl' (j-1) failed: no reason was given"
+
+
+def test_an_uncertain_submission_carries_what_is_needed_to_look() -> None:
+    error = SubmitUncertain("etl-1", "default", None, DROPPED)
+    assert "--job-queue default --filters name=JOB_NAME,values=etl-1" in str(error)
+    assert (error.name, error.queue, error.mark, error.cause) == (
+        "etl-1",
+        "default",
+        None,
+        DROPPED,
+    )
