@@ -1,0 +1,15 @@
+"""asyncbatch_luigi: Luigi tasks that run as AWS Batch jobs. This file lists the public names."""
+
+try:
+    import luigi as _luigi  # noqa: F401 - asked first, for a message that says what to install
+except ModuleNotFoundError as _error:
+    if _error.name != "luigi":
+        raise
+    raise ImportError(
+        "asyncbatch_luigi needs Luigi: pip install 'asyncbatch[luigi]'", name="luigi"
+    ) from _error
+
+from asyncbatch_luigi._errors import BatchJobException as BatchJobException
+from asyncbatch_luigi.task import BatchTask as BatchTask
+
+__all__ = ["BatchJobException", "BatchTask"]

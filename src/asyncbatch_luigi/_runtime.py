@@ -1,0 +1,152 @@
+"""The bridge from Luigi's synchronous `run()` to coroutines.
+
+Theory of operation
+-------------------
+Each run gets an event loop of its own, in a thread of its own, and the caller waits for it. No loop
+outlives its run and this module keeps nothing, so there is nothing that a fork could break, and it
+does not matter whether the calling thread has a running loop, as a notebook's has.
+
+The main thread also takes over SIGINT and SIGTERM while it waits, where nobody else has:
+
+* The first signal cancels the coroutine, once, so that its cleanup can await. Signals after it
+  change nothing: Ctrl-C reaches a whole process group, and Luigi then sends its workers SIGTERM.
+* When the cleanup has ended, or its time of grace has, the first signal is raised again for the
+  handler that was there before: KeyboardInterrupt, or death by SIGTERM. Luigi would take an
+  exception instead of the latter for a failure of the task, and go on with the next one.
+
+The handlers only put a word in a `queue.SimpleQueue`, whose `put` is made for that: it may
+interrupt the `get` of the same thread. So no exception is raised at a place that does not expect
+one, and the waiting has a bound that does not depend on the loop.
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+logger = logging.getLogger("luigi-interface")
+
+T = TypeVar("T")
+
+# Seconds for cleanup after an interrupt. Luigi waits for a terminated worker without any bound.
+GRACE = 30.0
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float = GRACE) -> T:
+    """Run a coroutine function from synchronous code, wherever that runs, and return its result.
+
+    Args:
+        main: Called in the loop that runs it.
+        grace: Seconds that its cleanup may take after an interrupt.
+
+    Raises:
+        KeyboardInterrupt: SIGINT arrived; the coroutine was cancelled.
+        BaseException: Whatever `main` raises.
+    """
+    news: queue.SimpleQueue[signal.Signals | None] = queue.SimpleQueue()
+    work = _Work(main, ended=lambda: news.put(None))
+    received: list[signal.Signals] = []
+
+    def on_signal(number: int, _frame: object) -> None:
+        received.append(signal.Signals(number))
+        news.put(received[-1])
+
+    with _signals_handled_by(on_signal):
+        try:
+            work.start()
+            news.get()
+        finally:
+            # A signal came, or a handler that is not ours raised; otherwise this does nothing.
+            work.cancel_and_wait(news, grace)
+    if received:
+        signal.raise_signal(received[0])
+    return work.outcome.result()
+
+
+class _Work(Generic[T]):
+    """A coroutine in a thread of its own, which other threads can cancel once."""
+
+    def __init__(
+        self, main: Callable[[], Coroutine[Any, Any, T]], *, ended: Callable[[], None]
+    ) -> None:
+        self.outcome: Future[T] = Future()
+        self._main = main
+        self._ended = ended
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[T] | None = None
+        self._is_cancelled = False
+
+    def start(self) -> None:
+        # A daemon: cleanup that outlasts its grace must not keep the process from exiting.
+        threading.Thread(target=self._run, name="asyncbatch", daemon=True).start()
+
+    def cancel_and_wait(
+        self, news: "queue.SimpleQueue[signal.Signals | None]", grace: float
+    ) -> None:
+        """Cancel, unless it has ended already, and wait at most `grace` seconds for its end."""
+        deadline = time.monotonic() + grace
+        self._cancel()
+        while not self.outcome.done():
+            try:
+                news.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                logger.warning("Cleanup has not ended within %g s and is abandoned", grace)
+                return
+
+    def _cancel(self) -> None:
+        self._is_cancelled = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: there is nothing left
+                self._loop.call_soon_threadsafe(self._cancel_once)
+
+    def _cancel_once(self) -> None:
+        """Cancel on the loop; a second cancellation would cut the cleanup that the first began."""
+        if self._task is not None:
+            task, self._task = self._task, None
+            task.cancel()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                result = runner.run(self._cancellable())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
+            self.outcome.set_exception(error)
+        else:
+            self.outcome.set_result(result)
+        self._ended()
+
+    async def _cancellable(self) -> T:
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        if self._is_cancelled:
+            self._cancel_once()
+        return await self._main()
+
+
+@contextlib.contextmanager
+def _signals_handled_by(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM where that is possible, and where nobody else does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    own = {
+        number: signal.getsignal(number)
+        for number in _SIGNALS
+        if signal.getsignal(number) in _DEFAULT_HANDLERS
+    }
+    try:
+        for number in own:
+            signal.signal(number, handler)
+        yield
+    finally:
+        for number, previous in own.items():
+            signal.signal(number, previous)

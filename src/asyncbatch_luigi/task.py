@@ -1,0 +1,111 @@
+"""`BatchTask`: a Luigi task that runs as an AWS Batch job."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import luigi
+
+from asyncbatch import AsyncBatchClient, InvalidRequest, JobRequest, PollPolicy
+from asyncbatch_luigi import _runtime
+from asyncbatch_luigi._job import JobOfTask, Reports
+from asyncbatch_luigi.config import asyncbatch as configuration
+
+POLL_TIME = 10
+# Seconds; as often as `RateLimits.describe_per_second` allows.
+_SOONEST_POLL = 0.2
+
+# The names by which a task's author knows the fields of a request.
+_LUIGI_WORDS = {"queue": "job_queue", "name": "job_name"}
+
+
+class BatchTask(luigi.Task):
+    """A task that submits an AWS Batch job and is done when the job has SUCCEEDED.
+
+    It takes the place of ``luigi.contrib.batch.BatchTask``. Subclass it, override `parameters` if
+    the job definition has ``Ref::`` placeholders, and give it an `output` or a `complete`.
+
+    Attributes:
+        job_definition: ``name``, ``name:revision`` or ARN of a job definition.
+        job_name: Job name; None generates a unique one.
+        job_queue: Name or ARN of a job queue; None takes the only one that is ENABLED and VALID.
+        poll_time: Most seconds between two looks at the job. In its first minutes it is looked at
+            more often, and 0 looks as often as AWS allows.
+
+    Example:
+        ```python
+        class Etl(BatchTask):
+            job_definition = "etl"
+            date = luigi.DateParameter()
+
+            @property
+            def parameters(self):
+                return {"date": self.date}
+        ```
+    """
+
+    # Any, since subclasses put a plain value, a property or another parameter in their place.
+    job_definition: Any = luigi.Parameter()
+    job_name: Any = luigi.OptionalParameter(default=None)
+    job_queue: Any = luigi.OptionalParameter(default=None)
+    poll_time: Any = luigi.IntParameter(default=POLL_TIME)
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """Values for the job definition's ``Ref::`` placeholders; what is no text becomes text."""
+        return {}
+
+    def run(self) -> None:
+        """Submit the job and wait for its end.
+
+        Ctrl-C and SIGTERM end the waiting, not the job; the log says how to find it.
+
+        Raises:
+            BatchJobException: The job FAILED.
+            InvalidRequest: A value breaks a rule, or no single job queue can be the default.
+            JobQueueNotFound: There is no such job queue.
+            JobDefinitionNotFound: There is no such job definition.
+            AsyncBatchError: AWS refused, could not be reached, or does not know the job any more.
+        """
+        reports = Reports(
+            tracking_url=self.set_tracking_url, status_message=self.set_status_message
+        )
+        try:
+            job = JobOfTask(self._client(), self._request(), reports)
+            _runtime.run(job.run)
+        except InvalidRequest as error:
+            field = _LUIGI_WORDS.get(error.field, error.field)
+            raise InvalidRequest(field, error.value, error.rule) from None
+
+    def _client(self) -> AsyncBatchClient:
+        """Return a client of this run's own: one that is kept would not survive a fork."""
+        settings = configuration()  # type: ignore[no-untyped-call] # as Luigi declares it
+        return AsyncBatchClient(
+            region_name=settings.region,
+            profile_name=settings.profile,
+            endpoint_url=settings.endpoint_url,
+            poll=_poll_policy(self.poll_time),
+        )
+
+    def _request(self) -> JobRequest:
+        # Luigi writes a None as empty text, so empty text is a None.
+        return JobRequest(
+            self.job_definition,
+            name=self.job_name or None,
+            queue=self.job_queue or None,
+            parameters={name: _as_text(value) for name, value in self.parameters.items()},
+        )
+
+
+def _poll_policy(poll_time: float) -> PollPolicy:
+    if poll_time < 0:
+        raise InvalidRequest("poll_time", poll_time, "0 or more seconds")
+    longest = max(poll_time, _SOONEST_POLL)
+    usual = PollPolicy()
+    return PollPolicy(min_interval=min(usual.min_interval, longest), max_interval=longest)
+
+
+def _as_text(value: object) -> str:
+    """Return what a parameter says in text; a missing value is a mistake, not the text None."""
+    if value is None:
+        raise InvalidRequest("parameters", value, "a value; leave out what the definition decides")
+    return str(value)

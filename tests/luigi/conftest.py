@@ -1,0 +1,33 @@
+"""Fixtures of the adapter's tests. Luigi reads its configuration when it is first imported."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.luigi.support import Aws, Run
+
+os.environ["LUIGI_CONFIG_PATH"] = str(Path(__file__).with_name("luigi.cfg"))
+
+
+@pytest.fixture
+def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Aws"]:
+    """Sit in an empty directory, with an AWS account in the environment."""
+    from tests.luigi.support import open_aws
+
+    monkeypatch.chdir(tmp_path)
+    with open_aws() as aws:
+        for name, value in aws.environment.items():
+            monkeypatch.setenv(name, value)
+        yield aws
+
+
+@pytest.fixture
+def run() -> "Run":
+    """Return what runs tasks with Luigi's real scheduler."""
+    from tests.luigi.support import Run
+
+    return Run()

@@ -1,0 +1,115 @@
+"""The job of one task, driven without Luigi's worker, on a virtual clock where it waits."""
+
+import asyncio
+import logging
+import pickle
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from luigi.rpc import RPCError
+
+from asyncbatch import AccessDenied, AsyncBatchClient, JobRequest, PollPolicy
+from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
+from asyncbatch_luigi import BatchJobException
+from asyncbatch_luigi._job import JobOfTask, Reports
+from tests.luigi.support import make, register_definitions
+
+NO_REPORTS = Reports(tracking_url=None, status_message=None)
+EAGER = PollPolicy(min_interval=0.01, max_interval=0.01)
+AT_ONCE = Script(startup=0, duration=0)
+
+
+@asynccontextmanager
+async def open_local(script: Script) -> AsyncIterator[LocalBatch]:
+    """Start an AWS Batch whose jobs all do the same."""
+    async with LocalBatch(executor=ScriptedExecutor(script)) as local:
+        await register_definitions(local)
+        yield local
+
+
+def job_of_task(local: LocalBatch, reports: Reports = NO_REPORTS) -> JobOfTask:
+    """Make the job of a task, in a Region that has a console."""
+    client = AsyncBatchClient(session=local.session, region_name="eu-west-1", poll=EAGER)
+    return JobOfTask(client, JobRequest("succeeds", queue="default"), reports)
+
+
+async def run_until_submitted(job: JobOfTask, local: LocalBatch) -> None:
+    """Cancel when AWS has taken the job, as the bridge does: once, and not by a scope."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(job.run())
+        while not local.ledger.submissions:
+            await anyio.lowlevel.checkpoint()
+        task.cancel()
+        await task
+
+
+@pytest.mark.virtual_time
+async def test_an_interrupt_while_submitting_waits_until_the_job_is_known(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_local(Script(duration=None)) as local:
+        local.faults.add("SubmitJob", Fault.latency(5))
+        with pytest.raises(asyncio.CancelledError):
+            await run_until_submitted(job_of_task(local), local)
+        [job] = local.ledger.submissions
+    assert f"Interrupted. AWS Batch job {job.job_id} ({job.name}) goes on" in caplog.text
+    assert f"eu-west-1#jobs/detail/{job.job_id}" in caplog.text
+
+
+@pytest.mark.virtual_time
+async def test_an_interrupt_before_anything_was_sent_leaves_no_job(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_local(Script()) as local:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await job_of_task(local).run()
+        assert local.ledger.submissions == []
+    assert "Interrupted" not in caplog.text
+
+
+@pytest.mark.virtual_time
+async def test_an_error_that_is_not_the_jobs_says_that_the_job_goes_on() -> None:
+    async with open_local(Script(duration=None)) as local:
+        local.faults.add("DescribeJobs", Fault.error("AccessDeniedException", status=403))
+        with pytest.raises(AccessDenied) as caught:
+            await job_of_task(local).run()
+        [job] = local.ledger.submissions
+    assert [job.job_id in note for note in caught.value.__notes__] == [True]
+
+
+async def test_luigi_is_told_the_console_link_and_each_state() -> None:
+    links: list[str] = []
+    messages: list[str] = []
+    reports = Reports(tracking_url=links.append, status_message=messages.append)
+    async with open_local(AT_ONCE) as local:
+        await job_of_task(local, reports).run()
+        [job] = local.ledger.submissions
+    assert [link.endswith(f"#jobs/detail/{job.job_id}") for link in links] == [True]
+    assert messages
+    assert len(set(messages)) == len(messages)
+
+
+async def test_a_scheduler_that_is_away_does_not_end_the_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def away(_text: str) -> None:
+        raise make(RPCError, "Errors (3 attempts) when connecting to remote scheduler")
+
+    async with open_local(AT_ONCE) as local:
+        caplog.set_level(logging.INFO, logger="luigi-interface")
+        await job_of_task(local, Reports(tracking_url=away, status_message=away)).run()
+    assert "Luigi's scheduler could not be told" in caplog.text
+    assert caplog.text.rstrip().endswith("SUCCEEDED")
+
+
+@pytest.mark.virtual_time
+async def test_a_failure_survives_pickling() -> None:
+    async with open_local(Script(exit_code=3, lines=[(0, "no such table")])) as local:
+        with pytest.raises(BatchJobException) as caught:
+            await job_of_task(local).run()
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    assert str(copy) == str(caught.value)
+    assert copy.exit_code == 3

@@ -1,0 +1,112 @@
+"""The ways in which people subclass `BatchTask`; each is found in public code."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import luigi
+import pytest
+
+from asyncbatch import InvalidRequest
+from asyncbatch_luigi import BatchTask
+from tests.luigi.support import Aws, Run, make
+from tests.luigi.tasks import Quick
+
+
+class DefinitionAsAttribute(Quick):
+    job_definition = "succeeds"
+
+
+class NameAsProperty(Quick):
+    job_definition = "succeeds"
+    date = luigi.DateParameter()
+
+    @property  # type: ignore[misc] # mypy takes Luigi's tasks for dataclasses
+    def job_name(self) -> str:
+        return f"report-{self.date}"
+
+
+class ParametersAsProperty(Quick):
+    job_definition = "succeeds"
+    date = luigi.DateParameter(default=dt.date(2024, 1, 15))
+    count = luigi.IntParameter(default=3)
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        return {"date": self.date, "count": self.count, "path": Path("a/b"), "flag": True}
+
+
+class AnotherPollTime(Quick):
+    job_definition = "succeeds"
+    poll_time = luigi.IntParameter(default=300)
+
+
+class MarkerAfterwards(BatchTask):
+    job_definition = "succeeds"
+    poll_time = 0
+
+    def run(self) -> None:
+        super().run()
+        with self.output().open("w") as marker:
+            marker.write("done")
+
+    def output(self) -> Any:  # noqa: ANN401 - Luigi says list, and takes anything
+        return make(luigi.LocalTarget, "marker")
+
+
+class YieldsBefore(BatchTask):
+    job_definition = "succeeds"
+    poll_time = 0
+
+    def run(self) -> Iterator[luigi.Task]:  # type: ignore[override]
+        yield make(MarkerAfterwards)
+        super().run()
+        Path("both").touch()
+
+    def complete(self) -> bool:
+        return Path("both").exists()
+
+
+@pytest.mark.parametrize(
+    "task_class",
+    [DefinitionAsAttribute, ParametersAsProperty, AnotherPollTime, MarkerAfterwards],
+)
+def test_a_subclass_runs_as_it_did_with_luigi(
+    aws: Aws, run: Run, task_class: type[BatchTask]
+) -> None:
+    assert run(make(task_class))
+    assert [job.job_definition for job in aws.started] == ["succeeds"]
+
+
+def test_a_property_names_the_job(aws: Aws, run: Run) -> None:
+    assert run(make(NameAsProperty, date=dt.date(2024, 1, 15)))
+    assert [job.name for job in aws.started] == ["report-2024-01-15"]
+
+
+def test_parameters_become_text(aws: Aws, run: Run) -> None:
+    assert run(make(ParametersAsProperty))
+    assert [job.parameters for job in aws.started] == [
+        {"date": "2024-01-15", "count": "3", "path": "a/b", "flag": "True"}
+    ]
+
+
+def test_a_task_may_yield_others_before_its_job(aws: Aws, run: Run) -> None:
+    assert run(make(YieldsBefore))
+    assert len(aws.started) == 2
+    assert Path("marker").read_text(encoding="utf-8") == "done"
+
+
+def test_a_parameter_without_a_value_is_refused() -> None:
+    class Nothing(Quick):
+        @property
+        def parameters(self) -> Mapping[str, object]:
+            return {"date": None}
+
+    with pytest.raises(InvalidRequest, match="parameters"):
+        make(Nothing, job_definition="succeeds").run()
+
+
+def test_a_negative_poll_time_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="poll_time=-1: 0 or more seconds"):
+        make(BatchTask, job_definition="etl", poll_time=-1).run()
