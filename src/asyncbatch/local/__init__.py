@@ -11,10 +11,12 @@ from asyncbatch.local._faults import Injection as Injection
 from asyncbatch.local._ledger import Ledger as Ledger
 from asyncbatch.local._ledger import SubmittedJob as SubmittedJob
 from asyncbatch.local._local import LocalBatch as LocalBatch
+from asyncbatch.local._processes import ProcessExecutor as ProcessExecutor
 from asyncbatch.local._quotas import Quotas as Quotas
 from asyncbatch.local._quotas import Rate as Rate
 from asyncbatch.local._scripted import Script as Script
 from asyncbatch.local._scripted import ScriptedExecutor as ScriptedExecutor
+from asyncbatch.local._server import Door as Door
 from asyncbatch.local._session import LocalSession as LocalSession
 from asyncbatch.local._virtual_time import VirtualTimeDeadlock as VirtualTimeDeadlock
 from asyncbatch.local._virtual_time import VirtualTimeLoop as VirtualTimeLoop

@@ -186,9 +186,7 @@ class Engine:
         report = _AttemptReport(self, job, job.current)
         try:
             job.current.process = self._executor.start(launch, report)
-        except (
-            Exception
-        ) as error:  # anybody's code: it must not strand other jobs
+        except Exception as error:  # anybody's code: it must not strand other jobs
             _LOGGER.exception("the executor could not start job %s", job.id)
             cause = Exit(exit_code=None, reason=repr(error), status_reason=NOT_STARTED)
             self._clock.call_later(0, report.exited, cause)

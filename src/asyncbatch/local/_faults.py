@@ -19,6 +19,7 @@ class Kind(enum.Enum):
 
     THROTTLE = enum.auto()
     ERROR = enum.auto()
+    REFUSE = enum.auto()
     DROP_BEFORE = enum.auto()
     DROP_AFTER = enum.auto()
     RESET_BEFORE = enum.auto()
@@ -92,6 +93,11 @@ class Fault:
         return cls.error(
             "ServerException", "Internal error", status=500, times=times, probability=probability
         )
+
+    @classmethod
+    def refuse(cls, *, times: int | None = None, probability: float = 1.0) -> Self:
+        """Refuse the connection; over HTTP, where it exists already, reset it."""
+        return cls(kind=Kind.REFUSE, times=times, probability=probability)
 
     @classmethod
     def drop_before(cls, *, times: int | None = None, probability: float = 1.0) -> Self:

@@ -1,8 +1,10 @@
 """`LocalBatch`: the engine, its services and its doors, put together and taken apart again."""
 
 import asyncio
+import logging
 import os
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
@@ -20,14 +22,20 @@ from asyncbatch.local._job_api import JobApi
 from asyncbatch.local._ledger import Ledger
 from asyncbatch.local._logs import LogStore
 from asyncbatch.local._logs_api import LogsApi
+from asyncbatch.local._processes import ProcessExecutor
 from asyncbatch.local._protocol import Router
 from asyncbatch.local._queues import JobQueues
 from asyncbatch.local._quotas import Quotas
 from asyncbatch.local._resource_api import ResourceApi
-from asyncbatch.local._scripted import ScriptedExecutor
+from asyncbatch.local._server import Door, open_door
 from asyncbatch.local._service import Service
 from asyncbatch.local._session import LocalSession
 
+NOTICE = (
+    "Local engine: jobs run as processes of this machine, as this user. There is no container:"
+    " the image is ignored and memory is not limited. Nothing is remembered after the end."
+)
+_LOGGER = logging.getLogger("asyncbatch.local")
 _STOP_GRACE = 30.0  # seconds that AWS Batch leaves between SIGTERM and SIGKILL
 
 
@@ -39,7 +47,7 @@ class LocalBatch:
 
     Args:
         vcpus: How many vCPUs the jobs share; by default, as many as the machine has.
-        executor: What runs the jobs.
+        executor: What runs the jobs; by default, a `ProcessExecutor`.
         quotas: How many requests a second are taken; by default, any number.
         seed: Makes identifiers and chance the same in every run; None draws new ones.
         log_delay: Seconds until a line of output can be read.
@@ -66,7 +74,7 @@ class LocalBatch:
         stop_grace: float = _STOP_GRACE,
     ) -> None:
         self._vcpus = vcpus if vcpus is not None else os.cpu_count() or 1
-        self._executor = executor if executor is not None else ScriptedExecutor()
+        self._executor = executor if executor is not None else ProcessExecutor()
         self._quotas = quotas if quotas is not None else Quotas.unlimited()
         self._ids = IdMaker(seed)
         self._log_delay = log_delay
@@ -99,6 +107,8 @@ class LocalBatch:
         # Reading botocore's service models takes some tens of milliseconds of disk and JSON.
         loader, router = await asyncio.to_thread(_load_models)
         await self._executor.open(clock)
+        if isinstance(self._executor, ProcessExecutor):
+            _LOGGER.warning(NOTICE)
         self._running = self._assemble(clock, loader, router)
 
     async def aclose(self) -> None:
@@ -111,6 +121,22 @@ class LocalBatch:
     def session(self) -> LocalSession:
         """An aiobotocore session whose clients reach this engine and nothing else."""
         return self._open.session
+
+    def serve(self, *, port: int = 0) -> AbstractAsyncContextManager[Door]:
+        """Serve HTTP on 127.0.0.1, for other programs than this one.
+
+        Args:
+            port: The TCP port; 0 takes a free one.
+
+        Returns:
+            An async context manager; it yields the `Door`, which closes with the block.
+        """
+        return open_door(self._open.service, port)
+
+    @property
+    def notice(self) -> str:
+        """What this engine is not; logged as a warning when it is opened to run commands."""
+        return NOTICE
 
     @property
     def faults(self) -> Faults:

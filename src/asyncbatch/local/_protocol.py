@@ -165,9 +165,15 @@ def render_answer(call: Call, answer: Mapping[str, Any]) -> Response:
     return _response(call.service, 200, answer, call.request_id)
 
 
-def render_error(error: ServiceError, request: Request, request_id: str) -> Response:
-    """Return the response that tells an error in the words of the service that was asked."""
-    service = LOGS if "x-amz-target" in request.headers else BATCH
+def render_error(error: ServiceError, headers: Mapping[str, str], request_id: str) -> Response:
+    """Return the response that tells an error in the words of the service that was asked.
+
+    Args:
+        error: The error.
+        headers: The headers of the request; they tell the services apart.
+        request_id: The id of the request.
+    """
+    service = LOGS if "x-amz-target" in headers else BATCH
     body = {"message": error.message}
     if service == LOGS:
         body = {"__type": error.code, **body}

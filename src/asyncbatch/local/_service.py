@@ -4,6 +4,7 @@ This is where a request is understood, counted, held up by quotas and faults, an
 knows nothing of sockets: the doors in `_session.py` and `_server.py` do.
 """
 
+import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,18 +32,34 @@ Handler = Callable[[Call], dict[str, Any]]
 Drawn = Mapping[Kind, Fault]
 
 
+class Loss(enum.Enum):
+    """How a connection ends before its answer has arrived."""
+
+    REFUSED = enum.auto()
+    DROPPED = enum.auto()
+    RESET = enum.auto()
+
+
 class ConnectionLost(Exception):
     """The connection ends before the answer has arrived.
 
     Attributes:
-        reset: Whether it is reset (TCP RST) rather than closed.
+        how: How it ends.
         partial: The response that is cut off in the middle; None when nothing was sent.
     """
 
-    def __init__(self, *, reset: bool = False, partial: Response | None = None) -> None:
-        super().__init__("connection lost")
-        self.reset = reset
+    def __init__(self, how: Loss, *, partial: Response | None = None) -> None:
+        super().__init__(how.name.lower())
+        self.how = how
         self.partial = partial
+
+
+_BEFORE = {
+    Kind.REFUSE: Loss.REFUSED,
+    Kind.DROP_BEFORE: Loss.DROPPED,
+    Kind.RESET_BEFORE: Loss.RESET,
+}
+_AFTER = {Kind.DROP_AFTER: Loss.DROPPED, Kind.RESET_AFTER: Loss.RESET}
 
 
 class Service:
@@ -88,14 +105,14 @@ class Service:
         try:
             call = self._router.understand(request, request_id)
         except ServiceError as error:
-            return render_error(error, request, request_id)
+            return render_error(error, request.headers, request_id)
         self._ledger.calls[call.operation] += 1
         drawn = self._faults.draw(call.operation, self._clock.time())
         await _sleep(drawn.get(Kind.LATENCY_BEFORE))
-        self._lose(call, drawn, Kind.DROP_BEFORE, Kind.RESET_BEFORE)
+        self._lose(call, drawn, _BEFORE)
         response = self._answer(call, drawn, request)
         await _sleep(drawn.get(Kind.LATENCY))
-        self._lose(call, drawn, Kind.DROP_AFTER, Kind.RESET_AFTER)
+        self._lose(call, drawn, _AFTER)
         return self._spoil_body(call, drawn, response)
 
     def _answer(self, call: Call, drawn: Drawn, request: Request) -> Response:
@@ -109,7 +126,7 @@ class Service:
             throttled = error.code in {"TooManyRequestsException", "ThrottlingException"}
             counter = self._ledger.throttled if throttled else self._ledger.failed
             counter[call.operation] += 1
-            return render_error(error, request, call.request_id)
+            return render_error(error, request.headers, call.request_id)
 
     def _check_rate(self, call: Call, drawn: Drawn) -> None:
         rate = self._quotas.rate_of(call.operation)
@@ -123,15 +140,16 @@ class Service:
             raise ServiceError("ThrottlingException", "Rate exceeded")
         raise ServiceError("TooManyRequestsException", "Too Many Requests", status=429)
 
-    def _lose(self, call: Call, drawn: Drawn, drop: Kind, reset: Kind) -> None:
-        if drop in drawn or reset in drawn:
-            self._ledger.lost[call.operation] += 1
-            raise ConnectionLost(reset=reset in drawn)
+    def _lose(self, call: Call, drawn: Drawn, losses: Mapping[Kind, Loss]) -> None:
+        for kind, loss in losses.items():
+            if kind in drawn:
+                self._ledger.lost[call.operation] += 1
+                raise ConnectionLost(loss)
 
     def _spoil_body(self, call: Call, drawn: Drawn, response: Response) -> Response:
         if Kind.TRUNCATE in drawn:
             self._ledger.lost[call.operation] += 1
-            raise ConnectionLost(partial=response)
+            raise ConnectionLost(Loss.DROPPED, partial=response)
         if Kind.SLOW_BODY not in drawn:
             return response
         return Response(

@@ -6,11 +6,13 @@ what aiobotocore's own aiohttp session raises in the same case.
 """
 
 import asyncio
+import errno
 import os
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+import aiohttp
 import anyio
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.config import AioConfig
@@ -21,7 +23,7 @@ from botocore.loaders import Loader
 
 from asyncbatch.local._ids import REGION
 from asyncbatch.local._protocol import Request, Response
-from asyncbatch.local._service import ConnectionLost, Service
+from asyncbatch.local._service import ConnectionLost, Loss, Service
 
 _CREDENTIAL = "local"
 
@@ -108,7 +110,7 @@ class InProcessHTTPSession:
 
         Raises:
             ConnectionClosedError: The connection was closed before the whole answer had come.
-            EndpointConnectionError: The connection was reset.
+            EndpointConnectionError: The connection was refused or, at any time, reset.
             ReadTimeoutError: The answer took longer than the client waits.
         """
         url: str = request.url
@@ -119,14 +121,11 @@ class InProcessHTTPSession:
                 if response.seconds_in_body:
                     with anyio.fail_after(self._read_timeout):
                         await anyio.sleep(response.seconds_in_body)  # noqa: TID251 (a fault that was asked for)
-            except TimeoutError as error:
-                raise ReadTimeoutError(endpoint_url=url, error=error) from error
-            except ConnectionLost as error:
-                if error.reset:
-                    raise EndpointConnectionError(endpoint_url=url, error=error) from error
-                raise ConnectionClosedError(
-                    error=error, request=request, endpoint_url=url
-                ) from error
+            except TimeoutError as late:
+                error = aiohttp.SocketTimeoutError(f"Timeout on reading data from {url}")
+                raise ReadTimeoutError(endpoint_url=url, error=error) from late
+            except ConnectionLost as lost:
+                raise _as_seen_by_aiohttp(lost, request) from lost
         return AioAWSResponse(url, response.status, response.headers, _Body(response))
 
 
@@ -138,6 +137,35 @@ class _Body:
 
     async def read(self) -> bytes:
         return self._body
+
+
+class _Refused(aiohttp.ClientConnectorError):
+    """What aiohttp raises when nobody listens; its own needs a connection to be made of."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        aiohttp.ClientOSError.__init__(self, errno.ECONNREFUSED, f"Connect call failed: {url}")
+
+    def __str__(self) -> str:
+        return f"Cannot connect to {self._url}"
+
+
+def _as_seen_by_aiohttp(lost: ConnectionLost, request: AWSPreparedRequest) -> Exception:
+    """Return what aiobotocore's own HTTP session raises when a connection ends like this."""
+    url = request.url
+    seen: Exception
+    if lost.how is Loss.DROPPED:
+        seen = aiohttp.ServerDisconnectedError()
+        if lost.partial is not None:
+            seen = aiohttp.ClientPayloadError("Response payload is not completed")
+        closed: Exception = ConnectionClosedError(error=seen, request=request, endpoint_url=url)
+        return closed
+    if lost.how is Loss.RESET:
+        seen = aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer")
+    else:
+        seen = _Refused(url)
+    failed: Exception = EndpointConnectionError(endpoint_url=url, error=seen)
+    return failed
 
 
 def _to_request(request: AWSPreparedRequest) -> Request:
