@@ -90,7 +90,7 @@ class _Filler:
             return [self.value(shape.member, f"{path}[{i}]") for i in range(2)]
         if shape.type_name == "map":
             return {f"{_DATA_KEY}{path}": self.value(shape.value, f"{path}.key")}
-        if shape.type_name in ("integer", "long"):
+        if shape.type_name in ("integer", "long", "double"):
             return next(self._numbers)
         assert shape.type_name in ("string", "boolean"), shape
         return path

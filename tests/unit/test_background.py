@@ -1,0 +1,124 @@
+"""A background task with a beginning and an end, which may lie in different tasks."""
+
+import asyncio
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from asyncbatch._background import Background
+
+pytestmark = pytest.mark.virtual_time
+
+
+class Trouble(Exception):
+    """What goes wrong in these tests."""
+
+
+class Service:
+    """A main that notes where it is; it can be told to misbehave."""
+
+    def __init__(self, *, fail_at: str = "", hang_at: str = "") -> None:
+        self.log: list[str] = []
+        self._fail_at = fail_at
+        self._hang_at = hang_at
+
+    async def main(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+        try:
+            await self._be("starting")
+            ready("it runs")
+            await self._be("ready")
+            await stop.wait()
+            await self._be("stopping")
+        finally:
+            self.log.append("ended")
+
+    async def _be(self, where: str) -> None:
+        self.log.append(where)
+        if where == self._hang_at:
+            await anyio.sleep_forever()
+        if where == self._fail_at:
+            raise Trouble(where)
+
+
+async def test_start_returns_what_it_reports_and_stop_waits_for_its_end() -> None:
+    service = Service()
+    background = Background(service.main)
+    assert await background.start() == "it runs"
+    assert service.log == ["starting", "ready"]
+    await background.stop()
+    assert service.log == ["starting", "ready", "stopping", "ended"]
+
+
+async def test_start_and_stop_may_be_in_different_tasks() -> None:
+    service = Service()
+    background = Background(service.main)
+    async with anyio.create_task_group() as group:
+        group.start_soon(background.start)
+    assert service.log == ["starting", "ready"]
+    async with anyio.create_task_group() as group:
+        group.start_soon(background.stop)
+    assert service.log[-1] == "ended"
+
+
+async def test_stopping_twice_or_without_a_start_is_fine() -> None:
+    background = Background(Service().main)
+    await background.stop()
+    background = Background(Service().main)
+    await background.start()
+    await background.stop()
+    await background.stop()
+
+
+async def test_what_fails_before_it_is_ready_fails_the_start() -> None:
+    with pytest.raises(Trouble, match="starting"):
+        await Background(Service(fail_at="starting").main).start()
+
+
+async def test_a_main_that_ends_before_it_is_ready_is_an_error() -> None:
+    async def main(ready: Callable[[str], None], stop: asyncio.Event) -> None:
+        """End without a word."""
+
+    with pytest.raises(RuntimeError, match="ended before it was ready"):
+        await Background(main).start()
+
+
+@pytest.mark.parametrize("where", ["ready", "stopping"])
+async def test_what_fails_later_fails_the_stop(where: str) -> None:
+    background = Background(Service(fail_at=where).main)
+    await background.start()
+    with pytest.raises(Trouble, match=where):
+        await background.stop()
+
+
+async def test_cancelling_the_start_ends_what_was_started() -> None:
+    service = Service(hang_at="starting")
+    background = Background(service.main)
+    with anyio.move_on_after(1) as scope:
+        await background.start()
+    assert scope.cancelled_caught
+    assert service.log == ["starting", "ended"]
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_cancelling_the_stop_cancels_what_does_not_end() -> None:
+    service = Service(hang_at="stopping")
+    background = Background(service.main)
+    await background.start()
+    with anyio.move_on_after(1) as scope:
+        await background.stop()
+    assert scope.cancelled_caught
+    await background.stop()
+    assert service.log == ["starting", "ready", "stopping", "ended"]
+
+
+async def test_the_canceller_of_the_starter_does_not_reach_it() -> None:
+    """A notebook cell that is interrupted later leaves the client of an earlier one open."""
+    service = Service()
+    background = Background(service.main)
+    with anyio.CancelScope() as scope:
+        await background.start()
+        scope.cancel()
+        await anyio.lowlevel.checkpoint()
+    assert service.log == ["starting", "ready"]
+    await background.stop()

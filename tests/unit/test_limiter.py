@@ -1,0 +1,152 @@
+"""Pacing, in virtual time: never above the pace, fair, slower when throttled, and back again."""
+
+from itertools import pairwise
+
+import anyio
+import pytest
+
+from asyncbatch._limiter import Pacer
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def wait(seconds: float) -> None:
+    """Let virtual time pass."""
+    await anyio.sleep(seconds)  # noqa: TID251 - virtual time
+
+
+async def leave(pacer: Pacer, departures: list[float]) -> None:
+    await pacer.turn()
+    departures.append(anyio.current_time())
+
+
+async def departures_of(pacer: Pacer, calls: int) -> list[float]:
+    """Return when calls that all want to leave at once may do so."""
+    departures: list[float] = []
+    async with anyio.create_task_group() as group:
+        for _ in range(calls):
+            group.start_soon(leave, pacer, departures)
+    return departures
+
+
+async def test_the_first_call_leaves_at_once() -> None:
+    assert await departures_of(Pacer(0.01), 1) == [0.0]
+
+
+async def test_calls_leave_evenly_spaced_at_the_pace() -> None:
+    departures = await departures_of(Pacer(10), 101)
+    assert departures == pytest.approx([n / 10 for n in range(101)])
+
+
+async def test_time_in_which_nobody_called_is_not_saved_up() -> None:
+    """A burst after a quiet hour would meet the quota like any other burst."""
+    pacer = Pacer(10)
+    await departures_of(pacer, 1)
+    await wait(3600)
+    gaps = [after - before for before, after in pairwise(await departures_of(pacer, 20))]
+    assert gaps == pytest.approx([0.1] * 19)
+
+
+async def test_first_come_first_served() -> None:
+    pacer, order = Pacer(10), list[int]()
+
+    async def call(number: int) -> None:
+        await pacer.turn()
+        order.append(number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(50):
+            group.start_soon(call, number)
+    assert order == list(range(50))
+
+
+# --- throttling ----------------------------------------------------------------------------------
+
+
+async def test_throttling_halves_the_pace() -> None:
+    pacer = Pacer(10)
+    assert pacer.throttled() == 5
+    assert pacer.per_second == 5
+
+
+async def test_one_burst_of_throttling_halves_it_once() -> None:
+    pacer = Pacer(10)
+    for _ in range(20):
+        pacer.throttled()
+        await wait(0.04)
+    assert pacer.per_second == pytest.approx(5, rel=0.1)
+
+
+async def test_throttling_that_goes_on_halves_it_again() -> None:
+    pacer = Pacer(60)
+    paces = []
+    for _ in range(3):
+        paces.append(pacer.throttled())
+        await wait(1)
+    # In each second the pace creeps back by 1.
+    assert paces == pytest.approx([30, 15.5, 8.25])
+
+
+async def test_the_pace_never_falls_to_nothing() -> None:
+    pacer = Pacer(10)
+    for _ in range(100):
+        pacer.throttled()
+        await wait(1)
+    assert pacer.per_second >= 0.2
+
+
+async def test_the_pace_creeps_back_to_the_configured_one_and_no_further() -> None:
+    pacer = Pacer(10)
+    pacer.throttled()
+    paces = []
+    for _ in range(5):
+        paces.append(pacer.per_second)
+        await wait(15)
+    assert paces == pytest.approx([5, 7.5, 10, 10, 10])
+
+
+async def test_calls_that_wait_already_leave_at_the_new_pace() -> None:
+    """Only the first in the queue has its time; it had it before the throttling."""
+    pacer = Pacer(10)
+    departures: list[float] = []
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(leave, pacer, departures)
+        await wait(0.05)
+        pacer.throttled()
+    assert departures[:2] == pytest.approx([0.0, 0.1])
+    assert all(after - before >= 0.19 for before, after in pairwise(departures[1:]))
+
+
+async def test_the_next_call_waits_when_its_forerunner_was_throttled() -> None:
+    pacer = Pacer(10)
+    await pacer.turn()
+    await wait(60)
+    pacer.throttled()
+    (departure,) = await departures_of(pacer, 1)
+    assert departure == pytest.approx(60.2)
+
+
+# --- cancellation --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cancelled", [0, 1, 2])
+async def test_a_waiter_that_gives_up_takes_nothing_along(cancelled: int) -> None:
+    """The others leave when they would have left without it, in their order."""
+    pacer = Pacer(1)
+    await pacer.turn()
+    left: dict[int, float] = {}
+
+    async def call(number: int, scope: anyio.CancelScope) -> None:
+        with scope:
+            await pacer.turn()
+            left[number] = anyio.current_time()
+
+    scopes = [anyio.CancelScope() for _ in range(4)]
+    async with anyio.create_task_group() as group:
+        for number, scope in enumerate(scopes):
+            group.start_soon(call, number, scope)
+        await wait(0.5)
+        scopes[cancelled].cancel()
+    stayed = [number for number in range(4) if number != cancelled]
+    assert left == {number: pytest.approx(turn) for turn, number in enumerate(stayed, start=1)}

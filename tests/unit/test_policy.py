@@ -1,0 +1,78 @@
+"""The numbers that users may turn: what they allow, and their arithmetic."""
+
+import random
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from asyncbatch import InvalidRequest, PollPolicy, RateLimits
+from asyncbatch._policy import Backoff
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+class Middle(random.Random):
+    """Draws the middle of every range, so that jitter does not hide the rest."""
+
+    def random(self) -> float:
+        return 0.5
+
+
+@pytest.mark.parametrize(
+    "field", ["min_interval", "max_interval", "log_interval", *(f.name for f in fields(RateLimits))]
+)
+@pytest.mark.parametrize("value", [0, -1.0, NAN, INFINITE, True, "1", None])
+def test_what_must_be_above_zero(field: str, value: Any) -> None:  # noqa: ANN401
+    policy: Any = PollPolicy if hasattr(PollPolicy, field) else RateLimits
+    with pytest.raises(InvalidRequest, match=f"{field}=.*a number above 0"):
+        policy(**{field: value})
+
+
+@pytest.mark.parametrize("field", ["growth", "missing_grace", "unknown_grace", "log_drain"])
+@pytest.mark.parametrize("value", [-0.1, NAN, INFINITE, False, "1", None])
+def test_what_may_be_zero(field: str, value: Any) -> None:  # noqa: ANN401
+    PollPolicy(**{field: 0})
+    with pytest.raises(InvalidRequest, match=f"{field}=.*a number, 0 or more"):
+        PollPolicy(**{field: value})
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, NAN, "1", None])
+def test_jitter_is_a_share(value: Any) -> None:  # noqa: ANN401
+    PollPolicy(jitter=0)
+    PollPolicy(jitter=1)
+    with pytest.raises(InvalidRequest, match=r"jitter=.*0 to 1"):
+        PollPolicy(jitter=value)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, None])
+def test_lines_are_counted_in_whole_numbers(value: Any) -> None:  # noqa: ANN401
+    PollPolicy(failure_log_lines=0)
+    with pytest.raises(InvalidRequest, match=r"failure_log_lines=.*a whole number"):
+        PollPolicy(failure_log_lines=value)
+
+
+def test_the_latest_look_is_not_before_the_soonest() -> None:
+    PollPolicy(min_interval=5, max_interval=5)
+    with pytest.raises(InvalidRequest, match="max_interval=4: not below min_interval"):
+        PollPolicy(min_interval=5, max_interval=4)
+
+
+@pytest.mark.parametrize(
+    ("age", "interval"), [(0, 1.0), (20, 1.0), (100, 5.0), (300, 15.0), (86_400, 15.0)]
+)
+def test_an_unchanged_job_is_looked_at_ever_later(age: float, interval: float) -> None:
+    policy = PollPolicy(min_interval=1, max_interval=15, growth=0.05)
+    assert policy.interval(age, Middle()) == pytest.approx(interval)
+
+
+@pytest.mark.parametrize(
+    ("tries", "longest"), [(1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (10_000, 30.0)]
+)
+def test_waits_between_tries_double_up_to_a_bound(tries: int, longest: float) -> None:
+    assert Backoff().delay(tries, Middle()) == pytest.approx(0.75 * longest)
+
+
+def test_the_default_pace_leaves_room_below_awss_quota() -> None:
+    """50 SubmitJob calls a second are all that an account has; others need some as well."""
+    assert RateLimits().submit_per_second < 50

@@ -1,0 +1,70 @@
+"""The public names, and what importing them costs."""
+
+import inspect
+import subprocess
+import sys
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+import asyncbatch
+
+PUBLIC: list[str] = list(asyncbatch.__all__)
+HEAVY = ["aiobotocore", "aiohttp", "boto3", "botocore", "IPython", "luigi", "rich", "typer"]
+
+each_name = pytest.mark.parametrize("name", PUBLIC)
+
+
+def run_python(code: str) -> str:
+    """Run code in a fresh interpreter and return what it prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_names_are_in_order() -> None:
+    assert sorted(set(PUBLIC)) == PUBLIC
+
+
+def test_the_names_are_those_that_a_star_imports() -> None:
+    printed = run_python(
+        "from asyncbatch import *; print(*sorted(n for n in dir() if n[0] != '_'))"
+    )
+    assert printed.split() == PUBLIC
+
+
+@each_name
+def test_a_public_name_is_documented(name: str) -> None:
+    thing: Any = getattr(asyncbatch, name)
+    if inspect.isclass(thing):
+        # A dataclass without words has its signature for a docstring.
+        assert thing.__doc__
+        assert not thing.__doc__.startswith(f"{name}(")
+
+
+@each_name
+def test_what_a_public_class_offers_is_documented(name: str) -> None:
+    thing: Any = getattr(asyncbatch, name)
+    members = vars(thing).items() if inspect.isclass(thing) else ()
+    undocumented = [
+        member
+        for member, value in members
+        if not member.startswith("_")
+        and (inspect.isroutine(value) or isinstance(value, property | classmethod | staticmethod))
+        and not inspect.getdoc(value)
+    ]
+    assert undocumented == []
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    """That of aiobotocore takes half a second; that is for opening a client."""
+    printed = run_python("import sys, asyncbatch; print(*sys.modules)")
+    assert set(HEAVY) & set(printed.split()) == set()
+
+
+def test_no_module_of_the_package_prints_at_import() -> None:
+    assert run_python("import asyncbatch") == ""
+
+
+def test_the_package_is_typed() -> None:
+    assert files("asyncbatch").joinpath("py.typed").is_file()
