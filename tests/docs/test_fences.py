@@ -75,7 +75,9 @@ async def register_etl(local: LocalBatch) -> None:
 def account(aws: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sit where a reader sits: in an empty directory, with an AWS account and a profile."""
     # CloudWatch shows lines late and is waited for; the local engine is never late.
-    monkeypatch.setitem(PollPolicy.__init__.__kwdefaults__, "log_drain", 0.0)
+    defaults = PollPolicy.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "log_drain", 0.0)
     monkeypatch.chdir(tmp_path)
     for name, value in aws.items():
         monkeypatch.setenv(name, value)
