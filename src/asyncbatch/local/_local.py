@@ -5,6 +5,7 @@ import logging
 import os
 from collections import Counter
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from types import TracebackType
 from typing import Self
 
@@ -211,6 +212,8 @@ class _Running:
         self.session = session
 
 
+@cache
 def _load_models() -> tuple[Loader, Router]:
+    """Read botocore's service models, once for all engines of this process: they never change."""
     loader = create_botocore_loader()
     return loader, Router(loader)
