@@ -1,0 +1,197 @@
+"""Whatever happens to jobs, the schedule keeps its laws; a plain model is told the same story."""
+
+import math
+import random
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from asyncbatch import PollPolicy
+from asyncbatch._schedule import BATCH_SIZE, Schedule, Vanished
+
+POLICY = PollPolicy(
+    min_interval=1, max_interval=15, growth=0.05, jitter=0, missing_grace=60, unknown_grace=10
+)
+graces = st.sampled_from([0.0, POLICY.unknown_grace, POLICY.missing_grace])
+
+
+@dataclass
+class Followed:
+    """What the model remembers of a job."""
+
+    due: float
+    changed_at: float
+    grace: float
+    missing_since: float | None = None
+    is_out: bool = False
+    ever_seen: bool = False
+
+
+class ScheduleMachine(RuleBasedStateMachine):
+    """Follows jobs, lets time pass, takes batches, and answers them late and out of order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.jobs: dict[str, Followed] = {}
+        self.calls: list[list[str]] = []
+        self.count = 0
+
+    @initialize()
+    def start(self) -> None:
+        self.schedule = Schedule(POLICY, random.Random(0))
+
+    def waiting(self) -> dict[str, Followed]:
+        return {job_id: job for job_id, job in self.jobs.items() if not job.is_out}
+
+    # -- what happens -----------------------------------------------------------------------------
+
+    @rule(number=st.integers(1, 130), delay=st.sampled_from([0.0, 1.0, 20.0]), grace=graces)
+    def add(self, number: int, delay: float, grace: float) -> None:
+        for _ in range(number):
+            self.count += 1
+            job_id = f"j-{self.count * 7919 % 10_007}"
+            self.schedule.add(job_id, self.now, delay=delay, grace=grace)
+            self.jobs[job_id] = Followed(self.now + delay, self.now, grace)
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def add_one_that_is_followed_already(self, data: st.DataObject) -> None:
+        self.schedule.add(data.draw(st.sampled_from(sorted(self.jobs))), self.now, grace=0.0)
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.jobs)))
+        self.schedule.remove(job_id)
+        del self.jobs[job_id]
+        # Nobody waits for this answer any more.
+        self.calls = [[other for other in call if other != job_id] for call in self.calls]
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def hurry(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.jobs)))
+        self.schedule.hurry(job_id, self.now)
+        job = self.jobs[job_id]
+        if not job.is_out and job.due > self.now:
+            job.due = job.changed_at = self.now
+
+    @rule(seconds=st.sampled_from([0.25, 1.0, 5.0, 100.0]))
+    def let_time_pass(self, seconds: float) -> None:
+        self.now += seconds
+
+    # -- the laws ---------------------------------------------------------------------------------
+
+    @rule()
+    def take(self) -> None:
+        waiting = self.waiting()
+        is_due = any(job.due <= self.now for job in waiting.values())
+        batch = self.schedule.take(self.now)
+        # Full, if anybody is due at all.
+        assert len(batch) == (min(BATCH_SIZE, len(waiting)) if is_due else 0)
+        # Nobody twice, nobody who is in another call, nobody who was removed.
+        assert len(set(batch)) == len(batch)
+        assert set(batch) <= set(waiting)
+        # The soonest first, and none before one who is left behind.
+        dues = [waiting.pop(job_id).due for job_id in batch]
+        assert dues == sorted(dues)
+        assert all(job.due >= dues[-1] for job in waiting.values() if dues)
+        for job_id in batch:
+            self.jobs[job_id].is_out = True
+        if batch:
+            self.calls.append(batch)
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data(), seed=st.integers(0, 99))
+    def answer(self, data: st.DataObject, seed: int) -> None:
+        call = self.calls.pop(data.draw(st.integers(0, len(self.calls) - 1)))
+        rng = random.Random(seed)
+        for job_id in call:
+            outcome = rng.choice(["changed", "unchanged", "missing"])
+            if outcome == "missing":
+                self.lack(job_id)
+            else:
+                self.see(job_id, changed=outcome == "changed")
+
+    def see(self, job_id: str, *, changed: bool) -> None:
+        job = self.jobs[job_id]
+        self.schedule.seen(job_id, self.now, changed=changed)
+        job.ever_seen, job.missing_since, job.is_out = True, None, False
+        job.grace = max(job.grace, POLICY.missing_grace)
+        job.changed_at = self.now if changed else job.changed_at
+        job.due = self.now + POLICY.interval(self.now - job.changed_at, random.Random(0))
+
+    def lack(self, job_id: str) -> None:
+        """See a job vanish once it was missing for its whole grace time, and not before."""
+        job = self.jobs[job_id]
+        job.missing_since = self.now if job.missing_since is None else job.missing_since
+        age = self.now - job.missing_since
+        vanished = self.schedule.missing(job_id, self.now)
+        if age >= job.grace:
+            assert vanished == Vanished(job.ever_seen, job.grace)
+            del self.jobs[job_id]
+        else:
+            assert vanished is None
+            job.is_out, job.due = False, self.now + POLICY.interval(age, random.Random(0))
+
+    @rule()
+    def hear_of_a_stranger(self) -> None:
+        self.schedule.seen("stranger", self.now, changed=True)
+        assert self.schedule.missing("stranger", self.now) is None
+        self.schedule.hurry("stranger", self.now)
+        self.schedule.remove("stranger")
+
+    @invariant()
+    def it_knows_whom_it_follows(self) -> None:
+        assert len(self.schedule) == len(self.jobs)
+        assert all(job_id in self.schedule for job_id in self.jobs)
+
+    @invariant()
+    def it_knows_when_to_wake(self) -> None:
+        dues = [job.due for job in self.waiting().values()]
+        assert self.schedule.next_due() == min(dues, default=None)
+
+
+def test_the_schedule_keeps_its_laws() -> None:
+    run_state_machine_as_test(ScheduleMachine, settings=settings(stateful_step_count=40))
+
+
+@given(
+    number=st.integers(1, 450),
+    jitter=st.floats(0, 1),
+    period=st.sampled_from([0.1, 0.25, 1.0]),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=25)
+def test_nobody_starves(number: int, jitter: float, period: float, seed: int) -> None:
+    """A job waits for its longest interval and one sweep over all jobs, whatever others do.
+
+    There is one call in each period, newcomers come all the time, and jobs change at random.
+    """
+    rng = random.Random(seed)
+    policy = PollPolicy(max_interval=2, growth=0.5, jitter=jitter)
+    longest = policy.max_interval * (1 + jitter / 2)
+    schedule = Schedule(policy, rng)
+    asked_at: dict[str, float] = {}
+    ids = [f"j-{n}" for n in range(number)]
+    for tick in range(80):
+        now = tick * period
+        ids.append(f"new-{tick}")
+        for job_id in ids:
+            schedule.add(job_id, now, grace=30)
+            asked_at.setdefault(job_id, now)
+        for job_id in schedule.take(now):
+            asked_at[job_id] = now
+            schedule.seen(job_id, now, changed=rng.random() < 0.1)
+        sweep = math.ceil(len(ids) / BATCH_SIZE) * period
+        assert now - min(asked_at.values()) <= longest + sweep
