@@ -56,7 +56,7 @@ class JobOfTask:
             try:
                 await self._follow(await self._submit(batch))
             except asyncio.CancelledError:
-                if self._job is not None:
+                if self._job is not None and not self._job.is_finished:
                     logger.warning("Interrupted. %s", _whereabouts(self._job))
                 raise
             except AsyncBatchError as error:

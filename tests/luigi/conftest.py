@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 os.environ["LUIGI_CONFIG_PATH"] = str(Path(__file__).with_name("luigi.cfg"))
 
 
+@pytest.fixture(autouse=True)
+def luigis_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the log to pytest; Luigi's handler would write to what is stderr in the first test."""
+    from luigi.setup_logging import InterfaceLogging
+
+    monkeypatch.setattr(InterfaceLogging, "_configured", True)
+
+
 @pytest.fixture
 def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Aws"]:
     """Sit in an empty directory, with an AWS account in the environment."""
