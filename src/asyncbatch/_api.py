@@ -11,7 +11,7 @@ told within seconds, an outage in the middle of a long run is sat through.
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ from asyncbatch._models import JobDefinition, JobDescription, JobQueue
 from asyncbatch._policy import Backoff, RateLimits
 from asyncbatch._status import JobStatus
 from asyncbatch._wire import answers, requests
+
+Mark = answers.Mark
 
 logger = logging.getLogger("asyncbatch")
 
@@ -83,24 +85,34 @@ class API:
         answer = await self._caller.call("batch", "SubmitJob", arguments, SENDING)
         return str(answer["jobId"])
 
-    async def describe_turn(self) -> None:
-        """Wait until the next DescribeJobs may leave, to choose its ids as late as possible."""
+    async def describe_jobs(self, ids: Sequence[str]) -> list[JobDescription]:
+        """Describe at most 100 jobs; ids that AWS does not know are absent."""
+        answer = await self._caller.call("batch", "DescribeJobs", {"jobs": list(ids)}, READING)
+        return [answers.job_description(job) for job in answer.get("jobs", ())]
+
+    async def poll_turn(self) -> None:
+        """Wait until the next `poll_jobs` may leave, to choose its ids as late as possible."""
         await self._caller.turn("DescribeJobs")
 
-    async def describe_jobs(
-        self, ids: Sequence[str], patience: Patience = READING, *, has_turn: bool = False
-    ) -> list[JobDescription]:
-        """Describe at most 100 jobs; ids that AWS does not know are absent.
+    async def poll_jobs(
+        self, ids: Sequence[str], marks: MutableMapping[str, Mark]
+    ) -> dict[str, JobDescription | None]:
+        """Describe those of at most 100 jobs that changed; `poll_turn` was awaited before.
+
+        Faults that pass are borne for ever.
 
         Args:
             ids: Ids of jobs, children and nodes.
-            patience: How long faults are borne.
-            has_turn: Whether `describe_turn` was awaited for this call.
+            marks: What was last seen of each job; brought up to date.
+
+        Returns:
+            By id, the description of a job that changed, and None for one that did not. Ids that
+            AWS does not know are absent.
         """
         answer = await self._caller.call(
-            "batch", "DescribeJobs", {"jobs": list(ids)}, patience, has_turn=has_turn
+            "batch", "DescribeJobs", {"jobs": list(ids)}, POLLING, has_turn=True
         )
-        return [answers.job_description(job) for job in answer.get("jobs", ())]
+        return {job["jobId"]: _news(job, marks) for job in answer.get("jobs", ())}
 
     async def list_jobs(
         self,
@@ -179,6 +191,16 @@ class API:
             if not page.get("nextToken"):
                 return
             arguments = {**arguments, "nextToken": page["nextToken"]}
+
+
+def _news(job: Answer, marks: MutableMapping[str, Mark]) -> JobDescription | None:
+    """Return the description of a job unless it is marked as seen like this."""
+    mark = answers.mark(job)
+    if mark is not None:
+        if marks.get(job["jobId"]) == mark:
+            return None
+        marks[job["jobId"]] = mark
+    return answers.job_description(job)
 
 
 class _Caller:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import anyio
 
-from asyncbatch._api import API, POLLING
+from asyncbatch._api import API, Mark
 from asyncbatch._errors import AsyncBatchError, JobVanished
 from asyncbatch._models import JobDescription
 from asyncbatch._policy import PollPolicy
@@ -42,6 +42,7 @@ class Poller:
         self._policy = policy
         self._schedule = Schedule(policy, rng)
         self._followed: dict[str, Followed] = {}
+        self._marks: dict[str, Mark] = {}
         self._woken = anyio.Event()
         self._free_calls = anyio.Semaphore(_CALLS_AT_ONCE)
 
@@ -84,7 +85,7 @@ class Poller:
             while True:
                 await self._wait_until_due()
                 await self._free_calls.acquire()
-                await self._api.describe_turn()
+                await self._api.poll_turn()
                 batch = self._schedule.take(anyio.current_time())
                 if batch:
                     group.start_soon(self._ask, batch)
@@ -99,30 +100,30 @@ class Poller:
 
     async def _ask(self, batch: Sequence[str]) -> None:
         try:
-            described = await self._api.describe_jobs(batch, POLLING, has_turn=True)
+            news = await self._api.poll_jobs(batch, self._marks)
         except AsyncBatchError as error:
             for job_id in batch:
                 if job_id in self._followed:
                     self._drop(job_id).fail(error)
         else:
-            self._deliver(batch, {job.job_id: job for job in described})
+            self._deliver(batch, news)
         finally:
             self._free_calls.release()
             self._woken.set()
 
-    def _deliver(self, batch: Sequence[str], described: Mapping[str, JobDescription]) -> None:
+    def _deliver(self, batch: Sequence[str], news: Mapping[str, JobDescription | None]) -> None:
         now = anyio.current_time()
         for job_id in batch:
             job = self._followed.get(job_id)
             if job is None:
                 continue
-            description = described.get(job_id)
-            if description is None:
+            if job_id not in news:
                 self._missing(job, now)
                 continue
-            changed = job.update(description)
+            description = news[job_id]
+            changed = description is not None and job.update(description)
             self._schedule.seen(job_id, now, changed=changed)
-            if description.status.is_terminal:
+            if description is not None and description.status.is_terminal:
                 self._drop(job_id)
 
     def _missing(self, job: Followed, now: float) -> None:
@@ -133,4 +134,5 @@ class Poller:
 
     def _drop(self, job_id: str) -> Followed:
         self._schedule.remove(job_id)
+        self._marks.pop(job_id, None)
         return self._followed.pop(job_id)

@@ -45,13 +45,13 @@ class MakeBench(Protocol):
         *,
         poll: PollPolicy | None = None,
         limits: RateLimits | None = None,
-        **engine: Any,
+        **engine: object,
     ) -> AbstractAsyncContextManager[Bench]: ...
 
 
 @pytest.fixture
 def bench() -> MakeBench:
-    """Return a context manager that opens an engine with the job definition `hello`, and a client."""
+    """Return a context manager that opens an engine with a job definition, and a client."""
 
     @asynccontextmanager
     async def opened(
@@ -59,10 +59,10 @@ def bench() -> MakeBench:
         *,
         poll: PollPolicy | None = None,
         limits: RateLimits | None = None,
-        **engine: Any,
+        **engine: object,
     ) -> AsyncIterator[Bench]:
         events: list[Event] = []
-        settings = {"vcpus": 10_000, "seed": 1, **engine}
+        settings: dict[str, Any] = {"vcpus": 10_000, "seed": 1, **engine}
         async with LocalBatch(executor=ScriptedExecutor(script), **settings) as local:
             client = AsyncBatchClient(
                 session=local.session, poll=poll, limits=limits, observers=[events.append]

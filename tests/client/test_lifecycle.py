@@ -46,9 +46,9 @@ async def test_opening_and_closing_may_happen_in_different_tasks() -> None:
     """A notebook opens a client in one cell and closes it in another."""
     async with LocalBatch(executor=ScriptedExecutor()) as local:
         batch = AsyncBatchClient(session=local.session)
-        await asyncio.create_task(batch.open())  # noqa: TID251 - the other cell
-        assert await asyncio.create_task(batch.default_queue()) == "default"  # noqa: TID251
-        await asyncio.create_task(batch.aclose())  # noqa: TID251 - the third cell
+        await asyncio.create_task(batch.open())
+        assert await asyncio.create_task(batch.default_queue()) == "default"
+        await asyncio.create_task(batch.aclose())
 
 
 async def test_whoever_waits_for_a_job_hears_of_the_closing(bench: MakeBench) -> None:

@@ -73,7 +73,9 @@ async def test_the_only_queue_that_takes_jobs_is_the_default(bench: MakeBench) -
 async def test_several_queues_have_to_be_chosen_from(bench: MakeBench) -> None:
     async with bench() as b:
         await _add_queues(b.local.session, 1, state="ENABLED")
-        with pytest.raises(InvalidRequest, match="queue=None: name one of the job queues: default, q0"):
+        with pytest.raises(
+            InvalidRequest, match="queue=None: name one of the job queues: default, q0"
+        ):
             await b.batch.submit("hello")
         assert (await b.batch.submit("hello", queue="q0")).id
     assert b.local.calls["SubmitJob"] == 1
@@ -142,7 +144,7 @@ async def test_a_fault_that_passes_costs_neither_the_job_nor_a_second_one(
         assert [s.job_id for s in b.local.ledger.submissions] == [job.id]
 
 
-UNCERTAIN = {k: v for k, v in TRANSIENT.items() if k not in {"throttled"}}
+UNCERTAIN = {k: v for k, v in TRANSIENT.items() if k != "throttled"}
 
 
 @pytest.mark.parametrize("fault", UNCERTAIN)

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import anyio
 
+from asyncbatch._aws import _parse
 from asyncbatch._errors import InvalidRequest, NoRegion
 
 _SERVICES = ("batch", "logs")
@@ -114,7 +115,9 @@ class Connection:
         if key not in self._clients:
             async with self._opening:
                 if key not in self._clients:
-                    self._clients[key] = await self._stack.enter_async_context(self._make(*key))
+                    client = await self._stack.enter_async_context(self._make(*key))
+                    _parse.install(client)
+                    self._clients[key] = client
         return self._clients[key]
 
     async def call(
