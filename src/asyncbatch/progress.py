@@ -229,15 +229,17 @@ def _in_terminal(picture: _Picture, console: "Console") -> Iterator[Callable[[],
 @contextmanager
 def _in_notebook(picture: _Picture) -> Iterator[Callable[[], None]]:
     # Not rich's own Live: that needs ipywidgets, which a kernel does not bring along.
-    from IPython.display import display as show
+    from IPython import display as ipython
     from rich.table import Table
+
+    show: Any = ipython.display
 
     def drawn() -> Table:
         cell = Table.grid()
         cell.add_row(picture)
         return cell
 
-    handle: Any = show(drawn(), display_id=True)
+    handle = show(drawn(), display_id=True)
     with _paced(lambda: handle.update(drawn()), _NOTEBOOK_INTERVAL) as changed:
         yield changed
 

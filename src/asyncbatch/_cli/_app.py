@@ -1,10 +1,9 @@
 """The commands and their options. What a command does is imported when it runs: help is quick."""
 
+import os
 from typing import Annotated
 
 import typer  # noqa: TID253 - the app is made of it; `main` imports this file when it runs
-
-from asyncbatch._cli._signals import run_until_signal
 
 app = typer.Typer(
     help="An async-first AWS Batch client for Python.",
@@ -43,6 +42,11 @@ def demo() -> None:
     Needs neither an AWS account nor the network, and takes about ten seconds. One of the jobs
     fails on purpose, to show how that is explained; the exit code is 0 all the same.
     """
+    if os.name != "posix":
+        typer.echo("asyncbatch demo needs Linux or macOS: its jobs are `sh` commands.", err=True)
+        raise typer.Exit(1)
+    from asyncbatch._cli._signals import run_until_signal
+
     raise typer.Exit(run_until_signal(_demo))
 
 

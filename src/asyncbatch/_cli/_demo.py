@@ -3,6 +3,8 @@
 # ruff: noqa: TID253 - imported when the demo runs, and it draws from its first line on
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Sequence
 
@@ -26,9 +28,19 @@ _VCPUS = 8
 _FOLLOWED = {"train": "magenta", "upload": "yellow"}
 
 
+class _Output(Console):
+    """Standard output, which may be a pipe whose reader leaves."""
+
+    def on_broken_pipe(self) -> None:
+        """Fall silent; rich would raise SystemExit in any task. SIGPIPE is what ends the demo."""
+        self.quiet = True
+        # What is buffered has to go somewhere when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 async def run_demo() -> int:
     """Run it; return 0 when it went as planned, one failing job included, else 1."""
-    console = Console(highlight=False)
+    console = _Output(highlight=False)
     _say(console, "A nightly pipeline of 46 jobs, about 10 s; one job fails on purpose.")
     # Half a second of imports: after the first words, not before.
     from asyncbatch.local import LocalBatch

@@ -1,22 +1,23 @@
-"""Ends a command in good order on Ctrl-C and SIGTERM: what it opened is closed, no job is left."""
+"""Ends a command in good order on a signal: what it opened is closed, no job is left."""
 
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-_HANDLED = (signal.SIGINT, signal.SIGTERM)
+# SIGPIPE: whoever read the output has left, as in `asyncbatch demo | head`.
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 _ENDED_BY_SIGNAL = 128
 
 
 def run_until_signal(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run a coroutine function to its end, or until SIGINT or SIGTERM asks it to stop.
+    """Run a coroutine function to its end, or until Ctrl-C or another signal asks it to stop.
 
     The first signal cancels it, and its `async with` blocks close what they opened. A second one
     does not wait for that.
 
     Returns:
-        Its exit code; 130 after SIGINT, 143 after SIGTERM.
+        Its exit code; 130 after SIGINT, 143 after SIGTERM, 141 when its reader has left.
     """
     received: list[signal.Signals] = []
 
@@ -42,5 +43,6 @@ def run_until_signal(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
             raise
     import typer
 
-    typer.echo(f"Stopped by {received[0].name}: no job was left running.", err=True)
+    if signal.SIGPIPE not in received:
+        typer.echo(f"Stopped by {received[0].name}: no job was left running.", err=True)
     return _ENDED_BY_SIGNAL + received[0]
