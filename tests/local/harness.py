@@ -39,9 +39,9 @@ class Bench:
         )
         return str(answer["jobDefinitionArn"])
 
-    async def submit(self, name: str = "job", definition: str = "task", **extra: object) -> str:
+    async def submit(self, name: str = "job", /, **extra: object) -> str:
         """Submit a job and return its id."""
-        request = {"jobName": name, "jobQueue": "default", "jobDefinition": definition, **extra}
+        request = {"jobName": name, "jobQueue": "default", "jobDefinition": "task", **extra}
         return str((await self.batch.submit_job(**request))["jobId"])
 
     async def job(self, job_id: str) -> Json:
@@ -88,4 +88,4 @@ async def bench(
 
 async def pass_time(seconds: float) -> None:
     """Let virtual time pass."""
-    await asyncio.sleep(seconds)  # noqa: TID251 (virtual)
+    await asyncio.sleep(seconds)
