@@ -1,3 +1,5 @@
+"""What the `asyncbatch` command answers at once: version, help, and what is missing."""
+
 import subprocess
 import sys
 from importlib.metadata import entry_points, version

@@ -1,3 +1,5 @@
+"""The display of progress, fed with events: what it counts, when it writes, how it draws."""
+
 import io
 import re
 import sys
