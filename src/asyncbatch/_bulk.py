@@ -4,6 +4,7 @@ import math
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 import anyio
+from anyio.abc import TaskGroup
 
 from asyncbatch._api import API
 from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed
@@ -26,22 +27,28 @@ class _Submissions:
         self, send: Callable[[JobRequest], Awaitable[Job]], max_in_flight: int | None
     ) -> None:
         self.jobs: dict[int, Job] = {}
-        self.error: AsyncBatchError | None = None
+        self.error: Exception | None = None
         self._send = send
         self._window = anyio.Semaphore(_WINDOW)
         self._in_flight = None if max_in_flight is None else anyio.Semaphore(max_in_flight)
 
     async def all_of(self, requests: Requests) -> None:
-        """Submit until the requests end or one submission fails; then wait for those under way."""
+        """Submit until the requests end or something fails; then wait for those under way."""
         async with anyio.create_task_group() as group:
-            place = 0
-            async for request in _each(requests):
-                await self._room()
-                if self.error is not None:
-                    self._window.release()
-                    break
-                group.start_soon(self._one, place, request)
-                place += 1
+            try:
+                await self._feed(group, requests)
+            except Exception as error:  # noqa: BLE001 - from the caller's own iterable: raised later
+                self.error = self.error or error
+
+    async def _feed(self, group: TaskGroup, requests: Requests) -> None:
+        place = 0
+        async for request in _each(requests):
+            await self._room()
+            if self.error is not None:
+                self._window.release()
+                return
+            group.start_soon(self._one, place, request)
+            place += 1
 
     async def _room(self) -> None:
         if self._in_flight is not None:
@@ -79,15 +86,18 @@ async def submit_all(
 
     Raises:
         AsyncBatchError: A submission failed; ``error.submitted`` has the handles of the others.
+        Exception: What the iterable raised.
     """
     submissions = _Submissions(send, max_in_flight)
     await submissions.all_of(requests)
     jobs = [job for _, job in sorted(submissions.jobs.items())]
-    if submissions.error is not None:
-        submissions.error.submitted = tuple(jobs)
-        submissions.error.add_note(f"{len(jobs)} jobs had been submitted before; they run on.")
-        raise submissions.error
-    return jobs
+    error = submissions.error
+    if error is None:
+        return jobs
+    if isinstance(error, AsyncBatchError):
+        error.submitted = tuple(jobs)
+    error.add_note(f"{len(jobs)} jobs had been submitted before; they run on.")
+    raise error
 
 
 async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResult]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from asyncbatch._api import API
 from asyncbatch._errors import AccessDenied, InvalidRequest
 from asyncbatch._models import JobDefinition
@@ -23,7 +25,7 @@ async def register(
         InvalidRequest: The file cannot be read, or the definition breaks a rule.
         APIError: AWS refused.
     """
-    content = _read(definition)
+    content = await _content(definition)
     arguments = requests.register_job_definition(content, tagged=reuse)
     if not reuse:
         return await api.register_job_definition(arguments)
@@ -38,13 +40,13 @@ async def register(
         return await api.register_job_definition(plain)
 
 
-def _read(definition: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
+async def _content(definition: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
     """Return the content of a definition that is given as such, or as the path of a JSON file."""
     if isinstance(definition, Mapping):
         return definition
     field, path = "definition", str(definition)
     try:
-        content = json.loads(Path(definition).read_text(encoding="utf-8"))
+        content = json.loads(await anyio.Path(definition).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidRequest(field, path, f"a readable JSON file: {error}") from error
     if not isinstance(content, dict):

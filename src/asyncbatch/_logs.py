@@ -24,6 +24,7 @@ from asyncbatch._policy import PollPolicy
 from asyncbatch._results import LogEvent
 
 DEFAULT_GROUP = "/aws/batch/job"
+_CLOUDWATCH = "awslogs"
 # Signed requests are refused when the clocks differ by more, so what ended before that is over.
 _CLOCK_TOLERANCE = 300.0
 _PAGE_LIMIT = 10_000
@@ -192,11 +193,22 @@ def _streams(description: JobDescription, number: int) -> list[_Stream]:
             f"EKS jobs log in their cluster; look for pod {description.pod.name or '(none yet)'} "
             "in the cluster's own log group (Container Insights, Fluent Bit)",
         )
+    _require_cloudwatch(description)
     return [
         _stream(description, number, place, container)
         for place, container in enumerate(_containers(description, number))
         if container.log_stream_name
     ]
+
+
+def _require_cloudwatch(description: JobDescription) -> None:
+    """Raise unless a container logs to CloudWatch, as those without a configuration do."""
+    drivers = [container.log_driver or _CLOUDWATCH for container in description.containers]
+    if drivers and _CLOUDWATCH not in drivers:
+        where = ", ".join(sorted(set(drivers)))
+        raise LogsUnavailable(
+            description.job_id, f"its log driver is {where}: look where that sends them"
+        )
 
 
 def _containers(description: JobDescription, number: int) -> tuple[Container, ...]:
@@ -213,11 +225,6 @@ def _containers(description: JobDescription, number: int) -> tuple[Container, ..
 def _stream(description: JobDescription, number: int, place: int, container: Container) -> _Stream:
     # An attempt's container names no log configuration: the job's own container of that place does.
     configured = description.containers[place] if place < len(description.containers) else container
-    driver = configured.log_driver or "awslogs"
-    if driver != "awslogs":
-        raise LogsUnavailable(
-            description.job_id, f"its log driver is {driver}: look where that sends them"
-        )
     return _Stream(
         job_id=description.job_id,
         attempt=number,

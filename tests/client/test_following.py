@@ -145,6 +145,7 @@ def _looks(seconds: float, policy: PollPolicy) -> int:
     return looks
 
 
+@pytest.mark.timeout(90)  # all computation: some seconds on an idle core
 async def test_two_thousand_jobs_over_hours_cost_few_calls_and_none_is_lost(
     bench: MakeBench,
 ) -> None:

@@ -1,0 +1,165 @@
+"""Finding, attaching, describing, and registering definitions once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from asyncbatch import AccessDenied, InvalidRequest, JobRequest, JobStatus
+from asyncbatch.local import Fault, Script
+from tests.client.conftest import DEFINITION, MakeBench
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def test_a_second_client_attaches_to_the_jobs_of_the_first(bench: MakeBench) -> None:
+    async with bench(Script(duration=60)) as b:
+        submitted = await b.batch.submit_many(JobRequest("hello") for _ in range(150))
+        await b.batch.aclose()
+        await b.batch.open()
+        attached = await b.batch.attach(job.id for job in submitted)
+        assert [job.id for job in attached] == [job.id for job in submitted]
+        assert all(job.description for job in attached)
+        for job in attached:
+            assert (await job).succeeded
+
+
+async def test_a_job_has_one_handle_however_it_is_found(bench: MakeBench) -> None:
+    async with bench(Script(duration=60)) as b:
+        job = await b.batch.submit("hello")
+        assert await b.batch.attach([job.id]) == [job]
+        assert await b.batch.find(name=job.name) == [job]
+
+
+async def test_attaching_to_one_id_as_if_it_were_a_list_is_a_mistake(bench: MakeBench) -> None:
+    async with bench() as b:
+        with pytest.raises(InvalidRequest, match="give a list of jobs"):
+            await b.batch.attach("abc")
+        with pytest.raises(InvalidRequest, match="each one is a Job or a job id"):
+            await b.batch.attach([""])
+
+
+async def test_unknown_ids_are_absent_from_descriptions(bench: MakeBench) -> None:
+    async with bench() as b:
+        job = await b.batch.submit("hello")
+        assert set(await b.batch.describe([job, "no-such-job"])) == {job.id}
+
+
+async def test_any_number_of_jobs_can_be_described(bench: MakeBench) -> None:
+    async with bench(Script(duration=60)) as b:
+        jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(230))
+        before = b.local.calls["DescribeJobs"]
+        assert len(await b.batch.describe(jobs)) == 230
+        assert b.local.calls["DescribeJobs"] - before <= 3 + 10  # the poller asks as well
+
+
+async def test_children_of_an_array_are_described_by_index(bench: MakeBench) -> None:
+    async with bench() as b:
+        parent = await b.batch.submit("hello", array_size=3)
+        assert (await parent).succeeded
+        assert parent.description is not None
+        assert parent.description.array is not None
+        assert parent.description.array.status_summary[JobStatus.SUCCEEDED] == 3
+        children = await b.batch.describe(f"{parent.id}:{i}" for i in range(3))
+        assert [c.array.index for c in children.values() if c.array] == [0, 1, 2]
+
+
+async def test_jobs_are_found_by_name_and_its_beginning(bench: MakeBench) -> None:
+    async with bench(Script(duration=600)) as b:
+        for name in ("etl-1", "etl-2", "report-1"):
+            await b.batch.submit("hello", name=name)
+        assert {job.name for job in await b.batch.find(name="etl-*")} == {"etl-1", "etl-2"}
+        assert [job.name for job in await b.batch.find(name="report-1")] == ["report-1"]
+        assert await b.batch.find(name="nothing") == []
+
+
+async def test_jobs_are_found_by_state(bench: MakeBench) -> None:
+    async with bench(lambda job: Script(duration=1 if "short" in job.name else 9_000)) as b:
+        short = await b.batch.submit("hello", name="short")
+        long = await b.batch.submit("hello", name="long")
+        await short
+        await long.wait(until=JobStatus.RUNNING)
+        assert await b.batch.find(status=JobStatus.SUCCEEDED) == [short]
+        assert await b.batch.find(status=[JobStatus.RUNNING, JobStatus.FAILED]) == [long]
+        assert set(await b.batch.find()) == {short, long}
+        assert await b.batch.find(name="*", status=JobStatus.RUNNING) == [long]
+
+
+async def test_a_found_job_that_ended_has_its_whole_result(bench: MakeBench) -> None:
+    """ListJobs tells no attempts, so awaiting a found job asks for them."""
+    async with bench(Script(exit_code=3)) as b:
+        await (await b.batch.submit("hello")).result(check=False)
+        await b.batch.aclose()
+        await b.batch.open()
+        [found] = await b.batch.find(status=JobStatus.FAILED)
+        assert found.description is not None
+        assert found.description.is_summary
+        result = await found.result(check=False)
+        assert [a.exit_code for a in result.description.attempts] == [3]
+
+
+async def test_a_state_that_does_not_exist_is_a_mistake(bench: MakeBench) -> None:
+    async with bench() as b:
+        with pytest.raises(InvalidRequest, match="status='CANCELLED': one of SUBMITTED"):
+            await b.batch.find(status="CANCELLED")  # type: ignore[arg-type]
+
+
+# -- job definitions -------------------------------------------------------------------------------
+
+
+async def test_the_same_content_is_registered_once(bench: MakeBench) -> None:
+    async with bench() as b:
+        first = await b.batch.register_job_definition(DEFINITION)
+        reordered = dict(reversed(DEFINITION.items()))
+        assert await b.batch.register_job_definition(reordered) == first
+        assert str(first) == "hello:1"
+        assert b.local.calls["RegisterJobDefinition"] == 1
+
+
+async def test_other_content_is_another_revision(bench: MakeBench) -> None:
+    async with bench() as b:
+        changed = {**DEFINITION, "parameters": {"x": "1"}}
+        assert (await b.batch.register_job_definition(changed)).revision == 2
+        assert (await b.batch.register_job_definition(DEFINITION)).revision == 1
+        assert (await b.batch.register_job_definition(DEFINITION, reuse=False)).revision == 3
+
+
+async def test_a_definition_can_be_read_from_a_file(bench: MakeBench, tmp_path: Path) -> None:
+    path = tmp_path / "hello.json"
+    path.write_text(json.dumps(DEFINITION))
+    async with bench() as b:
+        assert (await b.batch.register_job_definition(path)).revision == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "No such file"), ("{", "readable JSON"), ("[]", "holds a JSON object")],
+)
+async def test_a_file_that_cannot_be_right_is_told_by_name(
+    bench: MakeBench, tmp_path: Path, content: str | None, words: str
+) -> None:
+    path = tmp_path / "wrong.json"
+    if content is not None:
+        path.write_text(content)
+    async with bench() as b:
+        with pytest.raises(InvalidRequest, match=words) as caught:
+            await b.batch.register_job_definition(str(path))
+        assert "wrong.json" in str(caught.value)
+
+
+async def test_where_tags_are_denied_a_revision_is_registered_without(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench() as b:
+        denial = Fault.error("AccessDeniedException", "no batch:TagResource", status=403, times=1)
+        with b.local.faults.add("RegisterJobDefinition", denial):
+            other = {**DEFINITION, "jobDefinitionName": "untagged"}
+            assert (await b.batch.register_job_definition(other)).revision == 1
+    assert "cannot be tagged" in caplog.text
+
+
+async def test_a_definition_that_may_not_be_registered_at_all_is_told(bench: MakeBench) -> None:
+    async with bench() as b:
+        denial = Fault.error("AccessDeniedException", "no", status=403)
+        with b.local.faults.add("RegisterJobDefinition", denial), pytest.raises(AccessDenied):
+            await b.batch.register_job_definition({**DEFINITION, "jobDefinitionName": "x"})
