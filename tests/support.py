@@ -2,6 +2,7 @@
 
 import ipaddress
 import sys
+import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -165,3 +166,15 @@ async def _create_role(session: AioSession, url: str) -> str:
         answer = await iam.create_role(RoleName="batch-service", AssumeRolePolicyDocument="{}")
     arn: str = answer["Role"]["Arn"]
     return arn
+
+
+async def write_log(
+    session: AioSession, url: str, group: str, stream: str, lines: Iterable[str]
+) -> None:
+    """Write lines into a log stream of moto, one a millisecond."""
+    async with session.create_client("logs", endpoint_url=url) as logs:
+        await logs.create_log_group(logGroupName=group)
+        await logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now + n, "message": line} for n, line in enumerate(lines)]
+        await logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)

@@ -1,0 +1,202 @@
+"""What the client promises on any endpoint that speaks AWS Batch."""
+
+import pytest
+
+from asyncbatch import (
+    AsyncBatchClient,
+    InvalidRequest,
+    JobDefinitionNotFound,
+    JobQueueNotFound,
+    JobRequest,
+    JobStatus,
+    JobVanished,
+)
+from tests.contract.conftest import Endpoint
+
+# Opening a client for a URL reads certificates and models, and moto's answers take a while.
+pytestmark = [pytest.mark.may_block, pytest.mark.timeout(60)]
+
+
+async def test_a_job_is_submitted_followed_and_ends(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    job = await batch.submit(endpoint.job_definition)
+    result = await job
+    assert result.succeeded
+    assert result.status is JobStatus.SUCCEEDED
+    assert result.job_id == job.id
+    assert result.name == job.name
+    assert result.description.queue is not None
+    assert result.description.queue.endswith(f"job-queue/{endpoint.queue}")
+    assert result.description.job_definition is not None
+    assert result.description.job_definition.endswith(f"{endpoint.job_definition}:1")
+    assert result.description.created_at is not None
+
+
+async def test_names_tags_and_parameters_arrive(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    job = await batch.submit(
+        endpoint.job_definition,
+        name="mine",
+        queue=endpoint.queue,
+        parameters={"date": "2024-01-15", "n": 3},
+        environment={"COLOUR": "green"},
+        tags={"team": "etl"},
+    )
+    description = (await job).description
+    assert description.name == "mine"
+    assert description.parameters == {"date": "2024-01-15", "n": "3"}
+    assert description.containers[0].environment["COLOUR"] == "green"
+
+
+async def test_many_jobs_end_in_the_order_of_their_requests(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    names = [f"job-{number}" for number in range(25)]
+    requests = [JobRequest(endpoint.job_definition, name=name) for name in names]
+    assert [result.name for result in await batch.run(requests)] == names
+
+
+async def test_jobs_are_yielded_as_they_end(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+    jobs = await batch.submit_many([JobRequest(endpoint.job_definition)] * 5)
+    assert {job async for job in batch.as_completed(jobs)} == set(jobs)
+
+
+async def test_an_array_job_ends_with_its_parent(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    parent = await batch.submit(endpoint.job_definition, array_size=3)
+    assert (await parent).succeeded
+    children = await batch.describe(f"{parent.id}:{index}" for index in range(3))
+    assert [child.status for child in children.values()] == [JobStatus.SUCCEEDED] * 3
+    assert parent.description is not None
+    assert parent.description.is_array_parent
+
+
+async def test_a_dependency_is_waited_for(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+    first = await batch.submit(endpoint.job_definition)
+    second = await batch.submit(endpoint.job_definition, depends_on=[first])
+    assert (await second).succeeded
+    assert (await first).succeeded
+
+
+async def test_unknown_ids_are_absent_and_vanish(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    job = await batch.submit(endpoint.job_definition)
+    assert set(await batch.describe([job.id, "no-such-job"])) == {job.id}
+    [unknown] = await batch.attach(["no-such-job"])
+    with pytest.raises(JobVanished):
+        await unknown
+
+
+async def test_jobs_are_found_by_name(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+    for name in ("etl-1", "etl-2", "report"):
+        await (await batch.submit(endpoint.job_definition, name=name))
+    assert {job.name for job in await batch.find(name="etl-*")} == {"etl-1", "etl-2"}
+    [report] = await batch.find(name="report", status=JobStatus.SUCCEEDED)
+    assert (await report).succeeded
+
+
+async def test_jobs_are_found_by_state(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+    job = await batch.submit(endpoint.job_definition)
+    await job
+    assert await batch.find(status=JobStatus.SUCCEEDED) == [job]
+    assert await batch.find(status=JobStatus.RUNNING) == []
+
+
+async def test_an_unknown_queue_is_told_as_such(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    with pytest.raises(JobQueueNotFound, match="nowhere"):
+        await batch.submit(endpoint.job_definition, queue="nowhere")
+
+
+async def test_an_unknown_job_definition_is_told_as_such(batch: AsyncBatchClient) -> None:
+    with pytest.raises(JobDefinitionNotFound, match="nothing"):
+        await batch.submit("nothing")
+
+
+async def test_the_only_queue_is_the_default(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+    assert await batch.default_queue() == endpoint.queue
+    [queue] = await batch.job_queues()
+    assert queue.takes_jobs
+
+
+async def test_the_same_definition_is_registered_once(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    definition = {
+        "jobDefinitionName": "etl",
+        "type": "container",
+        "containerProperties": {"image": "busybox", "vcpus": 1, "memory": 64, "command": ["true"]},
+    }
+    first = await batch.register_job_definition(definition)
+    assert await batch.register_job_definition(definition) == first
+    changed = {**definition, "parameters": {"x": "1"}}
+    assert (await batch.register_job_definition(changed)).revision == first.revision + 1
+    assert (await (await batch.submit(first))).succeeded
+
+
+async def test_terminating_an_ended_job_changes_nothing(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    job = await batch.submit(endpoint.job_definition)
+    await job
+    await job.terminate("too late")
+    assert (await batch.describe([job]))[job.id].status is JobStatus.SUCCEEDED
+
+
+async def test_lines_of_a_log_are_read_in_order_and_once(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    """The lines are written by hand, since moto's jobs write none."""
+    job = await batch.submit(endpoint.job_definition)
+    description = (await job).description
+    [stream] = {
+        container.log_stream_name
+        for container in (*description.containers, *description.attempts[-1].containers)
+        if container.log_stream_name
+    }
+    lines = [f"line {number}" for number in range(250)]
+    await endpoint.write_log("/aws/batch/job", stream, lines)
+    assert [event.message async for event in job.logs()] == lines
+    assert [event.message async for event in job.logs(follow=False)] == lines
+    assert [event.message async for event in job.logs(tail=2)] == lines[-2:]
+
+
+async def test_a_log_that_does_not_exist_is_an_empty_one(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    job = await batch.submit(endpoint.job_definition)
+    assert [event async for event in job.logs()] == []
+
+
+async def test_a_second_client_follows_the_jobs_of_the_first(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    job = await batch.submit(endpoint.job_definition)
+    async with endpoint.client() as other:
+        [same] = await other.attach([job.id])
+        assert (await same).succeeded
+
+
+async def test_a_wrong_request_does_not_get_as_far_as_the_endpoint(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    with pytest.raises(InvalidRequest, match="memory_mib=1"):
+        await batch.submit(endpoint.job_definition, memory_mib=1)
+
+
+@pytest.mark.engine_doors
+async def test_a_running_job_is_terminated_with_the_reason(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    job = await batch.submit(endpoint.job_definition, name="long-1")
+    await job.wait(until=JobStatus.RUNNING)
+    await job.terminate("enough of it")
+    result = await job.result(check=False)
+    assert result.description.is_terminated
+    assert result.failure is not None
+    assert "enough of it" in result.failure.message
