@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import anyio
 from luigi.rpc import RPCError
 
-from asyncbatch import AsyncBatchClient, AsyncBatchError, Job, JobError, JobFailed, JobRequest
+from asyncbatch import (
+    AsyncBatchClient,
+    AsyncBatchError,
+    Job,
+    JobError,
+    JobFailed,
+    JobRequest,
+    JobStatus,
+)
 from asyncbatch_luigi._errors import BatchJobException
 
 logger = logging.getLogger("luigi-interface")
@@ -86,7 +94,7 @@ class JobOfTask:
         if job.console_url is not None:
             await _report(self._reports.tracking_url, job.console_url)
         told: str | None = None
-        while not job.is_finished:
+        while not (job.is_finished and told == _state(job)):
             message = _state(job)
             if message != told:
                 told = message
@@ -98,7 +106,6 @@ class JobOfTask:
             await job.result()
         except JobFailed as error:
             raise BatchJobException.of(error) from None
-        logger.info("AWS Batch job %s SUCCEEDED", job.id)
 
 
 async def _report(call: Report | None, text: str) -> None:
@@ -112,8 +119,11 @@ async def _report(call: Report | None, text: str) -> None:
 
 
 def _state(job: Job) -> str:
+    """Return the state, with AWS's reason for it unless all is well."""
     reason = job.description.status_reason if job.description else None
-    return f"{job.status} ({reason})" if reason else str(job.status)
+    if reason is None or job.status is JobStatus.SUCCEEDED:
+        return str(job.status)
+    return f"{job.status} ({reason})"
 
 
 def _link(job: Job) -> str:

@@ -75,8 +75,8 @@ def test_luigi_shows_how_a_job_goes(aws: Aws, run: Run, caplog: pytest.LogCaptur
     [job] = aws.started
     lines = [record.message for record in caplog.records if job.id in record.message]
     assert lines[0] == f"Submitted AWS Batch job {job.id}"
-    assert lines[-1] == f"AWS Batch job {job.id} SUCCEEDED"
-    assert run.facts(task)["status_message"].startswith(f"AWS Batch job {job.id}: ")
+    assert lines[-1] == f"AWS Batch job {job.id} is SUCCEEDED"
+    assert run.facts(task)["status_message"] == f"AWS Batch job {job.id}: SUCCEEDED"
 
 
 def test_a_task_runs_inside_a_running_loop(aws: Aws, run: Run) -> None:
