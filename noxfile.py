@@ -92,7 +92,7 @@ def tests(session: nox.Session, aiobotocore: str) -> None:
     """Run the tests against the installed package, at both ends of the supported range."""
     pins = [*FLOORS, AIOBOTO3_AT_FLOOR] if aiobotocore == "oldest" else ["aiobotocore>=3.10"]
     session.install(".[luigi,cli,notebook,otel]", *pins, *groups("test"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "--numprocesses", "auto", *session.posargs)
 
 
 @nox.session
