@@ -8,7 +8,7 @@ from asyncbatch import JobFailed, JobResult, LogEvent
 class BatchJobException(JobFailed):
     """A task's job ended FAILED.
 
-    Its message begins as that of ``luigi.contrib.batch`` does, with ``Job {id} failed: ``; then
+    Its message begins as that of ``luigi.contrib.batch`` does, with ``Job {id} failed:``; then
     come the reason and the last log lines.
 
     Attributes:
