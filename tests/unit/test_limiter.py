@@ -10,11 +10,6 @@ from asyncbatch._limiter import Pacer
 pytestmark = pytest.mark.virtual_time
 
 
-async def wait(seconds: float) -> None:
-    """Let virtual time pass."""
-    await anyio.sleep(seconds)  # noqa: TID251 - virtual time
-
-
 async def leave(pacer: Pacer, departures: list[float]) -> None:
     await pacer.turn()
     departures.append(anyio.current_time())
@@ -42,7 +37,7 @@ async def test_time_in_which_nobody_called_is_not_saved_up() -> None:
     """A burst after a quiet hour would meet the quota like any other burst."""
     pacer = Pacer(10)
     await departures_of(pacer, 1)
-    await wait(3600)
+    await anyio.sleep(3600)
     gaps = [after - before for before, after in pairwise(await departures_of(pacer, 20))]
     assert gaps == pytest.approx([0.1] * 19)
 
@@ -73,7 +68,7 @@ async def test_one_burst_of_throttling_halves_it_once() -> None:
     pacer = Pacer(10)
     for _ in range(20):
         pacer.throttled()
-        await wait(0.04)
+        await anyio.sleep(0.04)
     assert pacer.per_second == pytest.approx(5, rel=0.1)
 
 
@@ -82,7 +77,7 @@ async def test_throttling_that_goes_on_halves_it_again() -> None:
     paces = []
     for _ in range(3):
         paces.append(pacer.throttled())
-        await wait(1)
+        await anyio.sleep(1)
     # In each second the pace creeps back by 1.
     assert paces == pytest.approx([30, 15.5, 8.25])
 
@@ -91,7 +86,7 @@ async def test_the_pace_never_falls_to_nothing() -> None:
     pacer = Pacer(10)
     for _ in range(100):
         pacer.throttled()
-        await wait(1)
+        await anyio.sleep(1)
     assert pacer.per_second >= 0.2
 
 
@@ -101,7 +96,7 @@ async def test_the_pace_creeps_back_to_the_configured_one_and_no_further() -> No
     paces = []
     for _ in range(5):
         paces.append(pacer.per_second)
-        await wait(15)
+        await anyio.sleep(15)
     assert paces == pytest.approx([5, 7.5, 10, 10, 10])
 
 
@@ -112,7 +107,7 @@ async def test_calls_that_wait_already_leave_at_the_new_pace() -> None:
     async with anyio.create_task_group() as group:
         for _ in range(4):
             group.start_soon(leave, pacer, departures)
-        await wait(0.05)
+        await anyio.sleep(0.05)
         pacer.throttled()
     assert departures[:2] == pytest.approx([0.0, 0.1])
     assert all(after - before >= 0.19 for before, after in pairwise(departures[1:]))
@@ -121,7 +116,7 @@ async def test_calls_that_wait_already_leave_at_the_new_pace() -> None:
 async def test_the_next_call_waits_when_its_forerunner_was_throttled() -> None:
     pacer = Pacer(10)
     await pacer.turn()
-    await wait(60)
+    await anyio.sleep(60)
     pacer.throttled()
     (departure,) = await departures_of(pacer, 1)
     assert departure == pytest.approx(60.2)
@@ -146,7 +141,7 @@ async def test_a_waiter_that_gives_up_takes_nothing_along(cancelled: int) -> Non
     async with anyio.create_task_group() as group:
         for number, scope in enumerate(scopes):
             group.start_soon(call, number, scope)
-        await wait(0.5)
+        await anyio.sleep(0.5)
         scopes[cancelled].cancel()
     stayed = [number for number in range(4) if number != cancelled]
     assert left == {number: pytest.approx(turn) for turn, number in enumerate(stayed, start=1)}

@@ -1,0 +1,121 @@
+"""Which jobs are asked about next: the stories that chance tells too seldom."""
+
+import random
+
+from asyncbatch import PollPolicy
+from asyncbatch._schedule import BATCH_SIZE, Schedule, Vanished
+
+POLICY = PollPolicy(min_interval=1, max_interval=15, growth=0.05, jitter=0, missing_grace=60)
+
+
+def followed(*job_ids: str, delay: float = 0.0, grace: float = 30.0) -> Schedule:
+    """Return a schedule that follows some jobs from time 0 on."""
+    schedule = Schedule(POLICY, random.Random(0))
+    for job_id in job_ids:
+        schedule.add(job_id, 0.0, delay=delay, grace=grace)
+    return schedule
+
+
+def test_nothing_to_follow_is_nothing_to_wait_for() -> None:
+    schedule = followed()
+    assert (len(schedule), schedule.next_due(), schedule.take(0.0)) == (0, None, [])
+
+
+def test_an_early_look_is_free_news() -> None:
+    """A call for one job costs what a call for a hundred costs, so it takes others along."""
+    schedule = followed("later", delay=100)
+    assert schedule.take(0.0) == []
+    schedule.add("now", 0.0, grace=30)
+    assert schedule.take(0.0) == ["now", "later"]
+
+
+def test_a_call_takes_a_hundred_of_the_soonest() -> None:
+    schedule = followed(*(f"later-{n}" for n in range(BATCH_SIZE)), delay=1)
+    schedule.add("now", 0.0, grace=30)
+    batch = schedule.take(0.0)
+    assert (batch[0], len(batch)) == ("now", BATCH_SIZE)
+    assert schedule.next_due() == 1.0
+
+
+def test_a_job_that_does_not_change_is_asked_about_less_often() -> None:
+    schedule = followed("j-1")
+    dues = []
+    now = 0.0
+    while now < 400:
+        schedule.take(now)
+        schedule.seen("j-1", now, changed=False)
+        due = schedule.next_due()
+        assert due is not None
+        dues.append(due - now)
+        now = due
+    assert dues == sorted(dues)
+    assert (dues[0], dues[-1]) == (1.0, 15.0)
+
+
+def test_a_change_starts_the_intervals_anew() -> None:
+    schedule = followed("j-1")
+    schedule.take(300.0)
+    schedule.seen("j-1", 300.0, changed=True)
+    assert schedule.next_due() == 301.0
+
+
+def test_a_job_vanishes_once_it_was_missing_for_its_grace() -> None:
+    schedule = followed("j-1", grace=30)
+    assert schedule.missing("j-1", 100.0) is None
+    assert schedule.missing("j-1", 129.9) is None
+    assert schedule.missing("j-1", 130.0) == Vanished(ever_seen=False, grace=30)
+    assert "j-1" not in schedule
+
+
+def test_a_job_that_comes_back_has_its_whole_grace_anew() -> None:
+    schedule = followed("j-1", grace=60)
+    assert schedule.missing("j-1", 0.0) is None
+    schedule.seen("j-1", 50.0, changed=False)
+    assert schedule.missing("j-1", 100.0) is None
+    assert schedule.missing("j-1", 159.9) is None
+    assert schedule.missing("j-1", 160.0) == Vanished(ever_seen=True, grace=60)
+
+
+def test_a_job_that_was_seen_has_at_least_the_grace_of_a_known_one() -> None:
+    """An id that was attached could be a typing error; one that AWS answered for is none."""
+    schedule = followed("j-1", grace=1)
+    schedule.seen("j-1", 0.0, changed=True)
+    schedule.missing("j-1", 10.0)
+    assert schedule.missing("j-1", 69.9) is None
+    assert schedule.missing("j-1", 70.0) == Vanished(ever_seen=True, grace=60)
+
+
+def test_a_missing_job_is_asked_about_soon_again() -> None:
+    """However long it was unchanged before."""
+    schedule = followed("j-1")
+    schedule.take(300.0)
+    schedule.seen("j-1", 300.0, changed=False)
+    schedule.take(315.0)
+    schedule.missing("j-1", 315.0)
+    assert schedule.next_due() == 316.0
+
+
+def test_a_hurried_job_is_due_once_not_twice() -> None:
+    """Its former due time is forgotten, also when that comes up at last."""
+    schedule = followed("j-1", delay=50)
+    schedule.hurry("j-1", 10.0)
+    assert schedule.take(10.0) == ["j-1"]
+    schedule.seen("j-1", 49.5, changed=True)
+    assert schedule.next_due() == 50.5
+    assert schedule.take(50.0) == []
+
+
+def test_a_job_that_is_out_cannot_be_hurried() -> None:
+    schedule = followed("j-1")
+    schedule.take(0.0)
+    schedule.hurry("j-1", 0.0)
+    assert schedule.next_due() is None
+
+
+def test_a_removed_job_does_not_come_and_may_be_followed_anew() -> None:
+    schedule = followed("j-1")
+    schedule.remove("j-1")
+    assert (schedule.next_due(), schedule.take(0.0)) == (None, [])
+    schedule.add("j-1", 0.0, grace=30)
+    assert schedule.take(0.0) == ["j-1"]
+    assert schedule.take(0.0) == []
