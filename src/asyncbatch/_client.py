@@ -1,31 +1,22 @@
 """`AsyncBatchClient`: submits jobs, follows them with few calls, and hands out handles."""
 
-import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
-from asyncbatch import _bulk, _definitions
-from asyncbatch import _checks as check
-from asyncbatch._aws import Target
-from asyncbatch._background import Background
-from asyncbatch._errors import ClientClosed, InvalidRequest
-from asyncbatch._events import Event, Observer
+from asyncbatch import _arguments, _bulk, _definitions
+from asyncbatch._errors import InvalidRequest
 from asyncbatch._job import Job, check_reason
+from asyncbatch._lifecycle import Lifecycle
 from asyncbatch._models import JobDefinition, JobDescription, JobQueue
-from asyncbatch._policy import PollPolicy, RateLimits
 from asyncbatch._request import JobFields, JobRequest
 from asyncbatch._results import JobResult
-from asyncbatch._runtime import Runtime, Settings, serve
 from asyncbatch._status import JobStatus
-
-logger = logging.getLogger("asyncbatch")
 
 _DESCRIBE_LIMIT = 100
 
 
-class AsyncBatchClient:
+class AsyncBatchClient(Lifecycle):
     """An AWS Batch client for asyncio: many jobs, few calls, one background task.
 
     Use it with ``async with``, or call `open` and `aclose`, also from different tasks or notebook
@@ -40,102 +31,6 @@ class AsyncBatchClient:
             result = await job
         ```
     """
-
-    def __init__(
-        self,
-        *,
-        region_name: str | None = None,
-        profile_name: str | None = None,
-        session: object = None,
-        endpoint_url: str | None = None,
-        poll: PollPolicy | None = None,
-        limits: RateLimits | None = None,
-        observers: Iterable[Observer] = (),
-    ) -> None:
-        """Remember how to connect; nothing is read or sent before `open`.
-
-        Args:
-            region_name: AWS Region; None takes the SDK's configuration, then AWS_REGION.
-            profile_name: Profile of the shared configuration.
-            session: An aioboto3 or aiobotocore session to use instead of a new one.
-            endpoint_url: Endpoint of Batch and CloudWatch Logs, such as a local engine's.
-            poll: How eagerly jobs are asked about.
-            limits: Most calls a second, by kind of call.
-            observers: Called with every event; see `Observer`.
-
-        Raises:
-            InvalidRequest: An argument is wrong, or two exclude each other.
-        """
-        target = Target(
-            region_name=region_name,
-            profile_name=profile_name,
-            session=session,
-            endpoint_url=endpoint_url,
-        )
-        self._observers = tuple(observers)
-        self._settings = Settings(
-            target=target,
-            poll=poll or PollPolicy(),
-            limits=limits or RateLimits(),
-            notify=self._notify,
-        )
-        self._background: Background[Runtime] | None = None
-        self._runtime: Runtime | None = None
-        self._was_open = False
-
-    # -- opening and closing ----------------------------------------------------------------------
-
-    async def open(self) -> Self:
-        """Connect and start the background task; nothing is sent to AWS yet.
-
-        Raises:
-            NoRegion: No Region is configured anywhere.
-            NoCredentials: The profile does not exist.
-            ClientClosed: The client is open already.
-        """
-        if self._background is not None:
-            raise ClientClosed("this client is open already; one client serves many tasks")
-        self._background = Background(lambda ready, stop: serve(self._settings, ready, stop))
-        try:
-            self._runtime = await self._background.start()
-        except BaseException:
-            self._background = None
-            raise
-        self._was_open = True
-        return self
-
-    async def aclose(self) -> None:
-        """Stop asking about jobs and disconnect; remote jobs go on. Closing twice is fine."""
-        background, self._background, self._runtime = self._background, None, None
-        if background is not None:
-            await background.stop()
-
-    async def __aenter__(self) -> Self:
-        """Open it."""
-        return await self.open()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        await self.aclose()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the client can be used."""
-        return self._runtime is not None
-
-    @property
-    def region_name(self) -> str:
-        """AWS Region that the open client uses.
-
-        Raises:
-            ClientClosed: The client is not open.
-        """
-        return self._require_open().region_name
 
     # -- submitting -------------------------------------------------------------------------------
 
@@ -241,7 +136,7 @@ class AsyncBatchClient:
             APIError: AWS refused.
         """
         runtime = self._require_open()
-        ids = _ids(job_ids)
+        ids = _arguments.job_ids(job_ids)
         described = await self.describe(ids)
         jobs = [runtime.handle(job_id) for job_id in ids]
         for job in jobs:
@@ -266,7 +161,7 @@ class AsyncBatchClient:
             APIError: AWS refused.
         """
         runtime = self._require_open()
-        ids = list(dict.fromkeys(_ids(jobs)))
+        ids = list(dict.fromkeys(_arguments.job_ids(jobs)))
         described: dict[str, JobDescription] = {}
         for start in range(0, len(ids), _DESCRIBE_LIMIT):
             batch = await runtime.api.describe_jobs(ids[start : start + _DESCRIBE_LIMIT])
@@ -294,7 +189,7 @@ class AsyncBatchClient:
             APIError: AWS refused.
         """
         runtime = self._require_open()
-        wanted = _statuses(status)
+        wanted = _arguments.statuses(status)
         queue = queue or await runtime.default_queue()
         found: dict[str, JobDescription] = {}
         # AWS ignores the state when it filters by name, so one pass gets all states.
@@ -344,7 +239,7 @@ class AsyncBatchClient:
         """
         runtime = self._require_open()
         check_reason(reason)
-        await _bulk.terminate_all(runtime.api, runtime.poller, _ids(jobs), reason)
+        await _bulk.terminate_all(runtime.api, runtime.poller, _arguments.job_ids(jobs), reason)
 
     async def register_job_definition(
         self, definition: Mapping[str, Any] | str | Path, *, reuse: bool = True
@@ -366,36 +261,3 @@ class AsyncBatchClient:
         """
         runtime = self._require_open()
         return await _definitions.register(runtime.api, definition, reuse=reuse)
-
-    # ---------------------------------------------------------------------------------------------
-
-    def _require_open(self) -> Runtime:
-        if self._runtime is None:
-            how = "was closed" if self._was_open else "is not open yet"
-            raise ClientClosed(f"this client {how}: use `async with AsyncBatchClient()`, or open()")
-        self._runtime.require_open()
-        return self._runtime
-
-    def _notify(self, event: Event) -> None:
-        for observer in self._observers:
-            try:
-                observer(event)
-            except Exception:  # a progress bar's bug must not stop the jobs from being followed
-                logger.exception("observer %r failed on %r", observer, event)
-
-
-def _ids(jobs: Iterable[Job | str]) -> list[str]:
-    if isinstance(jobs, str | Job):
-        raise InvalidRequest("jobs", jobs, "give a list of jobs, even for one")
-    ids = [job.id if isinstance(job, Job) else job for job in jobs]
-    return [check.text("jobs", job_id, rule="each one is a Job or a job id") for job_id in ids]
-
-
-def _statuses(status: JobStatus | Iterable[JobStatus] | None) -> tuple[JobStatus, ...]:
-    if status is None:
-        return tuple(JobStatus)
-    wanted = (status,) if isinstance(status, str) else tuple(status)
-    for state in wanted:
-        if state not in list(JobStatus):
-            raise InvalidRequest("status", state, f"one of {', '.join(JobStatus)}")
-    return tuple(JobStatus(state) for state in wanted)

@@ -3,7 +3,7 @@
 import os
 from typing import Annotated
 
-import typer  # noqa: TID253 - the app is made of it; `main` imports this file when it runs
+import typer
 
 app = typer.Typer(
     help="An async-first AWS Batch client for Python.",

@@ -1,7 +1,5 @@
 """The demo: many jobs at once on the local engine, followed live with the client for AWS."""
 
-# ruff: noqa: TID253 - imported when the demo runs, and it draws from its first line on
-
 import logging
 import os
 import sys

@@ -1,7 +1,5 @@
 """What the demo prints when its jobs have ended: a table, the failure explained, the calls made."""
 
-# ruff: noqa: TID253 - imported when the demo runs, which draws with rich
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby

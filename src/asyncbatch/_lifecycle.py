@@ -1,0 +1,127 @@
+"""Opening and closing a client: the part of `AsyncBatchClient` that every operation stands on."""
+
+import logging
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from asyncbatch._aws import Target
+from asyncbatch._background import Background
+from asyncbatch._errors import ClientClosed
+from asyncbatch._events import Event, Observer
+from asyncbatch._policy import PollPolicy, RateLimits
+from asyncbatch._runtime import Runtime, Settings, serve
+
+logger = logging.getLogger("asyncbatch")
+
+
+class Lifecycle:
+    """What can be opened and closed, from any task, and tells observers what happens meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        region_name: str | None = None,
+        profile_name: str | None = None,
+        session: object = None,
+        endpoint_url: str | None = None,
+        poll: PollPolicy | None = None,
+        limits: RateLimits | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        """Remember how to connect; nothing is read or sent before `open`.
+
+        Args:
+            region_name: AWS Region; None takes the SDK's configuration, then AWS_REGION.
+            profile_name: Profile of the shared configuration.
+            session: An aioboto3 or aiobotocore session to use instead of a new one.
+            endpoint_url: Endpoint of Batch and CloudWatch Logs, such as a local engine's.
+            poll: How eagerly jobs are asked about.
+            limits: Most calls a second, by kind of call.
+            observers: Called with every event; see `Observer`.
+
+        Raises:
+            InvalidRequest: An argument is wrong, or two exclude each other.
+        """
+        target = Target(
+            region_name=region_name,
+            profile_name=profile_name,
+            session=session,
+            endpoint_url=endpoint_url,
+        )
+        self._observers = tuple(observers)
+        self._settings = Settings(
+            target=target,
+            poll=poll or PollPolicy(),
+            limits=limits or RateLimits(),
+            notify=self._notify,
+        )
+        self._background: Background[Runtime] | None = None
+        self._runtime: Runtime | None = None
+        self._was_open = False
+
+    async def open(self) -> Self:
+        """Connect and start the background task; nothing is sent to AWS yet.
+
+        Raises:
+            NoRegion: No Region is configured anywhere.
+            NoCredentials: The profile does not exist.
+            ClientClosed: The client is open already.
+        """
+        if self._background is not None:
+            raise ClientClosed("this client is open already; one client serves many tasks")
+        self._background = Background(lambda ready, stop: serve(self._settings, ready, stop))
+        try:
+            self._runtime = await self._background.start()
+        except BaseException:
+            self._background = None
+            raise
+        self._was_open = True
+        return self
+
+    async def aclose(self) -> None:
+        """Stop asking about jobs and disconnect; remote jobs go on. Closing twice is fine."""
+        background, self._background, self._runtime = self._background, None, None
+        if background is not None:
+            await background.stop()
+
+    async def __aenter__(self) -> Self:
+        """Open it."""
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self.aclose()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client can be used."""
+        return self._runtime is not None
+
+    @property
+    def region_name(self) -> str:
+        """AWS Region that the open client uses.
+
+        Raises:
+            ClientClosed: The client is not open.
+        """
+        return self._require_open().region_name
+
+    def _require_open(self) -> Runtime:
+        if self._runtime is None:
+            how = "was closed" if self._was_open else "is not open yet"
+            raise ClientClosed(f"this client {how}: use `async with AsyncBatchClient()`, or open()")
+        self._runtime.require_open()
+        return self._runtime
+
+    def _notify(self, event: Event) -> None:
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception:  # a progress bar's bug must not stop the jobs from being followed
+                logger.exception("observer %r failed on %r", observer, event)
