@@ -53,10 +53,10 @@ class Bench:
         """Return a job's status."""
         return str((await self.job(job_id))["status"])
 
-    async def ended(self, job_id: str) -> Json:
-        """Describe a job once it has ended; for virtual time."""
+    async def ended(self, job_id: str, *, every: float = 1) -> Json:
+        """Describe a job once it has ended, looking `every` seconds: real ones for processes."""
         while (job := await self.job(job_id))["status"] not in {"SUCCEEDED", "FAILED"}:
-            await pass_time(1)
+            await pass_time(every)
         return job
 
     async def messages(self, stream: str, group: str = "/aws/batch/job") -> list[str]:

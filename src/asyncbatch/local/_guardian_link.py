@@ -66,7 +66,7 @@ class GuardianLink:
         argv: Sequence[str],
         *,
         environment: Mapping[str, str],
-        directory: str,
+        directory: str | None,
         mark: str,
         output: int,
     ) -> None:
@@ -76,7 +76,7 @@ class GuardianLink:
             key: What the news about it is called.
             argv: The command.
             environment: All of its variables.
-            directory: Where it starts.
+            directory: Where it starts; None is where the guardian was started.
             mark: The variable, as `NAME=value`, by which its descendants are known.
             output: The file descriptor that it writes to; closed once it was handed over.
         """

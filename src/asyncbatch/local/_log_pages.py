@@ -142,15 +142,15 @@ def _merged(
     streams: Iterable[LogStream], after: Spot, window: Window
 ) -> Iterator[tuple[StoredEvent, str]]:
     first = max((after.timestamp, after.sequence + 1), (window.start, 0))
-    parts = [
-        ((event, stream.name) for event in islice(stream.by_time, place, None))
-        for stream in streams
-        if (place := bisect_left(stream.by_time, first)) < len(stream.by_time)
-    ]
-    for event, name in heapq.merge(*parts):
+    for event, name in heapq.merge(*(_from(stream, first) for stream in streams)):
         if event.timestamp >= window.end:
             return
         yield event, name
+
+
+def _from(stream: LogStream, first: tuple[int, int]) -> Iterator[tuple[StoredEvent, str]]:
+    for event in islice(stream.by_time, bisect_left(stream.by_time, first), None):
+        yield event, stream.name
 
 
 def _size(event: StoredEvent) -> int:

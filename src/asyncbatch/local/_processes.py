@@ -43,7 +43,7 @@ class ProcessExecutor:
     AWS credentials; then `environment`, then what the job definition and the job set.
 
     Args:
-        directory: Where commands start; by default, the current directory.
+        directory: Where commands start; by default, where this process is when the executor opens.
         environment: Variables for every command.
         exit_grace: Seconds between SIGTERM and SIGKILL for what still runs when the engine closes.
     """
@@ -55,7 +55,7 @@ class ProcessExecutor:
         environment: Mapping[str, str] | None = None,
         exit_grace: float = _EXIT_GRACE,
     ) -> None:
-        self._directory = str(Path.cwd() if directory is None else directory)
+        self._directory = None if directory is None else str(directory)
         self._environment = {**_inherited(os.environ), **(environment or {})}
         self._exit_grace = exit_grace
         self._running: dict[str, _LocalProcess] = {}
@@ -145,7 +145,7 @@ class _LocalProcess:
         self._pid: int | None = None
         self._kill: Timer | None = None
 
-    def begin(self, environment: Mapping[str, str], directory: str, job_id: str) -> None:
+    def begin(self, environment: Mapping[str, str], directory: str | None, job_id: str) -> None:
         """Ask the guardian to start the command."""
         self._output, output = os.pipe()
         os.set_blocking(self._output, False)

@@ -75,7 +75,9 @@ async def open_door(service: Service, port: int) -> AsyncIterator[Door]:
             access_key_id=f"LOCAL{secrets.token_hex(8).upper()}",
             secret_access_key=secrets.token_urlsafe(30),
         )
-        server = web.Server(_Porter(service, door).answer, access_log=None)
+        server = web.Server(
+            _Porter(service, door).answer, handler_cancellation=True, access_log=None
+        )
         runner = web.ServerRunner(server, shutdown_timeout=_CLOSING)
         await runner.setup()
         try:
