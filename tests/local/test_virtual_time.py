@@ -39,6 +39,17 @@ def test_a_timeout_fires_at_its_virtual_time() -> None:
     assert run_in_virtual_time(main) == 90
 
 
+def test_a_loop_that_is_closed_waits_for_its_threads() -> None:
+    """Asyncio gives them 300 seconds, which may not pass in a moment."""
+
+    async def main() -> None:
+        release = threading.Event()
+        asyncio.get_running_loop().run_in_executor(None, release.wait)
+        threading.Timer(0.05, release.set).start()
+
+    run_in_virtual_time(main)
+
+
 @pytest.mark.parametrize("in_thread", [asyncio.to_thread, anyio.to_thread.run_sync])
 def test_time_stands_still_while_a_thread_works(in_thread: object) -> None:
     async def main() -> list[str]:
