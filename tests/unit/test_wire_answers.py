@@ -130,37 +130,7 @@ def test_an_ecs_job_of_several_containers() -> None:
 
 def test_an_eks_job() -> None:
     """Its attempts are listed as `eksAttempts`, and it has no log stream anywhere."""
-    description = answers.job_description(
-        {
-            **MINIMAL,
-            "status": "FAILED",
-            "eksProperties": {
-                "podProperties": {
-                    "podName": "aws-batch.1",
-                    "nodeName": "ip-10-0-0-1",
-                    "metadata": {"namespace": "batch"},
-                    "containers": [
-                        {
-                            "name": "main",
-                            "image": "busybox",
-                            "env": [{"name": "STAGE", "value": "test"}],
-                            "resources": {"limits": {"cpu": "1", "memory": "512Mi"}},
-                            "exitCode": 3,
-                        }
-                    ],
-                }
-            },
-            "eksAttempts": [
-                {
-                    "podName": "aws-batch.1",
-                    "containers": [{"name": "main", "exitCode": 3, "reason": "Error"}],
-                    "initContainers": [{"name": "fetch", "exitCode": 0}],
-                    "startedAt": STARTED,
-                    "statusReason": "Pod failed",
-                }
-            ],
-        }
-    )
+    description = answers.job_description(EKS_JOB)
     assert description.pod is not None
     assert (description.pod.name, description.pod.namespace, description.pod.node_name) == (
         "aws-batch.1",
@@ -174,6 +144,37 @@ def test_an_eks_job() -> None:
     assert (attempt.exit_code, attempt.reason, attempt.status_reason) == (3, "Error", "Pod failed")
     assert attempt.extra["initContainers"] == [{"name": "fetch", "exitCode": 0}]
     assert attempt.log_stream_names == ()
+
+
+EKS_JOB: dict[str, Any] = {
+    **MINIMAL,
+    "status": "FAILED",
+    "eksProperties": {
+        "podProperties": {
+            "podName": "aws-batch.1",
+            "nodeName": "ip-10-0-0-1",
+            "metadata": {"namespace": "batch"},
+            "containers": [
+                {
+                    "name": "main",
+                    "image": "busybox",
+                    "env": [{"name": "STAGE", "value": "test"}],
+                    "resources": {"limits": {"cpu": "1", "memory": "512Mi"}},
+                    "exitCode": 3,
+                }
+            ],
+        }
+    },
+    "eksAttempts": [
+        {
+            "podName": "aws-batch.1",
+            "containers": [{"name": "main", "exitCode": 3, "reason": "Error"}],
+            "initContainers": [{"name": "fetch", "exitCode": 0}],
+            "startedAt": STARTED,
+            "statusReason": "Pod failed",
+        }
+    ],
+}
 
 
 def test_the_parent_of_an_array() -> None:
