@@ -1,6 +1,7 @@
 """Terminate and cancel: what they do in each state."""
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from asyncbatch.local import Script
 from tests.local.harness import Bench, bench, pass_time
@@ -143,3 +144,10 @@ async def test_closing_the_engine_ends_what_runs() -> None:
         await pass_time(20)
         local = at.local
     await local.aclose()  # twice is harmless
+
+
+async def test_nobody_listens_once_the_engine_is_closed() -> None:
+    async with bench() as at:
+        await at.local.aclose()
+        with pytest.raises(EndpointConnectionError):
+            await at.submit()

@@ -1,4 +1,9 @@
-"""An AWS Batch for a laptop and for CI, in this process."""
+"""An AWS Batch and CloudWatch Logs for a laptop and for CI, in this process.
+
+`LocalBatch` really runs each job's command as a local process, streams its output, and schedules,
+retries and ends jobs as AWS Batch does. With a `ScriptedExecutor` on a `VirtualTimeLoop`, hours of
+thousands of jobs pass in seconds. `Fault` and `Quotas` make the service misbehave on demand.
+"""
 
 from asyncbatch.local._executors import AttemptEvents as AttemptEvents
 from asyncbatch.local._executors import Executor as Executor
@@ -11,6 +16,7 @@ from asyncbatch.local._faults import Injection as Injection
 from asyncbatch.local._ledger import Ledger as Ledger
 from asyncbatch.local._ledger import SubmittedJob as SubmittedJob
 from asyncbatch.local._local import LocalBatch as LocalBatch
+from asyncbatch.local._logs import LogStore as LogStore
 from asyncbatch.local._processes import ProcessExecutor as ProcessExecutor
 from asyncbatch.local._quotas import Quotas as Quotas
 from asyncbatch.local._quotas import Rate as Rate
@@ -21,3 +27,5 @@ from asyncbatch.local._session import LocalSession as LocalSession
 from asyncbatch.local._virtual_time import VirtualTimeDeadlock as VirtualTimeDeadlock
 from asyncbatch.local._virtual_time import VirtualTimeLoop as VirtualTimeLoop
 from asyncbatch.local._virtual_time import run_in_virtual_time as run_in_virtual_time
+
+__all__ = sorted(name for name in globals() if not name.startswith("_"))  # noqa: PLE0605

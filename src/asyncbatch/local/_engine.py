@@ -25,17 +25,17 @@ from asyncbatch.local._clock import Clock
 from asyncbatch.local._dependencies import Dependencies, link
 from asyncbatch.local._executors import Executor, Exit
 from asyncbatch.local._ids import IdMaker
-from asyncbatch.local._jobs import Attempt, CurrentAttempt, Job, Stop
+from asyncbatch.local._jobs import CurrentAttempt, Job, Stop
 from asyncbatch.local._launch import build_launch
 from asyncbatch.local._logs import LogStore
 from asyncbatch.local._queues import JobQueue
 from asyncbatch.local._scheduler import Scheduler
 from asyncbatch.local._submission import Submission
+from asyncbatch.local._verdict import judge, record
 
 CHILD_FAILED = "Array Child Job failed"
 DEPENDENCY_FAILED = "Dependent Job failed"
 NOT_STARTED = "Task failed to start"
-TIMED_OUT = "Job attempt duration exceeded timeout"
 
 _LOGGER = logging.getLogger("asyncbatch.local")
 _STARTED = (JobStatus.STARTING, JobStatus.RUNNING)
@@ -217,40 +217,15 @@ class Engine:
             attempt.timeout.cancel()
         job.current = None
         self._scheduler.release(job)
-        finished = self._finished_attempt(job, attempt, exit)
+        finished = record(job, attempt, exit, self._board.now())
         job.attempts.append(finished)
-        self._after_attempt(job, finished)
-        self._settle()
-        self._request_turn()
-
-    def _finished_attempt(self, job: Job, attempt: CurrentAttempt, exit: Exit) -> Attempt:  # noqa: A002 (the word for it)
-        timed_out = job.stop is Stop.TIMED_OUT
-        return Attempt(
-            task_id=attempt.task_id,
-            log_stream=attempt.log_stream.name if attempt.log_stream else None,
-            started_at=job.started_at if job.status is JobStatus.RUNNING else None,
-            stopped_at=self._board.now(),
-            exit_code=exit.exit_code,
-            reason=exit.reason,
-            status_reason=TIMED_OUT if timed_out else exit.status_reason,
-        )
-
-    def _after_attempt(self, job: Job, attempt: Attempt) -> None:
-        if job.stop is Stop.TIMED_OUT:
-            self._finish(job, JobStatus.FAILED, TIMED_OUT)
-        elif job.stop is not None:
-            self._finish(job, JobStatus.FAILED, job.stop_reason)
-        elif attempt.exit_code == 0:
-            self._finish(job, JobStatus.SUCCEEDED, attempt.status_reason)
-        elif job.spec.retry.again(
-            len(job.attempts),
-            exit_code=attempt.exit_code,
-            reason=attempt.reason,
-            status_reason=attempt.status_reason,
-        ):
+        verdict = judge(job, finished)
+        if verdict.status is JobStatus.RUNNABLE:
             self._make_runnable(job)
         else:
-            self._finish(job, JobStatus.FAILED, attempt.status_reason)
+            self._finish(job, verdict.status, verdict.reason)
+        self._settle()
+        self._request_turn()
 
     def _time_out(self, job: Job) -> None:
         if job.stop is None:

@@ -58,10 +58,14 @@ class LocalBatch:
         ledger: What was really asked and done.
 
     Example:
-        >>> async def main():
-        ...     async with LocalBatch() as local:
-        ...         async with local.session.create_client("batch") as batch:
-        ...             return await batch.describe_job_queues()
+        ```python
+        async with LocalBatch(vcpus=4) as local:
+            async with AsyncBatchClient(session=local.session) as client:
+                echo = {"image": "any", "vcpus": 1, "memory": 64, "command": ["echo", "hello"]}
+                hello = {"type": "container", "containerProperties": echo}
+                await client.register_job_definition({"jobDefinitionName": "hello", **hello})
+                result = await (await client.submit("hello", queue="default"))
+        ```
     """
 
     def __init__(
@@ -117,6 +121,7 @@ class LocalBatch:
         if self._running is not None:
             self._running.engine.close()
             await self._executor.aclose()
+            self._running.service.close()
 
     @property
     def session(self) -> LocalSession:

@@ -47,7 +47,14 @@ class ScriptedExecutor:
             draws chance from `launch.random`, so that a run with the same seed is the same run.
 
     Example:
-        >>> executor = ScriptedExecutor(lambda job: Script(duration=job.random.uniform(5, 15)))
+        ```python
+        def script(job: Launch) -> Script:
+            spot_loss = Script(exit_code=None, status_reason="Host EC2 (instance i-1) terminated.")
+            return spot_loss if job.attempt == 1 else Script(duration=job.random.uniform(5, 15))
+
+
+        executor = ScriptedExecutor(script)
+        ```
     """
 
     def __init__(self, script: Script | Callable[[Launch], Script] | None = None) -> None:

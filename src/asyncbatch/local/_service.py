@@ -94,13 +94,20 @@ class Service:
         self._faults = faults
         self._ledger = ledger
         self._buckets: dict[str, TokenBucket] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """Refuse all requests from now on, as if nobody listened."""
+        self._closed = True
 
     async def handle(self, request: Request) -> Response:
         """Answer a request.
 
         Raises:
-            ConnectionLost: A fault took the answer, and perhaps the request.
+            ConnectionLost: A fault took the answer, and perhaps the request; or it is closed.
         """
+        if self._closed:
+            raise ConnectionLost(Loss.REFUSED)
         request_id = self._ids.uuid()
         try:
             call = self._router.understand(request, request_id)

@@ -164,11 +164,14 @@ def run_in_virtual_time(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         VirtualTimeDeadlock: Everything waited, and nothing was left that could wake anybody.
 
     Example:
-        >>> async def wait_an_hour() -> float:
-        ...     await asyncio.sleep(3600)
-        ...     return asyncio.get_running_loop().time()
-        >>> run_in_virtual_time(wait_an_hour)
-        3600.0
+        ```python
+        async def wait_an_hour() -> float:
+            await asyncio.sleep(3600)
+            return asyncio.get_running_loop().time()
+
+
+        assert run_in_virtual_time(wait_an_hour) == 3600
+        ```
     """
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main())
