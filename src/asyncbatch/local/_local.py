@@ -29,7 +29,7 @@ from asyncbatch.local._queues import JobQueues
 from asyncbatch.local._quotas import Quotas
 from asyncbatch.local._resource_api import ResourceApi
 from asyncbatch.local._server import Door, open_door
-from asyncbatch.local._service import Service
+from asyncbatch.local._service import Handler, Service
 from asyncbatch.local._session import LocalSession
 
 NOTICE = (
@@ -177,6 +177,19 @@ class LocalBatch:
             vcpus=self._vcpus,
             stop_grace=self._stop_grace,
         )
+        service = Service(
+            router=router,
+            handlers=self._handlers(clock, board, engine) | LogsApi(logs).handlers(),
+            clock=clock,
+            ids=self._ids,
+            quotas=self._quotas,
+            faults=self._faults,
+            ledger=self.ledger,
+        )
+        return _Running(engine, service, logs, LocalSession(service, loader))
+
+    def _handlers(self, clock: Clock, board: JobBoard, engine: Engine) -> dict[str, Handler]:
+        """Return what carries out the operations of AWS Batch."""
         queues, definitions = JobQueues(), JobDefinitions()
         jobs = JobApi(
             engine=engine,
@@ -193,16 +206,7 @@ class LocalBatch:
             find_job=jobs.find,
             vcpus=self._vcpus,
         )
-        service = Service(
-            router=router,
-            handlers=jobs.handlers() | resources.handlers() | LogsApi(logs).handlers(),
-            clock=clock,
-            ids=self._ids,
-            quotas=self._quotas,
-            faults=self._faults,
-            ledger=self.ledger,
-        )
-        return _Running(engine, service, logs, LocalSession(service, loader))
+        return jobs.handlers() | resources.handlers()
 
 
 class _Running:
