@@ -114,6 +114,34 @@ class API:
         )
         return {job["jobId"]: _news(job, marks) for job in answer.get("jobs", ())}
 
+    async def poll_queue(
+        self, queue: str, status: JobStatus, marks: MutableMapping[str, Mark]
+    ) -> AsyncIterator[dict[str, JobDescription | None]]:
+        """List the jobs of a queue that are in a state, page by page of 1,000, for the poller.
+
+        It is paced together with `poll_jobs`, and bears faults that pass for ever.
+
+        Args:
+            queue: Name or ARN of the job queue.
+            status: The state.
+            marks: What was last listed of each followed job; others are not in it.
+
+        Yields:
+            By id, the summary of a job that changed, and None for one that did not or is not
+            followed.
+        """
+        arguments: Answer = {"jobQueue": queue, "jobStatus": str(status), "maxResults": 1000}
+        while True:
+            await self._caller.turn("DescribeJobs")
+            page = await self._caller.call(
+                "batch", "ListJobs", arguments, POLLING, has_turn=True, pace="DescribeJobs"
+            )
+            jobs = page.get("jobSummaryList", ())
+            yield {job["jobId"]: _listed_news(job, marks) for job in jobs}
+            if not page.get("nextToken"):
+                return
+            arguments = {**arguments, "nextToken": page["nextToken"]}
+
     async def list_jobs(
         self,
         *,
@@ -203,6 +231,17 @@ def _news(job: Answer, marks: MutableMapping[str, Mark]) -> JobDescription | Non
     return answers.job_description(job)
 
 
+def _listed_news(summary: Answer, marks: MutableMapping[str, Mark]) -> JobDescription | None:
+    """Return the summary of a followed job unless it is marked as listed like this."""
+    job_id = summary["jobId"]
+    previous = marks.get(job_id)
+    mark = answers.summary_mark(summary)
+    if previous is None or previous == mark:
+        return None
+    marks[job_id] = mark
+    return answers.job_summary(summary)
+
+
 class _Caller:
     """One call after another: waits for its turn, sends, and decides what a fault means."""
 
@@ -245,13 +284,25 @@ class _Caller:
         *,
         region: str | None = None,
         has_turn: bool = False,
+        pace: str | None = None,
     ) -> Answer:
-        """Send a call until it is answered, refused, or patience ends."""
+        """Send a call until it is answered, refused, or patience ends.
+
+        Args:
+            service: ``"batch"`` or ``"logs"``.
+            operation: The operation in AWS's spelling.
+            arguments: Its arguments in AWS's spelling.
+            patience: How long faults are borne.
+            region: Another Region than the connection's own.
+            has_turn: Whether `turn` was awaited for the first try.
+            pace: Operation whose pace it shares; None for its own.
+        """
+        pacer = self._pacers[pace or operation]
         tries = 0
         fault_since: float | None = None
         while True:
             if not has_turn:
-                await self.turn(operation)
+                await pacer.turn()
             has_turn = False
             try:
                 # What may not be repeated is not torn apart either: its answer decides.
@@ -263,7 +314,7 @@ class _Caller:
                 self._reached |= isinstance(fault, APIError) and fault.status is not None
                 if not self._bears(fault, patience, tries, anyio.current_time() - fault_since):
                     raise
-                await self._wait(fault, tries)
+                await self._wait(fault, tries, pacer)
             else:
                 self._reached = self._accepted = True
                 return answer
@@ -283,12 +334,12 @@ class _Caller:
             repeatable = patience.may_repeat and isinstance(fault, ServiceFault)
         return repeatable and (patience.seconds is None or lasted < patience.seconds)
 
-    async def _wait(self, fault: AsyncBatchError, tries: int) -> None:
+    async def _wait(self, fault: AsyncBatchError, tries: int, pacer: Pacer) -> None:
         """Slow down after throttling, back off after anything else."""
         if not isinstance(fault, APIError):
             return
         if isinstance(fault, Throttled):
-            pace = self._pacers[fault.operation].throttled()
+            pace = pacer.throttled()
             logger.debug("%s was throttled: %.1f calls a second now", fault.operation, pace)
             self._notify(RequestThrottled(operation=fault.operation, per_second=pace))
             return

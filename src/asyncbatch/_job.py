@@ -5,6 +5,7 @@ poller from the moment it exists; awaiting it only waits. Cancelling whoever awa
 the job.
 """
 
+import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ class Job:
         "_result",
         "_services",
         "_vanished",
+        "_waiters",
     )
 
     def __init__(self, services: Services, job_id: str, name: str = "") -> None:
@@ -82,6 +84,7 @@ class Job:
         self._vanished: JobVanished | None = None
         self._change: _Change | None = None
         self._listeners: list[Listener] = []
+        self._waiters = 0
 
     def __repr__(self) -> str:
         """Show name, id and state."""
@@ -111,6 +114,11 @@ class Job:
     def is_finished(self) -> bool:
         """Whether the job's end is known: it SUCCEEDED, FAILED, or vanished."""
         return self._result is not None or self._vanished is not None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the job right now."""
+        return self._waiters > 0 or bool(self._listeners)
 
     @property
     def console_url(self) -> str | None:
@@ -218,6 +226,10 @@ class Job:
         await self._services.api.terminate_job(self._id, reason)
         self._services.poller.hurry(self._id)
 
+    def ask_soon(self) -> None:
+        """Have the job described soon, because something was done to it, or more is wanted."""
+        self._services.poller.hurry(self._id)
+
     async def next_change(self, within: float) -> None:
         """Wait until something changed about the job, at most `within` seconds.
 
@@ -254,6 +266,22 @@ class Job:
         self._announce(None)
         return True
 
+    def glimpse(self, summary: JobDescription) -> None:
+        """Take what ListJobs told of the job while it is live: its state, but no containers."""
+        known = self._description
+        if known is None:
+            self.update(summary)
+        elif not known.status.is_terminal:
+            self.update(
+                dataclasses.replace(
+                    known,
+                    status=summary.status,
+                    status_reason=summary.status_reason,
+                    started_at=summary.started_at,
+                    array=summary.array,
+                )
+            )
+
     def fail(self, error: AsyncBatchError) -> None:
         """Take the reason why nothing more will be heard, for now or for ever."""
         if isinstance(error, JobVanished):
@@ -276,12 +304,14 @@ class Job:
             listener(self, self._vanished)
         else:
             self._services.require_open()
-            self._services.poller.follow(self)
             self._listeners.append(listener)
+            self._services.poller.follow(self)
+            self._services.poller.set_awaited(self)
 
         def withdraw() -> None:
             if listener in self._listeners:
                 self._listeners.remove(listener)
+                self._services.poller.set_awaited(self)
 
         return withdraw
 
@@ -289,10 +319,16 @@ class Job:
 
     async def _wait_for_change(self) -> None:
         self._services.require_open()
-        if not self.is_finished:
-            self._services.poller.follow(self)
         change = self._change = self._change or _Change()
-        await change.happened.wait()
+        self._waiters += 1
+        try:
+            if not self.is_finished:
+                self._services.poller.follow(self)
+                self._services.poller.set_awaited(self)
+            await change.happened.wait()
+        finally:
+            self._waiters -= 1
+            self._services.poller.set_awaited(self)
         if change.error is not None:
             raise change.error
 

@@ -22,6 +22,7 @@ from asyncbatch._errors import LogsUnavailable, ResourceNotFound
 from asyncbatch._models import Container, JobDescription
 from asyncbatch._policy import PollPolicy
 from asyncbatch._results import LogEvent
+from asyncbatch._status import JobStatus
 
 DEFAULT_GROUP = "/aws/batch/job"
 _CLOUDWATCH = "awslogs"
@@ -40,6 +41,9 @@ class LogSource(Protocol):
     @property
     def description(self) -> JobDescription | None:
         """The job as AWS last described it."""
+
+    def ask_soon(self) -> None:
+        """Have the job described soon."""
 
     async def next_change(self, within: float) -> None:
         """Wait until something changed about the job, at most some seconds."""
@@ -83,6 +87,8 @@ class LogReader:
                 async for event in self._read_to_end(stream):
                     yield event
             if description is None or not is_over:
+                if not streams and description and description.status is JobStatus.RUNNING:
+                    job.ask_soon()  # a list told the state, but lists do not tell the stream
                 await job.next_change(self._policy.log_interval)
                 continue
             now = anyio.current_time()

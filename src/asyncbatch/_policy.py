@@ -38,7 +38,7 @@ class PollPolicy:
         InvalidRequest: A number is out of range.
     """
 
-    min_interval: float = 1.0
+    min_interval: float = 1.5
     max_interval: float = 15.0
     growth: float = 0.05
     jitter: float = 0.1
@@ -93,7 +93,7 @@ class RateLimits:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
     """
 
-    submit_per_second: float = 45.0
+    submit_per_second: float = 49.0
     describe_per_second: float = 5.0
     list_per_second: float = 5.0
     terminate_per_second: float = 10.0

@@ -2,9 +2,10 @@
 
 Theory of operation
 -------------------
-Every followed job has a *due time*. They stand in one heap, soonest first. When the soonest is due,
-`take` hands out up to 100 ids, the soonest due first and also ones that are not due yet: a call for
-one id costs the same as a call for a hundred, so an early look is free news.
+Every followed job has a *due time*. They stand in a heap, soonest first; those that somebody awaits
+also stand in a second one. When the soonest is due, `take` hands out up to 100 ids: first what is
+due and awaited, then what is due, then also ids that are not due yet: a call for one id costs the
+same as a call for a hundred, so an early look is free news.
 
 An id that was taken is *out* until `seen` or `missing` returns it with its next due time, or it is
 removed. So no id is ever in two calls at once.
@@ -18,6 +19,7 @@ is stale and skipped when it comes up.
 """
 
 import heapq
+import math
 import random
 from dataclasses import dataclass
 
@@ -25,6 +27,8 @@ from asyncbatch._policy import PollPolicy
 
 BATCH_SIZE = 100
 """Ids that one DescribeJobs takes."""
+
+_PLACES_FOR_OTHERS = 10
 
 
 @dataclass(slots=True)
@@ -37,6 +41,10 @@ class _Entry:
     ever_seen: bool = False
     missing_since: float | None = None
     is_out: bool = False
+    is_awaited: bool = False
+
+
+_Heap = list[tuple[float, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,8 @@ class Schedule:
         self._policy = policy
         self._rng = rng
         self._entries: dict[str, _Entry] = {}
-        self._heap: list[tuple[float, str]] = []
+        self._all: _Heap = []
+        self._awaited: _Heap = []
 
     def __len__(self) -> int:
         """Return how many jobs are followed."""
@@ -81,38 +90,75 @@ class Schedule:
         """
         if job_id not in self._entries:
             self._entries[job_id] = _Entry(due=now + delay, changed_at=now, grace=grace)
-            heapq.heappush(self._heap, (now + delay, job_id))
+            heapq.heappush(self._all, (now + delay, job_id))
 
     def remove(self, job_id: str) -> None:
         """Stop following a job, known or not."""
         self._entries.pop(job_id, None)
 
-    def hurry(self, job_id: str, now: float) -> None:
-        """Make a job due now: somebody knows that it is about to change."""
+    def set_awaited(self, job_id: str, *, awaited: bool) -> None:
+        """Note that somebody waits for a job now, or that nobody does any more."""
+        entry = self._entries.get(job_id)
+        if entry is not None and entry.is_awaited != awaited:
+            entry.is_awaited = awaited
+            if awaited and not entry.is_out:
+                heapq.heappush(self._awaited, (entry.due, job_id))
+
+    def hurry(self, job_id: str, now: float, *, changed: bool = True) -> None:
+        """Make a job due now: it is about to change, or it may have ended."""
         entry = self._entries.get(job_id)
         if entry is not None and not entry.is_out and entry.due > now:
-            entry.changed_at = now
+            if changed:
+                entry.changed_at = now
             self._push(job_id, entry, now)
+
+    def postpone(self, job_id: str, due: float) -> None:
+        """Make a job due later, because it is known in another way how it does."""
+        if self.is_due_before(job_id, due):
+            self._push(job_id, self._entries[job_id], due)
+
+    def is_due_before(self, job_id: str, time: float) -> bool:
+        """Return whether a job is due before some time; False for one that is out or unknown."""
+        entry = self._entries.get(job_id)
+        return entry is not None and not entry.is_out and entry.due < time
 
     def next_due(self) -> float | None:
         """Return when the soonest job is due; None when there is nothing to wait for."""
-        self._drop_stale()
-        return self._heap[0][0] if self._heap else None
+        return self._soonest(self._all)
 
     def take(self, now: float) -> list[str]:
-        """Return up to 100 ids, soonest due first; empty unless at least one is due."""
+        """Return up to 100 ids; empty unless at least one is due.
+
+        Due ones come first, of these the awaited ones, of these the soonest. A tenth of the places
+        is not for the awaited alone, so that the others do not starve.
+        """
         due = self.next_due()
         if due is None or due > now:
             return []
         batch: list[str] = []
-        while len(batch) < BATCH_SIZE and self.next_due() is not None:
-            _, job_id = heapq.heappop(self._heap)
-            self._entries[job_id].is_out = True
-            batch.append(job_id)
+        self._take(self._awaited, batch, now, BATCH_SIZE - _PLACES_FOR_OTHERS)
+        self._take(self._all, batch, now, BATCH_SIZE)
+        self._take(self._all, batch, math.inf, BATCH_SIZE)
         return batch
 
-    def seen(self, job_id: str, now: float, *, changed: bool) -> None:
-        """Note that the answer had the job; `changed` starts its intervals anew."""
+    def _take(self, heap: _Heap, batch: list[str], until: float, size: int) -> None:
+        """Fill a batch up to a size with ids that are due until some time."""
+        while len(batch) < size and (due := self._soonest(heap)) is not None and due <= until:
+            _, job_id = heapq.heappop(heap)
+            self._entries[job_id].is_out = True
+            batch.append(job_id)
+
+    def seen(
+        self, job_id: str, now: float, *, changed: bool, not_before: float = -math.inf
+    ) -> None:
+        """Note that the answer had the job.
+
+        Args:
+            job_id: The job.
+            now: The time.
+            changed: Whether it changed, which starts its intervals anew.
+            not_before: When it is due at the earliest.
+        """
         entry = self._entries.get(job_id)
         if entry is None:
             return
@@ -121,8 +167,8 @@ class Schedule:
         entry.grace = max(entry.grace, self._policy.missing_grace)
         if changed:
             entry.changed_at = now
-        age = now - entry.changed_at
-        self._push(job_id, entry, now + self._policy.interval(age, self._rng))
+        due = now + self._policy.interval(now - entry.changed_at, self._rng)
+        self._push(job_id, entry, max(due, not_before))
 
     def missing(self, job_id: str, now: float) -> Vanished | None:
         """Note that the answer lacked the job; say so if it counts as vanished now.
@@ -144,13 +190,17 @@ class Schedule:
     def _push(self, job_id: str, entry: _Entry, due: float) -> None:
         entry.due = due
         entry.is_out = False
-        heapq.heappush(self._heap, (due, job_id))
+        heapq.heappush(self._all, (due, job_id))
+        if entry.is_awaited:
+            heapq.heappush(self._awaited, (due, job_id))
 
-    def _drop_stale(self) -> None:
-        """Pop entries of jobs that are gone, out, or due at another time."""
-        while self._heap:
-            due, job_id = self._heap[0]
+    def _soonest(self, heap: _Heap) -> float | None:
+        """Return the first due time, after popping what is gone, out, or due at another time."""
+        while heap:
+            due, job_id = heap[0]
             entry = self._entries.get(job_id)
-            if entry is not None and not entry.is_out and entry.due == due:
-                return
-            heapq.heappop(self._heap)
+            is_listed = heap is self._all or (entry is not None and entry.is_awaited)
+            if entry is not None and is_listed and not entry.is_out and entry.due == due:
+                return due
+            heapq.heappop(heap)
+        return None

@@ -107,6 +107,16 @@ def mark(detail: Wire) -> Mark | None:
     )
 
 
+def summary_mark(summary: Wire) -> Mark:
+    """Return all that ListJobs says of a live job and that can change."""
+    array = summary.get("arrayProperties") or {}
+    return (
+        summary["status"],
+        summary.get("statusReason"),
+        tuple((array.get("statusSummary") or {}).items()),
+    )
+
+
 _SUMMARY_MEMBERS = frozenset(
     [
         "jobArn",

@@ -1,4 +1,4 @@
-"""The one poller of a client: drives `_schedule` with the clock and delivers what AWS says.
+"""Asking about jobs by their ids: drives `_schedule` with the clock and delivers what AWS says.
 
 A few calls may be under way at once, so that one slow answer does not hold up the others. A call's
 ids are chosen when its turn has come, not before.
@@ -6,7 +6,6 @@ ids are chosen when its turn has come, not before.
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import anyio
 
@@ -14,23 +13,11 @@ from asyncbatch._api import API, Mark
 from asyncbatch._errors import AsyncBatchError, JobVanished
 from asyncbatch._models import JobDescription
 from asyncbatch._policy import PollPolicy
+from asyncbatch._poller._followed import Followed
+from asyncbatch._poller._sweep import Sweeper
 from asyncbatch._schedule import Schedule
 
 _CALLS_AT_ONCE = 4
-
-
-class Followed(Protocol):
-    """What wants to hear about a job: its handle."""
-
-    @property
-    def id(self) -> str:
-        """Job id."""
-
-    def update(self, description: JobDescription) -> bool:
-        """Take a new description and return whether it differs from the one before."""
-
-    def fail(self, error: AsyncBatchError) -> None:
-        """Take the reason why nothing more will be heard."""
 
 
 class Poller:
@@ -43,6 +30,14 @@ class Poller:
         self._schedule = Schedule(policy, rng)
         self._followed: dict[str, Followed] = {}
         self._marks: dict[str, Mark] = {}
+        self._sweeper = Sweeper(
+            api=api,
+            policy=policy,
+            rng=rng,
+            schedule=self._schedule,
+            followed=self._followed,
+            wake_poller=self._wake,
+        )
         self._woken = anyio.Event()
         self._free_calls = anyio.Semaphore(_CALLS_AT_ONCE)
 
@@ -50,29 +45,50 @@ class Poller:
         """Return how many jobs are followed."""
         return len(self._followed)
 
-    def follow(self, job: Followed, *, is_new: bool = False, is_known: bool = True) -> None:
+    def follow(
+        self,
+        job: Followed,
+        *,
+        is_new: bool = False,
+        is_known: bool = True,
+        queue: str | None = None,
+    ) -> None:
         """Follow a job until it ends; one that is followed already stays as it is.
 
         Args:
             job: Its handle.
             is_new: Whether it was submitted just now, so that asking at once brings nothing.
             is_known: Whether there is reason to believe that AWS knows it.
+            queue: Name or ARN of its queue, where its description does not tell it yet.
         """
         if job.id in self._followed:
             return
+        now = anyio.current_time()
         self._followed[job.id] = job
         self._schedule.add(
             job.id,
-            anyio.current_time(),
+            now,
             delay=self._policy.min_interval if is_new else 0.0,
             grace=self._policy.missing_grace if is_known else self._policy.unknown_grace,
         )
-        self._woken.set()
+        self._count_in_queue(job, queue, now)
+        self.set_awaited(job)
+        self._wake()
+
+    def _count_in_queue(self, job: Followed, queue: str | None, now: float) -> None:
+        if queue is None and job.description is not None:
+            queue = job.description.queue
+        self._sweeper.add(job.id, queue, now)
+        self._schedule.postpone(job.id, self._sweeper.put_off(job.id, now))
+
+    def set_awaited(self, job: Followed) -> None:
+        """Take note of whether somebody waits for a job right now: those come first."""
+        self._schedule.set_awaited(job.id, awaited=job.is_awaited)
 
     def hurry(self, job_id: str) -> None:
         """Ask about a job at once, because something was done to it."""
         self._schedule.hurry(job_id, anyio.current_time())
-        self._woken.set()
+        self._wake()
 
     def fail_all(self, error: AsyncBatchError) -> None:
         """Tell every handle that nothing more will be heard."""
@@ -82,6 +98,7 @@ class Poller:
     async def run(self) -> None:
         """Ask about jobs whenever some are due; never returns."""
         async with anyio.create_task_group() as group:
+            group.start_soon(self._sweeper.run)
             while True:
                 await self._wait_until_due()
                 await self._free_calls.acquire()
@@ -91,6 +108,9 @@ class Poller:
                     group.start_soon(self._ask, batch)
                 else:
                     self._free_calls.release()
+
+    def _wake(self) -> None:
+        self._woken.set()
 
     async def _wait_until_due(self) -> None:
         while (due := self._schedule.next_due()) is None or due > anyio.current_time():
@@ -109,7 +129,7 @@ class Poller:
             self._deliver(batch, news)
         finally:
             self._free_calls.release()
-            self._woken.set()
+            self._wake()
 
     def _deliver(self, batch: Sequence[str], news: Mapping[str, JobDescription | None]) -> None:
         now = anyio.current_time()
@@ -122,7 +142,8 @@ class Poller:
                 continue
             description = news[job_id]
             changed = description is not None and job.update(description)
-            self._schedule.seen(job_id, now, changed=changed)
+            not_before = self._sweeper.put_off(job_id, now)
+            self._schedule.seen(job_id, now, changed=changed, not_before=not_before)
             if description is not None and description.status.is_terminal:
                 self._drop(job_id)
 
@@ -134,5 +155,6 @@ class Poller:
 
     def _drop(self, job_id: str) -> Followed:
         self._schedule.remove(job_id)
+        self._sweeper.remove(job_id)
         self._marks.pop(job_id, None)
         return self._followed.pop(job_id)
