@@ -84,7 +84,6 @@ class RateLimits:
         terminate_per_second: TerminateJob, TerminateJobs, CancelJob.
         register_per_second: RegisterJobDefinition.
         log_events_per_second: GetLogEvents. Quota: 25 in most Regions, 10 in some.
-        filter_logs_per_second: FilterLogEvents. Quota: 10 in most Regions, 5 in some.
 
     Raises:
         InvalidRequest: A number is not positive.
@@ -99,7 +98,6 @@ class RateLimits:
     terminate_per_second: float = 10.0
     register_per_second: float = 5.0
     log_events_per_second: float = 10.0
-    filter_logs_per_second: float = 5.0
 
     def __post_init__(self) -> None:
         """Check the numbers."""

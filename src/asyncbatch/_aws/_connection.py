@@ -8,7 +8,6 @@ would spend its retry quota on throttling. The one retry loop is in `_api`.
 import asyncio
 import contextlib
 import functools
-import importlib.metadata
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -203,7 +202,9 @@ def _read_models(loader: Any) -> None:
 
 @functools.cache
 def _user_agent() -> str:
-    return f"asyncbatch/{importlib.metadata.version('asyncbatch')}"
+    from importlib.metadata import version  # 20 ms that only a client needs
+
+    return f"asyncbatch/{version('asyncbatch')}"
 
 
 def _region(session: Any, target: Target) -> str:

@@ -162,8 +162,8 @@ class Sweeper:
         now = anyio.current_time()
         changed_at = -math.inf
         for job_id, summary in page.items():
-            if unseen.pop(job_id, None) is None:
-                continue
+            unseen.pop(job_id, None)
+            # A job that moves on while the queue is listed is in two lists: both are news.
             job = self._followed.get(job_id)
             if job is None:
                 continue

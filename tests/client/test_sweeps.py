@@ -1,0 +1,142 @@
+"""Very many jobs of one queue: followed by listing it, with the same promises and fewer calls."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from asyncbatch import JobFinished, JobRequest, JobStatus, PollPolicy
+from asyncbatch._poller import _sweep
+from asyncbatch.local import Fault, Script
+from tests.client.conftest import Bench, MakeBench
+
+if TYPE_CHECKING:
+    import random
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a tenth of the usual number of jobs be many, to keep the tests short."""
+    monkeypatch.setattr(_sweep, "_ENOUGH_JOBS", 100)
+    monkeypatch.setattr(_sweep, "_TOO_FEW_JOBS", 60)
+    monkeypatch.setattr(_sweep, "_WORTH", 10.0)
+
+
+def _minutes(job: object) -> Script:
+    rng: random.Random = job.random  # type: ignore[attr-defined]
+    return Script(startup=2, duration=rng.uniform(60, 300), exit_code=int(rng.random() < 0.1))
+
+
+def _many(number: int = 400) -> Iterator[JobRequest]:
+    return (JobRequest("hello", queue="default") for _ in range(number))
+
+
+async def _all_end_once(b: Bench, number: int = 400) -> None:
+    results = await b.batch.run(_many(number), check=False)
+    assert len(results) == number
+    assert all(not result.description.is_summary for result in results)
+    told = sorted(event.job_id for event in b.told(JobFinished))
+    assert told == sorted(submission.job_id for submission in b.local.ledger.submissions)
+
+
+async def test_all_ends_are_delivered_once(bench: MakeBench) -> None:
+    async with bench(_minutes) as b:
+        await _all_end_once(b)
+    assert b.local.calls["ListJobs"] > 50
+
+
+FAULTS = {
+    "throttled": Fault.throttle(probability=0.3),
+    "5xx": Fault.server_error(probability=0.3),
+    "dropped": Fault.drop_after(probability=0.3),
+    "truncated": Fault.truncated(probability=0.3),
+    "slow": Fault.latency(3),
+}
+
+
+@pytest.mark.parametrize("operation", ["ListJobs", "DescribeJobs"])
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_faults_that_pass_lose_nothing(bench: MakeBench, fault: str, operation: str) -> None:
+    async with bench(_minutes) as b:
+        with b.local.faults.add(operation, FAULTS[fault]):
+            await _all_end_once(b, 200)
+
+
+async def test_credentials_that_expire_and_are_renewed_lose_nothing(bench: MakeBench) -> None:
+    async with bench(_minutes) as b:
+        jobs = await b.batch.submit_many(_many())
+        expired = Fault.error("ExpiredTokenException", "expired", status=403)
+        with b.local.faults.add("*", expired):
+            await anyio.sleep(20)
+        assert len([job async for job in b.batch.as_completed(jobs)]) == 400
+
+
+async def test_where_listing_is_denied_jobs_are_followed_by_their_ids(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench(_minutes) as b:
+        denial = Fault.error("AccessDeniedException", "no batch:ListJobs", status=403)
+        b.local.faults.add("ListJobs", denial)
+        await _all_end_once(b)
+    assert b.local.calls["ListJobs"] == 1
+    assert "followed by their ids" in caplog.text
+
+
+async def test_a_queue_that_is_crowded_by_others_is_not_swept(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep of two pages costs more than asking for 400 jobs by their ids."""
+    monkeypatch.setattr(_sweep, "_WORTH", 0.75)
+    async with bench(Script(startup=0, duration=300)) as b:
+        async with b.local.session.create_client("batch") as somebody_else:
+            for number in range(1_200):
+                await somebody_else.submit_job(
+                    jobName=f"theirs-{number}", jobQueue="default", jobDefinition="hello"
+                )
+        assert len(await b.batch.run(_many())) == 400
+    assert b.local.calls["ListJobs"] <= 7  # one sweep, and it was enough
+
+
+async def test_states_are_told_though_nobody_describes_the_jobs(bench: MakeBench) -> None:
+    async with bench(Script(startup=60, duration=300)) as b:
+        jobs = await b.batch.submit_many(_many())
+        await anyio.sleep(40)
+        described = b.local.calls["DescribeJobs"]
+        await anyio.sleep(60)
+        assert {job.status for job in jobs} == {JobStatus.RUNNING}
+        assert b.local.calls["DescribeJobs"] - described < 10
+
+
+async def test_a_log_is_followed_live_although_lists_tell_no_stream(bench: MakeBench) -> None:
+    lines = [(float(t), f"line {t}") for t in range(0, 200, 20)]
+    async with bench(Script(startup=60, duration=300, lines=lines)) as b:
+        jobs = await b.batch.submit_many(_many())
+        seen: list[tuple[str, JobStatus]] = []
+        async for event in jobs[200].logs():
+            seen.append((event.message, jobs[200].status))  # noqa: PERF401 - read in between
+        assert [message for message, _ in seen] == [text for _, text in lines]
+        assert seen[0][1] is JobStatus.RUNNING
+
+
+async def test_parents_of_arrays_are_followed_in_a_swept_queue(bench: MakeBench) -> None:
+    async with bench(Script(duration=120)) as b:
+        parent = await b.batch.submit("hello", array_size=50)
+        jobs = await b.batch.submit_many(_many(150))
+        assert (await parent).succeeded
+        assert len([job async for job in b.batch.as_completed(jobs)]) == 150
+
+
+async def test_idle_jobs_cost_a_list_now_and_then(bench: MakeBench) -> None:
+    policy = PollPolicy(max_interval=60)
+    async with bench(Script(duration=None), vcpus=1, poll=policy) as b:
+        await b.batch.submit_many(_many(1_500))
+        await anyio.sleep(600)
+        before = b.local.calls.copy()
+        await anyio.sleep(3600)
+        spent = b.local.calls - before
+    assert spent["ListJobs"] < 6 * 3600 / 50
+    # Each is asked for by its id every ten minutes all the same.
+    assert spent["DescribeJobs"] <= 15 * 7

@@ -1,0 +1,109 @@
+"""The shortcut past botocore's parser says what the parser says."""
+
+import json
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.model import Shape, StructureShape
+from botocore.parsers import create_parser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncbatch._aws._parse import parse_plainly
+
+_SESSION = botocore.session.Session()
+OPERATIONS = [
+    ("batch", "DescribeJobs"),
+    ("batch", "ListJobs"),
+    ("logs", "GetLogEvents"),
+    ("logs", "FilterLogEvents"),
+]
+SCALARS: dict[str, st.SearchStrategy[Any]] = {
+    "string": st.text(max_size=8),
+    "integer": st.integers(-(2**31), 2**31 - 1),
+    "long": st.integers(-(2**63), 2**63 - 1),
+    "float": st.floats(allow_nan=False, allow_infinity=False),
+    "double": st.floats(allow_nan=False, allow_infinity=False),
+    "boolean": st.booleans(),
+}
+
+
+def values(shape: Shape, depth: int = 0) -> st.SearchStrategy[Any]:
+    """Draw what AWS may answer for a shape, with any of its members."""
+    if shape.type_name == "structure":
+        members = {} if depth > 8 else shape.members
+        return st.fixed_dictionaries(
+            {}, optional={name: values(member, depth + 1) for name, member in members.items()}
+        )
+    if shape.type_name == "list":
+        return st.lists(values(shape.member, depth + 1), max_size=1)
+    if shape.type_name == "map":
+        return st.dictionaries(st.text(max_size=4), values(shape.value, depth + 1), max_size=2)
+    return SCALARS[shape.type_name]
+
+
+def _shape(service: str, operation: str) -> tuple[str, StructureShape]:
+    model = _SESSION.get_service_model(service)
+    return model.metadata["protocol"], model.operation_model(operation).output_shape
+
+
+@pytest.mark.parametrize(("service", "operation"), OPERATIONS)
+def test_every_leaf_of_the_model_is_plain_json(service: str, operation: str) -> None:
+    """A timestamp or a blob would need conversion; the shortcut does none."""
+    leaves: set[str] = set()
+
+    def walk(shape: Shape, depth: int = 0) -> None:
+        if depth > 12:
+            return
+        if shape.type_name == "structure":
+            for member in shape.members.values():
+                walk(member, depth + 1)
+        elif shape.type_name == "list":
+            walk(shape.member, depth + 1)
+        elif shape.type_name == "map":
+            walk(shape.value, depth + 1)
+        else:
+            leaves.add(shape.type_name)
+
+    walk(_shape(service, operation)[1])
+    assert leaves <= set(SCALARS)
+
+
+@pytest.mark.parametrize(("service", "operation"), OPERATIONS)
+@given(data=st.data())
+def test_generated_answers_are_parsed_alike(
+    service: str, operation: str, data: st.DataObject
+) -> None:
+    protocol, shape = _shape(service, operation)
+    body = json.dumps(data.draw(values(shape))).encode()
+    response = {"status_code": 200, "headers": {}, "body": body}
+    theirs = create_parser(protocol).parse(dict(response), shape)
+    theirs.pop("ResponseMetadata")
+
+    ours: dict[str, Any] = {}
+    parse_plainly(response_dict=response, customized_response_dict=ours)
+    assert ours == theirs
+    assert response["body"] == b"{}"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"status_code": 400, "body": b'{"message": "no"}'},
+        {"status_code": 200, "body": b'{"jobs": ['},
+        {"status_code": 200, "body": b"[]"},
+        {"status_code": 200, "body": b"\xff"},
+        {"status_code": 200},
+        {},
+    ],
+)
+def test_what_is_no_answer_is_left_to_the_parser(response: dict[str, Any]) -> None:
+    before = dict(response)
+    ours: dict[str, Any] = {}
+    parse_plainly(response_dict=response, customized_response_dict=ours)
+    assert (ours, response) == ({}, before)
+
+
+def test_a_hook_that_is_called_otherwise_one_day_does_nothing() -> None:
+    parse_plainly(something_new=1)
