@@ -1,5 +1,6 @@
 """Whatever happens to jobs, the schedule keeps its laws; a plain model is told the same story."""
 
+import itertools
 import math
 import random
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Followed:
     missing_since: float | None = None
     is_out: bool = False
     ever_seen: bool = False
+    is_awaited: bool = False
 
 
 class ScheduleMachine(RuleBasedStateMachine):
@@ -86,6 +88,24 @@ class ScheduleMachine(RuleBasedStateMachine):
         if not job.is_out and job.due > self.now:
             job.due = job.changed_at = self.now
 
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), seconds=st.sampled_from([-5.0, 0.5, 60.0]))
+    def postpone(self, data: st.DataObject, seconds: float) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.jobs)))
+        self.schedule.postpone(job_id, self.now + seconds)
+        job = self.jobs[job_id]
+        if not job.is_out:
+            job.due = max(job.due, self.now + seconds)
+
+    @precondition(lambda self: self.jobs)
+    @rule(seed=st.integers(0, 99), share=st.sampled_from([0.1, 0.5, 1.0]), awaited=st.booleans())
+    def await_some(self, seed: int, share: float, awaited: bool) -> None:  # noqa: FBT001 - drawn
+        rng = random.Random(seed)
+        for job_id, job in self.jobs.items():
+            if rng.random() < share:
+                self.schedule.set_awaited(job_id, awaited=awaited)
+                job.is_awaited = awaited
+
     @rule(seconds=st.sampled_from([0.25, 1.0, 5.0, 100.0]))
     def let_time_pass(self, seconds: float) -> None:
         self.now += seconds
@@ -102,14 +122,23 @@ class ScheduleMachine(RuleBasedStateMachine):
         # Nobody twice, nobody who is in another call, nobody who was removed.
         assert len(set(batch)) == len(batch)
         assert set(batch) <= set(waiting)
-        # The soonest first, and none before one who is left behind.
-        dues = [waiting.pop(job_id).due for job_id in batch]
-        assert dues == sorted(dues)
-        assert all(job.due >= dues[-1] for job in waiting.values() if dues)
+        self.check_order([waiting.pop(job_id) for job_id in batch], list(waiting.values()))
         for job_id in batch:
             self.jobs[job_id].is_out = True
         if batch:
             self.calls.append(batch)
+
+    def check_order(self, taken: list[Followed], left: list[Followed]) -> None:
+        """Those that are due and awaited have nine tenths of the places; else the soonest first."""
+        first = [job for job in taken[:90] if job.is_awaited and job.due <= self.now]
+        head = list(itertools.takewhile(lambda job: any(job is other for other in first), taken))
+        rest = [job.due for job in taken[len(head) :]]
+        for group in ([job.due for job in head], rest):
+            assert group == sorted(group)
+        if rest:
+            assert all(job.due >= rest[-1] for job in left)
+        if any(job.is_awaited and job.due <= self.now for job in left):
+            assert len(head) == 90 or len(taken) < BATCH_SIZE
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data(), seed=st.integers(0, 99))
@@ -149,6 +178,8 @@ class ScheduleMachine(RuleBasedStateMachine):
         self.schedule.seen("stranger", self.now, changed=True)
         assert self.schedule.missing("stranger", self.now) is None
         self.schedule.hurry("stranger", self.now)
+        self.schedule.postpone("stranger", self.now + 1)
+        self.schedule.set_awaited("stranger", awaited=True)
         self.schedule.remove("stranger")
 
     @invariant()
