@@ -1,0 +1,85 @@
+"""`python -m bench`: run the workloads, print the tables, write what was measured."""
+
+import argparse
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bench.measure import Measurement
+from bench.plot import draw
+from bench.report import report
+from bench.runs import ROOT, run
+from bench.workloads import CONTENDERS, Workload, brief, full
+
+_NAMES = ("short", "medium", "array", "idle", "live100k")
+_PUBLISHED = ROOT / "docs" / "_static"
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    options = _options()
+    workloads = list(_chosen(options))
+    options.output.mkdir(parents=True, exist_ok=True)
+    measurements: list[Measurement] = []
+    for workload in workloads:
+        print(workload.title, flush=True)
+        for contender in workload.contenders:
+            measurements.append(run(workload, contender))
+            print(f"  {_line(measurements[-1])}", flush=True)
+            _write(options.output, workloads, measurements)
+    print()
+    print((options.output / "bench-tables.txt").read_text(encoding="utf-8"))
+    if options.publish:
+        for file in ("bench.json", "bench-tables.txt", "bench.svg"):
+            shutil.copy(options.output / file, _PUBLISHED)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="less than a minute: does it run?")
+    parser.add_argument("--workload", action="append", choices=_NAMES, help="only these")
+    parser.add_argument("--contender", action="append", choices=CONTENDERS, help="only these")
+    parser.add_argument("--jobs", action="append", type=int, help="only the sizes given")
+    parser.add_argument("--patient", action="store_true", help="peers do 10,000 jobs as well")
+    parser.add_argument("--real", action="store_true", help="jobs of minutes in real time")
+    parser.add_argument("--publish", action="store_true", help="put the results into docs/")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench")
+    return parser.parse_args()
+
+
+def _chosen(options: argparse.Namespace) -> Iterable[Workload]:
+    every = brief() if options.short else full(patient=options.patient, real=options.real)
+    for workload in every:
+        if options.workload and workload.name not in options.workload:
+            continue
+        if options.jobs and workload.jobs not in options.jobs:
+            continue
+        wanted = [
+            each
+            for each in workload.contenders
+            if not options.contender or each in options.contender
+        ]
+        yield dataclasses.replace(workload, contenders=tuple(wanted))
+
+
+def _write(
+    folder: Path, workloads: Sequence[Workload], measurements: Sequence[Measurement]
+) -> None:
+    """Write what is known so far: a long run that is stopped has not been for nothing."""
+    done = {(each.workload, each.jobs) for each in measurements}
+    told = [each for each in workloads if (each.name, each.jobs) in done]
+    (folder / "bench-tables.txt").write_text(report(told, measurements), encoding="utf-8")
+    data = [dataclasses.asdict(each) for each in measurements]
+    (folder / "bench.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    draw(measurements, folder / "bench.svg")
+
+
+def _line(each: Measurement) -> str:
+    state = each.error or "done"
+    return f"{each.contender:<20} {state}: {each.wall_s:,.1f} s, {each.cpu_s:.1f} CPU s"
+
+
+if __name__ == "__main__":
+    main()

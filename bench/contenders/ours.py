@@ -1,0 +1,54 @@
+"""asyncbatch with its default settings."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from asyncbatch import AsyncBatchClient, Event, JobFinished, JobRequest, RateLimits
+from bench.work import JOB_DEFINITION, QUEUE, News, Work
+
+
+async def follow(work: Work, news: News, session: Any = None) -> None:  # noqa: ANN401 (aiobotocore has no types)
+    """Submit the jobs and follow them to their ends, or for as long as they are held."""
+
+    def observe(event: Event) -> None:
+        if isinstance(event, JobFinished):
+            news.ended(event.job_id)
+
+    async with AsyncBatchClient(
+        session=session, limits=_limits(work), observers=[observe]
+    ) as batch:
+        if work.hold is None:
+            await batch.run(_requests(work))
+            return
+        jobs = await batch.submit_many(_requests(work))
+        spent = news.cpu()
+        await asyncio.sleep(work.hold)
+        news.figure("held_cpu_s", news.cpu() - spent)
+        news.figure("seen", sum(job.description is not None for job in jobs))
+
+
+def _requests(work: Work) -> Iterator[JobRequest]:
+    if work.array:
+        yield JobRequest(JOB_DEFINITION, queue=QUEUE, array_size=work.jobs)
+        return
+    for _ in range(work.jobs):
+        yield JobRequest(JOB_DEFINITION, queue=QUEUE)
+
+
+def _limits(work: Work) -> RateLimits:
+    asked = {
+        "submit_per_second": work.submit_per_second,
+        "describe_per_second": work.status_per_second,
+    }
+    return RateLimits(**{name: rate for name, rate in asked.items() if rate is not None})
+
+
+def main() -> None:
+    """Do the work that the environment names."""
+    work = Work.from_environment()
+    asyncio.run(follow(work, News(work.news)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The peers' environments: a virtual environment for each, made by uv from PyPI when it is needed.
+
+Versions are pinned here; what was really installed beside them goes into the report.
+"""
+
+import functools
+import importlib.metadata
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from bench.workloads import OURS
+
+_HOME = Path(sys.prefix, "bench-peers")
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_TOLD = ("asyncbatch", "aio-aws", "luigi", "aiobotocore", "aiohttp", "boto3", "botocore")
+_TOLD_OF_OURS = ("asyncbatch", "aiobotocore", "aiohttp", "botocore")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """What a contender needs.
+
+    Attributes:
+        module: The program.
+        requires: What is installed for it; nothing, if it runs where the benchmark runs.
+        overrides: Versions that replace what its packages ask for.
+    """
+
+    module: str
+    requires: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+
+
+PEERS = {
+    OURS: Peer(module="bench.contenders.ours"),
+    "floor": Peer(module="bench.contenders.floor"),
+    "gather": Peer(module="bench.contenders.gather"),
+    "luigi.contrib.batch": Peer(
+        module="bench.contenders.luigi_batch", requires=("luigi==3.8.1", "boto3==1.44.5")
+    ),
+    "aio-aws": Peer(
+        module="bench.contenders.aio_aws",
+        requires=("aio-aws==0.22.1", "aiobotocore==2.26.0"),
+        # It asks for a PyYAML that cannot be built any more.
+        overrides=("pyyaml==6.0.3",),
+    ),
+}
+
+
+@functools.cache
+def python_of(contender: str) -> str:
+    """Return the interpreter that a contender runs on; its environment is made if need be."""
+    peer = PEERS[contender]
+    if not peer.requires:
+        return sys.executable
+    home = _HOME / contender
+    python = home / "bin" / "python"
+    marker = home / "requirements.txt"
+    wanted = "\n".join([*peer.requires, *peer.overrides])
+    if not marker.exists() or marker.read_text(encoding="utf-8") != wanted:
+        _make(home, python, peer)
+        marker.write_text(wanted, encoding="utf-8")
+    return str(python)
+
+
+@functools.cache
+def versions_of(contender: str) -> dict[str, str]:
+    """Return the versions of the packages that matter in a contender's environment."""
+    if not PEERS[contender].requires:
+        return {name: importlib.metadata.version(name) for name in _TOLD_OF_OURS}
+    listing = subprocess.run(
+        [uv.find_uv_bin(), "pip", "freeze", "--python", python_of(contender)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    pairs = dict(line.split("==") for line in listing if "==" in line)
+    return {name: pairs[name] for name in _TOLD if name in pairs}
+
+
+def _make(home: Path, python: Path, peer: Peer) -> None:
+    tool = uv.find_uv_bin()
+    subprocess.run([tool, "venv", "--quiet", "--clear", "--python", _PYTHON, home], check=True)
+    overrides = home / "overrides.txt"
+    overrides.write_text("\n".join(peer.overrides), encoding="utf-8")
+    install = [tool, "pip", "install", "--quiet", "--python", str(python)]
+    subprocess.run([*install, "--overrides", str(overrides), *peer.requires], check=True)

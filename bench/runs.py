@@ -1,0 +1,128 @@
+"""One contender at one workload: start what is needed, observe it, read what was written down."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.endpoint import Account
+from bench.environments import PEERS, python_of
+from bench.measure import Known, Measurement, measurement
+from bench.processes import Usage, observe, on_core
+from bench.work import Work
+from bench.workloads import Workload
+
+ROOT = Path(__file__).parents[1]
+_ENGINE_CORE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A contender, its work and its files."""
+
+    workload: Workload
+    contender: str
+    folder: Path
+
+    @property
+    def setting(self) -> str:
+        return json.dumps(dataclasses.asdict(self.workload.setting))
+
+    @property
+    def news(self) -> Path:
+        return self.folder / "news"
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "output"
+
+    def observe(self, command: list[str], environment: dict[str, str]) -> Usage:
+        """Run the contender's program and say what it used."""
+        work = Work(
+            jobs=self.workload.jobs,
+            news=str(self.news),
+            array=self.workload.array,
+            submit_per_second=self.workload.submit_per_second,
+            status_per_second=self.workload.status_per_second,
+            hold=self.workload.hold,
+        )
+        return observe(
+            command,
+            environment={**_plain_environment(), **environment, **work.to_environment()},
+            output=self.output,
+            patience=self.workload.patience,
+        )
+
+
+def run(workload: Workload, contender: str) -> Measurement:
+    """Let a contender do its work against a fresh engine, and measure it."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        order = _Run(workload, contender, Path(folder))
+        order.news.touch()
+        usage, account = (_in_virtual_time if workload.is_virtual else _on_loopback)(order)
+        known = Known.parse(order.news.read_text(encoding="utf-8").splitlines())
+        result = measurement(workload, contender, usage=usage, account=account, known=known)
+        if result.error is not None:
+            print(f"{contender}: {result.error}; its last words:", file=sys.stderr)
+            print(
+                order.output.read_text(encoding="utf-8", errors="replace")[-2000:], file=sys.stderr
+            )
+        return result
+
+
+def _on_loopback(order: _Run) -> tuple[Usage, Account]:
+    python = python_of(order.contender)  # made before the clock runs
+    with _server(order) as server:
+        environment = json.loads(server.stdout.readline() if server.stdout else "")
+        usage = order.observe([python, "-m", PEERS[order.contender].module], environment)
+        told, _ = server.communicate()
+    return usage, Account(**json.loads(told))
+
+
+def _in_virtual_time(order: _Run) -> tuple[Usage, Account]:
+    command = [sys.executable, "-m", "bench.virtual", order.contender, order.setting]
+    usage = order.observe(command, {})
+    if usage.exit_code != 0:
+        nothing = Account(calls={}, throttled=0, submissions=0, submit_seconds=0.0, ends={})
+        return usage, nothing
+    told = order.output.read_text(encoding="utf-8").splitlines()[-1]
+    return usage, Account(**json.loads(told))
+
+
+@contextlib.contextmanager
+def _server(order: _Run) -> Iterator["subprocess.Popen[str]"]:
+    """Serve a fresh engine, on one core, which leaves the others to the contender.
+
+    It ends when its standard input does, so also when we end.
+    """
+    with on_core(_ENGINE_CORE):
+        server = subprocess.Popen(
+            [sys.executable, "-m", "bench.endpoint", order.setting],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _plain_environment() -> dict[str, str]:
+    """Return our environment without what would lead a contender to anybody's AWS account."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

@@ -1,0 +1,119 @@
+"""What the project wants to reach, as numbers: told by the report, asserted nowhere."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from asyncbatch import PollPolicy
+from bench.measure import Measurement
+from bench.workloads import FLOOR, OURS
+
+Results = Mapping[tuple[str, int, str], Measurement]
+_QUOTA = 50.0  # SubmitJob calls a second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """A number and how large it may be.
+
+    Attributes:
+        workload: What was done.
+        what: What the number is.
+        limit: How large it may be.
+        value: The number; None where it could not be measured.
+        unit: The unit of both.
+    """
+
+    workload: str
+    what: str
+    limit: float
+    value: float | None
+    unit: str = ""
+
+    @property
+    def reached(self) -> bool:
+        """Whether the number is small enough."""
+        return self.value is not None and self.value <= self.limit
+
+
+def index(measurements: Iterable[Measurement]) -> Results:
+    """Return measurements by workload, number of jobs and contender."""
+    return {(each.workload, each.jobs, each.contender): each for each in measurements}
+
+
+def thresholds(measurements: Iterable[Measurement]) -> Iterator[Threshold]:
+    """Yield the thresholds that the measurements tell something about."""
+    results = index(measurements)
+    yield from _short(results.get(("short", 1_000, OURS)), results.get(("short", 1_000, FLOOR)))
+    yield from _medium(results.get(("medium", 10_000, OURS)))
+    yield from _live(results.get(("live100k", 100_000, OURS)))
+    yield from _array(results.get(("array", 10_000, OURS)))
+    yield from _idle(results.get(("idle", 10_000, OURS)))
+
+
+def _short(ours: Measurement | None, floor: Measurement | None) -> Iterator[Threshold]:
+    if ours is None:
+        return
+    name = "1,000 jobs of 5-15 s"
+    failed = float(ours.error is not None)
+    share = None if floor is None else 100 * ours.cpu_s / floor.cpu_s
+    for what, limit, value, unit in (
+        ("errors", 0, failed, ""),
+        ("lost", 0, ours.lost, ""),
+        ("doubled", 0, ours.doubled, ""),
+        ("submission, 5 % above the quota's own time", 1.05 * 1_000 / _QUOTA, ours.submit_s, "s"),
+        ("DescribeJobs and ListJobs calls", 150, ours.status_calls, ""),
+        ("median delay of news", 1, ours.news_p50_s, "s"),
+        ("CPU, share of the floor's", 60, share, "%"),
+        ("memory", 70, ours.memory_mb, "MB"),
+    ):
+        yield Threshold(workload=name, what=what, limit=limit, value=value, unit=unit)
+
+
+def _medium(ours: Measurement | None) -> Iterator[Threshold]:
+    if ours is None:
+        return
+    name = "10,000 jobs of 1-5 min"
+    for what, limit, value, unit in (
+        ("lost", 0, ours.lost, ""),
+        ("median delay of news", 6, ours.news_p50_s, "s"),
+        ("95th percentile of the delay", 15, ours.news_p95_s, "s"),
+        ("status calls", 3_500, ours.status_calls, ""),
+        ("status calls a second", 5, ours.status_calls / ours.wall_s, ""),
+    ):
+        yield Threshold(workload=name, what=what, limit=limit, value=value, unit=unit)
+
+
+def _live(ours: Measurement | None) -> Iterator[Threshold]:
+    if ours is not None:
+        yield Threshold(
+            workload="100,000 live jobs",
+            what="memory of the client's process",
+            limit=400,
+            value=ours.memory_mb,
+            unit="MB",
+        )
+
+
+def _array(ours: Measurement | None) -> Iterator[Threshold]:
+    if ours is None:
+        return
+    name = "an array of 10,000"
+    policy = PollPolicy()
+    soonest = policy.min_interval * (1 - policy.jitter / 2)
+    polls = ours.wall_s / soonest + 1
+    for what, limit, value in (
+        ("SubmitJob calls", 1, ours.calls.get("SubmitJob", 0)),
+        ("status calls per poll", 1, ours.status_calls / polls),
+    ):
+        yield Threshold(workload=name, what=what, limit=limit, value=value)
+
+
+def _idle(ours: Measurement | None) -> Iterator[Threshold]:
+    if ours is not None:
+        yield Threshold(
+            workload="10,000 jobs RUNNABLE for an hour",
+            what="CPU while they wait",
+            limit=60,
+            value=ours.held_cpu_s,
+            unit="s",
+        )

@@ -1,0 +1,112 @@
+"""The workloads: what is asked of the contenders, of which of them, and of which engine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from bench.endpoint import Setting
+
+OURS = "asyncbatch"
+FLOOR = "floor"
+CONTENDERS = (OURS, FLOOR, "gather", "luigi.contrib.batch", "aio-aws")
+_OURS_AND_FLOOR = (OURS, FLOOR)
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The same work for some contenders.
+
+    Attributes:
+        name: Its name.
+        title: What it is, for people.
+        jobs: How many jobs.
+        setting: What the engine is like.
+        contenders: Who takes part.
+        array: Whether the jobs are the children of one array.
+        status_per_second: The budget of status calls; None leaves it to the contender.
+        submit_per_second: A pace of submission; None leaves it to the contender.
+        hold: Seconds for which jobs that do not end are followed.
+        is_virtual: Whether it takes place in virtual time, engine and contender in one process.
+        patience: Real seconds after which a contender is ended.
+    """
+
+    name: str
+    title: str
+    jobs: int
+    setting: Setting = field(default_factory=Setting)
+    contenders: tuple[str, ...] = _OURS_AND_FLOOR
+    array: bool = False
+    status_per_second: float | None = None
+    submit_per_second: float | None = None
+    hold: float | None = None
+    is_virtual: bool = False
+    patience: float = 1800.0
+
+
+def short(jobs: int, contenders: tuple[str, ...]) -> Workload:
+    """Return jobs of 5 to 15 seconds under AWS's quotas."""
+    return Workload(
+        name="short",
+        title=f"{jobs:,} jobs of 5-15 s, quotas of 50 calls/s",
+        jobs=jobs,
+        contenders=contenders,
+    )
+
+
+MEDIUM = Workload(
+    name="medium",
+    title="10,000 jobs of 1-5 minutes, a budget of 5 status calls/s; virtual time",
+    jobs=10_000,
+    setting=Setting(shortest=60.0, longest=300.0),
+    status_per_second=5.0,
+    is_virtual=True,
+)
+ARRAY = Workload(
+    name="array", title="One array of 10,000 children of 5-15 s", jobs=10_000, array=True
+)
+IDLE = Workload(
+    name="idle",
+    title="10,000 jobs that stay RUNNABLE for an hour; virtual time",
+    jobs=10_000,
+    setting=Setting(starts=False),
+    hold=_HOUR,
+    is_virtual=True,
+)
+LIVE = Workload(
+    name="live100k",
+    title="100,000 running jobs in one process (submitted without a quota)",
+    jobs=100_000,
+    setting=Setting(longest=None, quotas=False),
+    submit_per_second=1000.0,
+    status_per_second=5.0,
+    hold=120.0,
+)
+
+
+def full(*, patient: bool = False, real: bool = False) -> Iterator[Workload]:
+    """Yield the whole benchmark.
+
+    Args:
+        patient: Whether the peers have to do 10,000 jobs as well.
+        real: Whether the jobs of minutes take place on loopback, in real time.
+    """
+    yield short(100, CONTENDERS)
+    yield short(1_000, CONTENDERS)
+    yield replace(short(10_000, CONTENDERS if patient else _OURS_AND_FLOOR), patience=5 * _HOUR)
+    yield (
+        replace(MEDIUM, title=MEDIUM.title.removesuffix("; virtual time"), is_virtual=False)
+        if real
+        else MEDIUM
+    )
+    yield ARRAY
+    yield IDLE
+    yield LIVE
+
+
+def brief() -> Iterator[Workload]:
+    """Yield a form of the benchmark that takes less than a minute and shows that all of it runs."""
+    quick = Setting(shortest=1.0, longest=3.0)
+    yield replace(short(100, _OURS_AND_FLOOR), title="100 jobs of 1-3 s", setting=quick)
+    yield replace(ARRAY, title="One array of 100 children of 1-3 s", jobs=100, setting=quick)
+    yield replace(MEDIUM, title="100 jobs of 1-5 minutes; virtual time", jobs=100)
+    yield replace(IDLE, title="100 jobs RUNNABLE for 5 min; virtual time", jobs=100, hold=300.0)
