@@ -1,6 +1,9 @@
 """asyncbatch: an async-first AWS Batch client for Python. This file lists the public names."""
 
+from asyncbatch._array_job import ArrayJob as ArrayJob
 from asyncbatch._client import AsyncBatchClient as AsyncBatchClient
+from asyncbatch._coalesce import Coalesced as Coalesced
+from asyncbatch._coalesce import coalesce as coalesce
 from asyncbatch._errors import AccessDenied as AccessDenied
 from asyncbatch._errors import APIError as APIError
 from asyncbatch._errors import AsyncBatchError as AsyncBatchError

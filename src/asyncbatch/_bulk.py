@@ -1,17 +1,23 @@
 """Many jobs at once: a bounded window of submissions, and results in the order of the requests."""
 
+import contextlib
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import anyio
-from anyio.abc import TaskGroup
 
 from asyncbatch._api import API
+from asyncbatch._array_job import ArrayJob, ChildJob, all_children_ended
+from asyncbatch._coalesce import coalesce
 from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed
 from asyncbatch._job import Job
 from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
 from asyncbatch._results import JobResult
+
+if TYPE_CHECKING:  # anyio.abc loads half of anyio
+    from anyio.abc import TaskGroup
 
 Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
 
@@ -40,7 +46,7 @@ class _Submissions:
             except Exception as error:  # noqa: BLE001 - from the caller's own iterable: raised later
                 self.error = self.error or error
 
-    async def _feed(self, group: TaskGroup, requests: Requests) -> None:
+    async def _feed(self, group: "TaskGroup", requests: Requests) -> None:
         place = 0
         async for request in _each(requests):
             await self._room()
@@ -100,6 +106,26 @@ async def submit_all(
     raise error
 
 
+async def submit_coalesced(
+    requests: Requests, send: Callable[[JobRequest], Awaitable[Job]]
+) -> list[Job]:
+    """Submit jobs, as arrays where that is possible; return a handle for each request, in order.
+
+    Raises:
+        AsyncBatchError: As `submit_all`; ``error.submitted`` has the arrays, not their children.
+        Exception: What the iterable raised.
+    """
+    parts = coalesce([request async for request in _each(requests)])
+    submitted = await submit_all([part.request for part in parts], send)
+    jobs: dict[int, Job] = {}
+    for part, job in zip(parts, submitted, strict=True):
+        handles: Iterable[Job] = (
+            job if isinstance(job, ArrayJob) and len(part.places) > 1 else [job]
+        )
+        jobs.update(zip(part.places, handles, strict=True))
+    return [job for _, job in sorted(jobs.items())]
+
+
 async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResult]:
     """Wait until all jobs have ended and return their results.
 
@@ -109,6 +135,9 @@ async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResul
     """
     trouble: AsyncBatchError | None = None
     results = []
+    # Children are asked once, at the end: until then, asking for their array says as much.
+    with contextlib.suppress(AsyncBatchError):  # awaiting the children will tell
+        await all_children_ended(job.array for job in jobs if isinstance(job, ChildJob))
     for job in jobs:
         try:
             results.append(await job.result(check=False))

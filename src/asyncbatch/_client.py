@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from asyncbatch import _arguments, _bulk, _definitions
+from asyncbatch import _checks as check
+from asyncbatch._array_job import ArrayJob
 from asyncbatch._errors import InvalidRequest
 from asyncbatch._job import Job, check_reason
 from asyncbatch._lifecycle import Lifecycle
@@ -46,6 +48,9 @@ class AsyncBatchClient(Lifecycle):
             job: A `JobRequest`, or the job definition of a new one.
             **fields: Fields of `JobRequest`; with a `JobRequest` they replace its own.
 
+        Returns:
+            Its handle: an `ArrayJob` where there is an `array_size`.
+
         Raises:
             InvalidRequest: A value breaks a rule; nothing was sent.
             JobQueueNotFound: There is no such job queue.
@@ -60,15 +65,46 @@ class AsyncBatchClient(Lifecycle):
         )
         return await runtime.submit(request)
 
-    async def submit_many(self, requests: _bulk.Requests) -> list[Job]:
+    async def submit_array(
+        self, job: str | JobRequest | JobDefinition, /, size: int, **fields: Unpack[JobFields]
+    ) -> ArrayJob:
+        """Submit an array job: one submission that stands for many child jobs.
+
+        Each child finds its index, from 0 on, in the variable ``AWS_BATCH_JOB_ARRAY_INDEX``.
+
+        Args:
+            job: A `JobRequest`, or the job definition of a new one.
+            size: 2 to 10,000 children.
+            **fields: Fields of `JobRequest`, as for `submit`.
+
+        Raises:
+            InvalidRequest: A value breaks a rule; nothing was sent.
+            JobQueueNotFound, JobDefinitionNotFound, SubmitUncertain, ClientClosed, APIError: As
+                `submit`.
+
+        Example:
+            ```python
+            array = await batch.submit_array("etl", size=3)
+            await array
+            ```
+        """
+        check.integer("size", size, 2, 10_000)
+        if "array_size" in fields:
+            raise InvalidRequest("array_size", fields["array_size"], "is what `size` says here")
+        fields["array_size"] = size
+        return cast("ArrayJob", await self.submit(job, **fields))
+
+    async def submit_many(self, requests: _bulk.Requests, *, coalesce: bool = False) -> list[Job]:
         """Submit many jobs at the pace that AWS allows.
 
         Args:
             requests: Any iterable of `JobRequest`, also an asynchronous one; it is read as fast as
                 jobs are submitted.
+            coalesce: Whether requests that differ only in values of `environment` are submitted
+                together, as array jobs; see `coalesce`. All requests are read first then.
 
         Returns:
-            Handles, in the order of the requests.
+            Handles, in the order of the requests; of children, for those submitted together.
 
         Raises:
             APIError, InvalidRequest, SubmitUncertain: As `submit`. No further request is sent then;
@@ -76,16 +112,24 @@ class AsyncBatchClient(Lifecycle):
             ClientClosed: The client is not open.
         """
         runtime = self._require_open()
-        return await _bulk.submit_all(requests, runtime.submit)
+        submit = _bulk.submit_coalesced if coalesce else _bulk.submit_all
+        return await submit(requests, runtime.submit)
 
     async def run(
-        self, requests: _bulk.Requests, *, max_in_flight: int | None = None, check: bool = True
+        self,
+        requests: _bulk.Requests,
+        *,
+        max_in_flight: int | None = None,
+        coalesce: bool = False,
+        check: bool = True,
     ) -> list[JobResult]:
         """Submit many jobs, wait until all have ended, and return their results.
 
         Args:
             requests: Any iterable of `JobRequest`, also an asynchronous one.
             max_in_flight: Most jobs that are submitted and not ended; None submits all at once.
+            coalesce: As for `submit_many`; not together with `max_in_flight`, as an array's
+                children are all in flight at once.
             check: Whether a job that FAILED raises, after all have ended. False returns all
                 results.
 
@@ -102,7 +146,12 @@ class AsyncBatchClient(Lifecycle):
         runtime = self._require_open()
         if max_in_flight is not None and max_in_flight < 1:
             raise InvalidRequest("max_in_flight", max_in_flight, "1 or more, or None for no limit")
-        jobs = await _bulk.submit_all(requests, runtime.submit, max_in_flight=max_in_flight)
+        if coalesce and max_in_flight is not None:
+            raise InvalidRequest("max_in_flight", max_in_flight, "None where coalesce is True")
+        if coalesce:
+            jobs = await _bulk.submit_coalesced(requests, runtime.submit)
+        else:
+            jobs = await _bulk.submit_all(requests, runtime.submit, max_in_flight=max_in_flight)
         return await _bulk.results_in_order(jobs, check=check)
 
     # -- finding and following --------------------------------------------------------------------
@@ -130,6 +179,9 @@ class AsyncBatchClient(Lifecycle):
         Args:
             job_ids: Ids of jobs, ``parent:index`` of array children, ``parent#node`` of nodes.
 
+        Returns:
+            Handles, in the order of the ids; an `ArrayJob` for each array that AWS knows by now.
+
         Raises:
             InvalidRequest: An id is not text, or empty.
             ClientClosed: The client is not open.
@@ -138,10 +190,11 @@ class AsyncBatchClient(Lifecycle):
         runtime = self._require_open()
         ids = _arguments.job_ids(job_ids)
         described = await self.describe(ids)
-        jobs = [runtime.handle(job_id) for job_id in ids]
+        jobs = [
+            runtime.known(described[job_id]) if job_id in described else runtime.handle(job_id)
+            for job_id in ids
+        ]
         for job in jobs:
-            if job.id in described:
-                job.update(described[job.id])
             if not job.is_finished:
                 runtime.poller.follow(job, is_known=job.id in described)
         return jobs

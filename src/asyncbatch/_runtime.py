@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from asyncbatch import _submission
 from asyncbatch._api import API
+from asyncbatch._array_job import ArrayJob
 from asyncbatch._aws import Connection, Target
 from asyncbatch._errors import AsyncBatchError, ClientClosed, InvalidRequest
 from asyncbatch._events import Event, JobSubmitted
@@ -87,16 +88,22 @@ class Runtime:
         self._closed = reason
         self.poller.fail_all(reason)
 
-    def handle(self, job_id: str, name: str = "") -> Job:
+    def handle(self, job_id: str, name: str = "", array_size: int | None = None) -> Job:
         """Return the handle of a job, the one in use if there is one."""
         job = self._handles.get(job_id)
         if job is None:
-            job = self._handles[job_id] = Job(self._services, job_id, name)
+            job = (
+                Job(self._services, job_id, name)
+                if array_size is None
+                else ArrayJob(self._services, job_id, name, size=array_size, handles=self._handles)
+            )
+            self._handles[job_id] = job
         return job
 
     def known(self, description: JobDescription) -> Job:
         """Return the handle of a described job."""
-        job = self.handle(description.job_id)
+        array_size = description.array.size if description.array else None
+        job = self.handle(description.job_id, array_size=array_size)
         job.update(description)
         return job
 
@@ -143,12 +150,12 @@ class Runtime:
         except AsyncBatchError as error:
             outcome.error = error
         else:
-            outcome.job = self.handle(job_id, name)
+            outcome.job = self.handle(job_id, name, request.array_size)
             logger.info("job %s submitted to %s as %s", name, queue, job_id)
             self._settings.notify(
                 JobSubmitted(job_id=job_id, name=name, queue=queue, array_size=request.array_size)
             )
-            self.poller.follow(outcome.job, is_new=True)
+            self.poller.follow(outcome.job, is_new=True, queue=queue)
         finally:
             outcome.settled.set()
 
