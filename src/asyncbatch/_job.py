@@ -6,7 +6,6 @@ the job.
 """
 
 import dataclasses
-import logging
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +23,6 @@ from asyncbatch._policy import PollPolicy
 from asyncbatch._poller import Poller
 from asyncbatch._results import JobResult, LogEvent
 from asyncbatch._status import JobStatus
-
-logger = logging.getLogger("asyncbatch")
 
 _TERMINATE_REASON_LIMIT = 1024
 
@@ -395,7 +392,5 @@ def _differs(old: JobDescription, new: JobDescription) -> bool:
 def _is_news(old: JobDescription, new: JobDescription) -> bool:
     """Whether an observer should hear of it: another state, another reason, other counts."""
     return (
-        old.status != new.status
-        or old.status_reason != new.status_reason
-        or (old.array != new.array)
+        old.status != new.status or old.status_reason != new.status_reason or old.array != new.array
     )

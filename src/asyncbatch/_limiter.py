@@ -15,6 +15,9 @@ _LOWEST_SHARE = 0.02
 _REACTION_SECONDS = 1.0
 """Throttled answers within this time speak of one and the same burst."""
 
+_LATENESS_SECONDS = 0.1
+"""A turn that comes later than this was not waited for, so it gives no claim to be made up for."""
+
 _RECOVERY_SECONDS = 60.0
 """Time in which the pace creeps back from nothing to the configured one."""
 
@@ -28,7 +31,7 @@ class Pacer:
         self._pace = per_second
         self._pace_set_at = -math.inf
         self._next_turn = -math.inf
-        self._queue = anyio.Lock()
+        self._queue = anyio.Lock(fast_acquire=True)
 
     @property
     def per_second(self) -> float:
@@ -41,9 +44,13 @@ class Pacer:
         Only the first in the queue sleeps, so a changed pace reaches everybody behind it.
         """
         async with self._queue:
-            await anyio.sleep_until(self._next_turn)  # noqa: TID251 - the pace itself
             now = anyio.current_time()
-            self._next_turn = max(now, self._next_turn) + 1 / self._pace_at(now)
+            if now < self._next_turn:
+                await anyio.sleep(self._next_turn - now)  # noqa: TID251 - the pace itself
+                now = anyio.current_time()
+            # Timers fire a little late; without making up for that the pace would fall behind.
+            is_late = now - self._next_turn > _LATENESS_SECONDS
+            self._next_turn = (now if is_late else self._next_turn) + 1 / self._pace_at(now)
 
     def throttled(self) -> float:
         """Slow down because AWS throttled a call; return the new pace, calls a second."""

@@ -286,7 +286,8 @@ class JobRequest:
 
 
 def _definition_name(value: str | HasArn) -> str:
-    text = value.arn if isinstance(value, HasArn) else value
+    # Text first: asking whether something has an arn is slow.
+    text = value if isinstance(value, str) or not isinstance(value, HasArn) else value.arn
     return check.text(
         "job_definition",
         text,
@@ -330,7 +331,7 @@ def _dependencies(values: Sequence[HasJobId | Dependency | str]) -> tuple[Depend
 def _dependency(value: HasJobId | Dependency | str) -> Dependency:
     if isinstance(value, Dependency):
         return value
-    job_id = value.id if isinstance(value, HasJobId) else value
+    job_id = value if isinstance(value, str) or not isinstance(value, HasJobId) else value.id
     return Dependency(check.text("depends_on", job_id, rule="a dependency is a Job or a job id"))
 
 

@@ -39,7 +39,7 @@ class Poller:
             wake_poller=self._wake,
         )
         self._woken = anyio.Event()
-        self._free_calls = anyio.Semaphore(_CALLS_AT_ONCE)
+        self._free_calls = anyio.Semaphore(_CALLS_AT_ONCE, fast_acquire=True)
 
     def __len__(self) -> int:
         """Return how many jobs are followed."""
