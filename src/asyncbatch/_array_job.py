@@ -177,11 +177,12 @@ class ArrayJob(Job):
         self, result: JobResult, listed: Sequence[JobDescription], first: JobFailed | None
     ) -> JobResult:
         """Return the result with the children's story told in its failure."""
+        # Both lag: the larger number is nearer to the truth.
         known = max(len(listed), self.counts[JobStatus.FAILED])
         words = f"{known or 'some'} of {self._size} children failed"
         own = result.failure
         if listed:
-            words += f" ({_ranges(map(_index, listed), known)})"
+            words += f" ({_ranges(map(_index, listed), more=len(listed) < known)})"
             why = first.failure if first else failure_of(listed[0])
             words += f"; child {_index(listed[0])}: {why.message if why else 'no reason was given'}"
         if own is None:
@@ -234,16 +235,15 @@ def _index(child: JobDescription) -> int:
     return int(child.job_id.rpartition(":")[2])
 
 
-def _ranges(indexes: Iterable[int], known: int) -> str:
-    """Return indexes in few words: ``3, 7-9``; with dots where there are more."""
+def _ranges(indexes: Iterable[int], *, more: bool) -> str:
+    """Return indexes in few words, such as ``3, 7-9``; with dots where there are more of them."""
     ranges: list[list[int]] = []
-    count = 0
-    for count, index in enumerate(indexes, start=1):  # noqa: B007 - counts what an iterable has
+    for index in indexes:
         if ranges and index == ranges[-1][-1] + 1:
             ranges[-1][1:] = [index]
         else:
             ranges.append([index])
     words = ["-".join(map(str, ends)) for ends in ranges[:_NAMED_RANGES]]
-    if count < known or len(ranges) > _NAMED_RANGES:
+    if more or len(ranges) > _NAMED_RANGES:
         words.append("…")
     return ", ".join(words)
