@@ -35,8 +35,10 @@ class _Submissions:
         self.jobs: dict[int, Job] = {}
         self.error: Exception | None = None
         self._send = send
-        self._window = anyio.Semaphore(_WINDOW)
-        self._in_flight = None if max_in_flight is None else anyio.Semaphore(max_in_flight)
+        self._window = anyio.Semaphore(_WINDOW, fast_acquire=True)
+        self._in_flight = (
+            None if max_in_flight is None else anyio.Semaphore(max_in_flight, fast_acquire=True)
+        )
 
     async def all_of(self, requests: Requests) -> None:
         """Submit until the requests end or something fails; then wait for those under way."""
@@ -170,7 +172,7 @@ async def terminate_all(api: API, poller: Poller, ids: Sequence[str], reason: st
         APIError: AWS refused one; the others are terminated all the same.
     """
     errors: list[AsyncBatchError] = []
-    window = anyio.Semaphore(_WINDOW)
+    window = anyio.Semaphore(_WINDOW, fast_acquire=True)
 
     async def terminate(job_id: str) -> None:
         try:

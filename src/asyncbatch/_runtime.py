@@ -9,10 +9,10 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import anyio
-from anyio.abc import TaskGroup
 
 from asyncbatch import _submission
 from asyncbatch._api import API
@@ -26,6 +26,9 @@ from asyncbatch._models import JobDescription
 from asyncbatch._policy import PollPolicy, RateLimits
 from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
+
+if TYPE_CHECKING:  # anyio.abc loads half of anyio
+    from anyio.abc import TaskGroup
 
 logger = logging.getLogger("asyncbatch")
 
@@ -45,7 +48,7 @@ class Settings:
 class _Outcome:
     """What became of one submission."""
 
-    settled: anyio.Event = field(default_factory=anyio.Event)
+    settled: "anyio.Event" = field(default_factory=lambda: anyio.Event())  # noqa: PLW0108 - lazy
     job: Job | None = None
     error: AsyncBatchError | None = None
 
@@ -53,7 +56,7 @@ class _Outcome:
 class Runtime:
     """An open client."""
 
-    def __init__(self, settings: Settings, connection: Connection, group: TaskGroup) -> None:
+    def __init__(self, settings: Settings, connection: Connection, group: "TaskGroup") -> None:
         """Put the parts together; made by `serve`."""
         self.api = API(connection, settings.limits, settings.rng, settings.notify)
         self.poller = Poller(self.api, settings.poll, settings.rng)
@@ -63,7 +66,7 @@ class Runtime:
         self._closed: ClientClosed | None = None
         self._handles: WeakValueDictionary[str, Job] = WeakValueDictionary()
         self._default_queue: str | None = None
-        self._finding_queue = anyio.Lock()
+        self._finding_queue = anyio.Lock(fast_acquire=True)
         self._services = Services(
             api=self.api,
             poller=self.poller,
