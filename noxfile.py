@@ -23,7 +23,7 @@ AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 
 nox.needs_version = ">=2025.11.12"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "demo"]
+nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "demo", "bench_short"]
 # CI=true would turn a missing interpreter into an error, and uv would go and fetch one.
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
@@ -66,7 +66,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types twice: mypy and pyright disagree where an annotation is vague."""
-    session.install("-e", ".[luigi,cli,notebook,otel]", *groups("test", "types"), "nox")
+    session.install("-e", ".[luigi,cli,notebook,otel]", *groups("test", "types", "bench"), "nox")
     session.run("mypy")
     session.run("pyright")
 
@@ -100,3 +100,17 @@ def demo(session: nox.Session) -> None:
     """Run the demonstration as a newcomer would."""
     session.install(".[cli]")
     session.run("asyncbatch", "demo")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure this package and its peers on the same work; `-- --help` lists the choices."""
+    session.install(".", *groups("bench"))
+    session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session
+def bench_short(session: nox.Session) -> None:
+    """Show in less than a minute that the benchmark runs; its numbers mean nothing."""
+    session.install(".", *groups("bench"))
+    session.run("python", "-m", "bench", "--short")

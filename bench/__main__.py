@@ -14,6 +14,7 @@ from bench.runs import ROOT, run
 from bench.workloads import CONTENDERS, Workload, brief, full
 
 _NAMES = ("short", "medium", "array", "idle", "live100k")
+_TABLES, _DATA, _PICTURE = _FILES = ("bench-tables.txt", "bench.json", "bench.svg")
 _PUBLISHED = ROOT / "docs" / "_static"
 
 
@@ -30,10 +31,10 @@ def main() -> None:
             print(f"  {_line(measurements[-1])}", flush=True)
             _write(options.output, workloads, measurements)
     print()
-    print((options.output / "bench-tables.txt").read_text(encoding="utf-8"))
+    print((options.output / _TABLES).read_text(encoding="utf-8"))
     if options.publish:
-        for file in ("bench.json", "bench-tables.txt", "bench.svg"):
-            shutil.copy(options.output / file, _PUBLISHED)
+        for file in filter(Path.exists, map(options.output.joinpath, _FILES)):
+            shutil.copy(file, _PUBLISHED)
 
 
 def _options() -> argparse.Namespace:
@@ -70,10 +71,10 @@ def _write(
     """Write what is known so far: a long run that is stopped has not been for nothing."""
     done = {(each.workload, each.jobs) for each in measurements}
     told = [each for each in workloads if (each.name, each.jobs) in done]
-    (folder / "bench-tables.txt").write_text(report(told, measurements), encoding="utf-8")
+    (folder / _TABLES).write_text(report(told, measurements), encoding="utf-8")
     data = [dataclasses.asdict(each) for each in measurements]
-    (folder / "bench.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    draw(measurements, folder / "bench.svg")
+    (folder / _DATA).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    draw(measurements, folder / _PICTURE)
 
 
 def _line(each: Measurement) -> str:

@@ -5,12 +5,12 @@ Versions are pinned here; what was really installed beside them goes into the re
 
 import functools
 import importlib.metadata
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-import uv
 
 from bench.workloads import OURS
 
@@ -73,7 +73,7 @@ def versions_of(contender: str) -> dict[str, str]:
     if not PEERS[contender].requires:
         return {name: importlib.metadata.version(name) for name in _TOLD_OF_OURS}
     listing = subprocess.run(
-        [uv.find_uv_bin(), "pip", "freeze", "--python", python_of(contender)],
+        [_uv(), "pip", "freeze", "--python", python_of(contender)],
         capture_output=True,
         text=True,
         check=True,
@@ -83,9 +83,18 @@ def versions_of(contender: str) -> dict[str, str]:
 
 
 def _make(home: Path, python: Path, peer: Peer) -> None:
-    tool = uv.find_uv_bin()
+    tool = _uv()
     subprocess.run([tool, "venv", "--quiet", "--clear", "--python", _PYTHON, home], check=True)
     overrides = home / "overrides.txt"
     overrides.write_text("\n".join(peer.overrides), encoding="utf-8")
     install = [tool, "pip", "install", "--quiet", "--python", str(python)]
     subprocess.run([*install, "--overrides", str(overrides), *peer.requires], check=True)
+
+
+def _uv() -> str:
+    """Return the uv beside our interpreter, or any other one."""
+    beside = Path(sys.executable).parent
+    found = shutil.which("uv", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is None:
+        raise FileNotFoundError("uv makes the peers' environments: install it, or use nox")
+    return found

@@ -10,12 +10,14 @@ from bench.measure import Measurement
 from bench.thresholds import index, thresholds
 from bench.workloads import FLOOR, Workload
 
+_CPU = "CPU s"
+_HELD_CPU = "CPU s while held"
 _COLUMNS = (
     "contender",
     "jobs",
     "wall s",
     "submission s",
-    "CPU s",
+    _CPU,
     "memory MB",
     "SubmitJob",
     "status calls",
@@ -48,7 +50,8 @@ def _table_of(workload: Workload, measurements: Sequence[Measurement]) -> str:
         if (each.workload, each.jobs) == (workload.name, workload.jobs)
     ]
     floor = index(mine).get((workload.name, workload.jobs, FLOOR))
-    table = _markdown(_COLUMNS, [_row(each, floor) for each in mine])
+    columns = [_HELD_CPU if workload.hold and name == _CPU else name for name in _COLUMNS]
+    table = _markdown(columns, [_row(each, floor) for each in mine])
     return f"**{workload.title}**\n\n{table}"
 
 

@@ -25,11 +25,15 @@ FOLLOW = {OURS: ours.follow, FLOOR: floor.follow}
 class Meter:
     """Adds up the CPU time of coroutines, and of nothing that happens while they wait.
 
+    Args:
+        clock: The CPU time spent so far, in seconds.
+
     Attributes:
         seconds: The sum so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+        self._clock = clock
         self.seconds = 0.0
 
     def watch(
@@ -47,13 +51,13 @@ class Meter:
     def _drive(self, coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
         step = functools.partial(coroutine.send, None)
         while True:
-            started = time.thread_time()
+            started = self._clock()
             try:
                 wanted = step()
             except StopIteration as done:
                 return done.value
             finally:
-                self.seconds += time.thread_time() - started
+                self.seconds += self._clock() - started
             try:
                 step = functools.partial(coroutine.send, (yield wanted))
             except BaseException as error:  # noqa: BLE001 (it is the coroutine's, cancellation too)

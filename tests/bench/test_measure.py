@@ -1,0 +1,104 @@
+"""What a run showed is computed from what really happened and what was known when."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.endpoint import Account
+from bench.measure import Known, measurement, percentile
+from bench.processes import Usage
+from bench.workloads import ARRAY, IDLE, short
+
+USAGE = Usage(wall_s=30.0, cpu_s=4.0, memory_mb=50.0, exit_code=0)
+THREE = short(3, ("floor",))
+
+
+def account(**fields: Any) -> Account:  # noqa: ANN401 (any field's type)
+    plain: dict[str, Any] = {
+        "calls": {"SubmitJob": 3},
+        "throttled": 0,
+        "submissions": 3,
+        "submit_seconds": 1.0,
+        "ends": {"a": 10.0, "b": 11.0, "c": 12.0},
+    }
+    return Account(**{**plain, **fields})
+
+
+def known(*lines: str) -> Known:
+    return Known.parse(lines)
+
+
+def test_a_delay_is_from_the_end_of_a_job_to_the_time_of_knowing() -> None:
+    news = known("a 10.5", "b 12.0", "c 13.5")
+    result = measurement(THREE, "floor", usage=USAGE, account=account(), known=news)
+    assert (result.news_p50_s, result.news_p95_s, result.lost) == (1.0, 1.5, 0)
+
+
+def test_what_is_known_twice_counts_from_the_first_time() -> None:
+    assert known("a 10.5", "a 20.0").ends == {"a": 10.5}
+
+
+def test_a_job_whose_end_is_never_known_is_lost_also_if_it_was_never_submitted() -> None:
+    happened = account(ends={"a": 10.0, "b": 11.0}, submissions=2)
+    result = measurement(THREE, "gather", usage=USAGE, account=happened, known=known("a 10.5"))
+    assert result.lost == 2
+
+
+def test_an_end_that_did_not_happen_does_not_count_as_known() -> None:
+    happened = account(ends={"a": 10.0})
+    news = known("a 10.5", "b 10.5", "c 10.5")
+    assert measurement(THREE, "floor", usage=USAGE, account=happened, known=news).lost == 2
+
+
+def test_what_was_submitted_beyond_what_was_asked_for_is_doubled() -> None:
+    result = measurement(
+        THREE, "floor", usage=USAGE, account=account(submissions=5), known=known("a 10.5")
+    )
+    assert result.doubled == 2
+
+
+def test_an_array_is_one_job() -> None:
+    happened = account(submissions=1, ends={"parent": 15.0})
+    news = known("parent 16.0")
+    result = measurement(ARRAY, "floor", usage=USAGE, account=happened, known=news)
+    assert (result.lost, result.doubled, result.news_p50_s) == (0, 0, 1.0)
+
+
+def test_in_virtual_time_the_engines_answering_is_taken_out_of_the_cpu_time() -> None:
+    news = known("#virtual_s 3600", "#engine_cpu_s 1.5", "#held_cpu_s 0.5", "#seen 7")
+    result = measurement(IDLE, "asyncbatch", usage=USAGE, account=account(ends={}), known=news)
+    assert (result.wall_s, result.cpu_s, result.held_cpu_s) == (3600.0, 2.5, 0.5)
+    assert (result.seen, result.news_p50_s) == (7, None)
+
+
+def test_jobs_that_are_held_are_lost_if_they_were_not_submitted() -> None:
+    happened = account(submissions=IDLE.jobs - 1, ends={})
+    result = measurement(IDLE, "floor", usage=USAGE, account=happened, known=known())
+    assert result.lost == 1
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "error"), [(0, None), (3, "exit code 3"), (None, "took too long")]
+)
+def test_only_a_program_that_ends_well_is_without_error(
+    exit_code: int | None, error: str | None
+) -> None:
+    usage = Usage(wall_s=1.0, cpu_s=1.0, memory_mb=1.0, exit_code=exit_code)
+    result = measurement(THREE, "floor", usage=usage, account=account(), known=known())
+    assert result.error == error
+
+
+@given(st.lists(st.integers(0, 1_000), min_size=1), st.integers(1, 100))
+def test_a_percentile_is_a_value_that_so_many_do_not_exceed(
+    values: list[int], percent: int
+) -> None:
+    found = percentile(values, percent)
+    assert found in values
+    assert sum(value <= found for value in values) >= len(values) * percent / 100
+    assert sum(value < found for value in values) < len(values) * percent / 100
+
+
+def test_nothing_has_no_percentile() -> None:
+    assert percentile([], 50) is None

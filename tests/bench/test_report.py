@@ -1,0 +1,51 @@
+"""The tables tell numbers as they are, with their ratios to the floor's of the same run."""
+
+from bench.report import report
+from bench.workloads import IDLE, short
+from tests.bench.samples import measured
+
+WORKLOAD = short(1_000, ("asyncbatch", "floor"))
+
+
+def cells(text: str, contender: str) -> dict[str, str]:
+    """Return a contender's row of the first table, by column."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.split("\n\n")[1].splitlines()
+    ]
+    row = next(row for row in rows if row[0].startswith(contender))
+    return dict(zip(rows[0], row, strict=True))
+
+
+def test_a_row_has_numbers_and_ratios() -> None:
+    floor = measured(contender="floor", cpu_s=4.0, memory_mb=48.0, calls={"DescribeJobs": 200})
+    text = report([WORKLOAD], [measured(), floor])
+    row = cells(text, "asyncbatch")
+    assert row["CPU s"] == "2.0 (0.50×)"
+    assert row["memory MB"] == "60 (1.25×)"
+    assert row["status calls"] == "100 (0.50×)"
+    assert row["SubmitJob"] == "1,000"
+    assert row["news p50 / p95 s"] == "0.70 / 1.40"
+
+
+def test_without_the_floor_there_are_no_ratios() -> None:
+    assert cells(report([WORKLOAD], [measured()]), "asyncbatch")["CPU s"] == "2.0"
+
+
+def test_an_error_stands_beside_the_name() -> None:
+    text = report([WORKLOAD], [measured(error="took too long", news_p50_s=None, news_p95_s=None)])
+    row = cells(text, "asyncbatch")
+    assert row["contender"] == "asyncbatch (took too long)"
+    assert row["news p50 / p95 s"] == "-"
+
+
+def test_jobs_that_are_held_are_told_by_the_cpu_time_of_holding_them() -> None:
+    held = measured(workload="idle", jobs=10_000, cpu_s=30.0, held_cpu_s=15.0)
+    assert cells(report([IDLE], [held]), "asyncbatch")["CPU s while held"] == "15.0"
+
+
+def test_what_was_reached_and_missed_is_told() -> None:
+    text = report([WORKLOAD], [measured(memory_mb=71.0)])
+    lines = {line.split("|")[2].strip(): line for line in text.splitlines() if "|" in line}
+    assert "**missed**" in lines["memory"]
+    assert "reached" in lines["median delay of news"]
