@@ -57,3 +57,9 @@ from asyncbatch._results import LogEvent as LogEvent
 from asyncbatch._status import JobStatus as JobStatus
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))  # noqa: PLE0605
+
+for _name in __all__:
+    _public = globals()[_name]
+    if isinstance(_public, type):
+        # Tracebacks and reprs name what people import, not the room where it is written.
+        _public.__module__ = __name__
