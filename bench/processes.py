@@ -18,6 +18,8 @@ _INTERVAL = 0.2  # seconds between looks at the memory
 _SHARE = 10  # a look that took t seconds is followed by at least _SHARE × t without one
 _SESSION = 3  # where /proc/PID/stat has the session, counted from behind the command's name
 
+Ended = tuple[int, resource.struct_rusage]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
@@ -62,20 +64,29 @@ def observe(
             cwd=Path(__file__).parents[1],
             start_new_session=True,
         )
-    peak = 0
-    while (ended := _ended(process)) is None and time.monotonic() < started + patience:
-        looked = time.monotonic()
-        peak = max(peak, sum(map(_pss, _members(process.pid))))
-        time.sleep(max(_INTERVAL, _SHARE * (time.monotonic() - looked)))
-    exit_code = None if ended is None else ended[0]
+    try:
+        ended, peak = _watch(process, started + patience)
+    except BaseException:  # we are interrupted: nothing that we started stays behind
+        _end(process)
+        raise
     wall = time.monotonic() - started
     _, usage = ended or _end(process)
     return Usage(
         wall_s=wall,
         cpu_s=usage.ru_utime + usage.ru_stime,
         memory_mb=peak * 1024 / 1e6,
-        exit_code=exit_code,
+        exit_code=None if ended is None else ended[0],
     )
+
+
+def _watch(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[Ended | None, int]:
+    """Wait for the end or the deadline; return how it ended and the most memory seen, in KiB."""
+    peak = 0
+    while (ended := _ended(process)) is None and time.monotonic() < deadline:
+        looked = time.monotonic()
+        peak = max(peak, sum(map(_pss, _members(process.pid))))
+        time.sleep(max(_INTERVAL, _SHARE * (time.monotonic() - looked)))
+    return ended, peak
 
 
 @contextlib.contextmanager
@@ -89,9 +100,7 @@ def on_core(number: int) -> Iterator[None]:
         os.sched_setaffinity(0, ours)
 
 
-def _ended(
-    process: "subprocess.Popen[bytes]", options: int = os.WNOHANG
-) -> tuple[int, resource.struct_rusage] | None:
+def _ended(process: "subprocess.Popen[bytes]", options: int = os.WNOHANG) -> Ended | None:
     """Return exit code and usage of a program that has ended, all its waited-for children's too."""
     pid, status, usage = os.wait4(process.pid, options)
     if pid == 0:
@@ -100,7 +109,7 @@ def _ended(
     return process.returncode, usage
 
 
-def _end(process: "subprocess.Popen[bytes]") -> tuple[int, resource.struct_rusage]:
+def _end(process: "subprocess.Popen[bytes]") -> Ended:
     """End a program with all its processes: the session that it leads is its process group too."""
     os.killpg(process.pid, signal.SIGKILL)
     ended = _ended(process, options=0)

@@ -37,6 +37,22 @@ def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
     assert usage.exit_code is None
 
 
+def test_who_is_interrupted_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def interrupt(session: int) -> list[int]:
+        started.append(session)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(processes, "_members", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        python("import signal; signal.pause()", tmp_path)
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)
+
+
 def test_the_memory_of_children_counts() -> None:
     assert os.getpid() in list(processes._members(os.getsid(0)))
 
