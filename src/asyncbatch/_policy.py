@@ -13,10 +13,16 @@ class PollPolicy:
     """How eagerly jobs are asked about.
 
     A job is looked at again after ``growth`` times the time since its last change, but not sooner
-    than `min_interval` and not later than `max_interval`. One DescribeJobs serves 100 jobs, so a
-    sweep over N live jobs costs N/100 calls; `RateLimits.describe_per_second` is the budget that
-    all sweeps share. Below that budget, news arrives on average half an interval after it happened;
-    above it, sweeps take N / (100 × budget) seconds each.
+    than `min_interval` and not later than `max_interval`. What that costs, in calls: one
+    DescribeJobs serves 100 jobs, so looking at N live jobs takes N/100 calls; where a queue has
+    1,000 and more of them, it is listed instead, which takes about N/1,000 + 5 calls. What it
+    brings, in seconds: news arrives on average half an interval after it happened, as long as the
+    calls fit into `RateLimits.describe_per_second`; beyond that, one look at all jobs takes as
+    long as its calls at that pace, and jobs that somebody awaits come first.
+
+    With the defaults, in virtual time: 1,000 jobs of 5 to 15 s, submitted at the quota, cost 96
+    calls, and half of the news came within 0.7 s; 10,000 jobs of 1 to 5 minutes cost 1,243 calls,
+    and half of the news came within 3.6 s, 95 % within 8.2 s.
 
     Attributes:
         min_interval: Soonest look after a change.
@@ -79,7 +85,8 @@ class RateLimits:
 
     Attributes:
         submit_per_second: SubmitJob.
-        describe_per_second: DescribeJobs, the budget of all polling.
+        describe_per_second: The budget of all polling: DescribeJobs, and ListJobs where jobs are
+            followed by listing their queue.
         list_per_second: ListJobs and the other calls that list or describe something.
         terminate_per_second: TerminateJob, TerminateJobs, CancelJob.
         register_per_second: RegisterJobDefinition.

@@ -7,6 +7,7 @@ import pytest
 
 from asyncbatch import (
     APIError,
+    AsyncBatchClient,
     ConnectionFailed,
     InvalidRequest,
     JobDefinitionNotFound,
@@ -199,6 +200,20 @@ async def test_a_burst_is_paced_to_the_quota_and_nothing_is_lost(bench: MakeBenc
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(300))
         assert len({job.id for job in jobs}) == 300
         assert b.local.ledger.throttled["SubmitJob"] == 0
+
+
+async def test_two_clients_share_the_quota_and_neither_loses_a_job(bench: MakeBench) -> None:
+    quotas = Quotas(rates={"SubmitJob": Rate(50, 50)})
+    async with bench(quotas=quotas) as b, AsyncBatchClient(session=b.local.session) as other:
+        started = anyio.current_time()
+        async with anyio.create_task_group() as group:
+            for batch in (b.batch, other):
+                group.start_soon(batch.submit_many, [JobRequest("hello")] * 500)
+        lasted = anyio.current_time() - started
+    assert len(b.local.ledger.submissions) == 1_000
+    # Twenty seconds are the least that the quota allows; giving way to each other costs some.
+    assert lasted < 2 * 20
+    assert b.local.ledger.throttled["SubmitJob"] < 300
 
 
 async def test_throttling_slows_the_pace_and_is_no_error(bench: MakeBench) -> None:
