@@ -1,7 +1,7 @@
 """`AsyncBatchClient`: submits jobs, follows them with few calls, and hands out handles."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from pathlib import Path
+from os import PathLike
 from typing import Any, Unpack, cast
 
 from asyncbatch import _arguments, _bulk, _definitions
@@ -295,7 +295,7 @@ class AsyncBatchClient(Lifecycle):
         await _bulk.terminate_all(runtime.api, runtime.poller, _arguments.job_ids(jobs), reason)
 
     async def register_job_definition(
-        self, definition: Mapping[str, Any] | str | Path, *, reuse: bool = True
+        self, definition: Mapping[str, Any] | str | PathLike[str], *, reuse: bool = True
     ) -> JobDefinition:
         """Register a job definition, or find the revision that has this very content already.
 

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import anyio
@@ -17,7 +17,7 @@ logger = logging.getLogger("asyncbatch")
 
 
 async def register(
-    api: API, definition: Mapping[str, Any] | str | Path, *, reuse: bool
+    api: API, definition: Mapping[str, Any] | str | PathLike[str], *, reuse: bool
 ) -> JobDefinition:
     """Register a job definition, or with `reuse` find the revision that has its content.
 
@@ -40,7 +40,7 @@ async def register(
         return await api.register_job_definition(plain)
 
 
-async def _content(definition: Mapping[str, Any] | str | Path) -> Mapping[str, Any]:
+async def _content(definition: Mapping[str, Any] | str | PathLike[str]) -> Mapping[str, Any]:
     """Return the content of a definition that is given as such, or as the path of a JSON file."""
     if isinstance(definition, Mapping):
         return definition

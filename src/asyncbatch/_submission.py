@@ -7,8 +7,8 @@ the outcome stays open and the caller is told (`SubmitUncertain`).
 """
 
 import logging
+import os
 import re
-import secrets
 
 import anyio
 
@@ -34,7 +34,7 @@ def unique_name(job_definition: str) -> str:
     """
     stem = job_definition.rpartition("/")[2].partition(":")[0]
     stem = re.sub(r"[^A-Za-z0-9_-]", "-", stem).lstrip("-_")[:_LONGEST_STEM] or "job"
-    return f"{stem}-{secrets.token_hex(_NONCE_BYTES)}"
+    return f"{stem}-{os.urandom(_NONCE_BYTES).hex()}"
 
 
 async def submit(api: API, request: JobRequest, *, name: str, queue: str) -> str:
