@@ -56,6 +56,7 @@ from asyncbatch._results import JobResult as JobResult
 from asyncbatch._results import LogEvent as LogEvent
 from asyncbatch._status import JobStatus as JobStatus
 
+# pyright: reportUnsupportedDunderAll=false
 __all__ = sorted(name for name in globals() if not name.startswith("_"))  # noqa: PLE0605
 
 for _name in __all__:

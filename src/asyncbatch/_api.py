@@ -304,6 +304,7 @@ class _Caller:
             if not has_turn:
                 await pacer.turn()
             has_turn = False
+            answer: Answer = {}
             try:
                 # What may not be repeated is not torn apart either: its answer decides.
                 with anyio.CancelScope(shield=not patience.may_repeat):

@@ -37,16 +37,20 @@ class LogSource(Protocol):
     @property
     def id(self) -> str:
         """Job id."""
+        ...
 
     @property
     def description(self) -> JobDescription | None:
         """The job as AWS last described it."""
+        ...
 
     def ask_soon(self) -> None:
         """Have the job described soon."""
+        ...
 
     async def next_change(self, within: float) -> None:
         """Wait until something changed about the job, at most some seconds."""
+        ...
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ class HasJobId(Protocol):
     @property
     def id(self) -> str:
         """Job id."""
+        ...
 
 
 @runtime_checkable
@@ -34,6 +35,7 @@ class HasArn(Protocol):
     @property
     def arn(self) -> str:
         """Amazon Resource Name."""
+        ...
 
 
 class DependencyType(enum.StrEnum):

@@ -230,7 +230,7 @@ def test_at_most_five_retry_rules() -> None:
 
 def test_the_strategy_for_spot_is_within_the_limits_and_ends_with_exit() -> None:
     """Where no rule matches AWS retries, so the last one matches what is left."""
-    rules = RetryStrategy.for_spot(4).evaluate_on_exit
+    rules = list(RetryStrategy.for_spot(4).evaluate_on_exit)
     assert len(rules) <= 5
     assert rules[-1] == EvaluateOnExit(action=RetryAction.EXIT, on_reason="*")
     assert {rule.action for rule in rules[:-1]} == {RetryAction.RETRY}

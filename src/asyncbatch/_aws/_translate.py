@@ -137,7 +137,7 @@ def _unanswered(error: Exception, operation: str) -> AsyncBatchError | None:
     if isinstance(error, _WHILE_CONNECTING):
         return ConnectionFailed(operation, name, str(error), may_have_arrived=False)
     if isinstance(error, boto.EndpointConnectionError):
-        inner = error.kwargs.get("error")
+        inner = getattr(error, "kwargs", {}).get("error")
         arrived = not isinstance(inner, _CONNECTOR_ERRORS)
         return ConnectionFailed(
             operation, name, _with_cause(error, inner), may_have_arrived=arrived

@@ -12,20 +12,26 @@ class Followed(Protocol):
     @property
     def id(self) -> str:
         """Job id."""
+        ...
 
     @property
     def description(self) -> JobDescription | None:
         """The job as AWS last described it."""
+        ...
 
     @property
     def is_awaited(self) -> bool:
         """Whether somebody waits for the job right now."""
+        ...
 
     def update(self, description: JobDescription) -> bool:
         """Take a new description and return whether it differs from the one before."""
+        ...
 
     def glimpse(self, summary: JobDescription) -> None:
         """Take what ListJobs told of the job while it is live."""
+        ...
 
     def fail(self, error: AsyncBatchError) -> None:
         """Take the reason why nothing more will be heard."""
+        ...

@@ -28,4 +28,5 @@ from asyncbatch.local._virtual_time import VirtualTimeDeadlock as VirtualTimeDea
 from asyncbatch.local._virtual_time import VirtualTimeLoop as VirtualTimeLoop
 from asyncbatch.local._virtual_time import run_in_virtual_time as run_in_virtual_time
 
+# pyright: reportUnsupportedDunderAll=false
 __all__ = sorted(name for name in globals() if not name.startswith("_"))  # noqa: PLE0605
