@@ -1,0 +1,79 @@
+"""Sessions, credentials and endpoints as people really have them, over real sockets."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from asyncbatch import AsyncBatchClient, ConnectionFailed, CredentialsExpired, NoCredentials
+from asyncbatch.local import Door, LocalBatch, Script, ScriptedExecutor
+from tests.contract.conftest import QUICK
+
+pytestmark = [pytest.mark.may_block, pytest.mark.timeout(60)]
+
+DEFINITION = {
+    "jobDefinitionName": "hello",
+    "type": "container",
+    "containerProperties": {"image": "busybox", "vcpus": 1, "memory": 64, "command": ["true"]},
+}
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    """Open the loopback door of an engine whose jobs end at once."""
+    executor = ScriptedExecutor(Script(startup=0, duration=0))
+    async with LocalBatch(executor=executor) as local, local.serve() as opened:
+        yield opened
+
+
+async def _one_job_ends(client: AsyncBatchClient) -> None:
+    async with client as batch:
+        definition = await batch.register_job_definition(DEFINITION)
+        assert (await (await batch.submit(definition))).succeeded
+
+
+async def test_the_environment_is_enough(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in door.environment.items():
+        monkeypatch.setenv(name, value)
+    await _one_job_ends(AsyncBatchClient(poll=QUICK))
+
+
+async def test_an_aioboto3_session_is_taken(door: Door) -> None:
+    """Runs where aioboto3 is installed, as it is beside the oldest aiobotocore."""
+    aioboto3 = pytest.importorskip("aioboto3")
+    session = aioboto3.Session(
+        aws_access_key_id=door.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=door.environment["AWS_SECRET_ACCESS_KEY"],
+        region_name="local",
+    )
+    client = AsyncBatchClient(session=session, endpoint_url=door.url, poll=QUICK)
+    await _one_job_ends(client)
+
+
+async def test_no_credentials_are_told_with_the_next_step(door: Door) -> None:
+    client = AsyncBatchClient(region_name="local", endpoint_url=door.url)
+    async with client as batch:
+        with pytest.raises(NoCredentials, match=r"aws sso login.*AWS_PROFILE"):
+            await batch.submit("hello")
+
+
+async def test_wrong_credentials_are_told_at_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "else")
+    client = AsyncBatchClient(region_name="local", endpoint_url=door.url)
+    async with client as batch:
+        with pytest.raises(CredentialsExpired, match=r"security token.*Log in again"):
+            await batch.submit("hello")
+
+
+async def test_an_endpoint_where_nobody_listens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    async with AsyncBatchClient(region_name="local", endpoint_url=url) as batch:
+        with pytest.raises(ConnectionFailed, match=r"Could not connect.*endpoint_url"):
+            await batch.submit("hello")
