@@ -23,7 +23,14 @@ AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 
 nox.needs_version = ">=2025.11.12"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "demo", "bench_short"]
+# Both ends of the supported range on the Python that runs nox, the newest one on the others;
+# `nox -s tests` runs them all.
+nox.options.sessions = [
+    *("lint", "types", "layers", "docs"),
+    f"tests-{RUNNING}(aiobotocore='oldest')",
+    *(f"tests-{python}(aiobotocore='newest')" for python in PYTHONS),
+    *("demo", "bench_short"),
+]
 # CI=true would turn a missing interpreter into an error, and uv would go and fetch one.
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
