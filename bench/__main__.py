@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import shutil
+import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ _PUBLISHED = ROOT / "docs" / "_static"
 
 def main() -> None:
     """Run what the command line asks for."""
+    # Whoever ends us ends the contender as well, which has a session of its own.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _options()
     workloads = list(_chosen(options))
     options.output.mkdir(parents=True, exist_ok=True)

@@ -66,9 +66,10 @@ ARRAY = Workload(
 )
 IDLE = Workload(
     name="idle",
-    title="10,000 jobs that stay RUNNABLE for an hour; virtual time",
+    title="10,000 jobs that stay RUNNABLE for an hour, 5 status calls/s; virtual time",
     jobs=10_000,
     setting=Setting(starts=False),
+    status_per_second=5.0,
     hold=_HOUR,
     is_virtual=True,
 )
