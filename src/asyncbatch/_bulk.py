@@ -104,7 +104,7 @@ async def submit_all(
         return jobs
     if isinstance(error, AsyncBatchError):
         error.submitted = tuple(jobs)
-    error.add_note(f"{len(jobs)} jobs had been submitted before; they run on.")
+    error.add_note(f"Jobs submitted before, which run on: {len(jobs)}.")
     raise error
 
 

@@ -93,7 +93,7 @@ class NoCredentials(ConfigurationError):
         """Say what the SDK found, and what to do."""
         self.detail = detail
         super().__init__(
-            f"no usable AWS credentials: {detail} "
+            f"no usable AWS credentials: {detail.rstrip('. ')}. "
             "Log in (aws sso login, aws configure), set AWS_PROFILE, or pass profile_name=."
         )
 
