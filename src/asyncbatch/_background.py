@@ -3,16 +3,21 @@
 Structured concurrency wants a task group to be left by the task that entered it. A notebook opens a
 client in one cell and closes it in another, so the group lives in a task of its own: this is the
 one place in the package where such a task is born.
+
+asyncio takes a third of the time that `import asyncbatch` may take, and whoever opens a client has
+it loaded already; so it is imported where it is used.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
 Ready = Callable[[T], None]
-Main = Callable[[Ready[T], asyncio.Event], Coroutine[Any, Any, None]]
+Main = Callable[[Ready[T], "asyncio.Event"], Coroutine[Any, Any, None]]
 
 
 class Background(Generic[T]):
@@ -26,11 +31,14 @@ class Background(Generic[T]):
                 event that is set when it shall end.
         """
         self._main = main
-        self._stop = asyncio.Event()
+        self._stop: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> T:
         """Start it and return what it reports when ready; raise what it raises before."""
+        import asyncio
+
+        self._stop = asyncio.Event()
         ready: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(  # noqa: TID251 - the one place; `stop` awaits it
             self._main(ready.set_result, self._stop), name="asyncbatch client"
@@ -53,7 +61,9 @@ class Background(Generic[T]):
 
         When this is cancelled, the background task is cancelled too.
         """
-        if self._task is None:
+        import asyncio
+
+        if self._task is None or self._stop is None:
             return
         self._stop.set()
         try:

@@ -4,7 +4,6 @@ It lives exactly as long as the client's background task. Submissions run in tha
 in the caller's: a caller that is cancelled leaves no half-sent job behind.
 """
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable
@@ -27,7 +26,9 @@ from asyncbatch._policy import PollPolicy, RateLimits
 from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
 
-if TYPE_CHECKING:  # anyio.abc loads half of anyio
+if TYPE_CHECKING:  # at run time both would be loaded before anybody needs them
+    import asyncio
+
     from anyio.abc import TaskGroup
 
 logger = logging.getLogger("asyncbatch")
@@ -163,7 +164,9 @@ class Runtime:
             outcome.settled.set()
 
 
-async def serve(settings: Settings, ready: Callable[[Runtime], None], stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings, ready: Callable[[Runtime], None], stop: "asyncio.Event"
+) -> None:
     """Run an open client until `stop` is set."""
     async with Connection.connect(settings.target) as connection:
         reason = ClientClosed("the client was closed while this was waited for")

@@ -5,7 +5,6 @@ client opens. Retries of the SDK are off: it would send a SubmitJob again whose 
 would spend its retry quota on throttling. The one retry loop is in `_api`.
 """
 
-import asyncio
 import contextlib
 import functools
 import os
@@ -91,6 +90,8 @@ class Connection:
             NoRegion: No Region is configured anywhere.
             NoCredentials: The profile does not exist.
         """
+        import asyncio  # 35 ms, and whoever gets here has it already
+
         session, region = await asyncio.to_thread(_prepared, target)
         async with AsyncExitStack() as stack:
             connection = cls(session, region, target, stack)
