@@ -242,6 +242,30 @@ def _listed_news(summary: Answer, marks: MutableMapping[str, Mark]) -> JobDescri
     return answers.job_summary(summary)
 
 
+# What every answer to an operation has; a proxy or a login page says 200 and has not.
+_ALWAYS_THERE = {
+    "SubmitJob": "jobId",
+    "DescribeJobs": "jobs",
+    "ListJobs": "jobSummaryList",
+    "DescribeJobQueues": "jobQueues",
+    "DescribeJobDefinitions": "jobDefinitions",
+    "RegisterJobDefinition": "revision",
+    "GetLogEvents": "events",
+}
+
+
+def _require_answer(operation: str, answer: Mapping[str, Any]) -> None:
+    """Raise unless an answer is one of AWS's.
+
+    Raises:
+        ConnectionFailed: Somebody else answered.
+    """
+    member = _ALWAYS_THERE.get(operation)
+    if member is not None and member not in answer:
+        said = f"the answer has no {member!r}, so it is not one of AWS's: a proxy, a login page?"
+        raise ConnectionFailed(operation, "UnexpectedAnswer", said, may_have_arrived=True)
+
+
 class _Caller:
     """One call after another: waits for its turn, sends, and decides what a fault means."""
 
@@ -309,6 +333,7 @@ class _Caller:
                 # What may not be repeated is not torn apart either: its answer decides.
                 with anyio.CancelScope(shield=not patience.may_repeat):
                     answer = await self._connection.call(service, operation, arguments, region)
+                _require_answer(operation, answer)
             except AsyncBatchError as fault:
                 tries += 1
                 fault_since = anyio.current_time() if fault_since is None else fault_since

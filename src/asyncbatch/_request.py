@@ -134,6 +134,11 @@ class RetryStrategy:
         """Check the numbers."""
         check.integer("retry.attempts", self.attempts, 1, 10)
         object.__setattr__(self, "evaluate_on_exit", tuple(self.evaluate_on_exit))
+        for rule in self.evaluate_on_exit:
+            if not isinstance(rule, EvaluateOnExit):
+                raise InvalidRequest(
+                    "retry.evaluate_on_exit", rule, "each one is an EvaluateOnExit"
+                )
         if len(self.evaluate_on_exit) > 5:  # noqa: PLR2004 - AWS's limit, said in the message
             raise InvalidRequest(
                 "retry.evaluate_on_exit", self.evaluate_on_exit, "at most 5 rules are allowed"

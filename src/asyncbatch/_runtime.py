@@ -17,7 +17,7 @@ from asyncbatch import _submission
 from asyncbatch._api import API
 from asyncbatch._array_job import ArrayJob
 from asyncbatch._aws import Connection, Target
-from asyncbatch._errors import AsyncBatchError, ClientClosed, InvalidRequest
+from asyncbatch._errors import ClientClosed, InvalidRequest
 from asyncbatch._events import Event, JobSubmitted
 from asyncbatch._job import Job, Services
 from asyncbatch._logs import LogReader
@@ -51,7 +51,7 @@ class _Outcome:
 
     settled: "anyio.Event" = field(default_factory=lambda: anyio.Event())  # noqa: PLW0108 - lazy
     job: Job | None = None
-    error: AsyncBatchError | None = None
+    error: Exception | None = None
 
 
 class Runtime:
@@ -151,7 +151,7 @@ class Runtime:
         name = request.name or _submission.unique_name(str(request.job_definition))
         try:
             job_id = await _submission.submit(self.api, request, name=name, queue=queue)
-        except AsyncBatchError as error:
+        except Exception as error:  # noqa: BLE001 - its caller's business, not everybody's
             outcome.error = error
         else:
             outcome.job = self.handle(job_id, name, request.array_size)

@@ -19,7 +19,7 @@ from asyncbatch import (
     RequestThrottled,
     SubmitUncertain,
 )
-from asyncbatch.local import Fault, Quotas, Rate
+from asyncbatch.local import Fault, Quotas, Rate, Script
 from tests.client.conftest import MakeBench
 
 pytestmark = pytest.mark.virtual_time
@@ -225,3 +225,23 @@ async def test_throttling_slows_the_pace_and_is_no_error(bench: MakeBench) -> No
         told = b.told(RequestThrottled)
         assert min(e.per_second for e in told) < 12
         assert b.local.calls["SubmitJob"] < 2 * 300
+
+
+async def test_what_goes_wrong_in_one_submission_leaves_the_others_alone(
+    bench: MakeBench,
+) -> None:
+    """Even a bug, here of a value that cannot be told as JSON, is its own caller's business."""
+    endless: dict[str, object] = {}
+    endless["again"] = endless
+    async with bench(Script(duration=60)) as b:
+        job = await b.batch.submit("hello")
+        with pytest.raises(ValueError, match="Circular"):
+            await b.batch.submit("hello", extra={"nodeOverrides": endless})
+        assert (await job).succeeded
+
+
+def test_an_endpoint_or_a_region_that_cannot_be_one_is_told_by_name() -> None:
+    with pytest.raises(InvalidRequest, match="endpoint_url='localhost:4566': a URL"):
+        AsyncBatchClient(endpoint_url="localhost:4566")
+    with pytest.raises(InvalidRequest, match="region_name='us east'"):
+        AsyncBatchClient(region_name="us east")

@@ -32,6 +32,16 @@ _SHARED_FILES = ("endpoints", "partitions", "sdk-default-configuration", "_retry
 _AWS_REGION = re.compile(r"(?P<partition>cn|us-gov|[a-z]{2})-[a-z-]+-\d")
 
 
+_REGION_NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
+_ANYTHING = re.compile(r"(?s).+")
+_URL = re.compile(r"https?://[^\s/]+\S*")
+
+
+def _check_text(field: str, value: object, pattern: re.Pattern[str], rule: str) -> None:
+    if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
+        raise InvalidRequest(field, value, rule)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where to connect to, and as whom; None leaves it to the SDK's own configuration.
@@ -52,7 +62,10 @@ class Target:
     endpoint_url: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the arguments against each other."""
+        """Check the arguments, and against each other."""
+        _check_text("region_name", self.region_name, _REGION_NAME, "a name such as eu-west-1")
+        _check_text("profile_name", self.profile_name, _ANYTHING, "the name of a profile")
+        _check_text("endpoint_url", self.endpoint_url, _URL, "a URL such as http://127.0.0.1:4566")
         if self.session is None:
             return
         if self.profile_name is not None:
