@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from asyncbatch._api import API
 from asyncbatch._array_job import ArrayJob, ChildJob, all_children_ended
 from asyncbatch._coalesce import coalesce
 from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed
 from asyncbatch._job import Job
-from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
 from asyncbatch._results import JobResult
 
-if TYPE_CHECKING:  # anyio.abc loads half of anyio
+if TYPE_CHECKING:  # anyio.abc loads half of anyio, and only an open client needs the rooms
     from anyio.abc import TaskGroup
+
+    from asyncbatch._api import API
+    from asyncbatch._poller import Poller
 
 Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
 
@@ -165,7 +166,7 @@ async def _first_failure(failed: Sequence[Job], total: int) -> JobFailed:
     raise AssertionError("unreachable: a failed job raises JobFailed")
 
 
-async def terminate_all(api: API, poller: Poller, ids: Sequence[str], reason: str) -> None:
+async def terminate_all(api: "API", poller: "Poller", ids: Sequence[str], reason: str) -> None:
     """Terminate jobs at the pace that AWS allows.
 
     Raises:

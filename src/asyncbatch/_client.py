@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from os import PathLike
 from typing import Any, Unpack, cast
 
-from asyncbatch import _arguments, _bulk, _definitions
+from asyncbatch import _arguments, _bulk
 from asyncbatch import _checks as check
 from asyncbatch._array_job import ArrayJob
 from asyncbatch._errors import InvalidRequest
@@ -313,4 +313,4 @@ class AsyncBatchClient(Lifecycle):
             APIError: AWS refused.
         """
         runtime = self._require_open()
-        return await _definitions.register(runtime.api, definition, reuse=reuse)
+        return await runtime.register_job_definition(definition, reuse=reuse)

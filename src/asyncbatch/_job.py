@@ -8,21 +8,23 @@ the job.
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from asyncbatch import _checks as check
-from asyncbatch._api import API
 from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed, JobVanished
 from asyncbatch._events import Event, JobFinished, JobLost, StatusChanged
 from asyncbatch._failures import result_of
-from asyncbatch._logs import LogReader
 from asyncbatch._models import JobDescription
 from asyncbatch._policy import PollPolicy
-from asyncbatch._poller import Poller
 from asyncbatch._results import JobResult, LogEvent
 from asyncbatch._status import JobStatus
+
+if TYPE_CHECKING:  # only an open client needs these rooms
+    from asyncbatch._api import API
+    from asyncbatch._logs import LogReader
+    from asyncbatch._poller import Poller
 
 _TERMINATE_REASON_LIMIT = 1024
 
@@ -31,9 +33,9 @@ _TERMINATE_REASON_LIMIT = 1024
 class Services:
     """What a handle may use of its client."""
 
-    api: API
-    poller: Poller
-    logs: LogReader
+    api: "API"
+    poller: "Poller"
+    logs: "LogReader"
     policy: PollPolicy
     notify: Callable[[Event], None]
     require_open: Callable[[], None]

@@ -1,16 +1,19 @@
 """Opening and closing a client: the part of `AsyncBatchClient` that every operation stands on."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from asyncbatch._aws import Target
-from asyncbatch._background import Background
 from asyncbatch._errors import ClientClosed
 from asyncbatch._events import Event, Observer
 from asyncbatch._policy import PollPolicy, RateLimits
-from asyncbatch._runtime import Runtime, Settings, serve
+from asyncbatch._settings import Settings
+
+if TYPE_CHECKING:  # only an open client needs these rooms; see `_rooms_of_an_open_client`
+    from asyncbatch._background import Background
+    from asyncbatch._runtime import Runtime
 
 logger = logging.getLogger("asyncbatch")
 
@@ -68,9 +71,12 @@ class Lifecycle:
             NoCredentials: The profile does not exist.
             ClientClosed: The client is open already.
         """
+        import asyncio
+
+        make_background = await asyncio.to_thread(_rooms_of_an_open_client)
         if self._background is not None:
             raise ClientClosed("this client is open already; one client serves many tasks")
-        self._background = Background(lambda ready, stop: serve(self._settings, ready, stop))
+        self._background = make_background(self._settings)
         try:
             self._runtime = await self._background.start()
         except BaseException:
@@ -112,7 +118,7 @@ class Lifecycle:
         """
         return self._require_open().region_name
 
-    def _require_open(self) -> Runtime:
+    def _require_open(self) -> "Runtime":
         if self._runtime is None:
             how = "was closed" if self._was_open else "is not open yet"
             raise ClientClosed(f"this client {how}: use `async with AsyncBatchClient()`, or open()")
@@ -125,3 +131,14 @@ class Lifecycle:
                 observer(event)
             except Exception:  # a progress bar's bug must not stop the jobs from being followed
                 logger.exception("observer %r failed on %r", observer, event)
+
+
+def _rooms_of_an_open_client() -> "Callable[[Settings], Background[Runtime]]":
+    """Import what only an open client needs, in a thread, and return how to make its background.
+
+    `import asyncbatch` has a tenth of a second for everything; these rooms take a third of that.
+    """
+    from asyncbatch._background import Background
+    from asyncbatch._runtime import serve
+
+    return lambda settings: Background(lambda ready, stop: serve(settings, ready, stop))

@@ -5,26 +5,26 @@ in the caller's: a caller that is cancelled leaves no half-sent job behind.
 """
 
 import logging
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import anyio
 
-from asyncbatch import _submission
+from asyncbatch import _definitions, _submission
 from asyncbatch._api import API
 from asyncbatch._array_job import ArrayJob
-from asyncbatch._aws import Connection, Target
+from asyncbatch._aws import Connection
 from asyncbatch._errors import ClientClosed, InvalidRequest
-from asyncbatch._events import Event, JobSubmitted
+from asyncbatch._events import JobSubmitted
 from asyncbatch._job import Job, Services
 from asyncbatch._logs import LogReader
-from asyncbatch._models import JobDescription
-from asyncbatch._policy import PollPolicy, RateLimits
+from asyncbatch._models import JobDefinition, JobDescription
 from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
+from asyncbatch._settings import Settings
 
 if TYPE_CHECKING:  # at run time both would be loaded before anybody needs them
     import asyncio
@@ -32,17 +32,6 @@ if TYPE_CHECKING:  # at run time both would be loaded before anybody needs them
     from anyio.abc import TaskGroup
 
 logger = logging.getLogger("asyncbatch")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a client was configured with."""
-
-    target: Target
-    poll: PollPolicy
-    limits: RateLimits
-    notify: Callable[[Event], None]
-    rng: random.Random = field(default_factory=random.Random)
 
 
 @dataclass(slots=True)
@@ -133,6 +122,12 @@ class Runtime:
         if len(names) > 1:
             raise InvalidRequest("queue", None, f"name one of the job queues: {', '.join(names)}")
         return names[0]
+
+    async def register_job_definition(
+        self, definition: Mapping[str, Any] | str | PathLike[str], *, reuse: bool
+    ) -> JobDefinition:
+        """Register a job definition, or find the revision that has its content."""
+        return await _definitions.register(self.api, definition, reuse=reuse)
 
     async def submit(self, request: JobRequest) -> Job:
         """Submit a job and follow it; a caller that is cancelled only stops waiting."""

@@ -3,7 +3,6 @@
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -114,6 +113,8 @@ def register_job_definition(definition: Wire, *, tagged: bool = True) -> dict[st
 
 def definition_hash(definition: Wire) -> str:
     """Return a hash of a job definition's content that does not depend on the order of members."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, which only registering needs
+
     text = json.dumps(definition, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,0 +1,20 @@
+"""What a client was configured with."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from asyncbatch._aws import Target
+from asyncbatch._events import Event
+from asyncbatch._policy import PollPolicy, RateLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a client was configured with."""
+
+    target: Target
+    poll: PollPolicy
+    limits: RateLimits
+    notify: Callable[[Event], None]
+    rng: random.Random = field(default_factory=random.Random)
