@@ -14,6 +14,7 @@ from asyncbatch._aws._parse import parse_plainly
 
 _SESSION = botocore.session.Session()
 OPERATIONS = [
+    ("batch", "SubmitJob"),
     ("batch", "DescribeJobs"),
     ("batch", "ListJobs"),
     ("logs", "GetLogEvents"),
