@@ -1,9 +1,10 @@
 """Many jobs at once: a bounded window of submissions, and results in the order of the requests."""
 
 import contextlib
+import functools
 import math
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -14,28 +15,39 @@ from asyncbatch._job import Job
 from asyncbatch._request import JobRequest
 from asyncbatch._results import JobResult
 
-if TYPE_CHECKING:  # anyio.abc loads half of anyio, and only an open client needs the rooms
-    from anyio.abc import TaskGroup
-
+if TYPE_CHECKING:  # only an open client needs these rooms
     from asyncbatch._api import API
     from asyncbatch._poller import Poller
 
 Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
+_Settled = Callable[[Job | None, Exception | None], None]
 
 # Submissions under way at once: enough for the quota of 50/s at a latency above one second.
 _WINDOW = 64
 _NAMED_FAILURES = 10
 
 
+class Submitter(Protocol):
+    """What begins submissions and does not wait for them: an open client."""
+
+    def start(self, request: JobRequest, settled: _Settled, /) -> None:
+        """Begin to submit a job; `settled` is called once, with its handle or the error."""
+        ...
+
+    def not_submitted(self) -> AsyncBatchError:
+        """Return the error for a job that was not submitted because the client was closed."""
+        ...
+
+
 class _Submissions:
     """Jobs that are being submitted: their handles by position, and the first error."""
 
-    def __init__(
-        self, send: Callable[[JobRequest], Awaitable[Job]], max_in_flight: int | None
-    ) -> None:
+    def __init__(self, submitter: Submitter, max_in_flight: int | None) -> None:
         self.jobs: dict[int, Job] = {}
         self.error: Exception | None = None
-        self._send = send
+        self._submitter = submitter
+        self._under_way = 0
+        self._all_settled = anyio.Event()
         self._window = anyio.Semaphore(_WINDOW, fast_acquire=True)
         self._in_flight = (
             None if max_in_flight is None else anyio.Semaphore(max_in_flight, fast_acquire=True)
@@ -43,20 +55,22 @@ class _Submissions:
 
     async def all_of(self, requests: Requests) -> None:
         """Submit until the requests end or something fails; then wait for those under way."""
-        async with anyio.create_task_group() as group:
-            try:
-                await self._feed(group, requests)
-            except Exception as error:  # noqa: BLE001 - from the caller's own iterable: raised later
-                self.error = self.error or error
+        try:
+            await self._feed(requests)
+        except Exception as error:  # noqa: BLE001 - from the caller's own iterable: raised later
+            self.error = self.error or error
+        while self._under_way:
+            self._all_settled = anyio.Event()
+            await self._all_settled.wait()
 
-    async def _feed(self, group: "TaskGroup", requests: Requests) -> None:
+    async def _feed(self, requests: Requests) -> None:
         place = 0
         async for request in _each(requests):
             await self._room()
             if self.error is not None:
-                self._window.release()
                 return
-            group.start_soon(self._one, place, request)
+            self._submitter.start(request, functools.partial(self._settled, place))
+            self._under_way += 1
             place += 1
 
     async def _room(self) -> None:
@@ -64,16 +78,18 @@ class _Submissions:
             await self._in_flight.acquire()
         await self._window.acquire()
 
-    async def _one(self, place: int, request: JobRequest) -> None:
-        try:
-            job = self.jobs[place] = await self._send(request)
-        except AsyncBatchError as error:
-            self.error = self.error or error
+    def _settled(self, place: int, job: Job | None, error: Exception | None) -> None:
+        self._window.release()
+        self._under_way -= 1
+        if not self._under_way:
+            self._all_settled.set()
+        if job is None:
+            self.error = self.error or error or self._submitter.not_submitted()
             self._leave()
-        else:
+            return
+        self.jobs[place] = job
+        if self._in_flight is not None:
             job.on_settled(lambda _job, _error: self._leave())
-        finally:
-            self._window.release()
 
     def _leave(self) -> None:
         if self._in_flight is not None:
@@ -81,23 +97,20 @@ class _Submissions:
 
 
 async def submit_all(
-    requests: Requests,
-    send: Callable[[JobRequest], Awaitable[Job]],
-    *,
-    max_in_flight: int | None = None,
+    requests: Requests, submitter: Submitter, *, max_in_flight: int | None = None
 ) -> list[Job]:
     """Submit jobs and return their handles in order.
 
     Args:
         requests: Read as fast as jobs are submitted.
-        send: Submits one.
+        submitter: The open client.
         max_in_flight: Most jobs that are submitted and not ended.
 
     Raises:
         AsyncBatchError: A submission failed; ``error.submitted`` has the handles of the others.
         Exception: What the iterable raised.
     """
-    submissions = _Submissions(send, max_in_flight)
+    submissions = _Submissions(submitter, max_in_flight)
     await submissions.all_of(requests)
     jobs = [job for _, job in sorted(submissions.jobs.items())]
     error = submissions.error
@@ -109,9 +122,7 @@ async def submit_all(
     raise error
 
 
-async def submit_coalesced(
-    requests: Requests, send: Callable[[JobRequest], Awaitable[Job]]
-) -> list[Job]:
+async def submit_coalesced(requests: Requests, submitter: Submitter) -> list[Job]:
     """Submit jobs, as arrays where that is possible; return a handle for each request, in order.
 
     Raises:
@@ -119,7 +130,7 @@ async def submit_coalesced(
         Exception: What the iterable raised.
     """
     parts = coalesce([request async for request in _each(requests)])
-    submitted = await submit_all([part.request for part in parts], send)
+    submitted = await submit_all([part.request for part in parts], submitter)
     jobs: dict[int, Job] = {}
     for part, job in zip(parts, submitted, strict=True):
         handles: Iterable[Job] = (

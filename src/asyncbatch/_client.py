@@ -113,7 +113,7 @@ class AsyncBatchClient(Lifecycle):
         """
         runtime = self._require_open()
         submit = _bulk.submit_coalesced if coalesce else _bulk.submit_all
-        return await submit(requests, runtime.submit)
+        return await submit(requests, runtime)
 
     async def run(
         self,
@@ -149,9 +149,9 @@ class AsyncBatchClient(Lifecycle):
         if coalesce and max_in_flight is not None:
             raise InvalidRequest("max_in_flight", max_in_flight, "None where coalesce is True")
         if coalesce:
-            jobs = await _bulk.submit_coalesced(requests, runtime.submit)
+            jobs = await _bulk.submit_coalesced(requests, runtime)
         else:
-            jobs = await _bulk.submit_all(requests, runtime.submit, max_in_flight=max_in_flight)
+            jobs = await _bulk.submit_all(requests, runtime, max_in_flight=max_in_flight)
         return await _bulk.results_in_order(jobs, check=check)
 
     # -- finding and following --------------------------------------------------------------------

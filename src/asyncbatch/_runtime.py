@@ -6,7 +6,6 @@ in the caller's: a caller that is cancelled leaves no half-sent job behind.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -34,13 +33,8 @@ if TYPE_CHECKING:  # at run time both would be loaded before anybody needs them
 logger = logging.getLogger("asyncbatch")
 
 
-@dataclass(slots=True)
-class _Outcome:
-    """What became of one submission."""
-
-    settled: "anyio.Event" = field(default_factory=lambda: anyio.Event())  # noqa: PLW0108 - lazy
-    job: Job | None = None
-    error: Exception | None = None
+Settled = Callable[[Job | None, Exception | None], None]
+"""Hears once what became of a submission: its handle or the error; neither if the client closed."""
 
 
 class Runtime:
@@ -131,32 +125,57 @@ class Runtime:
 
     async def submit(self, request: JobRequest) -> Job:
         """Submit a job and follow it; a caller that is cancelled only stops waiting."""
-        self.require_open()
-        queue = request.queue or await self.default_queue()
-        outcome = _Outcome()
-        self._group.start_soon(self._send, request, queue, outcome)
-        await outcome.settled.wait()
-        if outcome.error is not None:
-            raise outcome.error
-        if outcome.job is None:
-            raise self._closed or ClientClosed("the client was closed before the job was submitted")
-        return outcome.job
+        outcome: list[tuple[Job | None, Exception | None]] = []
+        is_settled = anyio.Event()
 
-    async def _send(self, request: JobRequest, queue: str, outcome: _Outcome) -> None:
-        name = request.name or _submission.unique_name(str(request.job_definition))
+        def settled(job: Job | None, error: Exception | None) -> None:
+            outcome.append((job, error))
+            is_settled.set()
+
+        self.start(request, settled)
+        await is_settled.wait()
+        ((job, error),) = outcome
+        if error is not None:
+            raise error
+        if job is None:
+            raise self.not_submitted()
+        return job
+
+    def start(self, request: JobRequest, settled: Settled) -> None:
+        """Begin to submit a job, which goes on whatever becomes of the caller.
+
+        Raises:
+            ClientClosed: The client is not open; `settled` is not called then.
+        """
+        self.require_open()
+        self._group.start_soon(self._send, request, settled)
+
+    def not_submitted(self) -> ClientClosed:
+        """Return the error for a job that was not submitted because the client was closed."""
+        return self._closed or ClientClosed("the client was closed before the job was submitted")
+
+    async def _send(self, request: JobRequest, settled: Settled) -> None:
+        job: Job | None = None
+        problem: Exception | None = None
         try:
-            job_id = await _submission.submit(self.api, request, name=name, queue=queue)
+            job = await self._submitted(request)
         except Exception as error:  # noqa: BLE001 - its caller's business, not everybody's
-            outcome.error = error
-        else:
-            outcome.job = self.handle(job_id, name, request.array_size)
-            logger.info("job %s submitted to %s as %s", name, queue, job_id)
-            self._settings.notify(
-                JobSubmitted(job_id=job_id, name=name, queue=queue, array_size=request.array_size)
-            )
-            self.poller.follow(outcome.job, is_new=True, queue=queue)
+            problem = error
         finally:
-            outcome.settled.set()
+            settled(job, problem)
+
+    async def _submitted(self, request: JobRequest) -> Job:
+        """Submit a job, tell of it, and follow it."""
+        queue = request.queue or await self.default_queue()
+        name = request.name or _submission.unique_name(str(request.job_definition))
+        job_id = await _submission.submit(self.api, request, name=name, queue=queue)
+        job = self.handle(job_id, name, request.array_size)
+        logger.info("job %s submitted to %s as %s", name, queue, job_id)
+        self._settings.notify(
+            JobSubmitted(job_id=job_id, name=name, queue=queue, array_size=request.array_size)
+        )
+        self.poller.follow(job, is_new=True, queue=queue)
+        return job
 
 
 async def serve(

@@ -4,6 +4,7 @@ A few calls may be under way at once, so that one slow answer does not hold up t
 ids are chosen when its turn has come, not before.
 """
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 
@@ -39,6 +40,7 @@ class Poller:
             wake_poller=self._wake,
         )
         self._woken = anyio.Event()
+        self._waiting_until = -math.inf
         self._free_calls = anyio.Semaphore(_CALLS_AT_ONCE, fast_acquire=True)
 
     def __len__(self) -> int:
@@ -110,13 +112,18 @@ class Poller:
                     self._free_calls.release()
 
     def _wake(self) -> None:
-        self._woken.set()
+        """Have `run` look at the schedule, unless nothing there is due sooner than it waits for."""
+        due = self._schedule.next_due()
+        if due is not None and due < self._waiting_until:
+            self._woken.set()
 
     async def _wait_until_due(self) -> None:
         while (due := self._schedule.next_due()) is None or due > anyio.current_time():
             self._woken = anyio.Event()
+            self._waiting_until = math.inf if due is None else due
             with anyio.move_on_after(None if due is None else due - anyio.current_time()):
                 await self._woken.wait()
+            self._waiting_until = -math.inf
 
     async def _ask(self, batch: Sequence[str]) -> None:
         try:
