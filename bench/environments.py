@@ -87,7 +87,7 @@ def _make(home: Path, python: Path, peer: Peer) -> None:
     subprocess.run([tool, "venv", "--quiet", "--clear", "--python", _PYTHON, home], check=True)
     overrides = home / "overrides.txt"
     overrides.write_text("\n".join(peer.overrides), encoding="utf-8")
-    install = [tool, "pip", "install", "--quiet", "--python", str(python)]
+    install = [tool, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
     subprocess.run([*install, "--overrides", str(overrides), *peer.requires], check=True)
 
 

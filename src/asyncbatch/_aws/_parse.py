@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 _OPERATIONS = {
-    "batch": ("DescribeJobs", "ListJobs"),
+    "batch": ("SubmitJob", "DescribeJobs", "ListJobs"),
     "cloudwatch-logs": ("GetLogEvents", "FilterLogEvents"),
 }
 _ERROR = 300
