@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import math
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -152,17 +152,32 @@ async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResul
     # Children are asked once, at the end: until then, asking for their array says as much.
     with contextlib.suppress(AsyncBatchError):  # awaiting the children will tell
         await all_children_ended(job.array for job in jobs if isinstance(job, ChildJob))
-    for job in jobs:
-        try:
-            results.append(await job.result(check=False))
-        except AsyncBatchError as error:
-            trouble = trouble or error
+    with _all_awaited(jobs):
+        for job in jobs:
+            try:
+                results.append(await job.result(check=False))
+            except AsyncBatchError as error:
+                trouble = trouble or error
     if trouble is not None:
         raise trouble
     failed = [job for job, result in zip(jobs, results, strict=True) if not result.succeeded]
     if check and failed:
         raise await _first_failure(failed, len(jobs))
     return results
+
+
+@contextlib.contextmanager
+def _all_awaited(jobs: Iterable[Job]) -> Iterator[None]:
+    """Have all of the jobs count as awaited, not only the one whose turn it is."""
+    # Not children: following each of them is what waiting for their array is to save.
+    withdraw = [
+        job.on_settled(lambda _job, _error: None) for job in jobs if not isinstance(job, ChildJob)
+    ]
+    try:
+        yield
+    finally:
+        for undo in withdraw:
+            undo()
 
 
 async def _first_failure(failed: Sequence[Job], total: int) -> JobFailed:

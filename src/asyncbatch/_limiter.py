@@ -21,7 +21,10 @@ _REACTION_SECONDS = 1.0
 """Throttled answers within this time speak of one and the same burst."""
 
 _TOGETHER_SECONDS = 0.2
-"""Calls that become due within this time leave together, at its end."""
+"""Calls that become due within this time leave together, at its end ..."""
+
+_NEAR_SECONDS = 0.05
+"""... if they are due as near to each other as this; slower ones leave one by one."""
 
 _LATENESS_SECONDS = 0.1 + _TOGETHER_SECONDS
 """A turn that comes later than this was not waited for, so it gives no claim to be made up for."""
@@ -72,9 +75,10 @@ class Pacer:
 
     def _spread(self, now: float) -> float:
         """Return seconds from the first turn to the last of the calls that leave together."""
-        pace = self._pace_at(now)
-        waiting = self._queue.statistics().tasks_waiting
-        return min(waiting, max(0, int(_TOGETHER_SECONDS * pace) - 1)) / pace
+        gap = 1 / self._pace_at(now)
+        if gap > _NEAR_SECONDS:
+            return 0.0
+        return gap * min(self._queue.statistics().tasks_waiting, int(_TOGETHER_SECONDS / gap) - 1)
 
     def _pace_at(self, now: float) -> float:
         if self._pace >= self._most:

@@ -328,6 +328,8 @@ def _environment(environment: Mapping[str, str | float]) -> dict[str, str]:
 
 
 def _dependencies(values: Sequence[HasJobId | Dependency | str]) -> tuple[Dependency, ...]:
+    if values == ():  # first of all: asking whether something has an id is slow
+        return ()
     if isinstance(values, str | Dependency | HasJobId):
         raise InvalidRequest("depends_on", values, "give a list of jobs, even for one")
     if len(values) > 20:  # noqa: PLR2004 - AWS's limit, said in the message

@@ -33,6 +33,21 @@ async def test_calls_leave_evenly_spaced_at_the_pace() -> None:
     assert departures == pytest.approx([n / 10 for n in range(101)])
 
 
+async def test_fast_calls_that_wait_leave_in_small_groups() -> None:
+    """Never more of them than are due, and none is held back longer than a fifth of a second."""
+    departures = await departures_of(Pacer(49), 500)
+    lateness = [departure - n / 49 for n, departure in enumerate(departures)]
+    assert min(lateness) >= -1e-9
+    assert max(lateness) <= 0.2
+    assert len(set(departures)) <= 500 / 8
+
+
+async def test_a_fast_call_that_waits_alone_is_not_held_back() -> None:
+    pacer = Pacer(49)
+    await pacer.turn()
+    assert await departures_of(pacer, 1) == pytest.approx([1 / 49])
+
+
 async def test_time_in_which_nobody_called_is_not_saved_up() -> None:
     """A burst after a quiet hour would meet the quota like any other burst."""
     pacer = Pacer(10)

@@ -124,17 +124,20 @@ class Connection:
 
     async def client(self, service: str, region: str | None = None) -> Any:
         """Return the client of a service, in another Region if need be; each is made once."""
-        import asyncio
-
         key = (service, region or self.region)
         if key not in self._clients:
             async with self._opening:
                 if key not in self._clients:
-                    await asyncio.to_thread(_read_models, self._session, service)
-                    client = await self._stack.enter_async_context(self._make(*key))
-                    _parse.install(client)
-                    self._clients[key] = client
+                    self._clients[key] = await self._open(*key)
         return self._clients[key]
+
+    async def _open(self, service: str, region: str) -> Any:
+        import asyncio
+
+        await asyncio.to_thread(_read_models, self._session, service)
+        client = await self._stack.enter_async_context(self._make(service, region))
+        _parse.install(client)
+        return client
 
     async def call(
         self, service: str, operation: str, arguments: Mapping[str, Any], region: str | None = None
@@ -152,12 +155,12 @@ class Connection:
             NoCredentials: There are no usable credentials.
             InvalidRequest: The SDK's model forbids the arguments; nothing was sent.
         """
-        from asyncbatch._aws._translate import translated
-
         client = await self.client(service, region)
         try:
             answer: dict[str, Any] = await getattr(client, _method(operation))(**arguments)
         except Exception as error:
+            from asyncbatch._aws._translate import translated
+
             told = translated(error, operation)
             if told is None:
                 raise
@@ -186,6 +189,7 @@ class Connection:
         )
 
 
+@functools.cache
 def _method(operation: str) -> str:
     from botocore import xform_name
 

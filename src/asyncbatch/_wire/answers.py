@@ -69,8 +69,8 @@ def job_description(detail: Wire) -> JobDescription:
         node=parts.node(detail.get("nodeProperties"), detail.get("nodeDetails")),
         pod=parts.pod(detail.get("eksProperties")),
         depends_on=tuple(d["jobId"] for d in detail.get("dependsOn") or () if d.get("jobId")),
-        parameters=dict(detail.get("parameters") or {}),
-        tags=dict(detail.get("tags") or {}),
+        parameters=parts.shared("parameters", dict(detail.get("parameters") or {})),
+        tags=parts.shared("tags", dict(detail.get("tags") or {})),
         scheduling_priority=detail.get("schedulingPriority"),
         attempt_timeout=parts.seconds((detail.get("timeout") or {}).get("attemptDurationSeconds")),
         attempts_allowed=(detail.get("retryStrategy") or {}).get("attempts"),
@@ -184,9 +184,9 @@ def _common(job: Wire) -> dict[str, Any]:
         "status": JobStatus.from_aws(job["status"]),
         "name": job.get("jobName", ""),
         "arn": job.get("jobArn"),
-        "queue": job.get("jobQueue"),
-        "job_definition": job.get("jobDefinition"),
-        "status_reason": job.get("statusReason") or None,
+        "queue": parts.shared_text(job.get("jobQueue")),
+        "job_definition": parts.shared_text(job.get("jobDefinition")),
+        "status_reason": parts.shared_text(job.get("statusReason") or None),
         "created_at": parts.moment(job.get("createdAt")),
         "started_at": parts.moment(job.get("startedAt")),
         "stopped_at": parts.moment(job.get("stoppedAt")),
@@ -200,9 +200,11 @@ def _job_rest(job: Wire, known: frozenset[str]) -> dict[str, Any]:
     """Return what a description does not model, also of the members that it models in part."""
     rest = parts.rest(job, known)
     for member, modelled in _PARTS.items():
-        rest |= parts.present(**{member: parts.rest(job.get(member) or {}, modelled)})
+        if (said := job.get(member)) and (more := parts.rest(said, modelled)):
+            rest[member] = more
     if tasks := parts.task_rests(job.get("ecsProperties") or {}):
         rest["ecsProperties"] = {**rest.get("ecsProperties", {}), **tasks}
     # A dependency without a job is one among an array's own children.
-    typed = [d for d in job.get("dependsOn") or () if d.get("type")]
-    return rest | parts.present(dependsOn=typed)
+    if typed := [d for d in job.get("dependsOn") or () if d.get("type")]:
+        rest["dependsOn"] = typed
+    return parts.shared("job", rest)

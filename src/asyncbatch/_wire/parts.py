@@ -1,8 +1,9 @@
 """The parts of a job that AWS describes: containers, attempts, array, nodes, pod."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from asyncbatch._models import (
     ArrayProperties,
@@ -49,6 +50,11 @@ _NODE_RANGE_MEMBERS = frozenset({"targetNodes", "container", "ecsProperties", "e
 
 # Members of which only these parts are modelled.
 _RESOURCES = frozenset({"VCPU", "MEMORY", "GPU"})
+_LOG_MEMBERS = frozenset({"logDriver", "options"})
+
+T = TypeVar("T")
+
+_LAST: dict[str, Any] = {}
 
 
 def job_containers(detail: Wire) -> tuple[Container, ...]:
@@ -109,9 +115,9 @@ def one_container(container: Wire) -> Container:
     memory = resources.get("MEMORY", container.get("memory"))
     return Container(
         name=container.get("name"),
-        image=container.get("image"),
-        command=tuple(container.get("command") or ()),
-        environment=_environment(container),
+        image=shared_text(container.get("image")),
+        command=shared("command", tuple(container.get("command") or ())),
+        environment=shared("environment", _environment(container)),
         vcpus=None if vcpus is None else float(vcpus),
         memory_mib=None if memory is None else int(memory),
         gpus=None if resources.get("GPU") is None else int(resources["GPU"]),
@@ -119,17 +125,20 @@ def one_container(container: Wire) -> Container:
         reason=container.get("reason") or None,
         log_stream_name=container.get("logStreamName") or None,
         log_driver=logs.get("logDriver"),
-        log_options=dict(logs.get("options") or {}),
+        log_options=shared("log options", dict(logs.get("options") or {})),
         task_arn=container.get("taskArn"),
-        container_instance_arn=container.get("containerInstanceArn"),
-        extra={
-            **rest(container, _CONTAINER_MEMBERS),
-            **present(
-                resourceRequirements=[r for r in listed if r.get("type") not in _RESOURCES],
-                logConfiguration=rest(logs, frozenset({"logDriver", "options"})),
-            ),
-        },
+        container_instance_arn=shared_text(container.get("containerInstanceArn")),
+        extra=shared("container", _container_rest(container, listed, logs)),
     )
+
+
+def _container_rest(container: Wire, resources: Iterable[Wire], logs: Wire) -> dict[str, Any]:
+    said = rest(container, _CONTAINER_MEMBERS)
+    if others := [r for r in resources if r.get("type") not in _RESOURCES]:
+        said["resourceRequirements"] = others
+    if logs and (more := rest(logs, _LOG_MEMBERS)):
+        said["logConfiguration"] = more
+    return said
 
 
 def _environment(container: Wire) -> dict[str, str]:
@@ -222,5 +231,22 @@ def present(**members: object) -> dict[str, Any]:
 
 
 def rest(answer: Wire, known: frozenset[str]) -> dict[str, Any]:
-    """Return what the values do not model, unless it is empty."""
-    return {k: v for k, v in answer.items() if k not in known and v not in (None, "", [], {})}
+    """Return what the values do not model, unless it is empty; numbers and False say something."""
+    return {k: v for k, v in answer.items() if k not in known and (v or isinstance(v, int | float))}
+
+
+def shared(part: str, value: T) -> T:
+    """Return an equal value that was met before as the same part of another job, if there is one.
+
+    A hundred thousand jobs of one definition have the same command, environment and so on. Kept
+    once for each they would take twice the memory. Only the last value is remembered.
+    """
+    if part in _LAST and _LAST[part] == value:
+        value = _LAST[part]
+    _LAST[part] = value
+    return value
+
+
+def shared_text(text: str | None) -> str | None:
+    """Return the one copy of a text that many jobs have, such as a queue's ARN."""
+    return None if text is None else sys.intern(text)
