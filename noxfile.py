@@ -23,14 +23,6 @@ AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 
 nox.needs_version = ">=2025.11.12"
 nox.options.default_venv_backend = "uv|virtualenv"
-# Both ends of the supported range on the Python that runs nox, the newest one on the others;
-# `nox -s tests` runs them all.
-nox.options.sessions = [
-    *("lint", "types", "layers", "docs"),
-    f"tests-{RUNNING}(aiobotocore='oldest')",
-    *(f"tests-{python}(aiobotocore='newest')" for python in PYTHONS),
-    *("demo", "bench_short"),
-]
 # CI=true would turn a missing interpreter into an error, and uv would go and fetch one.
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
@@ -59,7 +51,28 @@ def groups(*names: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, *names)
 
 
+def others() -> list[str]:
+    """Return the supported versions beside the running one that this machine has."""
+    return [
+        python
+        for python in PYTHONS
+        if python != RUNNING
+        and shutil.which(f"python{python}")
+        and subprocess.run([f"python{python}", "-c", ""], check=False).returncode == 0
+    ]
+
+
 show_pyenv_pythons()
+# The oldest aiobotocore on the Python that runs nox, the newest one on the others;
+# `nox -s tests` runs all combinations.
+nox.options.sessions = [
+    *("lint", "types", "layers", "docs"),
+    f"tests-{RUNNING}(aiobotocore='oldest')",
+    *(f"tests-{python}(aiobotocore='newest')" for python in others() or [RUNNING]),
+    *("demo", "bench_short"),
+]
+# Tests, demo and benchmark start interpreters by the dozen: compile once, not in each of them.
+os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 
 
 @nox.session

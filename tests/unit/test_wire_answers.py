@@ -1,6 +1,5 @@
 """What AWS answers becomes values: each kind of job, what is missing, and what is new."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -326,33 +325,6 @@ def test_what_is_empty_is_not_kept() -> None:
 def test_no_and_zero_are_kept() -> None:
     description = answers.job_description({**MINIMAL, "propagateTags": False, "score": 0})
     assert description.extra == {"propagateTags": False, "score": 0}
-
-
-def test_what_jobs_have_in_common_is_kept_once() -> None:
-    """A hundred thousand jobs of one definition have one command and one environment."""
-    detail = {
-        "status": "RUNNING",
-        "jobQueue": "arn:queue",
-        "parameters": {"day": "mon"},
-        "propagateTags": False,
-        "container": {
-            "image": "busybox",
-            "command": ["sleep", "1"],
-            "environment": [{"name": "A", "value": "1"}],
-        },
-    }
-    # Parsed twice, as from two answers: nothing is the same object before.
-    first, second = (
-        answers.job_description({"jobId": job_id, **json.loads(json.dumps(detail))})
-        for job_id in ("one", "two")
-    )
-    one, two = first.containers[0], second.containers[0]
-    assert first.queue is second.queue
-    assert first.parameters is second.parameters
-    assert first.extra is second.extra
-    assert one.image is two.image
-    assert one.command is two.command
-    assert one.environment is two.environment
 
 
 def test_a_state_that_is_new_to_us_is_kept() -> None:
