@@ -31,7 +31,11 @@ Report = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reports:
-    """The calls with which Luigi's worker lets a task say how it goes; None outside of a worker."""
+    """The calls with which Luigi's worker lets a task say how it goes; None outside of a worker.
+
+    They may take their time, so they are made in threads, unless they have an attribute
+    ``is_instant`` that is true.
+    """
 
     tracking_url: Report | None
     status_message: Report | None
@@ -44,7 +48,7 @@ class JobOfTask:
         """Remember them; nothing is sent before `run`.
 
         Args:
-            client: A client that is not open yet.
+            client: A client; it is open when `run` is called.
             request: The job to submit.
             reports: Where to tell how it goes.
         """
@@ -60,26 +64,25 @@ class JobOfTask:
             BatchJobException: The job FAILED.
             AsyncBatchError: The job was not accepted, or nothing more is heard of it.
         """
-        async with self._client as batch:
-            try:
-                await self._follow(await self._submit(batch))
-            except asyncio.CancelledError:
-                if self._job is not None and not self._job.is_finished:
-                    logger.warning("Interrupted. %s", _whereabouts(self._job))
-                raise
-            except AsyncBatchError as error:
-                if self._job is not None and not isinstance(error, JobError):
-                    error.add_note(_whereabouts(self._job))
-                raise
+        try:
+            await self._follow(await self._submit())
+        except asyncio.CancelledError:
+            if self._job is not None and not self._job.is_finished:
+                logger.warning("Interrupted. %s", _whereabouts(self._job))
+            raise
+        except AsyncBatchError as error:
+            if self._job is not None and not isinstance(error, JobError):
+                error.add_note(_whereabouts(self._job))
+            raise
 
-    async def _submit(self, batch: AsyncBatchClient) -> Job:
+    async def _submit(self) -> Job:
         """Submit; a cancellation waits until it is known whether there is a job."""
         refusals: list[AsyncBatchError] = []
 
         async def submit() -> None:
             with anyio.CancelScope(shield=True):
                 try:
-                    self._job = await batch.submit(self._request)
+                    self._job = await self._client.submit(self._request)
                 except AsyncBatchError as error:  # out of the group, which would wrap it
                     refusals.append(error)
 
@@ -111,6 +114,9 @@ class JobOfTask:
 async def _report(call: Report | None, text: str) -> None:
     """Tell Luigi's scheduler, which may be a slow server: from a thread, so the loop goes on."""
     if call is None:
+        return
+    if getattr(call, "is_instant", False):
+        call(text)
         return
     try:
         await anyio.to_thread.run_sync(call, text, abandon_on_cancel=True)

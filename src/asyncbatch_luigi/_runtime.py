@@ -17,18 +17,24 @@ The main thread also takes over SIGINT and SIGTERM while it waits, where nobody 
 The handlers only put a word in a `queue.SimpleQueue`, whose `put` is made for that: it may
 interrupt the `get` of the same thread. So no exception is raised at a place that does not expect
 one, and the waiting has a bound that does not depend on the loop.
+
+A worker that has a loop and an open client already says so with `share`, and the tasks of its
+process run there. Its forked children have neither, so for them nobody shares.
 """
 
 import asyncio
 import contextlib
 import logging
+import os
 import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+from asyncbatch import AsyncBatchClient
 
 logger = logging.getLogger("luigi-interface")
 
@@ -70,6 +76,34 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float = GRACE) -> 
     if received:
         signal.raise_signal(received[0])
     return work.outcome.result()
+
+
+class SharedRunner(Protocol):
+    """A worker that runs coroutines on a loop of its own, with a client that is open there."""
+
+    def run(self, start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]], /) -> T:
+        """Run what `start` makes of the client to its end, and return its result.
+
+        It may be called in any thread but the loop's. `start` is called in that same thread, and
+        may raise.
+        """
+        ...
+
+
+_shared: tuple[SharedRunner, int] | None = None
+
+
+def share(runner: SharedRunner | None) -> None:
+    """Have the tasks of this process run on `runner` from now on; None ends that."""
+    global _shared  # noqa: PLW0603 - it says what is there in the process
+    _shared = None if runner is None else (runner, os.getpid())
+
+
+def shared_runner() -> SharedRunner | None:
+    """Return what the tasks of this process run on; None if each has to see for itself."""
+    if _shared is None or _shared[1] != os.getpid():
+        return None
+    return _shared[0]
 
 
 class _Work(Generic[T]):

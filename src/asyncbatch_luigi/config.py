@@ -2,6 +2,8 @@
 
 import luigi
 
+from asyncbatch import AsyncBatchClient, PollPolicy
+
 
 class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after the class
     """Where and as whom tasks talk to AWS; what is not given is left to the AWS configuration.
@@ -15,3 +17,18 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
     region = luigi.OptionalParameter(default=None)
     profile = luigi.OptionalParameter(default=None)
     endpoint_url = luigi.OptionalParameter(default=None)
+
+
+def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
+    """Make a client as Luigi's configuration says; it is not open yet.
+
+    Args:
+        poll: How eagerly jobs are asked about; None takes the client's defaults.
+    """
+    settings = asyncbatch()  # type: ignore[no-untyped-call] # as Luigi declares it
+    return AsyncBatchClient(
+        region_name=settings.region,
+        profile_name=settings.profile,
+        endpoint_url=settings.endpoint_url,
+        poll=poll,
+    )

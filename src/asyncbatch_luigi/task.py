@@ -1,6 +1,6 @@
 """`BatchTask`: a Luigi task that runs as an AWS Batch job."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any
 
 import luigi
@@ -8,7 +8,7 @@ import luigi
 from asyncbatch import AsyncBatchClient, InvalidRequest, JobRequest, PollPolicy
 from asyncbatch_luigi import _runtime
 from asyncbatch_luigi._job import JobOfTask, Reports
-from asyncbatch_luigi.config import asyncbatch as configuration
+from asyncbatch_luigi.config import new_client
 
 POLL_TIME = 10
 # Seconds; as often as `RateLimits.describe_per_second` allows.
@@ -66,25 +66,39 @@ class BatchTask(luigi.Task):
             JobDefinitionNotFound: There is no such job definition.
             AsyncBatchError: AWS refused, could not be reached, or does not know the job any more.
         """
+        runner = _runtime.shared_runner()
+        if runner is not None:
+            runner.run(self._run_on)
+            return
+        # A client of this run's own: one that is kept would not survive a fork.
+        client = new_client(_poll_policy(self.poll_time))
+        job = self._job(client)
+
+        async def run_on_own_client() -> None:
+            async with client:
+                await _in_luigis_words(job.run())
+
+        _runtime.run(run_on_own_client)
+
+    def _run_on(self, batch: AsyncBatchClient) -> Coroutine[Any, Any, None]:
+        """Do what `run` does, but on a loop and a client that somebody else has.
+
+        What the task says about its job is read at once, in the thread of the caller; the coroutine
+        then runs where the client is open.
+
+        Raises:
+            InvalidRequest: A value breaks a rule.
+        """
+        return _in_luigis_words(self._job(batch).run())
+
+    def _job(self, client: AsyncBatchClient) -> JobOfTask:
         reports = Reports(
             tracking_url=self.set_tracking_url, status_message=self.set_status_message
         )
         try:
-            job = JobOfTask(self._client(), self._request(), reports)
-            _runtime.run(job.run)
+            return JobOfTask(client, self._request(), reports)
         except InvalidRequest as error:
-            field = _LUIGI_WORDS.get(error.field, error.field)
-            raise InvalidRequest(field, error.value, error.rule) from None
-
-    def _client(self) -> AsyncBatchClient:
-        """Return a client of this run's own: one that is kept would not survive a fork."""
-        settings = configuration()  # type: ignore[no-untyped-call] # as Luigi declares it
-        return AsyncBatchClient(
-            region_name=settings.region,
-            profile_name=settings.profile,
-            endpoint_url=settings.endpoint_url,
-            poll=_poll_policy(self.poll_time),
-        )
+            raise _reworded(error) from None
 
     def _request(self) -> JobRequest:
         # Luigi writes a None as empty text, so empty text is a None.
@@ -94,6 +108,18 @@ class BatchTask(luigi.Task):
             queue=self.job_queue or None,
             parameters={name: _as_text(value) for name, value in self.parameters.items()},
         )
+
+
+async def _in_luigis_words(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except InvalidRequest as error:
+        raise _reworded(error) from None
+
+
+def _reworded(error: InvalidRequest) -> InvalidRequest:
+    field = _LUIGI_WORDS.get(error.field, error.field)
+    return InvalidRequest(field, error.value, error.rule)
 
 
 def _poll_policy(poll_time: float) -> PollPolicy:

@@ -29,16 +29,17 @@ async def open_local(script: Script) -> AsyncIterator[LocalBatch]:
         yield local
 
 
-def job_of_task(local: LocalBatch, reports: Reports = NO_REPORTS) -> JobOfTask:
-    """Make the job of a task, in a Region that has a console."""
+async def run_job(local: LocalBatch, reports: Reports = NO_REPORTS) -> None:
+    """Run the job of a task, in a Region that has a console."""
     client = AsyncBatchClient(session=local.session, region_name="eu-west-1", poll=EAGER)
-    return JobOfTask(client, JobRequest("succeeds", queue="default"), reports)
+    async with client:
+        await JobOfTask(client, JobRequest("succeeds", queue="default"), reports).run()
 
 
-async def run_until_submitted(job: JobOfTask, local: LocalBatch) -> None:
+async def run_until_submitted(local: LocalBatch) -> None:
     """Cancel when AWS has taken the job, as the bridge does: once, and not by a scope."""
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(job.run())
+        task = group.create_task(run_job(local))
         while not local.ledger.submissions:
             await anyio.lowlevel.checkpoint()
         task.cancel()
@@ -52,7 +53,7 @@ async def test_an_interrupt_while_submitting_waits_until_the_job_is_known(
     async with open_local(Script(duration=None)) as local:
         local.faults.add("SubmitJob", Fault.latency(5))
         with pytest.raises(asyncio.CancelledError):
-            await run_until_submitted(job_of_task(local), local)
+            await run_until_submitted(local)
         [job] = local.ledger.submissions
     assert f"Interrupted. AWS Batch job {job.job_id} ({job.name}) goes on" in caplog.text
     assert f"eu-west-1#jobs/detail/{job.job_id}" in caplog.text
@@ -65,7 +66,7 @@ async def test_an_interrupt_before_anything_was_sent_leaves_no_job(
     async with open_local(Script()) as local:
         with anyio.CancelScope() as scope:
             scope.cancel()
-            await job_of_task(local).run()
+            await run_job(local)
         assert local.ledger.submissions == []
     assert "Interrupted" not in caplog.text
 
@@ -75,7 +76,7 @@ async def test_an_error_that_is_not_the_jobs_says_that_the_job_goes_on() -> None
     async with open_local(Script(duration=None)) as local:
         local.faults.add("DescribeJobs", Fault.error("AccessDeniedException", status=403))
         with pytest.raises(AccessDenied) as caught:
-            await job_of_task(local).run()
+            await run_job(local)
         [job] = local.ledger.submissions
     assert [job.job_id in note for note in caught.value.__notes__] == [True]
 
@@ -85,7 +86,7 @@ async def test_luigi_is_told_the_console_link_and_each_state() -> None:
     messages: list[str] = []
     reports = Reports(tracking_url=links.append, status_message=messages.append)
     async with open_local(AT_ONCE) as local:
-        await job_of_task(local, reports).run()
+        await run_job(local, reports)
         [job] = local.ledger.submissions
     assert [link.endswith(f"#jobs/detail/{job.job_id}") for link in links] == [True]
     assert messages[-1] == f"AWS Batch job {job.job_id}: SUCCEEDED"
@@ -100,7 +101,7 @@ async def test_a_scheduler_that_is_away_does_not_end_the_waiting(
 
     async with open_local(AT_ONCE) as local:
         caplog.set_level(logging.INFO, logger="luigi-interface")
-        await job_of_task(local, Reports(tracking_url=away, status_message=away)).run()
+        await run_job(local, Reports(tracking_url=away, status_message=away))
     assert "Luigi's scheduler could not be told" in caplog.text
     assert "is SUCCEEDED" in caplog.text
 
@@ -109,7 +110,7 @@ async def test_a_scheduler_that_is_away_does_not_end_the_waiting(
 async def test_a_failure_survives_pickling() -> None:
     async with open_local(Script(exit_code=3, lines=[(0, "no such table")])) as local:
         with pytest.raises(BatchJobException) as caught:
-            await job_of_task(local).run()
+            await run_job(local)
     copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
     assert str(copy) == str(caught.value)
     assert copy.exit_code == 3

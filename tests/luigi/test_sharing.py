@@ -1,0 +1,93 @@
+"""Tasks that run on the loop and the client of a worker that has both."""
+
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from asyncbatch import AsyncBatchClient, InvalidRequest
+from asyncbatch_luigi import BatchJobException, _runtime
+from asyncbatch_luigi.config import new_client
+from tests.luigi.support import Aws, Run, make
+from tests.luigi.tasks import Quick
+
+T = TypeVar("T")
+
+
+class Worker:
+    """A worker with a loop in a thread, and a client that is open on it."""
+
+    def __init__(self, portal: BlockingPortal, client: AsyncBatchClient) -> None:
+        self.client = client
+        self.runs = 0
+        self._portal = portal
+
+    def run(self, start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]], /) -> T:
+        self.runs += 1
+        work = start(self.client)
+
+        async def wait() -> T:
+            return await work
+
+        return self._portal.call(wait)
+
+
+@pytest.fixture
+def worker(aws: Aws) -> Iterator[Worker]:
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(new_client()) as client,
+    ):
+        worker = Worker(portal, client)
+        _runtime.share(worker)
+        yield worker
+        _runtime.share(None)
+
+
+def test_a_task_runs_on_the_workers_client(aws: Aws, run: Run, worker: Worker) -> None:
+    task = make(Quick, job_definition="succeeds")  # overrides `run`, and calls ours
+    assert run(task)
+    assert worker.runs == 1
+    assert run.facts(task)["status_message"].endswith("SUCCEEDED")
+
+
+def test_a_failure_there_is_the_tasks_failure(worker: Worker) -> None:
+    with pytest.raises(BatchJobException):
+        make(Quick, job_definition="fails").run()
+    assert worker.runs == 1
+
+
+def test_a_wrong_value_is_told_in_luigis_words_before_anything_runs(worker: Worker) -> None:
+    with pytest.raises(InvalidRequest, match="job_name='-'"):
+        worker.run(make(Quick, job_definition="succeeds", job_name="-")._run_on)
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_forked_child_has_no_part_in_it(worker: Worker) -> None:
+    assert _runtime.shared_runner() is worker
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if _runtime.shared_runner() is None else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_calls_that_return_at_once_are_made_on_the_loop(worker: Worker) -> None:
+    threads: set[str] = set()
+
+    def tell(_message: str) -> None:
+        threads.add(threading.current_thread().name)
+
+    tell.is_instant = True  # type: ignore[attr-defined] # what a worker says of its own calls
+    task = make(Quick, job_definition="succeeds")
+    task.set_status_message = tell
+    worker.run(task._run_on)
+    loops = worker.run(lambda _client: thread_name())
+    assert threads == {loops}
+
+
+async def thread_name() -> str:
+    return threading.current_thread().name
