@@ -1,65 +1,23 @@
-"""Every AWS call that the package makes: paced, retried by one rule, answered in values.
+"""Every AWS call that the package makes, answered in values.
 
-The one retry loop is `_Caller.call`. Reading may be repeated whatever happened. Sending a job may
-not: `submit_job` is repeated only where the request certainly did not arrive, and an unknown
-    outcome
-is raised to `_submission`, which settles it.
-
-How long a fault is borne depends on whether this endpoint has ever answered: a wrong endpoint is
-told within seconds, an outage in the middle of a long run is sat through.
+How a call is paced and retried is `_calls`' business. Sending a job may not be repeated like
+reading: `submit_job` raises an unknown outcome to `_submission`, which settles it.
 """
 
-import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import anyio
-
 from asyncbatch._aws import Connection
-from asyncbatch._errors import (
-    APIError,
-    AsyncBatchError,
-    ConnectionFailed,
-    CredentialsExpired,
-    ServiceFault,
-    Throttled,
-)
-from asyncbatch._events import Event, RequestRetried, RequestThrottled
-from asyncbatch._limiter import Pacer
+from asyncbatch._calls import POLLING, READING, SENDING, Answer, Caller
+from asyncbatch._errors import APIError
+from asyncbatch._events import Event
 from asyncbatch._models import JobDefinition, JobDescription, JobQueue
-from asyncbatch._policy import Backoff, RateLimits
+from asyncbatch._policy import RateLimits
 from asyncbatch._status import JobStatus
 from asyncbatch._wire import answers, requests
 
 Mark = answers.Mark
-
-logger = logging.getLogger("asyncbatch")
-
-Answer = dict[str, Any]
-
-_FIRST_CONTACT_TRIES = 3
-_CREDENTIAL_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a call bears faults that pass.
-
-    Attributes:
-        seconds: Time from the first fault on after which the last one is raised; None bears them
-            for ever. Throttling is always borne: the pace gives way instead.
-        may_repeat: Whether the call may be sent again although it may have arrived.
-    """
-
-    seconds: float | None
-    may_repeat: bool = True
-
-
-READING = Patience(120.0)
-POLLING = Patience(None)
-SENDING = Patience(600.0, may_repeat=False)
 
 
 class API:
@@ -73,7 +31,8 @@ class API:
         notify: Callable[[Event], None],
     ) -> None:
         """Use an open connection at the given pace; `notify` hears of throttling and retries."""
-        self._caller = _Caller(connection, limits, rng, notify)
+        self._connection = connection
+        self._caller = Caller(connection, limits, rng, notify)
 
     async def submit_job(self, arguments: Mapping[str, Any]) -> str:
         """Submit a job and return its id; never sent twice where it may have arrived.
@@ -185,6 +144,21 @@ class API:
             "batch", "TerminateJob", {"jobId": job_id, "reason": reason}, READING
         )
 
+    async def terminate_jobs(self, ids: Sequence[str], reason: str) -> dict[str, APIError]:
+        """Terminate at most 50 jobs with one call, and return why some of them were not.
+
+        Raises:
+            APIError: AWS refused the call as a whole, or does not have it.
+        """
+        answer = await self._caller.call(
+            "batch", "TerminateJobs", {"jobs": list(ids), "reason": reason}, READING
+        )
+        return answers.refusals("TerminateJobs", ids, answer)
+
+    async def offers(self, operation: str) -> bool:
+        """Return whether the installed SDK knows an operation of AWS Batch."""
+        return await self._connection.offers("batch", operation)
+
     async def register_job_definition(self, definition: Mapping[str, Any]) -> JobDefinition:
         """Register a new revision; repeated after a lost answer, as a spare one does no harm."""
         answer = await self._caller.call("batch", "RegisterJobDefinition", definition, READING)
@@ -240,138 +214,3 @@ def _listed_news(summary: Answer, marks: MutableMapping[str, Mark]) -> JobDescri
         return None
     marks[job_id] = mark
     return answers.job_summary(summary)
-
-
-# What every answer to an operation has; a proxy or a login page says 200 and has not.
-_ALWAYS_THERE = {
-    "SubmitJob": "jobId",
-    "DescribeJobs": "jobs",
-    "ListJobs": "jobSummaryList",
-    "DescribeJobQueues": "jobQueues",
-    "DescribeJobDefinitions": "jobDefinitions",
-    "RegisterJobDefinition": "revision",
-    "GetLogEvents": "events",
-}
-
-
-def _require_answer(operation: str, answer: Mapping[str, Any]) -> None:
-    """Raise unless an answer is one of AWS's.
-
-    Raises:
-        ConnectionFailed: Somebody else answered.
-    """
-    member = _ALWAYS_THERE.get(operation)
-    if member is not None and member not in answer:
-        said = f"the answer has no {member!r}, so it is not one of AWS's: a proxy, a login page?"
-        raise ConnectionFailed(operation, "UnexpectedAnswer", said, may_have_arrived=True)
-
-
-class _Caller:
-    """One call after another: waits for its turn, sends, and decides what a fault means."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        limits: RateLimits,
-        rng: random.Random,
-        notify: Callable[[Event], None],
-    ) -> None:
-        self._connection = connection
-        self._rng = rng
-        self._notify = notify
-        self._backoff = Backoff()
-        self._reached = False
-        self._accepted = False
-        listing = Pacer(limits.list_per_second)
-        terminating = Pacer(limits.terminate_per_second)
-        self._pacers = {
-            "SubmitJob": Pacer(limits.submit_per_second),
-            "DescribeJobs": Pacer(limits.describe_per_second),
-            "ListJobs": listing,
-            "DescribeJobQueues": listing,
-            "DescribeJobDefinitions": listing,
-            "TerminateJob": terminating,
-            "RegisterJobDefinition": Pacer(limits.register_per_second),
-            "GetLogEvents": Pacer(limits.log_events_per_second),
-        }
-
-    async def turn(self, operation: str) -> None:
-        """Wait until the next call of an operation may leave."""
-        await self._pacers[operation].turn()
-
-    async def call(
-        self,
-        service: str,
-        operation: str,
-        arguments: Mapping[str, Any],
-        patience: Patience,
-        *,
-        region: str | None = None,
-        has_turn: bool = False,
-        pace: str | None = None,
-    ) -> Answer:
-        """Send a call until it is answered, refused, or patience ends.
-
-        Args:
-            service: ``"batch"`` or ``"logs"``.
-            operation: The operation in AWS's spelling.
-            arguments: Its arguments in AWS's spelling.
-            patience: How long faults are borne.
-            region: Another Region than the connection's own.
-            has_turn: Whether `turn` was awaited for the first try.
-            pace: Operation whose pace it shares; None for its own.
-        """
-        pacer = self._pacers[pace or operation]
-        tries = 0
-        fault_since: float | None = None
-        while True:
-            if not has_turn:
-                await pacer.turn()
-            has_turn = False
-            answer: Answer = {}
-            try:
-                # What may not be repeated is not torn apart either: its answer decides.
-                with anyio.CancelScope(shield=not patience.may_repeat):
-                    answer = await self._connection.call(service, operation, arguments, region)
-                _require_answer(operation, answer)
-            except AsyncBatchError as fault:
-                tries += 1
-                fault_since = anyio.current_time() if fault_since is None else fault_since
-                self._reached |= isinstance(fault, APIError) and fault.status is not None
-                if not self._bears(fault, patience, tries, anyio.current_time() - fault_since):
-                    raise
-                await self._wait(fault, tries, pacer)
-            else:
-                self._reached = self._accepted = True
-                return answer
-
-    def _bears(self, fault: AsyncBatchError, patience: Patience, tries: int, lasted: float) -> bool:
-        """Return whether a fault may pass, so that the call is sent again."""
-        if isinstance(fault, Throttled):
-            return True
-        if isinstance(fault, CredentialsExpired):
-            # Credentials are renewed beside us, by the SDK or by somebody who logs in again.
-            return self._accepted and lasted < _CREDENTIAL_SECONDS
-        if isinstance(fault, ConnectionFailed):
-            if not self._reached and tries >= _FIRST_CONTACT_TRIES:
-                return False
-            repeatable = patience.may_repeat or not fault.may_have_arrived
-        else:
-            repeatable = patience.may_repeat and isinstance(fault, ServiceFault)
-        return repeatable and (patience.seconds is None or lasted < patience.seconds)
-
-    async def _wait(self, fault: AsyncBatchError, tries: int, pacer: Pacer) -> None:
-        """Slow down after throttling, back off after anything else."""
-        if not isinstance(fault, APIError):
-            return
-        if isinstance(fault, Throttled):
-            pace = pacer.throttled()
-            logger.debug("%s was throttled: %.1f calls a second now", fault.operation, pace)
-            self._notify(RequestThrottled(operation=fault.operation, per_second=pace))
-            return
-        delay = self._backoff.delay(tries, self._rng)
-        logger.info("%s Sent again in %.1f s (try %d).", fault, delay, tries)
-        self._notify(
-            RequestRetried(operation=fault.operation, code=fault.code, tries=tries, delay=delay)
-        )
-        await anyio.sleep(delay)  # noqa: TID251 - gives a fault time to pass

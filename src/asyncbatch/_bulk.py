@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import anyio
 
@@ -14,10 +14,6 @@ from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed
 from asyncbatch._job import Job
 from asyncbatch._request import JobRequest
 from asyncbatch._results import JobResult
-
-if TYPE_CHECKING:  # only an open client needs these rooms
-    from asyncbatch._api import API
-    from asyncbatch._poller import Poller
 
 Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
 _Settled = Callable[[Job | None, Exception | None], None]
@@ -190,33 +186,6 @@ async def _first_failure(failed: Sequence[Job], total: int) -> JobFailed:
             error.add_note(f"{len(failed)} of {total} jobs failed; also: {names}{more}")
         return error
     raise AssertionError("unreachable: a failed job raises JobFailed")
-
-
-async def terminate_all(api: "API", poller: "Poller", ids: Sequence[str], reason: str) -> None:
-    """Terminate jobs at the pace that AWS allows.
-
-    Raises:
-        APIError: AWS refused one; the others are terminated all the same.
-    """
-    errors: list[AsyncBatchError] = []
-    window = anyio.Semaphore(_WINDOW, fast_acquire=True)
-
-    async def terminate(job_id: str) -> None:
-        try:
-            await api.terminate_job(job_id, reason)
-            poller.hurry(job_id)
-        except AsyncBatchError as error:
-            errors.append(error)
-        finally:
-            window.release()
-
-    async with anyio.create_task_group() as group:
-        for job_id in ids:
-            await window.acquire()
-            group.start_soon(terminate, job_id)
-    if errors:
-        errors[0].add_note(f"{len(errors)} of {len(ids)} jobs could not be terminated.")
-        raise errors[0]
 
 
 async def as_completed(jobs: Iterable[Job]) -> AsyncIterator[Job]:

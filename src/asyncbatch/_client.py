@@ -279,7 +279,8 @@ class AsyncBatchClient(Lifecycle):
         """Terminate jobs: those that run are stopped, the others never start.
 
         Returns when AWS has taken the orders; the jobs are FAILED some seconds later. Jobs that
-        have ended already stay as they are.
+        have ended already stay as they are. One call serves 50 jobs (TerminateJobs), unless the
+        installed SDK or the endpoint does not know it yet.
 
         Args:
             jobs: Handles or ids; the parent of an array stands for all its children.
@@ -292,7 +293,7 @@ class AsyncBatchClient(Lifecycle):
         """
         runtime = self._require_open()
         check_reason(reason)
-        await _bulk.terminate_all(runtime.api, runtime.poller, _arguments.job_ids(jobs), reason)
+        await runtime.terminate(_arguments.job_ids(jobs), reason)
 
     async def register_job_definition(
         self, definition: Mapping[str, Any] | str | PathLike[str], *, reuse: bool = True

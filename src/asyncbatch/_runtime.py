@@ -5,7 +5,7 @@ in the caller's: a caller that is cancelled leaves no half-sent job behind.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -24,6 +24,7 @@ from asyncbatch._models import JobDefinition, JobDescription
 from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
 from asyncbatch._settings import Settings
+from asyncbatch._termination import Terminator, first_of
 
 if TYPE_CHECKING:  # at run time both would be loaded before anybody needs them
     import asyncio
@@ -44,6 +45,7 @@ class Runtime:
         """Put the parts together; made by `serve`."""
         self.api = API(connection, settings.limits, settings.rng, settings.notify)
         self.poller = Poller(self.api, settings.poll, settings.rng)
+        self.terminator = Terminator(self.api, settings.rng, self.poller.hurry)
         self.region_name = connection.region
         self._settings = settings
         self._group = group
@@ -122,6 +124,16 @@ class Runtime:
     ) -> JobDefinition:
         """Register a job definition, or find the revision that has its content."""
         return await _definitions.register(self.api, definition, reuse=reuse)
+
+    async def terminate(self, ids: Sequence[str], reason: str) -> None:
+        """Terminate jobs.
+
+        Raises:
+            APIError: AWS refused one; the others are terminated all the same.
+        """
+        failed = await self.terminator.terminate(ids, reason)
+        if failed:
+            raise first_of(failed, len(ids))
 
     async def submit(self, request: JobRequest) -> Job:
         """Submit a job and follow it; a caller that is cancelled only stops waiting."""

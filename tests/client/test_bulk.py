@@ -205,19 +205,6 @@ async def test_terminating_an_ended_job_changes_nothing(bench: MakeBench) -> Non
         assert (await b.batch.describe([job]))[job.id].status == "SUCCEEDED"
 
 
-async def test_a_refused_termination_does_not_keep_the_others_alive(bench: MakeBench) -> None:
-    async with bench(Script(duration=9_000)) as b:
-        jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(3))
-        refusal = Fault.error("ClientException", "not this one", times=1)
-        with (
-            b.local.faults.add("TerminateJob", refusal),
-            pytest.raises(Exception, match="not this"),
-        ):
-            await b.batch.terminate(jobs)
-        ended = [job async for job in b.batch.as_completed(jobs[1:])]
-        assert len(ended) == 2
-
-
 @pytest.mark.parametrize("reason", ["", "x" * 1025])
 async def test_a_reason_that_aws_would_refuse_is_not_sent(bench: MakeBench, reason: str) -> None:
     async with bench(Script(duration=9_000)) as b:

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from asyncbatch.local import Script
+from asyncbatch.local import Fault, Script
 from tests.local.harness import Bench, bench, pass_time
 
 pytestmark = pytest.mark.virtual_time
@@ -136,6 +136,23 @@ async def test_bulk_terminate_reports_each_job() -> None:
         assert [(await at.ended(job_id))["statusReason"] for job_id in ids] == ["stop"] * 3
         with pytest.raises(at.batch.exceptions.ClientException, match="50"):
             await at.batch.terminate_jobs(jobs=ids * 17, reason="stop")
+
+
+async def test_a_bulk_request_can_be_carried_out_in_part() -> None:
+    async with bench(FOREVER) as at:
+        if not hasattr(at.batch, "terminate_jobs"):
+            pytest.skip("this botocore does not know TerminateJobs")
+        ids = [await at.submit() for _ in range(3)]
+        await pass_time(20)
+        with at.local.faults.add("TerminateJobs", Fault.partial("ServerException", "later")):
+            answer = await at.batch.terminate_jobs(jobs=ids, reason="stop")
+        assert answer["successful"] == [ids[1]]
+        assert [(error["job"], error["code"]) for error in answer["errors"]] == [
+            (ids[0], "ServerException"),
+            (ids[2], "ServerException"),
+        ]
+        assert (await at.ended(ids[1]))["statusReason"] == "stop"
+        assert await at.status(ids[0]) == "RUNNING"
 
 
 async def test_closing_the_engine_ends_what_runs() -> None:

@@ -2,7 +2,7 @@
 
 aiobotocore takes 0.4 s to import and 0.1 s to read its models, so both happen in a thread when a
 client opens. Retries of the SDK are off: it would send a SubmitJob again whose answer was lost, and
-would spend its retry quota on throttling. The one retry loop is in `_api`.
+would spend its retry quota on throttling. The one retry loop is in `_calls`.
 """
 
 import contextlib

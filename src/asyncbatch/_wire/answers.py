@@ -6,9 +6,10 @@ echoes dozens of empty lists per job. Of a member that is modelled in part, the 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from asyncbatch._errors import AccessDenied, APIError, ServiceFault, Throttled
 from asyncbatch._models import JobDefinition, JobDescription, JobQueue
 from asyncbatch._status import JobStatus
 from asyncbatch._wire import parts
@@ -175,6 +176,31 @@ def job_definition(answer: Wire) -> JobDefinition:
         revision=answer["revision"],
         arn=answer["jobDefinitionArn"],
     )
+
+
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJobs.html
+_REFUSALS: Mapping[str, type[APIError]] = {
+    "ThrottlingException": Throttled,
+    "ServerException": ServiceFault,
+    "AccessDenied": AccessDenied,
+}
+
+
+def refusals(operation: str, ids: Sequence[str], answer: Wire) -> dict[str, APIError]:
+    """Return why jobs were left out of a bulk operation, by their ids.
+
+    A job that the answer does not mention at all counts as one that AWS failed on.
+    """
+    done = set(answer.get("successful") or ())
+    told = {error["job"]: error for error in answer.get("errors") or ()}
+    refused: dict[str, APIError] = {}
+    for job_id in ids:
+        if job_id not in done or job_id in told:
+            error = told.get(job_id, {"message": "the answer does not mention the job"})
+            code = error.get("code", "ServerException")
+            kind = _REFUSALS.get(code, APIError)
+            refused[job_id] = kind(operation, code, f"{job_id}: {error.get('message', '')}")
+    return refused
 
 
 def _common(job: Wire) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Kind(enum.Enum):
     LAG = enum.auto()
     FORGET = enum.auto()
     EMPTY_PAGE = enum.auto()
+    PARTIAL = enum.auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,18 @@ class Fault:
     def empty_page(cls, *, times: int | None = None, probability: float = 1.0) -> Self:
         """Answer with a page of log events that is empty but not the last; never two in a row."""
         return cls(kind=Kind.EMPTY_PAGE, times=times, probability=probability)
+
+    @classmethod
+    def partial(
+        cls, code: str, message: str = "", *, times: int | None = None, probability: float = 1.0
+    ) -> Self:
+        """Carry a bulk request out for every second job, and answer with an error for the others.
+
+        It is for TerminateJobs and CancelJobs; the first job is one of those left out.
+        """
+        return cls(
+            kind=Kind.PARTIAL, code=code, message=message, times=times, probability=probability
+        )
 
 
 class Injection:

@@ -139,8 +139,12 @@ class JobApi:
     def _end_many(self, call: Call, end: Callable[[Job, str], None]) -> Answer:
         references = call.params["jobs"]
         check_count("jobs", references, TERMINATED_JOBS)
-        self._end(references, call.params["reason"], end)
-        return {"successful": list(references), "errors": []}
+        left_out: list[str] = references[::2] if call.views.left_out else []
+        done = [reference for reference in references if reference not in left_out]
+        self._end(done, call.params["reason"], end)
+        code, message = call.views.left_out or ("", "")
+        errors = [{"job": job, "code": code, "message": message} for job in left_out]
+        return {"successful": done, "errors": errors}
 
     def _end(self, references: list[str], reason: str, end: Callable[[Job, str], None]) -> None:
         """End jobs; those that do not exist count as ended."""
@@ -151,7 +155,7 @@ class JobApi:
                 end(job, reason)
 
     def _visible(self, views: Views) -> Visible:
-        if views == Views():
+        if (views.lag, views.forget) == (0.0, float("inf")):
             return _always
         now = self._clock.time() * 1000
 

@@ -56,11 +56,13 @@ class Views:
         lag: Seconds for which a new job is not shown.
         forget: Seconds after its end for which a job is still shown.
         empty_page: Whether a page of log events comes without any.
+        left_out: Code and message for the jobs that a bulk request leaves out; None for all done.
     """
 
     lag: float = 0.0
     forget: float = float("inf")
     empty_page: bool = False
+    left_out: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,12 +171,14 @@ def _with_views(call: Call, drawn: Drawn) -> Call:
     """Return the call with what this answer is to hide."""
     lag, forget = drawn.get(Kind.LAG), drawn.get(Kind.FORGET)
     empty = Kind.EMPTY_PAGE in drawn
-    if lag is None and forget is None and not empty:
+    partial = drawn.get(Kind.PARTIAL)
+    if lag is None and forget is None and partial is None and not empty:
         return call
     views = Views(
         lag=lag.seconds if lag else 0.0,
         forget=forget.seconds if forget else float("inf"),
         empty_page=empty,
+        left_out=(partial.code, partial.message) if partial else None,
     )
     return Call(
         service=call.service,
