@@ -8,6 +8,7 @@ with it: a call for one id costs the same as a call for a hundred.
 import dataclasses
 import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from datetime import datetime, timedelta
 from typing import overload
 
 from asyncbatch._errors import AsyncBatchError, JobFailed, LogsUnavailable
@@ -100,13 +101,19 @@ class ArrayJob(Job):
             children.append(child)
         return children
 
-    def logs(self, *, follow: bool = True, tail: int | None = None) -> AsyncIterator[LogEvent]:
+    def logs(
+        self,
+        *,
+        follow: bool = True,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+    ) -> AsyncIterator[LogEvent]:
         """Refuse: the parent writes no log; read those of its children, ``array[0].logs()``.
 
         Raises:
             LogsUnavailable: Always.
         """
-        del follow, tail
+        del follow, tail, since
         raise LogsUnavailable(
             self.id, "an array job writes none itself; read its children's: array[0].logs()"
         )

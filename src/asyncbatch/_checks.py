@@ -4,7 +4,7 @@ import enum
 import math
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asyncbatch._errors import InvalidRequest
@@ -110,6 +110,16 @@ def optional_timeout(field: str, value: object) -> None:
         raise InvalidRequest(field, value, "a datetime.timedelta, such as timedelta(minutes=5)")
     if value < _MIN_TIMEOUT or value.microseconds:
         raise InvalidRequest(field, value, "60 seconds or more, in whole seconds")
+
+
+def moment(field: str, value: object) -> datetime:
+    """Return the moment that an aware datetime says, or that lies a duration ago."""
+    if isinstance(value, timedelta):
+        return datetime.now(UTC) - value
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        rule = "a datetime with a time zone, or a timedelta: how long ago"
+        raise InvalidRequest(field, value, rule)
+    return value
 
 
 def mapping(field: str, value: object) -> dict[str, Any]:

@@ -8,11 +8,13 @@ the job.
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from asyncbatch import _checks as check
+from asyncbatch._changes import differs, is_news
 from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed, JobVanished
 from asyncbatch._events import Event, JobFinished, JobLost, StatusChanged
 from asyncbatch._failures import result_of
@@ -174,7 +176,11 @@ class Job:
             await self._wait_for_change()
 
     async def logs(
-        self, *, follow: bool = True, tail: int | None = None
+        self,
+        *,
+        follow: bool = True,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
     ) -> AsyncIterator[LogEvent]:
         """Yield the lines of the job's log, of all attempts in their order.
 
@@ -182,28 +188,30 @@ class Job:
             follow: Wait for more until the job has ended and its log is dry; False yields what is
                 there now and stops.
             tail: Yield only this many last lines of the latest attempt, without following.
+            since: Leave out lines from before: an aware datetime, or how long ago.
 
         Raises:
             LogsUnavailable: The logs are not in CloudWatch Logs.
-            InvalidRequest: `tail` is not positive.
+            InvalidRequest: `tail` is not positive, or `since` is neither of both.
             ClientClosed: The client is not open.
             APIError: AWS does not let us read the logs.
         """
         self._services.require_open()
         if tail is not None and tail < 1:
             raise InvalidRequest("tail", tail, "1 or more lines, or None for all")
+        first = None if since is None else check.moment("since", since)
         if tail is None and follow:
-            async for event in self._services.logs.follow(self):
+            async for event in self._services.logs.follow(self, first):
                 yield event
             return
         description = await self._refreshed()
         if description is None:
             return
         if tail is not None:
-            for event in await self._services.logs.tail(description, tail):
+            for event in await self._services.logs.tail(description, tail, first):
                 yield event
             return
-        async for event in self._services.logs.read(description):
+        async for event in self._services.logs.read(description, first):
             yield event
 
     async def terminate(self, reason: str = "terminated by asyncbatch") -> None:
@@ -247,10 +255,10 @@ class Job:
     def update(self, description: JobDescription) -> bool:
         """Take a newer description; return whether it tells anything new."""
         previous = self._description
-        if self._result is not None or (previous and not _differs(previous, description)):
+        if self._result is not None or (previous and not differs(previous, description)):
             return False
         self._description = description
-        if previous is None or _is_news(previous, description):
+        if previous is None or is_news(previous, description):
             self._services.notify(
                 StatusChanged(
                     job_id=self._id,
@@ -378,21 +386,3 @@ def check_reason(reason: str) -> None:
         InvalidRequest: It is empty or too long.
     """
     check.text("reason", reason, rule="text that is not empty", at_most=_TERMINATE_REASON_LIMIT)
-
-
-def _differs(old: JobDescription, new: JobDescription) -> bool:
-    """Whether a description tells anything new; the cheap and usual answer is no."""
-    return (
-        _is_news(old, new)
-        or old.is_summary != new.is_summary
-        or len(old.attempts) != len(new.attempts)
-        or old.containers != new.containers
-        or old.started_at != new.started_at
-    )
-
-
-def _is_news(old: JobDescription, new: JobDescription) -> bool:
-    """Whether an observer should hear of it: another state, another reason, other counts."""
-    return (
-        old.status != new.status or old.status_reason != new.status_reason or old.array != new.array
-    )

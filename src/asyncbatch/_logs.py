@@ -63,6 +63,7 @@ class _Stream:
     name: str
     region: str | None
     token: str | None = None
+    since: datetime | None = None
 
 
 class LogReader:
@@ -73,8 +74,14 @@ class LogReader:
         self._api = api
         self._policy = policy
 
-    async def follow(self, job: LogSource) -> AsyncIterator[LogEvent]:
+    async def follow(
+        self, job: LogSource, since: datetime | None = None
+    ) -> AsyncIterator[LogEvent]:
         """Yield the events of all attempts as they come, until the job's log has ended.
+
+        Args:
+            job: Whose log.
+            since: Leave out what was written before.
 
         Raises:
             LogsUnavailable: The logs are not in CloudWatch Logs.
@@ -86,7 +93,7 @@ class LogReader:
             description = job.description
             is_over = description is not None and _is_over(description, number)
             if description is not None:
-                _add_new_streams(streams, _streams(description, number))
+                _add_new_streams(streams, _streams(description, number, since))
             for stream in streams:
                 async for event in self._read_to_end(stream):
                     yield event
@@ -105,18 +112,22 @@ class LogReader:
             else:
                 number, streams, drained_at = number + 1, [], _ended_long_ago(description)
 
-    async def read(self, description: JobDescription) -> AsyncIterator[LogEvent]:
-        """Yield what is there now of all attempts.
+    async def read(
+        self, description: JobDescription, since: datetime | None = None
+    ) -> AsyncIterator[LogEvent]:
+        """Yield what is there now of all attempts, from a moment on.
 
         Raises:
             LogsUnavailable: The logs are not in CloudWatch Logs.
         """
         for number in range(1, _latest(description) + 1):
-            for stream in _streams(description, number):
+            for stream in _streams(description, number, since):
                 async for event in self._read_to_end(stream):
                     yield event
 
-    async def tail(self, description: JobDescription, lines: int) -> list[LogEvent]:
+    async def tail(
+        self, description: JobDescription, lines: int, since: datetime | None = None
+    ) -> list[LogEvent]:
         """Return the last events of the latest attempt that has a log, read from the end.
 
         Raises:
@@ -124,7 +135,7 @@ class LogReader:
         """
         for number in range(_latest(description), 0, -1):
             events: list[LogEvent] = []
-            for stream in _streams(description, number):
+            for stream in _streams(description, number, since):
                 events += await self._read_from_end(stream, lines)
             if events:
                 return sorted(events, key=lambda event: event.timestamp)[-lines:]
@@ -163,6 +174,8 @@ class LogReader:
         return found[-lines:]
 
     async def _get(self, stream: _Stream, arguments: dict[str, Any]) -> dict[str, Any]:
+        if stream.since is not None:
+            arguments = {**arguments, "startTime": math.ceil(stream.since.timestamp() * 1000)}
         return await self._api.get_log_events(
             stream.group, stream.name, region=stream.region, **arguments
         )
@@ -195,7 +208,9 @@ def _add_new_streams(streams: list[_Stream], found: Sequence[_Stream]) -> None:
     streams.extend(stream for stream in found if stream.name not in known)
 
 
-def _streams(description: JobDescription, number: int) -> list[_Stream]:
+def _streams(
+    description: JobDescription, number: int, since: datetime | None = None
+) -> list[_Stream]:
     """Return the streams of an attempt that are known by now."""
     if description.pod is not None:
         raise LogsUnavailable(
@@ -205,7 +220,7 @@ def _streams(description: JobDescription, number: int) -> list[_Stream]:
         )
     _require_cloudwatch(description)
     return [
-        _stream(description, number, place, container)
+        _stream(description, number, place, container, since)
         for place, container in enumerate(_containers(description, number))
         if container.log_stream_name
     ]
@@ -232,7 +247,13 @@ def _containers(description: JobDescription, number: int) -> tuple[Container, ..
     return tuple(c for c in description.containers if c.log_stream_name not in written)
 
 
-def _stream(description: JobDescription, number: int, place: int, container: Container) -> _Stream:
+def _stream(
+    description: JobDescription,
+    number: int,
+    place: int,
+    container: Container,
+    since: datetime | None,
+) -> _Stream:
     # An attempt's container names no log configuration: the job's own container of that place does.
     configured = description.containers[place] if place < len(description.containers) else container
     return _Stream(
@@ -241,6 +262,7 @@ def _stream(description: JobDescription, number: int, place: int, container: Con
         group=configured.log_options.get("awslogs-group", DEFAULT_GROUP),
         name=container.log_stream_name or "",
         region=configured.log_options.get("awslogs-region"),
+        since=since,
     )
 
 

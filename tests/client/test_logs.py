@@ -1,6 +1,7 @@
 """Logs of one job: live, complete, every line once, in order, and the end by itself."""
 
 import random
+from datetime import datetime
 
 import anyio
 import pytest
@@ -137,6 +138,25 @@ async def test_two_readers_of_one_job_each_get_every_line(bench: MakeBench) -> N
             group.start_soon(reader)
             group.start_soon(reader)
     assert read == [[text for _, text in TEN_LINES]] * 2
+
+
+async def test_lines_from_before_a_moment_are_left_out(bench: MakeBench) -> None:
+    async with bench(Script(duration=20, lines=TEN_LINES)) as b:
+        job = await b.batch.submit("hello")
+        events = [event async for event in job.logs()]
+        fourth = events[4].timestamp
+        later = [text for _, text in TEN_LINES[4:]]
+        assert await _messages(job, since=fourth) == later
+        assert await _messages(job, since=fourth, follow=False) == later
+        assert await _messages(job, since=fourth, tail=100) == later
+        assert await _messages(job, since=fourth, tail=2) == later[-2:]
+
+
+async def test_a_moment_without_a_time_zone_is_a_mistake(bench: MakeBench) -> None:
+    async with bench() as b:
+        job = await b.batch.submit("hello")
+        with pytest.raises(InvalidRequest, match="since="):
+            await _messages(job, since=datetime(2026, 1, 1))  # noqa: DTZ001 - the mistake
 
 
 FAULTS = {
