@@ -11,5 +11,7 @@ except ModuleNotFoundError as _error:
 
 from asyncbatch_luigi._errors import BatchJobException as BatchJobException
 from asyncbatch_luigi.task import BatchTask as BatchTask
+from asyncbatch_luigi.worker import OneProcess as OneProcess
+from asyncbatch_luigi.worker import build as build
 
-__all__ = ["BatchJobException", "BatchTask"]
+__all__ = ["BatchJobException", "BatchTask", "OneProcess", "build"]

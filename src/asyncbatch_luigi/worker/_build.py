@@ -1,0 +1,81 @@
+"""The doors: `build`, the factory that Luigi takes, and the `asyncbatch-luigi` command."""
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import luigi
+import luigi.rpc
+import luigi.scheduler
+import luigi.worker
+
+from asyncbatch_luigi.worker import _luigi
+
+
+class OneProcess:
+    """Makes workers that run all `BatchTask`s in one process, on one client.
+
+    Hand it to ``luigi.build`` or ``luigi.run`` as their ``worker_scheduler_factory``, or use
+    `build`. Luigi's schedulers stay as they are. Where this Luigi is not one that the worker knows,
+    it warns once and makes Luigi's own workers.
+
+    Example:
+        ```python
+        luigi.build(tasks, local_scheduler=True, worker_scheduler_factory=OneProcess())
+        ```
+    """
+
+    def create_local_scheduler(self) -> Any:  # noqa: ANN401 - Luigi's
+        """Return the scheduler of a process that needs no `luigid`."""
+        return _luigi.untyped(luigi.scheduler.Scheduler)(
+            prune_on_get_work=True, record_task_history=False
+        )
+
+    def create_remote_scheduler(self, url: str) -> Any:  # noqa: ANN401 - as above
+        """Return what speaks with the `luigid` at a URL."""
+        return _luigi.untyped(luigi.rpc.RemoteScheduler)(url)
+
+    def create_worker(
+        self,
+        scheduler: Any,  # noqa: ANN401 - as above
+        worker_processes: int,
+        assistant: bool = False,  # noqa: FBT001, FBT002 - as Luigi calls it
+    ) -> Any:  # noqa: ANN401 - as above
+        """Return a worker.
+
+        Args:
+            scheduler: Whom it asks for work.
+            worker_processes: How many tasks of other kinds it may run at a time.
+            assistant: Whether it runs tasks that it did not schedule.
+        """
+        reason = _luigi.unsupported()
+        if reason is None:
+            return _luigi.OneProcessWorker(scheduler, worker_processes, assistant)
+        warnings.warn(
+            f"BatchTasks run in Luigi's ordinary workers: {reason}", RuntimeWarning, stacklevel=2
+        )
+        return _luigi.untyped(luigi.worker.Worker)(
+            scheduler=scheduler, worker_processes=worker_processes, assistant=assistant
+        )
+
+
+def build(
+    tasks: Iterable[luigi.Task],
+    worker_scheduler_factory: Any = None,  # noqa: ANN401 - Luigi asks for no type
+    detailed_summary: bool = False,  # noqa: FBT001, FBT002 - as Luigi has it
+    **env_params: Any,  # noqa: ANN401 - as above
+) -> Any:  # noqa: ANN401 - as above
+    """Run tasks as ``luigi.build`` does, all `BatchTask`s among them in this process.
+
+    Args:
+        tasks: The tasks.
+        worker_scheduler_factory: Makes the scheduler and the worker; None takes `OneProcess`.
+        detailed_summary: Whether to return Luigi's ``LuigiRunResult`` in place of a truth value.
+        **env_params: Luigi's settings, such as ``local_scheduler=True`` and ``workers=4``; the
+            workers are for tasks of other kinds.
+
+    Returns:
+        Whether all tasks were scheduled without an error, as ``luigi.build`` has it.
+    """
+    factory = OneProcess() if worker_scheduler_factory is None else worker_scheduler_factory
+    return _luigi.untyped(luigi.build)(tasks, factory, detailed_summary, **env_params)

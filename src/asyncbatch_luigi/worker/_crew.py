@@ -1,0 +1,135 @@
+"""What all tasks that run in the worker's process share, and how they reach it from a thread."""
+
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from asyncbatch import AsyncBatchClient
+from asyncbatch_luigi._runtime import GRACE
+from asyncbatch_luigi.config import new_client
+from asyncbatch_luigi.task import BatchTask
+from asyncbatch_luigi.task import _poll_policy as poll_policy
+from asyncbatch_luigi.worker._loop import Loop, Running
+from asyncbatch_luigi.worker._mailbox import Mailbox
+from asyncbatch_luigi.worker._threads import Threads
+
+T = TypeVar("T")
+
+# Most tasks with a `run` of their own at a time; 2,000 threads took 34 MB.
+_MOST_THREADS = 2_000
+# Most questions at a time whether tasks are complete, such as requests to S3.
+_MOST_CHECKS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How Luigi, in its version and configuration, does what a run of a task takes.
+
+    Attributes:
+        is_complete: Asks a task whether it is complete, or remembers what it said.
+        note_complete: Remembers that a task is complete.
+        forward: Gives a task the calls of a reporter; None takes them away.
+        run: Calls ``run()``; returns the requirements that it yielded and needs first.
+        checks_requirements: Whether a task's requirements are asked before it runs.
+        checks_outputs: Whether a task is asked after it ran.
+        context: Makes what a run happens within; None if there is no such thing.
+    """
+
+    is_complete: Callable[[Any], bool]
+    note_complete: Callable[[Any], None]
+    forward: Callable[[Any, object | None], None]
+    run: Callable[[Any, Callable[[Any], bool]], list[Any] | None]
+    checks_requirements: bool
+    checks_outputs: bool
+    context: Callable[[Any], Any] | None
+
+
+class Crew:
+    """The loop, the client and the threads that the tasks of one worker share.
+
+    Attributes:
+        worker_id: Luigi's name of the worker.
+        mailbox: Where results go, and calls for the main thread.
+        ways: How Luigi does it.
+        loop: Where coroutines run.
+        threads: Where overridden `run` methods run.
+        checks: Where tasks are asked whether they are complete.
+    """
+
+    def __init__(self, worker_id: str, mailbox: Mailbox, ways: Ways) -> None:
+        """Have no thread yet; `start` makes the first one."""
+        self.worker_id = worker_id
+        self.mailbox = mailbox
+        self.ways = ways
+        self.loop = Loop()
+        self.threads = Threads("asyncbatch-run", _MOST_THREADS)
+        self.checks = Threads("asyncbatch-complete", _MOST_CHECKS)
+
+    def client(self, task: BatchTask | None) -> "concurrent.futures.Future[AsyncBatchClient]":
+        """Return what will be the open client; the first task's `poll_time` is the client's."""
+        poll = None if task is None else poll_policy(task.poll_time)
+        return self.loop.client(lambda: new_client(poll))
+
+    def start(self) -> None:
+        """Start what has to run before the first task does."""
+        self.loop.start()
+
+    def close(self, patience: float) -> None:
+        """End the threads; wait for the loop so many seconds at most."""
+        self.threads.close()
+        self.checks.close()
+        self.loop.close(patience)
+
+
+class ThreadTask(Protocol):
+    """A task that runs in a thread, which can only be cancelled while it waits for a coroutine."""
+
+    @property
+    def task(self) -> Any:  # noqa: ANN401 - Luigi's
+        """The task itself."""
+
+    def waits_for(self, running: Running) -> None:
+        """Hear what it waits for; cancel that if the task is to end."""
+
+
+_here = threading.local()
+
+
+def run_in_name_of(task: ThreadTask, function: Callable[[], T]) -> T:
+    """Call a function in this thread; `task` can cancel what it runs on the shared loop."""
+    _here.task = task
+    try:
+        return function()
+    finally:
+        del _here.task
+
+
+class Runner:
+    """Runs coroutines on the worker's loop for those who wait for them in other threads."""
+
+    def __init__(self, crew: Crew) -> None:
+        """Know who has the loop and the client."""
+        self._crew = crew
+
+    def run(self, start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]], /) -> T:
+        """Run what `start` makes of the client to its end, and return its result.
+
+        Raises:
+            RuntimeError: It was called on the loop, which would wait for itself.
+            BaseException: Whatever the coroutine raises.
+        """
+        self._crew.loop.refuse_own_thread()
+        here: ThreadTask | None = getattr(_here, "task", None)
+        client = self._crew.client(None if here is None else here.task).result()
+        running = self._crew.loop.submit(start(client))
+        if here is not None:
+            here.waits_for(running)
+        try:
+            result: T = running.outcome.result()
+        except KeyboardInterrupt:  # in the main thread: the cleanup comes first, within bounds
+            running.cancel()
+            concurrent.futures.wait([running.outcome], GRACE)
+            raise
+        return result

@@ -1,0 +1,94 @@
+"""Luigi's semantics, as laws that hold with the ordinary worker and with the one-process worker."""
+
+from typing import Any
+
+import luigi
+import pytest
+
+from tests.luigi.support import Aws, make
+from tests.luigi.workers import ONE_PROCESS, ORDINARY, Marked, Threaded, Workers, notes, noting
+
+EVENTS = (
+    luigi.Event.START,
+    luigi.Event.PROCESSING_TIME,
+    luigi.Event.SUCCESS,
+    luigi.Event.FAILURE,
+)
+
+
+@pytest.fixture(params=[ORDINARY, ONE_PROCESS])
+def workers(request: pytest.FixtureRequest, aws: Aws) -> Workers:
+    notes.clear()
+    return Workers(kind=request.param)
+
+
+@pytest.fixture(params=[Marked, Threaded])
+def kind(request: pytest.FixtureRequest) -> type[Marked]:
+    """Give a task that is a coroutine in the one-process worker, and one that is a thread."""
+    kind: type[Marked] = request.param
+    return kind
+
+
+class Chain(Marked):
+    """Each link requires the next one."""
+
+    length = luigi.IntParameter()
+
+    @property
+    def name(self) -> str:  # type: ignore[override] # a property may take a parameter's place
+        return str(self.length)
+
+    def requires(self) -> list[Any]:
+        return [] if self.length == 1 else [make(Chain, length=self.length - 1)]
+
+
+def test_a_task_runs_as_a_job(workers: Workers, kind: type[Marked], aws: Aws) -> None:
+    task = make(kind, name="a")
+    assert workers.run(task).scheduling_succeeded
+    assert workers.status(task) == "DONE"
+    assert aws.statuses() == ["SUCCEEDED"]
+
+
+def test_an_override_of_run_is_never_skipped(workers: Workers) -> None:
+    workers.run(make(Threaded, name="a"))
+    assert notes == ["ran a"]
+
+
+def test_requirements_run_first(workers: Workers) -> None:
+    with noting(Chain, luigi.Event.START, luigi.Event.SUCCESS) as seen:
+        workers.run(make(Chain, length=3))
+    assert seen == ["start 1", "success 1", "start 2", "success 2", "start 3", "success 3"]
+
+
+def test_the_scheduler_knows_why_a_task_failed(workers: Workers, kind: type[Marked]) -> None:
+    task = make(kind, name="a", job_definition="fails")
+    result = workers.run(task)
+    assert workers.status(task) == "FAILED"
+    assert "no such table: users" in workers.scheduler.fetch_error(task.task_id)["error"]
+    assert result.status == luigi.LuigiStatusCode.FAILED
+
+
+class Needs(Marked):
+    """A task that requires one that fails."""
+
+    def requires(self) -> luigi.Task:
+        return make(Marked, name="bad", job_definition="fails")
+
+
+def test_what_requires_a_failed_task_does_not_run(workers: Workers, aws: Aws) -> None:
+    result = workers.run(make(Needs, name="above"))
+    assert "had failed dependencies" in result.summary_text
+    assert aws.statuses() == ["FAILED"]
+
+
+def test_events_come_in_order_in_the_main_thread(workers: Workers, kind: type[Marked]) -> None:
+    with noting(kind, *EVENTS) as seen:
+        workers.run(make(kind, name="good"))
+        workers.run(make(kind, name="bad", job_definition="fails"))
+    assert seen == [
+        "start good",
+        "processing_time good",
+        "success good",
+        "start bad",
+        "failure bad",
+    ]

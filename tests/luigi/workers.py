@@ -1,0 +1,128 @@
+"""Luigi's ordinary worker and the one-process worker, to be held to the same laws; and tasks."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import luigi
+from luigi.execution_summary import LuigiRunResult
+from luigi.interface import _WorkerSchedulerFactory
+from luigi.scheduler import Scheduler
+
+from asyncbatch_luigi import BatchTask, OneProcess
+from tests.luigi.support import make
+
+ORDINARY = "ordinary"
+ONE_PROCESS = "one process"
+
+# What `Noted` tasks and handlers have noted, in this process.
+notes: list[str] = []
+
+
+class Marked(BatchTask):
+    """A task that is a coroutine in the one-process worker; it leaves a mark when it succeeded."""
+
+    poll_time = 0
+    name = luigi.Parameter(default="")
+    job_definition = luigi.Parameter(default="succeeds")
+
+    def on_success(self) -> None:
+        self.mark.touch()
+
+    def complete(self) -> bool:
+        return self.mark.exists()
+
+    @property
+    def mark(self) -> Path:
+        return Path(f"{self.task_id}.done")
+
+
+class Threaded(Marked):
+    """The same with a `run` of its own, which runs in a thread there."""
+
+    def run(self) -> None:
+        super().run()
+        notes.append(f"ran {self.name}")
+
+
+@dataclass(kw_only=True)
+class Workers:
+    """Runs tasks with a worker of one kind, and keeps the scheduler to look into.
+
+    Attributes:
+        kind: Which kind of worker.
+        scheduler: The scheduler.
+        settings: Fields of Luigi's ``worker`` section.
+    """
+
+    kind: str
+    scheduler: Any = field(default_factory=lambda: make(Scheduler, prune_on_get_work=True))
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, *tasks: luigi.Task, workers: int = 1) -> LuigiRunResult:
+        """Run tasks to their end; return Luigi's detailed result."""
+        factory: Any = make(OneProcess if self.kind == ONE_PROCESS else _WorkerSchedulerFactory)
+        factory.create_local_scheduler = lambda: self.scheduler
+        with configured("worker", self.settings):
+            result: LuigiRunResult = make(
+                luigi.build,
+                tasks,
+                worker_scheduler_factory=factory,
+                detailed_summary=True,
+                local_scheduler=True,
+                workers=workers,
+            )
+            return result
+
+    def status(self, task: luigi.Task) -> str:
+        """Return what the scheduler says of a task."""
+        return str(self.facts(task)["status"])
+
+    def facts(self, task: luigi.Task) -> dict[str, Any]:
+        """Return what the scheduler knows of a task."""
+        found: dict[str, Any] = self.scheduler.task_list()[task.task_id]
+        return found
+
+
+@contextmanager
+def configured(section: str, values: Mapping[str, object]) -> Iterator[None]:
+    """Put values into a section of Luigi's configuration for as long as the block runs."""
+    config: Any = make(luigi.configuration.get_config)
+    before = {name: config.get(section, name, None) for name in values}
+    for name, value in values.items():
+        config.set(section, name, str(value))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                config.remove_option(section, name)
+            else:
+                config.set(section, name, value)
+
+
+@contextmanager
+def noting(task_class: type[luigi.Task], *events: str) -> Iterator[list[str]]:
+    """Note which events happen, of which tasks, and where if it is not the main thread."""
+    seen: list[str] = []
+
+    def noter(event: str) -> Callable[..., None]:
+        def note(task: Marked, *_: object) -> None:
+            here = threading.current_thread() is threading.main_thread()
+            seen.append(
+                f"{event.removeprefix('event.core.')} {task.name}{'' if here else ' elsewhere'}"
+            )
+
+        return note
+
+    noters = {event: noter(event) for event in events}
+    for event, note in noters.items():
+        make(make(task_class.event_handler, event), note)
+    try:
+        yield seen
+    finally:
+        for event, note in noters.items():
+            make(task_class.remove_event_handler, event, note)
