@@ -144,9 +144,7 @@ class Caller:
             has_turn = False
             answer: Answer = {}
             try:
-                # What may not be repeated is not torn apart either: its answer decides.
-                with anyio.CancelScope(shield=not patience.may_repeat):
-                    answer = await self._connection.call(service, operation, arguments, region)
+                answer = await self._sent(service, operation, arguments, patience, region)
                 _require_answer(operation, answer)
             except AsyncBatchError as fault:
                 tries += 1
@@ -158,6 +156,28 @@ class Caller:
             else:
                 self._reached = self._accepted = True
                 return answer
+
+    async def _sent(
+        self,
+        service: str,
+        operation: str,
+        arguments: Mapping[str, Any],
+        patience: Patience,
+        region: str | None,
+    ) -> Answer:
+        """Send a call once. What may not be repeated is not torn apart: its answer decides."""
+        answer: Answer = {}
+        try:
+            with anyio.CancelScope(shield=not patience.may_repeat):
+                answer = await self._connection.call(service, operation, arguments, region)
+        except anyio.get_cancelled_exc_class() as torn:
+            if patience.may_repeat:
+                raise
+            # An event loop that is shut down cancels every task by itself, shield or not.
+            raise ConnectionFailed(
+                operation, "Cancelled", "the event loop was shut down", may_have_arrived=True
+            ) from torn
+        return answer
 
     def _bears(self, fault: AsyncBatchError, patience: Patience, tries: int, lasted: float) -> bool:
         """Return whether a fault may pass, so that the call is sent again."""

@@ -15,7 +15,7 @@
     │   ├── JobQueueNotFound             no such job queue, or it takes no jobs
     │   ├── JobDefinitionNotFound        no such job definition, or it is not ACTIVE
     │   └── ConnectionFailed             no answer: refused, dropped, timed out, no such host
-    ├── SubmitUncertain                  an answer got lost and the job could not be looked up
+    ├── SubmitUncertain                  an answer got lost, and looking the job up did not tell
     ├── LogsUnavailable                  the job's logs are not in CloudWatch, or cannot be found
     └── JobError                         the job, not the client, is the matter
         ├── JobFailed                    it ended FAILED
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from asyncbatch._job import Job
     from asyncbatch._results import Failure, JobResult, LogEvent
@@ -196,27 +197,65 @@ class ConnectionFailed(APIError):
 
 
 class SubmitUncertain(AsyncBatchError):
-    """The answer to a SubmitJob got lost, and the job could not be looked up.
+    """The answer to a SubmitJob got lost, and looking the job up did not tell.
 
-    The job may or may not exist, so it was not sent again. Look for `name` in `queue`.
+    The job may or may not exist, so it was not sent again. The message says how to look by hand.
 
     Attributes:
         name: The job name that was sent.
         queue: The job queue that it was sent to.
-        mark: What tells this submission from others of the same name; None where nothing does.
+        job_definition: The job definition, as the request named it.
+        mark: What tells this submission from others: its name if that is unique, or its tag as
+            ``key=value``; None where nothing does.
+        since: When it was begun; the job was created after that, give or take both clocks' error.
+        until: When looking it up was given up.
+        doubt: What kept the look-up from telling.
         cause: The fault that hid the answer.
     """
 
-    def __init__(self, name: str, queue: str, mark: str | None, cause: APIError) -> None:
+    def __init__(
+        self,
+        name: str,
+        queue: str,
+        mark: str | None,
+        cause: APIError | None,
+        *,
+        job_definition: str,
+        since: datetime,
+        until: datetime,
+        doubt: str,
+    ) -> None:
         """Remember the facts and word the message from them."""
         self.name = name
         self.queue = queue
+        self.job_definition = job_definition
         self.mark = mark
+        self.since = since
+        self.until = until
+        self.doubt = doubt
         self.cause = cause
-        super().__init__(
-            f"job {name!r} may or may not have been accepted by queue {queue!r}: {cause} "
-            "Look with: aws batch list-jobs "
-            f"--job-queue {queue} --filters name=JOB_NAME,values={name}"
+        super().__init__(self._words())
+
+    def _words(self) -> str:
+        fault = f": {self.cause}" if self.cause else "."
+        between = f"{self.since:%Y-%m-%d %H:%M:%S} and {self.until:%H:%M:%S} UTC"
+        look = (
+            f"aws batch list-jobs --job-queue {self.queue} --filters"
+            f" name=JOB_NAME,values={self.name}"
+        )
+        if self.mark is None:
+            which = f"a job that was created between {between} may be it"
+        elif self.mark == self.name:
+            which = "a job of this name is it"
+        else:
+            which = (
+                f"of those created between {between}, the one that"
+                f" `aws batch describe-jobs --jobs ID` shows with the tag {self.mark} is it"
+            )
+        return (
+            f"job {self.name!r} may or may not have been accepted by queue {self.queue!r}{fault}"
+            f" Looking it up did not tell: {self.doubt.rstrip('. ')}. It was not sent again."
+            f" Look with: {look} - {which}."
         )
 
 

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from asyncbatch import _definitions, _submission
+from asyncbatch import _definitions
 from asyncbatch._api import API
 from asyncbatch._array_job import ArrayJob
 from asyncbatch._aws import Connection
@@ -24,6 +24,7 @@ from asyncbatch._models import JobDefinition, JobDescription
 from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
 from asyncbatch._settings import Settings
+from asyncbatch._submission import Submitter, unique_name
 from asyncbatch._termination import Terminator, first_of
 
 if TYPE_CHECKING:  # at run time both would be loaded before anybody needs them
@@ -47,6 +48,7 @@ class Runtime:
         self.poller = Poller(self.api, settings.poll, settings.rng)
         self.terminator = Terminator(self.api, settings.rng, self.poller.hurry)
         self.region_name = connection.region
+        self._submitter = Submitter(self.api)
         self._settings = settings
         self._group = group
         self._closed: ClientClosed | None = None
@@ -179,8 +181,8 @@ class Runtime:
     async def _submitted(self, request: JobRequest) -> Job:
         """Submit a job, tell of it, and follow it."""
         queue = request.queue or await self.default_queue()
-        name = request.name or _submission.unique_name(str(request.job_definition))
-        job_id = await _submission.submit(self.api, request, name=name, queue=queue)
+        name = request.name or unique_name(str(request.job_definition))
+        job_id = await self._submitter.submit(request, name=name, queue=queue)
         job = self.handle(job_id, name, request.array_size)
         logger.info("job %s submitted to %s as %s", name, queue, job_id)
         self._settings.notify(

@@ -1,7 +1,5 @@
 """Submission: each request exactly one job, or one clear error."""
 
-from collections.abc import Callable
-
 import anyio
 import pytest
 
@@ -17,7 +15,6 @@ from asyncbatch import (
     JobSubmitted,
     RateLimits,
     RequestThrottled,
-    SubmitUncertain,
 )
 from asyncbatch.local import Fault, Quotas, Rate, Script
 from tests.client.conftest import MakeBench
@@ -118,50 +115,6 @@ async def test_nothing_is_sent_for_a_request_that_cannot_be_right(bench: MakeBen
 
 # -- faults ----------------------------------------------------------------------------------------
 
-TRANSIENT: dict[str, Callable[[], Fault]] = {
-    "throttled": lambda: Fault.throttle(times=3),
-    "dropped before": lambda: Fault.drop_before(times=1),
-    "dropped after": lambda: Fault.drop_after(times=1),
-    "reset before": lambda: Fault.reset_before(times=1),
-    "reset after": lambda: Fault.reset_after(times=1),
-    "truncated answer": lambda: Fault.truncated(times=1),
-    "5xx": lambda: Fault.server_error(times=1),
-    "slow beyond the read timeout": lambda: Fault.latency(120, times=1),
-    "arrives only after the read timeout": lambda: Fault.latency_before(120, times=1),
-    "body stops": lambda: Fault.slow_body(120, times=1),
-}
-
-
-@pytest.mark.parametrize("fault", TRANSIENT)
-async def test_a_fault_that_passes_costs_neither_the_job_nor_a_second_one(
-    bench: MakeBench, fault: str
-) -> None:
-    async with bench() as b:
-        with b.local.faults.add("SubmitJob", TRANSIENT[fault]()) as injected:
-            job = await b.batch.submit("hello")
-            result = await job
-        assert injected.hits >= 1
-        assert result.succeeded
-        assert [s.job_id for s in b.local.ledger.submissions] == [job.id]
-
-
-UNCERTAIN = {k: v for k, v in TRANSIENT.items() if k != "throttled"}
-
-
-@pytest.mark.parametrize("fault", UNCERTAIN)
-async def test_a_chosen_name_is_never_sent_twice_when_the_answer_is_lost(
-    bench: MakeBench, fault: str
-) -> None:
-    """A chosen name is not unique, so the job cannot be looked up by it."""
-    async with bench() as b:
-        with (
-            b.local.faults.add("SubmitJob", UNCERTAIN[fault]()),
-            pytest.raises(SubmitUncertain, match="list-jobs --job-queue default") as caught,
-        ):
-            await b.batch.submit("hello", name="mine")
-        assert (caught.value.name, caught.value.queue) == ("mine", "default")
-        assert b.local.calls["SubmitJob"] == 1
-
 
 async def test_a_refused_job_is_not_sent_again(bench: MakeBench) -> None:
     async with bench() as b:
@@ -178,20 +131,6 @@ async def test_an_endpoint_that_never_answers_is_told_soon(bench: MakeBench) -> 
         await b.batch.open()
         with pytest.raises(ConnectionFailed, match="endpoint_url"), anyio.fail_after(10):
             await b.batch.submit("hello", name="mine")
-
-
-async def test_cancelling_the_caller_does_not_tear_a_submission_apart(bench: MakeBench) -> None:
-    """The job that AWS accepts is followed although nobody waits for it."""
-    async with bench() as b:
-        await b.batch.default_queue()
-        with b.local.faults.add("SubmitJob", Fault.latency(5)), anyio.move_on_after(1) as scope:
-            await b.batch.submit("hello")
-        assert scope.cancelled_caught
-        assert b.told(JobSubmitted) == []
-        await anyio.sleep(10)
-        assert [e.job_id for e in b.told(JobSubmitted)] == [
-            s.job_id for s in b.local.ledger.submissions
-        ]
 
 
 async def test_a_burst_is_paced_to_the_quota_and_nothing_is_lost(bench: MakeBench) -> None:

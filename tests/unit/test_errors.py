@@ -4,7 +4,7 @@ import copy
 import inspect
 import pickle
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -58,6 +58,20 @@ def answered(kind: type[APIError]) -> APIError:
     return kind("SubmitJob", "SomeCode", "AWS's own words.", status=400, request_id="r-1")
 
 
+def uncertain(mark: str | None) -> SubmitUncertain:
+    since = datetime(2024, 1, 15, 10, tzinfo=UTC)
+    return SubmitUncertain(
+        "etl-1",
+        "default",
+        mark,
+        DROPPED,
+        job_definition="etl",
+        since=since,
+        until=since + timedelta(seconds=45),
+        doubt="AWS is silent.",
+    )
+
+
 # Each class, as it is raised, and what its message tells the reader to do.
 ERRORS: list[tuple[AsyncBatchError, str]] = [
     (AsyncBatchError("said where it is raised"), "said where it is raised"),
@@ -75,7 +89,7 @@ ERRORS: list[tuple[AsyncBatchError, str]] = [
     (answered(JobQueueNotFound), "aws batch describe-job-queues"),
     (answered(JobDefinitionNotFound), "register_job_definition()"),
     (DROPPED, "Check the network"),
-    (SubmitUncertain("etl-1", "default", "etl-1", DROPPED), "aws batch list-jobs"),
+    (uncertain("etl-1"), "aws batch list-jobs"),
     (LogsUnavailable("j-1", "it writes to splunk, look there"), "look there"),
     (JobError("said where it is raised"), "said where it is raised"),
     (JobFailed(RESULT, [LINE]), "give it more"),
@@ -183,12 +197,24 @@ def test_a_failed_job_without_a_log_or_a_reason_still_says_which() -> None:
     assert str(error) == "job 'etl' (j-1) failed: no reason was given"
 
 
-def test_an_uncertain_submission_carries_what_is_needed_to_look() -> None:
-    error = SubmitUncertain("etl-1", "default", None, DROPPED)
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        ("etl-1", "a job of this name is it"),
+        ("asyncbatch-submission=ab12", "with the tag asyncbatch-submission=ab12 is it"),
+        (None, "created between 2024-01-15 10:00:00 and 10:00:45 UTC may be it"),
+    ],
+)
+def test_an_uncertain_submission_carries_what_is_needed_to_look(
+    mark: str | None, said: str
+) -> None:
+    error = uncertain(mark)
     assert "--job-queue default --filters name=JOB_NAME,values=etl-1" in str(error)
+    assert said in str(error)
+    assert "did not tell: AWS is silent. It was not sent again." in str(error)
     assert (error.name, error.queue, error.mark, error.cause) == (
         "etl-1",
         "default",
-        None,
+        mark,
         DROPPED,
     )

@@ -18,8 +18,16 @@ DEFINITION_LIMIT = 24 * 1024
 DEFINITION_HASH_TAG = "asyncbatch:definition-sha256"
 
 
-def submit_job(request: JobRequest, *, name: str, queue: str) -> dict[str, Any]:
+def submit_job(
+    request: JobRequest, *, name: str, queue: str, marks: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the arguments of SubmitJob.
+
+    Args:
+        request: What to submit.
+        name: Its job name.
+        queue: Its job queue.
+        marks: Tags beside those that the caller chose.
 
     Raises:
         InvalidRequest: `extra` repeats a field, or the whole is larger than AWS takes (30 KiB).
@@ -45,6 +53,8 @@ def submit_job(request: JobRequest, *, name: str, queue: str) -> dict[str, Any]:
                 "extra", member, "the request has a field for it; set it in one place"
             )
         arguments[member] = value
+    if marks:
+        arguments["tags"] = {**arguments.get("tags", {}), **marks}
     _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "a SubmitJob request")
     return arguments
 

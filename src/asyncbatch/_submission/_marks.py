@@ -1,0 +1,71 @@
+"""What tells one submission from all others, so that it can be looked up when its answer is lost.
+
+A generated job name has a nonce in it. Where the caller chose the name, the nonce is the value of a
+tag. Where tagging is not allowed either, nothing marks a submission but its time and content.
+"""
+
+import asyncio
+import os
+import re
+import time
+from dataclasses import dataclass
+
+from asyncbatch._request import JobRequest
+
+TAG = "asyncbatch-submission"
+
+_NONCE_BYTES = 6
+_LONGEST_STEM = 128 - 1 - 2 * _NONCE_BYTES
+
+
+@dataclass(slots=True, kw_only=True)
+class Submission:
+    """One SubmitJob, and all that it can be found again by.
+
+    Attributes:
+        name: Its job name.
+        queue: Name or ARN of its job queue.
+        job_definition: Its job definition, as the request named it.
+        since: When it was begun, in seconds since the epoch.
+        has_unique_name: Whether nobody else uses the name.
+        tag: Value of its tag, where the name is not unique; None where it has none.
+        request: What is submitted; None where that was not kept.
+    """
+
+    name: str
+    queue: str
+    job_definition: str
+    since: float
+    has_unique_name: bool
+    tag: str | None = None
+    request: JobRequest | None = None
+
+    @property
+    def mark(self) -> str | None:
+        """What marks it, in words: the name, or ``tag=value``; None where nothing does."""
+        if self.has_unique_name:
+            return self.name
+        return None if self.tag is None else f"{TAG}={self.tag}"
+
+
+def unique_name(job_definition: str) -> str:
+    """Return a job name that tells what runs and that nobody else uses.
+
+    Args:
+        job_definition: Name, name:revision, or ARN of the job definition.
+    """
+    stem = job_definition.rpartition("/")[2].partition(":")[0]
+    stem = re.sub(r"[^A-Za-z0-9_-]", "-", stem).lstrip("-_")[:_LONGEST_STEM] or "job"
+    return f"{stem}-{nonce()}"
+
+
+def nonce() -> str:
+    """Return a text that nobody else draws."""
+    return os.urandom(_NONCE_BYTES).hex()
+
+
+def wall_clock() -> float:
+    """Return seconds since the epoch; on a loop of virtual time, those of its own epoch."""
+    loop = asyncio.get_running_loop()
+    epoch: float | None = getattr(loop, "epoch", None)
+    return time.time() if epoch is None else epoch + loop.time()
