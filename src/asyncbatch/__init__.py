@@ -11,6 +11,7 @@ from asyncbatch._errors import ClientClosed as ClientClosed
 from asyncbatch._errors import ConfigurationError as ConfigurationError
 from asyncbatch._errors import ConnectionFailed as ConnectionFailed
 from asyncbatch._errors import CredentialsExpired as CredentialsExpired
+from asyncbatch._errors import GroupClosed as GroupClosed
 from asyncbatch._errors import InvalidRequest as InvalidRequest
 from asyncbatch._errors import JobDefinitionNotFound as JobDefinitionNotFound
 from asyncbatch._errors import JobError as JobError
@@ -32,6 +33,7 @@ from asyncbatch._events import Observer as Observer
 from asyncbatch._events import RequestRetried as RequestRetried
 from asyncbatch._events import RequestThrottled as RequestThrottled
 from asyncbatch._events import StatusChanged as StatusChanged
+from asyncbatch._group import JobGroup as JobGroup
 from asyncbatch._job import Job as Job
 from asyncbatch._models import ArrayProperties as ArrayProperties
 from asyncbatch._models import Attempt as Attempt

@@ -16,7 +16,7 @@ from asyncbatch._request import JobRequest
 from asyncbatch._results import JobResult
 
 Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
-_Settled = Callable[[Job | None, Exception | None], None]
+Settled = Callable[[Job | None, Exception | None], None]
 
 # Submissions under way at once: enough for the quota of 50/s at a latency above one second.
 _WINDOW = 64
@@ -26,13 +26,34 @@ _NAMED_FAILURES = 10
 class Submitter(Protocol):
     """What begins submissions and does not wait for them: an open client."""
 
-    def start(self, request: JobRequest, settled: _Settled, /) -> None:
+    def start(self, request: JobRequest, settled: Settled, /) -> None:
         """Begin to submit a job; `settled` is called once, with its handle or the error."""
         ...
 
     def not_submitted(self) -> AsyncBatchError:
         """Return the error for a job that was not submitted because the client was closed."""
         ...
+
+
+async def submit_one(request: JobRequest, submitter: Submitter) -> Job:
+    """Submit a job; a caller that is cancelled only stops waiting for its handle.
+
+    Raises:
+        AsyncBatchError: The submission failed.
+    """
+    outcome: list[tuple[Job | None, Exception | None]] = []
+    is_settled = anyio.Event()
+
+    def settled(job: Job | None, error: Exception | None) -> None:
+        outcome.append((job, error))
+        is_settled.set()
+
+    submitter.start(request, settled)
+    await is_settled.wait()
+    ((job, error),) = outcome
+    if job is None:
+        raise error or submitter.not_submitted()
+    return job
 
 
 class _Submissions:

@@ -8,6 +8,7 @@ from asyncbatch import _arguments, _bulk
 from asyncbatch import _checks as check
 from asyncbatch._array_job import ArrayJob
 from asyncbatch._errors import InvalidRequest
+from asyncbatch._group import JobGroup, OnError
 from asyncbatch._job import Job, check_reason
 from asyncbatch._lifecycle import Lifecycle
 from asyncbatch._models import JobDefinition, JobDescription, JobQueue
@@ -153,6 +154,37 @@ class AsyncBatchClient(Lifecycle):
         else:
             jobs = await _bulk.submit_all(requests, runtime, max_in_flight=max_in_flight)
         return await _bulk.results_in_order(jobs, check=check)
+
+    def job_group(
+        self,
+        *,
+        on_error: OnError = "terminate",
+        reason: str = "another job of its group failed, or the program that submitted it ended",
+    ) -> JobGroup:
+        """Open a group of jobs that end together; use it with ``async with``.
+
+        The block ends when all jobs of the group have ended. The first error ends it early: a job
+        that FAILED or vanished, an exception in the block, a cancellation. Submissions that are
+        under way at that moment are waited for, so that none of them is forgotten; the clean-up
+        takes at most a minute.
+
+        Args:
+            on_error: What becomes of jobs that have not ended then: ``"terminate"`` ends them,
+                fifty with one call; ``"leave"`` lets them run on, and says how to find them.
+            reason: Shown as the status reason of jobs that are terminated.
+
+        Raises:
+            InvalidRequest: `on_error` is neither, or the reason breaks a rule.
+            ClientClosed: The client is not open.
+
+        The block itself raises the first error, never in an ExceptionGroup: its own exception, or
+        `JobFailed`, `JobVanished`, `APIError` of a job.
+        """
+        runtime = self._require_open()
+        if on_error not in ("terminate", "leave"):
+            raise InvalidRequest("on_error", on_error, 'either "terminate" or "leave"')
+        check_reason(reason)
+        return JobGroup(runtime, on_error=on_error, reason=reason)
 
     # -- finding and following --------------------------------------------------------------------
 

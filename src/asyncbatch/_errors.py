@@ -3,6 +3,7 @@
     AsyncBatchError
     ├── InvalidRequest (ValueError)      the request cannot be right; nothing was sent
     ├── ClientClosed (RuntimeError)      the client was used before opening or after closing
+    ├── GroupClosed (RuntimeError)       the job group was used after its end
     ├── ConfigurationError               this machine is not set up to talk to AWS
     │   ├── NoRegion
     │   └── NoCredentials                none found, or the login they come from has expired
@@ -70,6 +71,17 @@ class InvalidRequest(AsyncBatchError, ValueError):
 
 class ClientClosed(AsyncBatchError, RuntimeError):
     """The client was used before it was opened, or after it was closed."""
+
+
+class GroupClosed(AsyncBatchError, RuntimeError):
+    """A job group was used after its end, before its beginning, or while it ends after an error."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "this job group is not open: submit inside of its `async with` block, before an error "
+            "has ended it, and make a new group for each block"
+        )
 
 
 class ConfigurationError(AsyncBatchError):

@@ -101,8 +101,12 @@ class Lifecycle:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close it; after an error, say once which jobs run on and how to find them."""
+        runtime = self._runtime
         await self.aclose()
+        words = runtime.last_words() if runtime is not None and error is not None else None
+        if words is not None:
+            logger.warning("%s", words)
 
     @property
     def is_open(self) -> bool:

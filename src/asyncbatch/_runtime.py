@@ -5,7 +5,7 @@ in the caller's: a caller that is cancelled leaves no half-sent job behind.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -18,6 +18,7 @@ from asyncbatch._array_job import ArrayJob
 from asyncbatch._aws import Connection
 from asyncbatch._errors import ClientClosed, InvalidRequest
 from asyncbatch._events import JobSubmitted
+from asyncbatch._farewell import Farewell
 from asyncbatch._job import Job, Services
 from asyncbatch._logs import LogReader
 from asyncbatch._models import JobDefinition, JobDescription
@@ -47,11 +48,13 @@ class Runtime:
         self.api = API(connection, settings.limits, settings.rng, settings.notify)
         self.poller = Poller(self.api, settings.poll, settings.rng)
         self.terminator = Terminator(self.api, settings.rng, self.poller.hurry)
+        self.farewell = Farewell(connection.region, can_resume=False)
         self.region_name = connection.region
         self._submitter = Submitter(self.api)
         self._settings = settings
         self._group = group
         self._closed: ClientClosed | None = None
+        self._left: list[Job] = []
         self._handles: WeakValueDictionary[str, Job] = WeakValueDictionary()
         self._default_queue: str | None = None
         self._finding_queue = anyio.Lock(fast_acquire=True)
@@ -77,7 +80,13 @@ class Runtime:
     def close(self, reason: ClientClosed) -> None:
         """Tell everybody who waits that nothing more will come."""
         self._closed = reason
+        self._left = [self._handles[job_id] for job_id in self.poller.followed()]
         self.poller.fail_all(reason)
+
+    def last_words(self) -> str | None:
+        """Return what is to be said of jobs that run on although the client was closed."""
+        ended = self.terminator.ordered
+        return self.farewell.words(job for job in self._left if job.id not in ended)
 
     def handle(self, job_id: str, name: str = "", array_size: int | None = None) -> Job:
         """Return the handle of a job, the one in use if there is one."""
@@ -163,6 +172,13 @@ class Runtime:
         """
         self.require_open()
         self._group.start_soon(self._send, request, settled)
+
+    def in_background(self, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Begin what goes on whatever becomes of the caller; return False if it is too late."""
+        if self._closed is not None:
+            return False
+        self._group.start_soon(work)
+        return True
 
     def not_submitted(self) -> ClientClosed:
         """Return the error for a job that was not submitted because the client was closed."""

@@ -34,7 +34,11 @@ _ROUNDS = 5
 
 
 class Terminator:
-    """Terminates jobs of one client, and knows whether that goes in bulk."""
+    """Terminates jobs of one client, and knows whether that goes in bulk.
+
+    Attributes:
+        ordered: Ids of the jobs that AWS took orders to terminate.
+    """
 
     def __init__(self, api: API, rng: random.Random, hurry: Callable[[str], None]) -> None:
         """Tell `hurry` of each job that was terminated, by its id."""
@@ -43,6 +47,7 @@ class Terminator:
         self._hurry = hurry
         self._backoff = Backoff()
         self._in_bulk: bool | None = None
+        self.ordered: set[str] = set()
 
     async def terminate(self, ids: Iterable[str], reason: str) -> dict[str, AsyncBatchError]:
         """Terminate jobs, and return why some of them were not, by their ids.
@@ -65,6 +70,7 @@ class Terminator:
             waiting = await orders.in_bulk(waiting)
             self._in_bulk = orders.bulk_refused is None
         await orders.alone([*waiting, *orders.refused])
+        self.ordered.update(job_id for job_id in unique if job_id not in orders.failed)
         return orders.failed
 
 

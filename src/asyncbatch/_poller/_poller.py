@@ -47,6 +47,10 @@ class Poller:
         """Return how many jobs are followed."""
         return len(self._followed)
 
+    def followed(self) -> list[str]:
+        """Return the ids of the jobs that are followed, so have not ended as far as is known."""
+        return list(self._followed)
+
     def follow(
         self,
         job: Followed,
