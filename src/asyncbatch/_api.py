@@ -34,14 +34,20 @@ class API:
         self._connection = connection
         self._caller = Caller(connection, limits, rng, notify)
 
-    async def submit_job(self, arguments: Mapping[str, Any]) -> str:
+    async def submit_job(self, arguments: Mapping[str, Any], *, is_checked: bool = False) -> str:
         """Submit a job and return its id; never sent twice where it may have arrived.
+
+        Args:
+            arguments: Those of SubmitJob, in AWS's spelling.
+            is_checked: Whether they are all our own words, which need no check by the SDK's model.
 
         Raises:
             APIError: AWS refused it; with `ServiceFault` and `ConnectionFailed` it may have
                 arrived.
         """
-        answer = await self._caller.call("batch", "SubmitJob", arguments, SENDING)
+        answer = await self._caller.call(
+            "batch", "SubmitJob", arguments, SENDING, is_checked=is_checked
+        )
         return str(answer["jobId"])
 
     async def describe_jobs(self, ids: Sequence[str]) -> list[JobDescription]:
@@ -69,7 +75,7 @@ class API:
             AWS does not know are absent.
         """
         answer = await self._caller.call(
-            "batch", "DescribeJobs", {"jobs": list(ids)}, POLLING, has_turn=True
+            "batch", "DescribeJobs", {"jobs": list(ids)}, POLLING, has_turn=True, is_checked=True
         )
         return {job["jobId"]: _news(job, marks) for job in answer.get("jobs", ())}
 

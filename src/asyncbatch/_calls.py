@@ -7,9 +7,10 @@ How long a fault is borne depends on whether this endpoint has ever answered: a 
 told within seconds, an outage in the middle of a long run is sat through.
 """
 
+import functools
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +124,7 @@ class Caller:
         region: str | None = None,
         has_turn: bool = False,
         pace: str | None = None,
+        is_checked: bool = False,
     ) -> Answer:
         """Send a call until it is answered, refused, or patience ends.
 
@@ -134,8 +136,12 @@ class Caller:
             region: Another Region than the connection's own.
             has_turn: Whether `turn` was awaited for the first try.
             pace: Operation whose pace it shares; None for its own.
+            is_checked: Whether the arguments are known to fit the SDK's model.
         """
         pacer = self._pacers[pace or operation]
+        send = functools.partial(
+            self._connection.call, service, operation, arguments, region, is_checked=is_checked
+        )
         tries = 0
         fault_since: float | None = None
         while True:
@@ -144,7 +150,7 @@ class Caller:
             has_turn = False
             answer: Answer = {}
             try:
-                answer = await self._sent(service, operation, arguments, patience, region)
+                answer = await _sent(send, operation, patience)
                 _require_answer(operation, answer)
             except AsyncBatchError as fault:
                 tries += 1
@@ -156,28 +162,6 @@ class Caller:
             else:
                 self._reached = self._accepted = True
                 return answer
-
-    async def _sent(
-        self,
-        service: str,
-        operation: str,
-        arguments: Mapping[str, Any],
-        patience: Patience,
-        region: str | None,
-    ) -> Answer:
-        """Send a call once. What may not be repeated is not torn apart: its answer decides."""
-        answer: Answer = {}
-        try:
-            with anyio.CancelScope(shield=not patience.may_repeat):
-                answer = await self._connection.call(service, operation, arguments, region)
-        except anyio.get_cancelled_exc_class() as torn:
-            if patience.may_repeat:
-                raise
-            # An event loop that is shut down cancels every task by itself, shield or not.
-            raise ConnectionFailed(
-                operation, "Cancelled", "the event loop was shut down", may_have_arrived=True
-            ) from torn
-        return answer
 
     def _bears(self, fault: AsyncBatchError, patience: Patience, tries: int, lasted: float) -> bool:
         """Return whether a fault may pass, so that the call is sent again."""
@@ -209,3 +193,21 @@ class Caller:
             RequestRetried(operation=fault.operation, code=fault.code, tries=tries, delay=delay)
         )
         await anyio.sleep(delay)  # noqa: TID251 - gives a fault time to pass
+
+
+async def _sent(
+    send: Callable[[], Awaitable[Answer]], operation: str, patience: Patience
+) -> Answer:
+    """Send a call once. What may not be repeated is not torn apart: its answer decides."""
+    answer: Answer = {}
+    try:
+        with anyio.CancelScope(shield=not patience.may_repeat):
+            answer = await send()
+    except anyio.get_cancelled_exc_class() as torn:
+        if patience.may_repeat:
+            raise
+        # An event loop that is shut down cancels every task by itself, shield or not.
+        raise ConnectionFailed(
+            operation, "Cancelled", "the event loop was shut down", may_have_arrived=True
+        ) from torn
+    return answer

@@ -100,11 +100,11 @@ class Submitter:
             return job_id
 
     async def _send(self, submission: Submission) -> str:
-        arguments = _arguments(submission)
+        arguments, is_checked = _arguments(submission)
         patient_until: float | None = None
         while True:
             try:
-                return await self._api.submit_job(arguments)
+                return await self._api.submit_job(arguments, is_checked=is_checked)
             except (ServiceFault, ConnectionFailed) as fault:
                 if isinstance(fault, ConnectionFailed) and not fault.may_have_arrived:
                     raise
@@ -166,11 +166,15 @@ class Submitter:
             return job_id
 
 
-def _arguments(submission: Submission) -> dict[str, object]:
+def _arguments(submission: Submission) -> tuple[dict[str, object], bool]:
+    """Return the arguments of SubmitJob, and whether none of them are the user's own words."""
     request = submission.request
     assert request is not None  # noqa: S101 - what is sent was asked for just now
     marks = None if submission.tag is None else {TAG: submission.tag}
-    return requests.submit_job(request, name=submission.name, queue=submission.queue, marks=marks)
+    arguments = requests.submit_job(
+        request, name=submission.name, queue=submission.queue, marks=marks
+    )
+    return arguments, not request.extra
 
 
 def _uncertain(submission: Submission, fault: APIError, doubt: Unsettled) -> SubmitUncertain:
