@@ -40,6 +40,13 @@ class Marked(BatchTask):
         return Path(f"{self.task_id}.done")
 
 
+class Broken(Marked):
+    """A task that cannot say whether it is complete."""
+
+    def complete(self) -> bool:
+        raise RuntimeError("the store of marks is away")
+
+
 class Threaded(Marked):
     """The same with a `run` of its own, which runs in a thread there."""
 

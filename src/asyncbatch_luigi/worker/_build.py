@@ -1,5 +1,6 @@
 """The doors: `build`, the factory that Luigi takes, and the `asyncbatch-luigi` command."""
 
+import sys
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ import luigi.scheduler
 import luigi.worker
 
 from asyncbatch_luigi.worker import _luigi
+from asyncbatch_luigi.worker._scheduler import LocalScheduler
 
 
 class OneProcess:
@@ -27,6 +29,8 @@ class OneProcess:
 
     def create_local_scheduler(self) -> Any:  # noqa: ANN401 - Luigi's
         """Return the scheduler of a process that needs no `luigid`."""
+        if _luigi.unsupported() is None:
+            return LocalScheduler()
         return _luigi.untyped(luigi.scheduler.Scheduler)(
             prune_on_get_work=True, record_task_history=False
         )
@@ -79,3 +83,15 @@ def build(
     """
     factory = OneProcess() if worker_scheduler_factory is None else worker_scheduler_factory
     return _luigi.untyped(luigi.build)(tasks, factory, detailed_summary, **env_params)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the ``asyncbatch-luigi`` command: ``luigi``, with the workers of `OneProcess`.
+
+    Args:
+        arguments: What ``luigi`` takes; None reads the command line.
+
+    Raises:
+        SystemExit: Always, with the return code that Luigi is configured to give.
+    """
+    _luigi.run_command(sys.argv[1:] if arguments is None else arguments, OneProcess())

@@ -10,14 +10,15 @@ import importlib
 import logging
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import luigi
 import luigi.interface
+import luigi.retcodes
 import luigi.scheduler
 import luigi.worker
-from luigi.task_status import FAILED
+from luigi.task_status import FAILED, PENDING, RUNNING
 
 from asyncbatch_luigi import _runtime
 from asyncbatch_luigi.worker._children import Children
@@ -35,12 +36,15 @@ logger = logging.getLogger("luigi-interface")
 _CLOSING_SECONDS = 5.0
 
 _worker: Any = luigi.worker  # it has types in part
+_scheduler: Any = luigi.scheduler
+_interface: Any = luigi.interface
 
 OLDEST = (3, 2)
 NEWEST = (3, 8)
 
 _NEEDED: dict[Any, tuple[str, ...]] = {
-    luigi.worker: ("check_complete_cached", "fork_lock", "KeepAliveThread"),
+    luigi.interface: ("_run",),
+    luigi.worker: ("check_complete_cached",),
     luigi.worker.Worker: (
         *("_add_task", "_create_task_process", "_get_work", "_handle_next_task"),
         *("_purge_children", "_run_task", "__enter__", "__exit__", "run"),
@@ -74,6 +78,16 @@ def unsupported() -> str | None:
 def untyped(callable_: Any) -> Any:  # noqa: ANN401 - that is the point
     """Return a thing of Luigi's that declares no types, or wrong ones."""
     return callable_
+
+
+def run_command(arguments: list[str], factory: object) -> None:
+    """Do what the ``luigi`` command does, which takes no factory, with the workers of one."""
+    ordinary = _interface._run
+    _interface._run = functools.partial(ordinary, worker_scheduler_factory=factory)
+    try:
+        untyped(luigi.retcodes.run_with_retcodes)(arguments)
+    finally:
+        _interface._run = ordinary
 
 
 # -- tasks ----------------------------------------------------------------------------------------
@@ -289,3 +303,83 @@ def _named(context: str | None) -> Callable[[Any], Any] | None:
         return getattr(importlib.import_module(module), name)(run)
 
     return enter
+
+
+# -- the local scheduler --------------------------------------------------------------------------
+
+
+class OpenScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker says
+    """Luigi's scheduler of one process, with names for what `LocalScheduler` needs of it."""
+
+    def __init__(self) -> None:
+        """Keep no history: that is for `luigid`."""
+        super().__init__(prune_on_get_work=True, record_task_history=False)
+
+    def get_work_as_luigi(self, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - as Luigi's
+        """Answer with Luigi's own code."""
+        answer: dict[str, Any] = super().get_work(**values)
+        return answer
+
+    def has_one_plain_worker(self, worker_id: str) -> bool:
+        """Return whether nobody else asks, and nothing special is asked for."""
+        workers = list(self._state.get_active_workers())
+        return (
+            [worker.id for worker in workers] == [worker_id]
+            and workers[0].enabled
+            and not workers[0].assistant
+            and not self._paused
+            and not self._state._task_batchers.get(worker_id)
+        )
+
+    def note_activity(self, worker_id: str, host: str | None) -> None:
+        """Note that a worker has asked for work."""
+        self._update_worker(worker_id, worker_reference={"host": host}, get_work=True)
+
+    def processes_of(self, worker_id: str) -> int:
+        """Return how many tasks a worker runs at a time, as it said."""
+        return int(self._state.get_worker(worker_id).info.get("workers", 1))
+
+    def ranked(self, worker_id: str) -> list[Any]:
+        """Return the tasks that can run, and if resources matter those that do, in their order."""
+        pending = list(self._state.get_active_tasks_by_status(PENDING))
+        if any(task.resources for task in pending if worker_id in task.workers):
+            pending += self._state.get_active_tasks_by_status(RUNNING)
+        return sorted(pending, key=self._rank, reverse=True)
+
+    def is_ready(self, task: Any) -> bool:  # noqa: ANN401 - Luigi's
+        """Return whether all that a task requires is done."""
+        return bool(self._schedulable(task))
+
+    def fits(self, needed: Mapping[str, int], taken: Mapping[str, int]) -> bool:
+        """Return whether there is enough of all resources besides what is taken."""
+        return bool(self._has_resources(needed, taken))
+
+    def used_resources(self) -> Mapping[str, int]:
+        """Return what running tasks use."""
+        used: Mapping[str, int] = self._used_resources()
+        return used
+
+    def answer(self, worker_id: str, task: Any, host: str | None) -> dict[str, Any]:  # noqa: ANN401 - Luigi's, or None
+        """Hand out a task, or say that there is none; the counts are of all workers' tasks."""
+        count = self._state.get_active_task_count_for_status
+        open_tasks = count(PENDING) + count(FAILED)
+        answer = {
+            "n_pending_tasks": open_tasks,
+            "n_unique_pending": open_tasks,
+            "n_pending_last_scheduled": open_tasks,
+            "worker_state": self._state.get_worker(worker_id).state,
+            "running_tasks": [],
+            "task_id": None,
+        }
+        if task is not None:
+            self.update_metrics_task_started(task)
+            self._state.set_status(task, RUNNING, self._config)
+            task.worker_running = worker_id
+            task.resources_running = task.resources.copy()
+            task.time_running = time.time()
+            self._update_task_history(task, RUNNING, host=host)
+            answer["task_id"] = task.id
+            answer["task_family"] = task.family
+            answer["task_module"] = getattr(task, "module", None)
+            answer["task_params"] = task.params
+        return answer

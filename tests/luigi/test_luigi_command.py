@@ -1,0 +1,54 @@
+"""The `asyncbatch-luigi` command: Luigi's own arguments and return codes, our workers."""
+
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from asyncbatch_luigi.worker import _build, _luigi
+from tests.luigi.support import Aws
+from tests.luigi.workers import Marked, configured
+
+
+def run(*arguments: str) -> int | str | None:
+    """Run the command in this process; return its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        _build.main([*arguments, "--local-scheduler", "--no-lock"])
+    return caught.value.code
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Collect the one-process workers that are made."""
+    made: list[object] = []
+
+    class Noted(_luigi.OneProcessWorker):
+        def __enter__(self) -> Self:
+            made.append(self)
+            return super().__enter__()
+
+    monkeypatch.setattr(_luigi, "OneProcessWorker", Noted)
+    return made
+
+
+def test_it_runs_a_task_by_its_name(aws: Aws, made: list[object]) -> None:
+    code = run("Marked", "--name", "a", "--module", "tests.luigi.workers", "--workers", "3")
+    assert code == 0
+    assert len(made) == 1
+    assert aws.statuses() == ["SUCCEEDED"]
+    assert list(Path.cwd().glob(f"{Marked.__name__}*.done")) != []
+
+
+def test_return_codes_are_luigis(aws: Aws) -> None:
+    with configured("retcode", {"task_failed": 30}):
+        assert run("Marked", "--job-definition", "fails") == 30
+    with configured("retcode", {"scheduling_error": 35}):
+        assert run("Broken", "--module", "tests.luigi.workers") == 35
+
+
+def test_the_luigi_command_stays_what_it_was(aws: Aws, made: list[object]) -> None:
+    import luigi.interface
+
+    before = luigi.interface._run
+    run("Marked", "--name", "a")
+    assert luigi.interface._run is before
