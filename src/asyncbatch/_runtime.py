@@ -21,10 +21,12 @@ from asyncbatch._events import JobSubmitted
 from asyncbatch._farewell import Farewell
 from asyncbatch._job import Job, Services
 from asyncbatch._logs import LogReader
-from asyncbatch._models import JobDefinition, JobDescription
+from asyncbatch._models import Container, JobDefinition, JobDescription
 from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
+from asyncbatch._results import LogEvent
 from asyncbatch._settings import Settings
+from asyncbatch._status import JobStatus
 from asyncbatch._submission import Submitter, unique_name
 from asyncbatch._termination import Terminator, first_of
 
@@ -145,6 +147,13 @@ class Runtime:
         failed = await self.terminator.terminate(ids, reason)
         if failed:
             raise first_of(failed, len(ids))
+
+    async def tail_stream(self, stream: str, lines: int, *, group: str | None) -> list[LogEvent]:
+        """Return the last events of a log stream that is no known job's."""
+        options = {} if group is None else {"awslogs-group": group}
+        container = Container(log_stream_name=stream, log_options=options)
+        anybody = JobDescription(job_id="", status=JobStatus.SUCCEEDED, containers=(container,))
+        return await self._services.logs.tail(anybody, lines)
 
     async def submit(self, request: JobRequest) -> Job:
         """Submit a job and follow it; a caller that is cancelled only stops waiting."""

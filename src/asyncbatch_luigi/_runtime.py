@@ -24,6 +24,7 @@ process run there. Its forked children have neither, so for them nobody shares.
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import os
 import queue
@@ -76,6 +77,37 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float = GRACE) -> 
     if received:
         signal.raise_signal(received[0])
     return work.outcome.result()
+
+
+def run_with_client(
+    start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]],
+    new_client: Callable[[], AsyncBatchClient],
+) -> T:
+    """Run what `start` makes of an open client: the shared one, or else one of this run's own.
+
+    Args:
+        start: Called in the calling thread, perhaps with a client that is yet to be opened.
+        new_client: Makes a client where nobody shares one. It is not kept: it would not survive a
+            fork.
+
+    Raises:
+        BaseException: Whatever they raise, and what `run` does.
+    """
+    runner = shared_runner()
+    if runner is not None:
+        return runner.run(start)
+    client = new_client()
+    work = start(client)
+
+    async def main() -> T:
+        async with client:
+            return await work
+
+    try:
+        return run(main)
+    finally:
+        if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+            work.close()  # the client did not open; it must not be missed
 
 
 class SharedRunner(Protocol):

@@ -2,7 +2,12 @@
 
 import luigi
 
-from asyncbatch import AsyncBatchClient, PollPolicy
+from asyncbatch import AsyncBatchClient, InvalidRequest, PollPolicy
+
+# Seconds, as in Luigi's own module.
+POLL_TIME = 10
+# Seconds; as often as `RateLimits.describe_per_second` allows.
+_SOONEST_POLL = 0.2
 
 
 class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after the class
@@ -32,3 +37,16 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
         endpoint_url=settings.endpoint_url,
         poll=poll,
     )
+
+
+def poll_policy(poll_time: float) -> PollPolicy:
+    """Return how eagerly a job is asked about whose task wants to know every `poll_time` seconds.
+
+    Raises:
+        InvalidRequest: `poll_time` is negative.
+    """
+    if poll_time < 0:
+        raise InvalidRequest("poll_time", poll_time, "0 or more seconds")
+    longest = max(poll_time, _SOONEST_POLL)
+    usual = PollPolicy()
+    return PollPolicy(min_interval=min(usual.min_interval, longest), max_interval=longest)

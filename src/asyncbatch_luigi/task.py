@@ -5,14 +5,11 @@ from typing import Any
 
 import luigi
 
-from asyncbatch import AsyncBatchClient, InvalidRequest, JobRequest, PollPolicy
+from asyncbatch import AsyncBatchClient, InvalidRequest, JobRequest
 from asyncbatch_luigi import _runtime
 from asyncbatch_luigi._job import JobOfTask, Reports
-from asyncbatch_luigi.config import new_client
-
-POLL_TIME = 10
-# Seconds; as often as `RateLimits.describe_per_second` allows.
-_SOONEST_POLL = 0.2
+from asyncbatch_luigi._values import as_text
+from asyncbatch_luigi.config import POLL_TIME, new_client, poll_policy
 
 # The names by which a task's author knows the fields of a request.
 _LUIGI_WORDS = {"queue": "job_queue", "name": "job_name"}
@@ -66,19 +63,7 @@ class BatchTask(luigi.Task):
             JobDefinitionNotFound: There is no such job definition.
             AsyncBatchError: AWS refused, could not be reached, or does not know the job any more.
         """
-        runner = _runtime.shared_runner()
-        if runner is not None:
-            runner.run(self._run_on)
-            return
-        # A client of this run's own: one that is kept would not survive a fork.
-        client = new_client(_poll_policy(self.poll_time))
-        job = self._job(client)
-
-        async def run_on_own_client() -> None:
-            async with client:
-                await _in_luigis_words(job.run())
-
-        _runtime.run(run_on_own_client)
+        _runtime.run_with_client(self._run_on, lambda: new_client(poll_policy(self.poll_time)))
 
     def _run_on(self, batch: AsyncBatchClient) -> Coroutine[Any, Any, None]:
         """Do what `run` does, but on a loop and a client that somebody else has.
@@ -106,7 +91,7 @@ class BatchTask(luigi.Task):
             self.job_definition,
             name=self.job_name or None,
             queue=self.job_queue or None,
-            parameters={name: _as_text(value) for name, value in self.parameters.items()},
+            parameters=as_text("parameters", self.parameters),
         )
 
 
@@ -120,18 +105,3 @@ async def _in_luigis_words(work: Awaitable[None]) -> None:
 def _reworded(error: InvalidRequest) -> InvalidRequest:
     field = _LUIGI_WORDS.get(error.field, error.field)
     return InvalidRequest(field, error.value, error.rule)
-
-
-def _poll_policy(poll_time: float) -> PollPolicy:
-    if poll_time < 0:
-        raise InvalidRequest("poll_time", poll_time, "0 or more seconds")
-    longest = max(poll_time, _SOONEST_POLL)
-    usual = PollPolicy()
-    return PollPolicy(min_interval=min(usual.min_interval, longest), max_interval=longest)
-
-
-def _as_text(value: object) -> str:
-    """Return what a parameter says in text; a missing value is a mistake, not the text None."""
-    if value is None:
-        raise InvalidRequest("parameters", value, "a value; leave out what the definition decides")
-    return str(value)

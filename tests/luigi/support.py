@@ -10,17 +10,21 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from luigi.interface import _WorkerSchedulerFactory
 from luigi.scheduler import Scheduler
 
-from asyncbatch import AsyncBatchClient
+from asyncbatch import AsyncBatchClient, JobStatus, PollPolicy
 from asyncbatch.local import Launch, LocalBatch, Script, ScriptedExecutor
 
 T = TypeVar("T")
 
+EAGER = PollPolicy(min_interval=0.01, max_interval=0.01)
 SCRIPTS = {
     "succeeds": Script(startup=0, duration=0),
     "fails": Script(
         startup=0, duration=0, exit_code=3, lines=[(0, "reading"), (0, "no such table: users")]
     ),
     "endless": Script(startup=0, duration=None),
+    "unstartable": Script(
+        startup=0, fails_to_start=True, exit_code=None, status_reason="Task failed to start"
+    ),
 }
 
 
@@ -48,17 +52,32 @@ class Aws:
             described = await batch.describe(ids)
         return [str(described[job_id].status) for job_id in ids]
 
+    def until(self, job_id: str, status: str) -> str:
+        """Wait until a job has come to a state, and return its id."""
+        self.portal.call(self._until, job_id, status)
+        return job_id
+
+    async def _until(self, job_id: str, status: str) -> None:
+        async with AsyncBatchClient(session=self.local.session, poll=EAGER) as batch:
+            [job] = await batch.attach([job_id])
+            assert (await job.wait(until=JobStatus(status))).status == status
+
+    def ask(self, operation: str, **members: object) -> Any:  # noqa: ANN401 - what AWS answers
+        """Call an operation of AWS Batch, and return its answer."""
+        return self.portal.call(self._ask, operation, members)
+
+    async def _ask(self, operation: str, members: dict[str, object]) -> object:
+        async with self.local.session.create_client("batch") as batch:
+            return await getattr(batch, operation)(**members)
+
     def create_queue(self, name: str) -> None:
         """Create a second job queue."""
-        self.portal.call(self._create_queue, name)
-
-    async def _create_queue(self, name: str) -> None:
-        async with self.local.session.create_client("batch") as batch:
-            await batch.create_job_queue(
-                jobQueueName=name,
-                priority=1,
-                computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "local"}],
-            )
+        self.ask(
+            "create_job_queue",
+            jobQueueName=name,
+            priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "local"}],
+        )
 
 
 @contextmanager

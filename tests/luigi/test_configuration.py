@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import luigi
 import pytest
 
-from asyncbatch_luigi.task import _poll_policy
+from asyncbatch_luigi.config import poll_policy
 from tests.luigi.support import Aws, make
 from tests.luigi.tasks import Quick
 
@@ -42,7 +42,7 @@ def test_a_profile_that_does_not_exist_is_an_error(aws: Aws, section: dict[str, 
 
 @pytest.mark.parametrize("poll_time", [0, 1, 10, 300])
 def test_a_job_is_never_asked_about_less_often_than_poll_time_says(poll_time: int) -> None:
-    policy = _poll_policy(poll_time)
+    policy = poll_policy(poll_time)
     assert policy.min_interval <= policy.max_interval <= max(poll_time, 0.2)
 
 

@@ -10,14 +10,13 @@ import anyio
 import pytest
 from luigi.rpc import RPCError
 
-from asyncbatch import AccessDenied, AsyncBatchClient, JobRequest, PollPolicy
+from asyncbatch import AccessDenied, AsyncBatchClient, JobRequest
 from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
 from asyncbatch_luigi import BatchJobException
 from asyncbatch_luigi._job import JobOfTask, Reports
-from tests.luigi.support import make, register_definitions
+from tests.luigi.support import EAGER, make, register_definitions
 
 NO_REPORTS = Reports(tracking_url=None, status_message=None)
-EAGER = PollPolicy(min_interval=0.01, max_interval=0.01)
 AT_ONCE = Script(startup=0, duration=0)
 
 

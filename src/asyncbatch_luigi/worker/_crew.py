@@ -8,9 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from asyncbatch import AsyncBatchClient
 from asyncbatch_luigi._runtime import GRACE
-from asyncbatch_luigi.config import new_client
+from asyncbatch_luigi.config import new_client, poll_policy
 from asyncbatch_luigi.task import BatchTask
-from asyncbatch_luigi.task import _poll_policy as poll_policy
 from asyncbatch_luigi.worker._loop import Loop, Running
 from asyncbatch_luigi.worker._mailbox import Mailbox
 from asyncbatch_luigi.worker._threads import Threads

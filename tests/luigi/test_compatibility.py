@@ -1,0 +1,199 @@
+"""What `luigi.contrib.batch` does, asked of both it and ours, against the same endpoint."""
+
+import importlib
+import inspect
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import luigi
+import pytest
+
+from tests.luigi.support import SCRIPTS, Aws, Run, make
+
+# One is luigi.contrib.batch, which has no types; the other has to be the same.
+Module = Any
+Client = Any
+
+MODULES = ["luigi.contrib.batch", "asyncbatch_luigi"]
+
+
+@pytest.fixture(params=MODULES)
+def batch(request: pytest.FixtureRequest, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Module:
+    """Return one of the two modules; Luigi's has an account in its environment, as ours."""
+    import boto3
+
+    # It would keep the credentials of the first test.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    return importlib.import_module(request.param)
+
+
+@pytest.fixture
+def client(batch: Module) -> Iterator[Any]:
+    """Return a client of either; Luigi's leaves sockets to the garbage collector."""
+    client = batch.BatchClient(poll_time=0)
+    yield client
+    for name in ("_client", "_log_client"):
+        if hasattr(client, name):
+            getattr(client, name).close()
+
+
+def members(module: Module, name: str) -> dict[str, Any]:
+    """Return the methods of a class, with the parameters that each has and their defaults."""
+    return {
+        method: [(p.name, p.default, p.kind) for p in inspect.signature(value).parameters.values()]
+        for method, value in vars(getattr(module, name)).items()
+        if inspect.isfunction(value) and (method == "__init__" or method[0] != "_")
+    }
+
+
+@pytest.mark.parametrize("name", ["BatchClient", "BatchTask"])
+def test_the_methods_have_the_same_names_parameters_and_defaults(name: str) -> None:
+    theirs, ours = map(importlib.import_module, MODULES)
+    assert members(ours, name) == members(theirs, name)
+
+
+def test_the_parameters_are_the_same_and_count_as_much() -> None:
+    theirs, ours = [
+        [
+            (name, type(parameter), parameter._default, parameter.significant)
+            for name, parameter in importlib.import_module(module).BatchTask.get_params()
+            if parameter.positional
+        ]
+        for module in MODULES
+    ]
+    assert ours == theirs
+
+
+def test_the_names_beside_the_classes_are_there(batch: Module) -> None:
+    assert batch.POLL_TIME == 10
+    name = batch._random_id()
+    assert name.startswith("batch-job-")
+    assert len(set(name.removeprefix("batch-job-"))) == 8
+    assert issubclass(batch.BatchJobException, Exception)
+
+
+def test_the_first_active_queue_is_found(aws: Aws, client: Client) -> None:
+    aws.create_queue("night")
+    first, second = [queue["jobQueueName"] for queue in aws.ask("describe_job_queues")["jobQueues"]]
+    assert client.get_active_queue() == first
+    aws.ask("update_job_queue", jobQueue=first, state="DISABLED")
+    assert client.get_active_queue() == second
+
+
+def test_without_an_active_queue_there_is_an_error(aws: Aws, client: Client) -> None:
+    aws.ask("update_job_queue", jobQueue="default", state="DISABLED")
+    with pytest.raises(Exception, match="No job queues with state=ENABLED and status=VALID"):
+        client.get_active_queue()
+
+
+def test_a_job_is_submitted_with_what_is_given(aws: Aws, client: Client) -> None:
+    aws.create_queue("night")
+    job_id = client.submit_job("endless", {"date": "today"}, job_name="report", queue="night")
+    [job] = aws.ask("describe_jobs", jobs=[job_id])["jobs"]
+    assert (job["jobName"], job["parameters"]) == ("report", {"date": "today"})
+    assert job["jobQueue"].endswith("job-queue/night")
+    assert job["jobDefinition"].endswith("job-definition/endless:1")
+
+
+def test_a_job_needs_neither_name_nor_queue(aws: Aws, client: Client) -> None:
+    job_id = client.submit_job("endless", {})
+    [job] = aws.ask("describe_jobs", jobs=[job_id])["jobs"]
+    assert job["jobName"]
+    assert job["jobQueue"].endswith("job-queue/default")
+
+
+@pytest.mark.parametrize(
+    ("definition", "status"),
+    [("endless", "RUNNING"), ("succeeds", "SUCCEEDED"), ("fails", "FAILED")],
+)
+def test_a_job_says_its_status(aws: Aws, client: Client, definition: str, status: str) -> None:
+    job_id = aws.until(client.submit_job(definition, {}), status)
+    assert client.get_job_status(job_id) == status
+
+
+def test_a_running_job_is_found_by_its_name(aws: Aws, client: Client) -> None:
+    client.submit_job("endless", {}, job_name="Report")
+    job_id = aws.until(client.submit_job("endless", {}, job_name="report"), "RUNNING")
+    aws.until(client.submit_job("succeeds", {}, job_name="done"), "SUCCEEDED")
+    assert client.get_job_id_from_name("report") == job_id
+    assert client.get_job_id_from_name("done") is None
+    assert client.get_job_id_from_name("rep*") is None
+
+
+def test_waiting_for_a_job_that_succeeds_returns_true(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    job_id = client.submit_job("succeeds", {})
+    assert client.wait_on_job(job_id) is True
+    assert f"Batch job {job_id} SUCCEEDED" in caplog.messages
+
+
+def test_waiting_for_a_job_that_fails_raises_with_its_log(batch: Module, client: Client) -> None:
+    job_id = client.submit_job("fails", {})
+    with pytest.raises(batch.BatchJobException) as caught:
+        client.wait_on_job(job_id)
+    assert str(caught.value).startswith(f"Job {job_id} failed: ")
+    assert str(caught.value).endswith("reading\nno such table: users")
+
+
+def test_the_last_lines_of_a_log_stream_are_read(aws: Aws, client: Client) -> None:
+    job_id = aws.until(client.submit_job("fails", {}), "FAILED")
+    [job] = aws.ask("describe_jobs", jobs=[job_id])["jobs"]
+    stream = job["container"]["logStreamName"]
+    assert client.get_logs(stream) == "reading\nno such table: users"
+    assert client.get_logs(stream, get_last=1) == "no such table: users"
+
+
+def test_a_job_definition_is_registered_from_a_file(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "etl.json"
+    path.write_text(
+        json.dumps(
+            {
+                "jobDefinitionName": "etl",
+                "type": "container",
+                "containerProperties": {"image": "busybox", "vcpus": 1, "memory": 128},
+            }
+        ),
+        encoding="utf-8",
+    )
+    revisions = [client.register_job_definition(str(path)) for _ in range(2)]
+    assert [answer["revision"] for answer in revisions] == [1, 2]
+    assert {answer["jobDefinitionName"] for answer in revisions} == {"etl"}
+    assert revisions[0]["jobDefinitionArn"].endswith("job-definition/etl:1")
+
+
+def task_of(batch: Module, definition: str) -> luigi.Task:
+    """Make a task as people write them."""
+
+    class Report(batch.BatchTask):  # type: ignore[misc] # its class is the parameter
+        job_definition = definition
+        poll_time = luigi.IntParameter(default=0)
+        date = luigi.Parameter(default="today")
+
+        @property
+        def parameters(self) -> dict[str, Any]:
+            return {"date": self.date}
+
+        def complete(self) -> bool:
+            return bool(Path("done").exists())
+
+        def run(self) -> None:
+            assert super().run() is None
+            Path("done").touch()
+
+    return make(Report)
+
+
+@pytest.mark.filterwarnings("ignore:.*unclosed:ResourceWarning")
+@pytest.mark.parametrize("definition", ["succeeds", "fails"])
+def test_a_task_ends_as_its_job_does(aws: Aws, run: Run, batch: Module, definition: str) -> None:
+    task = task_of(batch, definition)
+    assert run(task) is (SCRIPTS[definition].exit_code == 0)
+    assert [job.parameters for job in aws.started] == [{"date": "today"}]
+    assert Path("done").exists() is (definition == "succeeds")
+    if definition == "fails":
+        assert "BatchJobException: Job " in run.error(task)
