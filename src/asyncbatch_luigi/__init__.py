@@ -11,10 +11,19 @@ except ModuleNotFoundError as _error:
 
 from asyncbatch_luigi._errors import BatchJobException as BatchJobException
 from asyncbatch_luigi._values import random_id as _random_id  # noqa: F401 - Luigi's module has it
+from asyncbatch_luigi.array import BatchArrayTask as BatchArrayTask
 from asyncbatch_luigi.client import BatchClient as BatchClient
 from asyncbatch_luigi.config import POLL_TIME as POLL_TIME
 from asyncbatch_luigi.task import BatchTask as BatchTask
 from asyncbatch_luigi.worker import OneProcess as OneProcess
 from asyncbatch_luigi.worker import build as build
 
-__all__ = ["POLL_TIME", "BatchClient", "BatchJobException", "BatchTask", "OneProcess", "build"]
+__all__ = [
+    "POLL_TIME",
+    "BatchArrayTask",
+    "BatchClient",
+    "BatchJobException",
+    "BatchTask",
+    "OneProcess",
+    "build",
+]

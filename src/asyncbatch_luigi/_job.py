@@ -1,88 +1,123 @@
 """The job of one task, from its submission to its end, and what Luigi is told meanwhile.
 
 A job that was submitted is never lost sight of without a word: whatever ends the following leaves
-its id in the log or in the error.
+its id in the log or in the error, and the next run of the task finds it.
 """
 
 import asyncio
 import logging
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
 import anyio
-from luigi.rpc import RPCError
 
 from asyncbatch import (
+    AccessDenied,
     AsyncBatchClient,
     AsyncBatchError,
     Job,
     JobError,
     JobFailed,
     JobRequest,
-    JobStatus,
+    JobResult,
 )
+from asyncbatch_luigi._assignment import Assignment
 from asyncbatch_luigi._errors import BatchJobException
+from asyncbatch_luigi._live import live_job
+from asyncbatch_luigi._reports import Reports, state_of
 
 logger = logging.getLogger("luigi-interface")
 
-Report = Callable[[str], object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reports:
-    """The calls with which Luigi's worker lets a task say how it goes; None outside of a worker.
-
-    They may take their time, so they are made in threads, unless they have an attribute
-    ``is_instant`` that is true.
-    """
-
-    tracking_url: Report | None
-    status_message: Report | None
+# Seconds to have the job terminated after an interrupt; the bridge's own grace is longer.
+_TERMINATION_GRACE = 20.0
 
 
 class JobOfTask:
-    """Submits a job, follows it to its end, and reports."""
+    """Submits a job, or finds the one that runs already; follows it to its end, and reports.
 
-    def __init__(self, client: AsyncBatchClient, request: JobRequest, reports: Reports) -> None:
+    Attributes:
+        result: How the job ended; None until it has.
+    """
+
+    def __init__(
+        self,
+        client: AsyncBatchClient,
+        assignment: Assignment,
+        reports: Reports,
+        *,
+        at_end: Callable[[Job], Awaitable[None]] | None = None,
+    ) -> None:
         """Remember them; nothing is sent before `run`.
 
         Args:
             client: A client; it is open when `run` is called.
-            request: The job to submit.
+            assignment: What to do.
             reports: Where to tell how it goes.
+            at_end: Called with the job when it has ended, well or not.
         """
+        self.result: JobResult | None = None
         self._client = client
-        self._request = request
+        self._assignment = assignment
         self._reports = reports
+        self._at_end = at_end
         self._job: Job | None = None
 
     async def run(self) -> None:
-        """Submit the job and wait for its end.
+        """Have the job done and wait for its end.
 
         Raises:
             BatchJobException: The job FAILED.
             AsyncBatchError: The job was not accepted, or nothing more is heard of it.
         """
         try:
-            await self._follow(await self._submit())
+            job = self._job = await self._live() or await self._submit()
+            await self._reports.begin(job)
+            await (
+                self._follow_with_log(job) if self._assignment.stream_logs else self._follow(job)
+            )
+            await self._end(job)
         except asyncio.CancelledError:
-            if self._job is not None and not self._job.is_finished:
-                logger.warning("Interrupted. %s", _whereabouts(self._job))
+            await self._interrupted()
             raise
         except AsyncBatchError as error:
             if self._job is not None and not isinstance(error, JobError):
                 error.add_note(_whereabouts(self._job))
             raise
 
+    # -- getting a job ----------------------------------------------------------------------------
+
+    async def _live(self) -> Job | None:
+        if not self._assignment.follow_live_job:
+            return None
+        job = await live_job(self._client, self._assignment)
+        if job is not None:
+            logger.info("Following AWS Batch job %s of an earlier run%s", job.id, _link(job))
+        return job
+
     async def _submit(self) -> Job:
+        assignment = self._assignment
+        request = assignment.request
+        tagged = request.replace(tags={**assignment.identity, **request.tags})
+        try:
+            job = await self._submit_unless_refused(tagged)
+        except AccessDenied as error:
+            if not assignment.identity or "TagResource" not in error.message:
+                raise
+            logger.warning(
+                "The job is submitted without tags, as tagging is not allowed: %s", error
+            )
+            job = await self._submit_unless_refused(request)
+        logger.info("Submitted AWS Batch job %s%s", job.id, _link(job))
+        return job
+
+    async def _submit_unless_refused(self, request: JobRequest) -> Job:
         """Submit; a cancellation waits until it is known whether there is a job."""
         refusals: list[AsyncBatchError] = []
 
         async def submit() -> None:
             with anyio.CancelScope(shield=True):
                 try:
-                    self._job = await self._client.submit(self._request)
+                    self._job = await self._client.submit(request)
                 except AsyncBatchError as error:  # out of the group, which would wrap it
                     refusals.append(error)
 
@@ -92,44 +127,75 @@ class JobOfTask:
             raise refusals[0]
         return self._job
 
+    # -- following it -----------------------------------------------------------------------------
+
     async def _follow(self, job: Job) -> None:
-        logger.info("Submitted AWS Batch job %s%s", job.id, _link(job))
-        if job.console_url is not None:
-            await _report(self._reports.tracking_url, job.console_url)
+        """Tell of each change until the job has ended."""
         told: str | None = None
-        while not (job.is_finished and told == _state(job)):
-            message = _state(job)
+        while not (job.is_finished and told == state_of(job)):
+            message = state_of(job)
             if message != told:
                 told = message
                 logger.info("AWS Batch job %s is %s", job.id, message)
-                await _report(self._reports.status_message, f"AWS Batch job {job.id}: {message}")
+                await self._reports.tell(job)
             else:
-                await job.next_change(within=math.inf)
+                await job.next_change(math.inf)
+
+    async def _follow_with_log(self, job: Job) -> None:
+        """Do as `_follow`, and copy the job's log until both have ended."""
+        troubles: list[AsyncBatchError] = []
+
+        async def follow() -> None:
+            try:
+                await self._follow(job)
+            except AsyncBatchError as error:  # out of the group, which would wrap it
+                troubles.append(error)
+                group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(_copy_log, job)
+            group.start_soon(follow)
+        if troubles:
+            raise troubles[0]
+
+    async def _end(self, job: Job) -> None:
+        """Take the result; raise it if it is a failure."""
+        failure: JobFailed | None = None
         try:
-            await job.result()
+            self.result = await job.result()
         except JobFailed as error:
-            raise BatchJobException.of(error) from None
+            self.result, failure = error.result, error
+        if self._at_end is not None:
+            await self._at_end(job)
+        if failure is not None:
+            raise BatchJobException.of(failure) from None
+
+    # -- being interrupted ------------------------------------------------------------------------
+
+    async def _interrupted(self) -> None:
+        """Say what becomes of the job, and see to it, within bounds."""
+        job = self._job
+        if job is None or job.is_finished:
+            return
+        if self._assignment.terminate_on_interrupt:
+            with anyio.move_on_after(_TERMINATION_GRACE, shield=True):
+                try:
+                    await job.terminate("the run of its Luigi task was interrupted")
+                except AsyncBatchError as error:
+                    logger.warning("It could not be terminated: %s", error)
+                else:
+                    logger.warning("Interrupted. AWS Batch job %s is terminated", job.id)
+                    return
+        logger.warning("Interrupted. %s", _whereabouts(job))
 
 
-async def _report(call: Report | None, text: str) -> None:
-    """Tell Luigi's scheduler, which may be a slow server: from a thread, so the loop goes on."""
-    if call is None:
-        return
-    if getattr(call, "is_instant", False):
-        call(text)
-        return
+async def _copy_log(job: Job) -> None:
+    """Write the lines of a job's log to Luigi's; what keeps us from it is no failure of the job."""
     try:
-        await anyio.to_thread.run_sync(call, text, abandon_on_cancel=True)
-    except RPCError as error:  # the job goes on whether or not the scheduler hears of it
-        logger.warning("Luigi's scheduler could not be told %r: %s", text, error)
-
-
-def _state(job: Job) -> str:
-    """Return the state, with AWS's reason for it unless all is well."""
-    reason = job.description.status_reason if job.description else None
-    if reason is None or job.status is JobStatus.SUCCEEDED:
-        return str(job.status)
-    return f"{job.status} ({reason})"
+        async for event in job.logs():
+            logger.info("[%s] %s", event.job_id or job.id, event.message)
+    except AsyncBatchError as error:
+        logger.warning("The log of AWS Batch job %s cannot be followed: %s", job.id, error)
 
 
 def _link(job: Job) -> str:

@@ -1,8 +1,15 @@
-"""The ``[asyncbatch]`` section of Luigi's configuration; read when a task runs."""
+"""The ``[asyncbatch]`` section of Luigi's configuration, and the clients that are made as it says.
+
+It is read when a client is made, and once for each client.
+"""
+
+import dataclasses
+import weakref
+from typing import Any
 
 import luigi
 
-from asyncbatch import AsyncBatchClient, InvalidRequest, PollPolicy
+from asyncbatch import AsyncBatchClient, InvalidRequest, PollPolicy, RateLimits
 
 # Seconds, as in Luigi's own module.
 POLL_TIME = 10
@@ -11,32 +18,81 @@ _SOONEST_POLL = 0.2
 
 
 class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after the class
-    """Where and as whom tasks talk to AWS; what is not given is left to the AWS configuration.
+    """How tasks talk to AWS, and what they do unless they say otherwise.
+
+    Every line is optional. What a task says of itself comes first; what nobody says is left to the
+    AWS configuration and to the client's own defaults.
 
     Attributes:
         region: AWS Region.
         profile: Profile of the shared AWS configuration.
         endpoint_url: Endpoint of AWS Batch and CloudWatch Logs, such as a local engine's.
+        job_queue: Name or ARN of the job queue of tasks that name none.
+        poll_time: Most seconds between two looks at a job, for clients that many tasks share; a
+            client of one task goes by the task's own `poll_time`.
+        submit_per_second: Most submissions a second and client; see `asyncbatch.RateLimits`.
+        describe_per_second: Most status calls a second and client.
+        failure_log_lines: How many last log lines the error of a failed job carries.
+        log_interval: Seconds between two looks at a log that is streamed.
+        log_drain: Seconds that late log lines are waited for after a job's end.
+        stream_logs: Whether the lines of a job's log are written to Luigi's log as they come.
+        on_interrupt: What becomes of a job when its run is interrupted: ``leave`` or ``terminate``.
+        follow_live_job: Whether a run follows the live job of an earlier run of the same task.
+        tag_jobs: Whether jobs have tags with family and id of their task.
     """
 
     region = luigi.OptionalParameter(default=None)
     profile = luigi.OptionalParameter(default=None)
     endpoint_url = luigi.OptionalParameter(default=None)
+    job_queue = luigi.OptionalParameter(default=None)
+    poll_time = luigi.OptionalFloatParameter(default=None)
+    submit_per_second = luigi.OptionalFloatParameter(default=None)
+    describe_per_second = luigi.OptionalFloatParameter(default=None)
+    failure_log_lines = luigi.OptionalIntParameter(default=None)
+    log_interval = luigi.OptionalFloatParameter(default=None)
+    log_drain = luigi.OptionalFloatParameter(default=None)
+    stream_logs = luigi.BoolParameter(default=False)
+    on_interrupt = luigi.Parameter(default="leave")
+    follow_live_job = luigi.BoolParameter(default=True)
+    tag_jobs = luigi.BoolParameter(default=True)
+
+
+_settings: "weakref.WeakKeyDictionary[AsyncBatchClient, asyncbatch]" = weakref.WeakKeyDictionary()
 
 
 def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
     """Make a client as Luigi's configuration says; it is not open yet.
 
     Args:
-        poll: How eagerly jobs are asked about; None takes the client's defaults.
+        poll: How eagerly jobs are asked about; None takes the configured `poll_time`, if any.
+
+    Raises:
+        InvalidRequest: A number in the configuration is out of range.
     """
-    settings = asyncbatch()  # type: ignore[no-untyped-call] # as Luigi declares it
-    return AsyncBatchClient(
+    settings: asyncbatch = asyncbatch()  # type: ignore[no-untyped-call] # as Luigi declares it
+    if poll is None and settings.poll_time is not None:
+        poll = poll_policy(settings.poll_time)
+    client = AsyncBatchClient(
         region_name=settings.region,
         profile_name=settings.profile,
         endpoint_url=settings.endpoint_url,
-        poll=poll,
+        poll=dataclasses.replace(
+            poll or PollPolicy(),
+            **_given(settings, "failure_log_lines", "log_interval", "log_drain"),
+        ),
+        limits=RateLimits(**_given(settings, "submit_per_second", "describe_per_second")),
     )
+    _settings[client] = settings
+    return client
+
+
+def settings_of(client: AsyncBatchClient) -> asyncbatch:
+    """Return the configuration that was read when a client was made."""
+    settings = _settings.get(client)
+    if settings is None:
+        settings = asyncbatch()  # type: ignore[no-untyped-call] # as Luigi declares it
+        _settings[client] = settings
+    return settings
 
 
 def poll_policy(poll_time: float) -> PollPolicy:
@@ -50,3 +106,8 @@ def poll_policy(poll_time: float) -> PollPolicy:
     longest = max(poll_time, _SOONEST_POLL)
     usual = PollPolicy()
     return PollPolicy(min_interval=min(usual.min_interval, longest), max_interval=longest)
+
+
+def _given(settings: asyncbatch, *names: str) -> dict[str, Any]:
+    values = {name: getattr(settings, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}

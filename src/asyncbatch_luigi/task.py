@@ -1,18 +1,26 @@
 """`BatchTask`: a Luigi task that runs as an AWS Batch job."""
 
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import luigi
 
-from asyncbatch import AsyncBatchClient, InvalidRequest, JobRequest
+from asyncbatch import AsyncBatchClient, InvalidRequest, Job, JobRequest, JobResult
 from asyncbatch_luigi import _runtime
-from asyncbatch_luigi._job import JobOfTask, Reports
-from asyncbatch_luigi._values import as_text
-from asyncbatch_luigi.config import POLL_TIME, new_client, poll_policy
+from asyncbatch_luigi._assignment import assignment_of, request_of
+from asyncbatch_luigi._job import JobOfTask
+from asyncbatch_luigi._reports import Reports
+from asyncbatch_luigi.config import POLL_TIME, asyncbatch, new_client, poll_policy, settings_of
 
-# The names by which a task's author knows the fields of a request.
-_LUIGI_WORDS = {"queue": "job_queue", "name": "job_name"}
+# The fields of a request that a task's author knows by other names than ``job_`` and the field's.
+_SAME_WORDS = (
+    "job_definition",
+    "parameters",
+    "poll_time",
+    "on_interrupt",
+    "children",
+    "wants_results",
+)
 
 
 class BatchTask(luigi.Task):
@@ -21,17 +29,47 @@ class BatchTask(luigi.Task):
     It takes the place of ``luigi.contrib.batch.BatchTask``. Subclass it, override `parameters` if
     the job definition has ``Ref::`` placeholders, and give it an `output` or a `complete`.
 
+    The first four attributes are Luigi parameters. Each attribute may be a plain value, a property,
+    or a Luigi parameter in a subclass; give the latter ``significant=False`` if it says how and not
+    what is done. None, or nothing, leaves it to the job definition.
+
     Attributes:
         job_definition: ``name``, ``name:revision`` or ARN of a job definition.
-        job_name: Job name; None generates a unique one.
-        job_queue: Name or ARN of a job queue; None takes the only one that is ENABLED and VALID.
+        job_name: Job name; None generates one from the task's id.
+        job_queue: Name or ARN of a job queue; None takes the configured one, or else the only one
+            that is ENABLED and VALID.
         poll_time: Most seconds between two looks at the job. In its first minutes it is looked at
             more often, and 0 looks as often as AWS allows.
+        job_command: Command of the container, one argument each.
+        job_environment: Environment variables, by name; values become text.
+        job_vcpus: vCPUs for the container.
+        job_memory_mib: Memory limit in MiB.
+        job_gpus: GPUs for the container.
+        job_array_size: 2 to 10,000 children; see `BatchArrayTask`.
+        job_depends_on: Ids of AWS Batch jobs that must succeed first, or `asyncbatch.Dependency`
+            values.
+        job_retry: An `asyncbatch.RetryStrategy`, a number of attempts, or ``spot:3`` for three
+            attempts after what Spot and hosts break.
+        job_attempt_timeout: Time that one attempt may take: a timedelta or seconds, 60 or more.
+        job_share_identifier: Share of a queue with a fair-share policy.
+        job_scheduling_priority: 0 to 9,999 within the share.
+        job_tags: Tags, beside those with the task's family and id.
+        job_propagate_tags: Whether AWS copies the tags to the ECS task.
+        job_extra: Further members of SubmitJob in AWS's own spelling.
+        stream_logs: Whether the job's log is written to Luigi's log as it comes; None leaves it to
+            the configuration.
+        on_interrupt: ``leave`` or ``terminate``: what becomes of the job when the run is
+            interrupted; None leaves it to the configuration.
+        follow_live_job: Whether a run follows the live job of an earlier run of this very task,
+            instead of submitting a second; None leaves it to the configuration.
+        job_result: How the job ended, for what comes after ``super().run()``; None until then.
 
     Example:
         ```python
         class Etl(BatchTask):
             job_definition = "etl"
+            job_memory_mib = 4096
+            job_retry = "spot:3"
             date = luigi.DateParameter()
 
             @property
@@ -46,15 +84,38 @@ class BatchTask(luigi.Task):
     job_queue: Any = luigi.OptionalParameter(default=None)
     poll_time: Any = luigi.IntParameter(default=POLL_TIME)
 
+    # No parameters: each would cost every task time, and they would be options of every command.
+    job_command: Any = None
+    job_environment: Any = None
+    job_vcpus: Any = None
+    job_memory_mib: Any = None
+    job_gpus: Any = None
+    job_array_size: Any = None
+    job_depends_on: Any = ()
+    job_retry: Any = None
+    job_attempt_timeout: Any = None
+    job_share_identifier: Any = None
+    job_scheduling_priority: Any = None
+    job_tags: Any = None
+    job_propagate_tags: Any = None
+    job_extra: Any = None
+
+    stream_logs: Any = None
+    on_interrupt: Any = None
+    follow_live_job: Any = None
+
+    job_result: JobResult | None = None
+
     @property
     def parameters(self) -> Mapping[str, object]:
         """Values for the job definition's ``Ref::`` placeholders; what is no text becomes text."""
         return {}
 
     def run(self) -> None:
-        """Submit the job and wait for its end.
+        """Submit the job and wait for its end; or follow it, if it runs already.
 
-        Ctrl-C and SIGTERM end the waiting, not the job; the log says how to find it.
+        Ctrl-C and SIGTERM end the waiting. The job goes on then, unless `on_interrupt` says
+        otherwise, and the next run follows it.
 
         Raises:
             BatchJobException: The job FAILED.
@@ -74,34 +135,35 @@ class BatchTask(luigi.Task):
         Raises:
             InvalidRequest: A value breaks a rule.
         """
-        return _in_luigis_words(self._job(batch).run())
-
-    def _job(self, client: AsyncBatchClient) -> JobOfTask:
-        reports = Reports(
-            tracking_url=self.set_tracking_url, status_message=self.set_status_message
-        )
+        settings = settings_of(batch)
         try:
-            return JobOfTask(client, self._request(), reports)
+            assignment = assignment_of(self, self._request(settings), settings)
         except InvalidRequest as error:
             raise _reworded(error) from None
-
-    def _request(self) -> JobRequest:
-        # Luigi writes a None as empty text, so empty text is a None.
-        return JobRequest(
-            self.job_definition,
-            name=self.job_name or None,
-            queue=self.job_queue or None,
-            parameters=as_text("parameters", self.parameters),
+        reports = Reports(
+            tracking_url=self.set_tracking_url,
+            status_message=self.set_status_message,
+            progress=self.set_progress_percentage,
         )
+        return self._carry_out(JobOfTask(batch, assignment, reports, at_end=self._at_end))
 
+    async def _carry_out(self, job: JobOfTask) -> None:
+        self.job_result = None
+        try:
+            await job.run()
+        except InvalidRequest as error:
+            raise _reworded(error) from None
+        finally:
+            self.job_result = job.result
 
-async def _in_luigis_words(work: Awaitable[None]) -> None:
-    try:
-        await work
-    except InvalidRequest as error:
-        raise _reworded(error) from None
+    def _request(self, settings: asyncbatch) -> JobRequest:
+        return request_of(self, settings)
+
+    async def _at_end(self, job: Job) -> None:
+        """Do what is left to do while the client is open."""
 
 
 def _reworded(error: InvalidRequest) -> InvalidRequest:
-    field = _LUIGI_WORDS.get(error.field, error.field)
+    """Return the same error with the field called as it is in a task."""
+    field = error.field if error.field in _SAME_WORDS else f"job_{error.field}"
     return InvalidRequest(field, error.value, error.rule)

@@ -13,10 +13,12 @@ from luigi.rpc import RPCError
 from asyncbatch import AccessDenied, AsyncBatchClient, JobRequest
 from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
 from asyncbatch_luigi import BatchJobException
-from asyncbatch_luigi._job import JobOfTask, Reports
+from asyncbatch_luigi._assignment import Assignment
+from asyncbatch_luigi._job import JobOfTask
+from asyncbatch_luigi._reports import Reports
 from tests.luigi.support import EAGER, make, register_definitions
 
-NO_REPORTS = Reports(tracking_url=None, status_message=None)
+NO_REPORTS = Reports()
 AT_ONCE = Script(startup=0, duration=0)
 
 
@@ -32,7 +34,8 @@ async def run_job(local: LocalBatch, reports: Reports = NO_REPORTS) -> None:
     """Run the job of a task, in a Region that has a console."""
     client = AsyncBatchClient(session=local.session, region_name="eu-west-1", poll=EAGER)
     async with client:
-        await JobOfTask(client, JobRequest("succeeds", queue="default"), reports).run()
+        assignment = Assignment(request=JobRequest("succeeds", queue="default"))
+        await JobOfTask(client, assignment, reports).run()
 
 
 async def run_until_submitted(local: LocalBatch) -> None:

@@ -1,0 +1,181 @@
+"""A rerun follows the live job of the same task instead of submitting a second."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+import luigi
+import pytest
+
+from asyncbatch import AsyncBatchClient, JobStatus
+from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
+from asyncbatch_luigi import BatchTask
+from asyncbatch_luigi._assignment import assignment_of, request_of
+from asyncbatch_luigi.config import asyncbatch
+from tests.luigi.support import make, register_definitions
+
+pytestmark = pytest.mark.virtual_time
+
+LONG = Script(startup=0, duration=60)
+
+
+class Daily(BatchTask):
+    job_definition = "succeeds"
+    job_queue = "default"
+    day = luigi.IntParameter(default=1)
+    note = luigi.Parameter(default="", significant=False)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {"note": self.note}
+
+
+class Named(Daily):
+    job_name = "nightly"
+
+
+each_task = pytest.mark.parametrize("task_class", [Daily, Named])
+
+
+@asynccontextmanager
+async def open_local() -> AsyncIterator[LocalBatch]:
+    async with LocalBatch(executor=ScriptedExecutor(LONG), vcpus=1000) as local:
+        await register_definitions(local)
+        yield local
+
+
+def new_client(local: LocalBatch) -> AsyncBatchClient:
+    return AsyncBatchClient(session=local.session)
+
+
+async def interrupted(local: LocalBatch, *tasks: BatchTask) -> None:
+    """Run tasks until their jobs are there, and no longer, as a driver that is killed."""
+    known = len(local.ledger.submissions)
+    async with new_client(local) as batch, asyncio.TaskGroup() as group:
+        running = [group.create_task(task._run_on(batch)) for task in tasks]
+        while len(local.ledger.submissions) < known + len(tasks):  # noqa: ASYNC110 - no event
+            await anyio.sleep(0.01)
+        for one in running:
+            one.cancel()
+
+
+async def run(local: LocalBatch, *tasks: BatchTask) -> None:
+    async with new_client(local) as batch, asyncio.TaskGroup() as group:
+        for task in tasks:
+            group.create_task(task._run_on(batch))
+
+
+@each_task
+async def test_a_rerun_follows_the_job_that_is_live(
+    task_class: type[Daily], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="luigi-interface")
+    async with open_local() as local:
+        await interrupted(local, make(task_class))
+        await run(local, make(task_class))
+        [job] = local.ledger.submissions
+    assert f"Following AWS Batch job {job.job_id} of an earlier run" in caplog.text
+    assert f"AWS Batch job {job.job_id} is SUCCEEDED" in caplog.text
+
+
+@each_task
+async def test_what_has_ended_is_done_again(task_class: type[Daily]) -> None:
+    async with open_local() as local:
+        await run(local, make(task_class))
+        await run(local, make(task_class))
+        assert len(local.ledger.submissions) == 2
+
+
+@each_task
+async def test_a_job_of_another_task_or_content_is_not_taken(task_class: type[Daily]) -> None:
+    async with open_local() as local:
+        await interrupted(local, make(task_class))
+        await run(local, make(task_class, day=2), make(task_class, note="other"))
+        assert len(local.ledger.submissions) == 3
+
+
+async def test_a_task_may_want_a_job_of_its_own() -> None:
+    class Always(Daily):
+        follow_live_job = False
+
+    async with open_local() as local:
+        await interrupted(local, make(Always))
+        await run(local, make(Always))
+        assert len(local.ledger.submissions) == 2
+        assert local.calls["ListJobs"] == 0
+
+
+async def test_many_tasks_look_together() -> None:
+    """A ListJobs for each would take minutes at the pace that AWS allows."""
+    tasks = [make(Daily, day=day) for day in range(200)]
+    async with open_local() as local:
+        await interrupted(local, *tasks[:100])
+        before = local.calls["ListJobs"]
+        await run(local, *tasks)
+        assert len(local.ledger.submissions) == 200
+        # The first looks alone; one look for all others is a call for each live state.
+        assert local.calls["ListJobs"] - before <= 1 + len(JobStatus)
+
+
+async def test_who_asks_while_others_are_told_is_told_what_is_new() -> None:
+    async with open_local() as local:
+        local.faults.add("ListJobs", Fault.latency(5))
+        async with new_client(local) as batch, asyncio.TaskGroup() as group:
+            group.create_task(make(Daily, day=1)._run_on(batch))
+            await anyio.sleep(1)  # that look is under way, and the next job comes after it began
+            await submit_elsewhere(local, make(Daily, day=2))
+            group.create_task(make(Daily, day=2)._run_on(batch))
+        names = [job.name for job in local.ledger.submissions]
+        assert len(names) == len(set(names)) == 2
+
+
+async def submit_elsewhere(local: LocalBatch, task: BatchTask) -> None:
+    """Submit the job of a task, as another driver that did not look first."""
+    settings = make(asyncbatch)
+    request = assignment_of(task, request_of(task, settings), settings).request
+    async with new_client(local) as batch:
+        await batch.submit(request)
+
+
+async def test_without_leave_to_look_a_job_is_submitted(caplog: pytest.LogCaptureFixture) -> None:
+    async with open_local() as local:
+        local.faults.add("ListJobs", Fault.error("AccessDeniedException", status=403))
+        await run(local, make(Daily, day=1), make(Daily, day=2))
+        assert len(local.ledger.submissions) == 2
+        assert local.calls["ListJobs"] == 1
+    assert caplog.text.count("Live jobs of earlier runs are not looked for") == 1
+
+
+async def test_without_leave_to_tag_a_job_is_submitted_and_found(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refusal = Fault.error(
+        "AccessDeniedException", "not authorized to perform: batch:TagResource", status=403, times=3
+    )
+    async with open_local() as local:
+        local.faults.add("SubmitJob", refusal)
+        await interrupted(local, make(Daily))
+        await run(local, make(Daily))
+        assert len(local.ledger.submissions) == 1
+        assert await tags(local) == {}
+    assert caplog.text.count("submitted without tags") == 1
+
+
+async def test_jobs_are_tagged_with_their_task() -> None:
+    task = make(Daily)
+    async with open_local() as local:
+        await run(local, task)
+        assert (await tags(local)).items() >= {
+            ("luigi:task-family", "Daily"),
+            ("luigi:task-id", task.task_id),
+        }
+
+
+async def tags(local: LocalBatch) -> Mapping[str, str]:
+    """Return the tags of the only job."""
+    [submitted] = local.ledger.submissions
+    async with new_client(local) as batch:
+        described = await batch.describe([submitted.job_id])
+    return described[submitted.job_id].tags
