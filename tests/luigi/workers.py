@@ -55,6 +55,48 @@ class Threaded(Marked):
         notes.append(f"ran {self.name}")
 
 
+class Contexts:
+    """What Luigi can be told to enter for each run of a task."""
+
+    def __init__(self, process: Any) -> None:  # noqa: ANN401 - Luigi's, or ours in its shape
+        self._name = process.task.name
+
+    def __enter__(self) -> None:
+        notes.append(f"enter context of {self._name}")
+
+    def __exit__(self, *_: object) -> None:
+        notes.append(f"exit context of {self._name}")
+
+
+class Endless(Marked):
+    """A task whose job never ends, and that may take half a second."""
+
+    job_definition = "endless"
+    worker_timeout = 0.5  # type: ignore[assignment] # Luigi takes it, whatever it declares
+
+
+class EndlessThread(Endless):
+    """The same with a `run` of its own."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            notes.append("cleaned up")
+
+
+class Listening(Threaded):
+    """A task that answers a message of the scheduler."""
+
+    accepts_messages = True
+
+    def run(self) -> None:
+        worker: Any = self  # Luigi lets a task have these while it runs
+        message = worker.scheduler_messages.get(timeout=10)
+        message.respond(f"heard {message}")
+        super().run()
+
+
 @dataclass(kw_only=True)
 class Workers:
     """Runs tasks with a worker of one kind, and keeps the scheduler to look into.
@@ -83,6 +125,10 @@ class Workers:
                 workers=workers,
             )
             return result
+
+    def renew_scheduler(self) -> None:
+        """Take a new scheduler, which reads the configuration."""
+        self.scheduler = make(Scheduler, prune_on_get_work=True)
 
     def status(self, task: luigi.Task) -> str:
         """Return what the scheduler says of a task."""

@@ -89,6 +89,13 @@ class ThreadTask(Protocol):
     def task(self) -> Any:  # noqa: ANN401 - Luigi's
         """The task itself."""
 
+    def check(self) -> None:
+        """Raise if the task is to end.
+
+        Raises:
+            CancelledError: It is.
+        """
+
     def waits_for(self, running: Running) -> None:
         """Hear what it waits for; cancel that if the task is to end."""
 
@@ -117,11 +124,14 @@ class Runner:
 
         Raises:
             RuntimeError: It was called on the loop, which would wait for itself.
+            CancelledError: The task that this thread runs is to end.
             BaseException: Whatever the coroutine raises.
         """
         self._crew.loop.refuse_own_thread()
         here: ThreadTask | None = getattr(_here, "task", None)
         client = self._crew.client(None if here is None else here.task).result()
+        if here is not None:
+            here.check()
         running = self._crew.loop.submit(start(client))
         if here is not None:
             here.waits_for(running)

@@ -5,6 +5,7 @@ happens elsewhere: on the loop, or in threads. Each step after that is a call in
 thread, so events and callbacks are made there, one at a time.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -93,6 +94,15 @@ class TaskRun:
         """Wait no longer for the cleanup of what was terminated."""
         if self._is_alive:
             self._end_terminated()
+
+    def check(self) -> None:
+        """Raise, in the task's thread, if it is to end.
+
+        Raises:
+            CancelledError: It is.
+        """
+        if self._is_terminated:
+            raise asyncio.CancelledError
 
     def waits_for(self, running: Running) -> None:
         """Hear, in the task's thread, which coroutine it waits for."""
