@@ -56,6 +56,7 @@ from asyncbatch._results import Failure as Failure
 from asyncbatch._results import FailureKind as FailureKind
 from asyncbatch._results import JobResult as JobResult
 from asyncbatch._results import LogEvent as LogEvent
+from asyncbatch._signals import stop_on_sigterm as stop_on_sigterm
 from asyncbatch._status import JobStatus as JobStatus
 
 # pyright: reportUnsupportedDunderAll=false

@@ -1,0 +1,192 @@
+"""Ctrl-C and SIGTERM in real programs: blocks close, remote jobs go on, one message says which."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from asyncbatch import stop_on_sigterm
+
+pytestmark = pytest.mark.timeout(60)
+
+# The engine plays AWS: it lives in the program, so its jobs run on for as long as anybody can look.
+PROGRAM = """
+import asyncio
+import signal
+from asyncbatch import AsyncBatchClient, JobRequest, stop_on_sigterm
+from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
+
+HELLO = {{
+    "jobDefinitionName": "hello",
+    "type": "container",
+    "containerProperties": {{"image": "any", "vcpus": 1, "memory": 64, "command": ["x"]}},
+}}
+
+async def work(local):
+    async with AsyncBatchClient(session=local.session) as batch:
+        await batch.register_job_definition(HELLO)
+        {body}
+
+async def main():
+    async with LocalBatch(executor=ScriptedExecutor(Script(duration=None)), vcpus=99) as local:
+        try:
+            {around}
+        finally:
+            print("alive", await alive(local), flush=True)
+
+async def alive(local):
+    async with local.session.create_client("batch") as raw:
+        ids = [job.job_id for job in local.ledger.submissions]
+        jobs = (await raw.describe_jobs(jobs=ids))["jobs"] if ids else []
+        return sum(not job.get("isTerminated") for job in jobs)
+
+# A shell starts what it runs in the background with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+asyncio.run(main())
+print("went on", flush=True)
+"""
+FOLLOW = """
+        jobs = await batch.submit_many(JobRequest("hello") for _ in range({count}))
+        print("ready", flush=True)
+        async for job in batch.as_completed(jobs):
+            pass
+"""
+GROUP = """
+        async with batch.job_group(on_error={on_error!r}) as group:
+            await group.submit_many(JobRequest("hello") for _ in range(3))
+            print("ready", flush=True)
+"""
+STUBBORN = """
+        try:
+            print("ready", flush=True)
+            await asyncio.Event().wait()
+        finally:
+            print("cleaning", flush=True)
+            await asyncio.Event().wait()
+"""
+PLAIN = "await work(local)"
+STOPPED = """
+            with stop_on_sigterm():
+                await work(local)
+"""
+
+
+class Program:
+    """A Python program that has said it is ready."""
+
+    def __init__(self, body: str, around: str = STOPPED) -> None:
+        self._popen = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.format(body=body.strip(), around=around.strip())],
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.output = self.errors = ""
+        self.wait_for("ready")
+
+    def wait_for(self, word: str) -> None:
+        """Read what it prints up to a line."""
+        assert self._popen.stdout is not None
+        while word not in (line := self._popen.stdout.readline()):
+            assert line, self._popen.communicate()[1]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._popen.send_signal(number)
+
+    def end(self) -> int:
+        """Wait for its end and return its exit code, negative for a signal."""
+        self.output, self.errors = self._popen.communicate()
+        return self._popen.returncode
+
+
+SIGNALS = {signal.SIGINT: (PLAIN, -signal.SIGINT), signal.SIGTERM: (STOPPED, 143)}
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_program_that_is_stopped_leaves_its_jobs_and_says_once_which(
+    number: signal.Signals,
+) -> None:
+    around, code = SIGNALS[number]
+    program = Program(FOLLOW.format(count=3), around)
+    program.send(number)
+    assert program.end() == code
+    assert program.output == "alive 3\n"
+    assert len(re.findall("3 jobs run on in AWS Batch", program.errors)) == 1
+    assert len(re.findall(r"batch.attach\(\['[^\]]*'\]\)", program.errors)) == 1
+
+
+def test_many_jobs_fit_into_the_message() -> None:
+    program = Program(FOLLOW.format(count=40))
+    program.send(signal.SIGTERM)
+    program.end()
+    [message] = [line for line in program.errors.splitlines() if "run on" in line]
+    assert message.startswith("40 jobs run on")
+    assert len(message) < 2_000
+
+
+@pytest.mark.parametrize(("on_error", "alive"), [("terminate", 0), ("leave", 3)])
+def test_a_group_ends_its_jobs_on_sigterm_if_it_is_to(on_error: str, alive: int) -> None:
+    program = Program(GROUP.format(on_error=on_error))
+    program.send(signal.SIGTERM)
+    assert program.end() == 143
+    assert program.output == f"alive {alive}\n"
+    assert ("3 jobs run on" in program.errors) == (on_error == "leave")
+
+
+def test_a_second_sigterm_does_not_wait() -> None:
+    program = Program(STUBBORN)
+    program.send(signal.SIGTERM)
+    program.wait_for("cleaning")
+    program.send(signal.SIGTERM)
+    assert program.end() == -signal.SIGTERM
+
+
+# -- in this process -------------------------------------------------------------------------------
+
+
+async def test_sigterm_is_afterwards_what_it_was() -> None:
+    with stop_on_sigterm():
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+async def test_a_handler_of_somebody_else_is_left_alone() -> None:
+    def own(*_: object) -> None:
+        raise AssertionError
+
+    signal.signal(signal.SIGTERM, own)
+    try:
+        with pytest.raises(RuntimeError, match="already"), stop_on_sigterm():
+            raise AssertionError
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def test_only_the_main_thread_has_signals() -> None:
+    found: list[str] = []
+
+    def elsewhere() -> None:
+        import asyncio
+
+        async def use() -> None:
+            with stop_on_sigterm():
+                raise AssertionError
+
+        try:
+            asyncio.run(use())
+        except RuntimeError as error:
+            found.append(str(error))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert len(found) == 1
+    assert "main thread" in found[0]
