@@ -4,7 +4,7 @@ import ipaddress
 import sys
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import Request, urlopen
@@ -173,7 +173,8 @@ async def write_log(
 ) -> None:
     """Write lines into a log stream of moto, one a millisecond."""
     async with session.create_client("logs", endpoint_url=url) as logs:
-        await logs.create_log_group(logGroupName=group)
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            await logs.create_log_group(logGroupName=group)
         await logs.create_log_stream(logGroupName=group, logStreamName=stream)
         now = int(time.time() * 1000)
         events = [{"timestamp": now + n, "message": line} for n, line in enumerate(lines)]

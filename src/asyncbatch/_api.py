@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Se
 from typing import Any
 
 from asyncbatch._aws import Connection
-from asyncbatch._calls import POLLING, READING, SENDING, Answer, Caller
+from asyncbatch._calls import POLLING, READING, SENDING, Answer, Caller, Patience
 from asyncbatch._errors import APIError
 from asyncbatch._events import Event
 from asyncbatch._models import JobDefinition, JobDescription, JobQueue
@@ -181,16 +181,38 @@ class API:
         ]
         return max(found, key=lambda definition: definition.revision, default=None)
 
-    async def get_log_events(
-        self, group: str, stream: str, *, region: str | None = None, **arguments: object
+    def logs_per_second(self, operation: str, region: str | None = None) -> float:
+        """Return the configured pace of GetLogEvents or FilterLogEvents in a Region."""
+        return self._caller.logs_per_second(operation, region)
+
+    async def logs_turn(self, operation: str, region: str | None = None) -> None:
+        """Wait until the next `read_logs` may leave, to choose its streams as late as possible."""
+        await self._caller.turn(operation, region)
+
+    async def read_logs(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        patience: Patience = READING,
+        *,
+        region: str | None = None,
+        has_turn: bool = False,
     ) -> Answer:
-        """Return one page of a log stream, in AWS's spelling.
+        """Return one page of GetLogEvents or FilterLogEvents, in AWS's spelling.
+
+        Args:
+            operation: Which of the two.
+            arguments: Its arguments in AWS's spelling.
+            patience: How long faults are borne.
+            region: Another Region than the client's own; it has a quota of its own.
+            has_turn: Whether `logs_turn` was awaited before.
 
         Raises:
             ResourceNotFound: There is no such group or stream, or not yet.
         """
-        asked = {"logGroupName": group, "logStreamName": stream, **arguments}
-        return await self._caller.call("logs", "GetLogEvents", asked, READING, region=region)
+        return await self._caller.call(
+            "logs", operation, arguments, patience, region=region, has_turn=has_turn
+        )
 
     async def _pages(self, operation: str, arguments: Answer) -> AsyncIterator[Answer]:
         while True:

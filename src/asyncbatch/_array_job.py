@@ -7,15 +7,14 @@ with it: a call for one id costs the same as a call for a hundred.
 
 import dataclasses
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import overload
 
-from asyncbatch._errors import AsyncBatchError, JobFailed, LogsUnavailable
+from asyncbatch._errors import AsyncBatchError, JobFailed
 from asyncbatch._failures import failure_of
 from asyncbatch._job import Job, Services
 from asyncbatch._models import JobDescription
-from asyncbatch._results import Failure, FailureKind, JobResult, LogEvent
+from asyncbatch._results import Failure, FailureKind, JobResult
 from asyncbatch._status import JobStatus
 
 _DESCRIBED_TOGETHER = 100
@@ -101,22 +100,9 @@ class ArrayJob(Job):
             children.append(child)
         return children
 
-    def logs(
-        self,
-        *,
-        follow: bool = True,
-        tail: int | None = None,
-        since: datetime | timedelta | None = None,
-    ) -> AsyncIterator[LogEvent]:
-        """Refuse: the parent writes no log; read those of its children, ``array[0].logs()``.
-
-        Raises:
-            LogsUnavailable: Always.
-        """
-        del follow, tail, since
-        raise LogsUnavailable(
-            self.id, "an array job writes none itself; read its children's: array[0].logs()"
-        )
+    def log_parts(self) -> Sequence[Job]:
+        """Return the children: the parent writes no log of its own."""
+        return self[:]
 
     def follow_children(self, first: int) -> None:
         """Follow a child, and the next ones that somebody holds: one call describes them all."""

@@ -65,6 +65,7 @@ _ALWAYS_THERE = {
     "DescribeJobDefinitions": "jobDefinitions",
     "RegisterJobDefinition": "revision",
     "GetLogEvents": "events",
+    "FilterLogEvents": "events",
 }
 
 
@@ -107,12 +108,16 @@ class Caller:
             "TerminateJob": terminating,
             "TerminateJobs": terminating,
             "RegisterJobDefinition": Pacer(limits.register_per_second),
-            "GetLogEvents": Pacer(limits.log_events_per_second),
         }
+        self._limits = limits
 
-    async def turn(self, operation: str) -> None:
+    async def turn(self, operation: str, region: str | None = None) -> None:
         """Wait until the next call of an operation may leave."""
-        await self._pacers[operation].turn()
+        await self._pacer(operation, region).turn()
+
+    def logs_per_second(self, operation: str, region: str | None) -> float:
+        """Return the configured pace of reading logs in a Region."""
+        return self._limits.logs_per_second(operation, region or self._connection.region)
 
     async def call(
         self,
@@ -138,7 +143,7 @@ class Caller:
             pace: Operation whose pace it shares; None for its own.
             is_checked: Whether the arguments are known to fit the SDK's model.
         """
-        pacer = self._pacers[pace or operation]
+        pacer = self._pacer(pace or operation, region)
         send = functools.partial(
             self._connection.call, service, operation, arguments, region, is_checked=is_checked
         )
@@ -162,6 +167,13 @@ class Caller:
             else:
                 self._reached = self._accepted = True
                 return answer
+
+    def _pacer(self, operation: str, region: str | None) -> Pacer:
+        """Return the pacer of an operation; logs in another Region have a quota of their own."""
+        name = operation if region in {None, self._connection.region} else f"{operation} {region}"
+        if name not in self._pacers:
+            self._pacers[name] = Pacer(self.logs_per_second(operation, region))
+        return self._pacers[name]
 
     def _bears(self, fault: AsyncBatchError, patience: Patience, tries: int, lasted: float) -> bool:
         """Return whether a fault may pass, so that the call is sent again."""

@@ -10,16 +10,16 @@ from asyncbatch._array_job import ArrayJob
 from asyncbatch._errors import InvalidRequest
 from asyncbatch._group import JobGroup, OnError
 from asyncbatch._job import Job, check_reason
-from asyncbatch._lifecycle import Lifecycle
+from asyncbatch._log_methods import LogMethods
 from asyncbatch._models import JobDefinition, JobDescription, JobQueue
 from asyncbatch._request import JobFields, JobRequest
-from asyncbatch._results import JobResult, LogEvent
+from asyncbatch._results import JobResult
 from asyncbatch._status import JobStatus
 
 _DESCRIBE_LIMIT = 100
 
 
-class AsyncBatchClient(Lifecycle):
+class AsyncBatchClient(LogMethods):
     """An AWS Batch client for asyncio: many jobs, few calls, one background task.
 
     Use it with ``async with``, or call `open` and `aclose`, also from different tasks or notebook
@@ -283,27 +283,6 @@ class AsyncBatchClient(Lifecycle):
                 if job.status in wanted or (status is None and not job.status.is_known):
                     found[job.job_id] = job
         return [runtime.known(job) for job in found.values()]
-
-    async def tail_stream(
-        self, stream: str, lines: int = 50, *, group: str | None = None
-    ) -> list[LogEvent]:
-        """Return the last events of a log stream, of which only the name is known.
-
-        Where there is a job, `Job.logs` finds its streams by itself.
-
-        Args:
-            stream: Name of a CloudWatch log stream. One that does not exist has no events.
-            lines: Most events to return.
-            group: Name of its log group; None takes that of AWS Batch, ``/aws/batch/job``.
-
-        Raises:
-            InvalidRequest: `lines` is not positive.
-            ClientClosed: The client is not open.
-            APIError: AWS does not let us read the logs.
-        """
-        runtime = self._require_open()
-        check.integer("lines", lines, 1)
-        return await runtime.tail_stream(stream, lines, group=group)
 
     async def job_queues(self) -> list[JobQueue]:
         """Return all job queues of the account and Region.

@@ -276,13 +276,16 @@ class LogsUnavailable(AsyncBatchError):
 
     Attributes:
         job_id: The job.
+        reason: Why there are none to read.
+        next_step: Where to look, or what to check.
     """
 
-    def __init__(self, job_id: str, reason: str) -> None:
+    def __init__(self, job_id: str, reason: str, next_step: str = "") -> None:
         """Say why, and where to look."""
         self.job_id = job_id
         self.reason = reason
-        super().__init__(f"no logs to read for job {job_id}: {reason}")
+        self.next_step = next_step
+        super().__init__(f"no logs to read for job {job_id}: {reason}. {next_step}".strip())
 
 
 class JobError(AsyncBatchError):

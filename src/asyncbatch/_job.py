@@ -6,7 +6,7 @@ the job.
 """
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import anyio
 
 from asyncbatch import _checks as check
 from asyncbatch._changes import differs, is_news
-from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed, JobVanished
+from asyncbatch._errors import AsyncBatchError, JobFailed, JobVanished
 from asyncbatch._events import Event, JobFinished, JobLost, StatusChanged
 from asyncbatch._failures import result_of
 from asyncbatch._models import JobDescription
@@ -42,6 +42,7 @@ class Services:
     notify: Callable[[Event], None]
     require_open: Callable[[], None]
     console_url: Callable[[str], str | None]
+    handle: "Callable[[str], Job]"
 
 
 class _Change:
@@ -182,37 +183,38 @@ class Job:
         tail: int | None = None,
         since: datetime | timedelta | None = None,
     ) -> AsyncIterator[LogEvent]:
-        """Yield the lines of the job's log, of all attempts in their order.
+        """Yield the lines of the job's log as they come, of all attempts in their order.
+
+        It may begin before the job runs, and ends by itself: some seconds after the job's end, when
+        no late lines come any more. Array jobs and multi-node jobs give the lines of all children
+        and nodes, each one's in order; `LogEvent.label` tells which wrote it.
 
         Args:
             follow: Wait for more until the job has ended and its log is dry; False yields what is
                 there now and stops.
-            tail: Yield only this many last lines of the latest attempt, without following.
+            tail: Begin with only this many last lines of the latest attempt, read from the end; of
+                each stream, where there are several.
             since: Leave out lines from before: an aware datetime, or how long ago.
 
         Raises:
-            LogsUnavailable: The logs are not in CloudWatch Logs.
+            LogsUnavailable: The logs are not in CloudWatch Logs, or their group does not exist.
             InvalidRequest: `tail` is not positive, or `since` is neither of both.
-            ClientClosed: The client is not open.
+            ClientClosed: The client is not open, or was closed meanwhile.
+            JobVanished: AWS does not answer for the job any more.
             APIError: AWS does not let us read the logs.
         """
         self._services.require_open()
-        if tail is not None and tail < 1:
-            raise InvalidRequest("tail", tail, "1 or more lines, or None for all")
-        first = None if since is None else check.moment("since", since)
-        if tail is None and follow:
-            async for event in self._services.logs.follow(self, first):
-                yield event
-            return
-        description = await self._refreshed()
-        if description is None:
-            return
-        if tail is not None:
-            for event in await self._services.logs.tail(description, tail, first):
-                yield event
-            return
-        async for event in self._services.logs.read(description, first):
+        async for event in self._services.logs.events(
+            [self], follow=follow, tail=tail, since=since
+        ):
             yield event
+
+    def log_parts(self) -> "Sequence[Job]":
+        """Return the jobs whose logs make up this one's: the nodes of a multi-node job."""
+        node = self._description.node if self._description else None
+        if node is None or node.count is None or node.index is not None:
+            return ()
+        return [self._services.handle(f"{self._id}#{index}") for index in range(node.count)]
 
     async def terminate(self, reason: str = "terminated by asyncbatch") -> None:
         """Terminate the job: it is stopped if it runs, and never starts if it does not.
@@ -350,22 +352,16 @@ class Job:
         for listener in listeners:
             listener(self, error)
 
-    async def _refreshed(self) -> JobDescription | None:
-        """Return the newest description to be had now; None for a job that is not seen yet."""
-        if self._result is None:
-            for description in await self._services.api.describe_jobs([self._id]):
-                self.update(description)
-        return self._description
-
     async def _failure(self, result: JobResult) -> JobFailed:
         """Return the error for a failed job, with the last lines of its log if there are any."""
         lines = self._services.policy.failure_log_lines
         tail: list[LogEvent] = []
         problem: AsyncBatchError | None = None
-        if lines and result.description.attempts:
+        number = len(result.description.attempts)
+        if lines and number:
             try:
                 self._services.require_open()
-                tail = await self._services.logs.tail(result.description, lines)
+                tail = await self._services.logs.tail(result.description, number, lines)
             except AsyncBatchError as error:  # the log must not hide why the job failed
                 problem = error
         failed = JobFailed(result, tail)

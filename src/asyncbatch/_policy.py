@@ -75,6 +75,24 @@ class PollPolicy:
         return plain * (1 + self.jitter * (rng.random() - 0.5))
 
 
+# Calls a second per account, by Region; "" stands for all others. Not adjustable.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+_GET_LOG_EVENTS = {
+    "": 25.0,
+    **dict.fromkeys(("us-west-2", "eu-west-1", "eu-central-1", "ap-northeast-3"), 10.0),
+    **dict.fromkeys(("ap-southeast-3", "ca-west-1", "il-central-1"), 10.0),
+    "eu-west-3": 30.0,
+}
+_FILTER_LOG_EVENTS = {
+    "": 10.0,
+    **dict.fromkeys(("eu-central-1", "ap-northeast-3", "ap-southeast-3"), 5.0),
+    **dict.fromkeys(("ca-west-1", "il-central-1"), 5.0),
+    "us-east-1": 25.0,
+}
+_SHARE_OF_LOGS = 0.8
+"""The console and colleagues read logs within the same quota."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
     """Most calls a second that one client makes, by kind of call.
@@ -90,7 +108,10 @@ class RateLimits:
         list_per_second: ListJobs and the other calls that list or describe something.
         terminate_per_second: TerminateJob, TerminateJobs, CancelJob.
         register_per_second: RegisterJobDefinition.
-        log_events_per_second: GetLogEvents. Quota: 25 in most Regions, 10 in some.
+        log_events_per_second: GetLogEvents, in each Region. None takes four fifths of the Region's
+            quota, which is 25 in most and 10 in some.
+        filter_log_events_per_second: FilterLogEvents, in each Region. None takes four fifths of the
+            Region's quota, which is 10 in most, 25 in us-east-1 and 5 in some.
 
     Raises:
         InvalidRequest: A number is not positive.
@@ -104,11 +125,23 @@ class RateLimits:
     list_per_second: float = 5.0
     terminate_per_second: float = 10.0
     register_per_second: float = 5.0
-    log_events_per_second: float = 10.0
+    log_events_per_second: float | None = None
+    filter_log_events_per_second: float | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_positive(self, *(f.name for f in fields(self)))
+        optional = {f.name for f in fields(self) if f.default is None}
+        absent = {name for name in optional if getattr(self, name) is None}
+        _require_positive(self, *(f.name for f in fields(self) if f.name not in absent))
+
+    def logs_per_second(self, operation: str, region: str) -> float:
+        """Return the pace of ``"GetLogEvents"`` or ``"FilterLogEvents"`` in a Region."""
+        is_filter = operation == "FilterLogEvents"
+        own = self.filter_log_events_per_second if is_filter else self.log_events_per_second
+        if own is not None:
+            return own
+        quotas = _FILTER_LOG_EVENTS if is_filter else _GET_LOG_EVENTS
+        return _SHARE_OF_LOGS * quotas.get(region, quotas[""])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

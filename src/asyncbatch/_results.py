@@ -106,6 +106,7 @@ class LogEvent:
         attempt: Attempt that wrote it; 1 for the first.
         stream: CloudWatch log stream.
         ingestion_time: When CloudWatch took it; None where it does not say.
+        container: Name of the container, in jobs of several; None in others.
     """
 
     timestamp: datetime
@@ -114,3 +115,25 @@ class LogEvent:
     attempt: int
     stream: str
     ingestion_time: datetime | None = None
+    container: str | None = None
+
+    @property
+    def array_index(self) -> int | None:
+        """Index of the array's child that wrote it; None for other jobs."""
+        index = self.job_id.partition(":")[2].partition("#")[0]
+        return int(index) if index.isdecimal() else None
+
+    @property
+    def node_index(self) -> int | None:
+        """Index of the node that wrote it; None for jobs of a single node."""
+        index = self.job_id.partition("#")[2]
+        return int(index) if index.isdecimal() else None
+
+    @property
+    def label(self) -> str:
+        """Which part of a job wrote it, such as ``[7]``, ``#0`` or ``#0/sidecar``; often empty."""
+        index, node = self.array_index, self.node_index
+        place = ("" if index is None else f"[{index}]") + ("" if node is None else f"#{node}")
+        if self.container is None:
+            return place
+        return f"{place}/{self.container}" if place else self.container

@@ -51,6 +51,7 @@ class Runtime:
         self.poller = Poller(self.api, settings.poll, settings.rng)
         self.terminator = Terminator(self.api, settings.rng, self.poller.hurry)
         self.farewell = Farewell(connection.region, can_resume=False)
+        self.logs = LogReader(self.api, settings.poll, group.start_soon)
         self.region_name = connection.region
         self._submitter = Submitter(self.api)
         self._settings = settings
@@ -63,11 +64,12 @@ class Runtime:
         self._services = Services(
             api=self.api,
             poller=self.poller,
-            logs=LogReader(self.api, settings.poll),
+            logs=self.logs,
             policy=settings.poll,
             notify=settings.notify,
             require_open=self.require_open,
             console_url=connection.console_url,
+            handle=self.handle,
         )
 
     def require_open(self) -> None:
@@ -153,7 +155,7 @@ class Runtime:
         options = {} if group is None else {"awslogs-group": group}
         container = Container(log_stream_name=stream, log_options=options)
         anybody = JobDescription(job_id="", status=JobStatus.SUCCEEDED, containers=(container,))
-        return await self._services.logs.tail(anybody, lines)
+        return await self.logs.tail(anybody, 1, lines)
 
     async def submit(self, request: JobRequest) -> Job:
         """Submit a job and follow it; a caller that is cancelled only stops waiting."""

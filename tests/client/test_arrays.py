@@ -17,7 +17,6 @@ from asyncbatch import (
     JobFailed,
     JobRequest,
     JobStatus,
-    LogsUnavailable,
     PollPolicy,
 )
 from asyncbatch._array_job import all_children_ended
@@ -143,17 +142,6 @@ async def test_an_array_shows_what_it_is(bench: MakeBench) -> None:
     async with bench() as b:
         array = await b.batch.submit_array("hello", 4, name="many")
         assert repr(array) == f"<ArrayJob many {array.id} SUBMITTED of 4>"
-
-
-async def test_an_array_has_no_log_of_its_own(bench: MakeBench) -> None:
-    async with bench() as b:
-        array = await b.batch.submit_array("hello", 4)
-        with pytest.raises(LogsUnavailable, match=r"array\[0\]\.logs\(\)"):
-            async for _ in array.logs():
-                pass
-
-
-# -- the children ---------------------------------------------------------------------------------
 
 
 async def test_an_array_is_a_sequence_of_its_children(bench: MakeBench) -> None:

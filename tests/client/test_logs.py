@@ -6,9 +6,14 @@ from datetime import datetime
 import anyio
 import pytest
 
-from asyncbatch import InvalidRequest, Job, JobStatus, LogsUnavailable, PollPolicy
-from asyncbatch._logs import LogReader
-from asyncbatch._models import Container, JobDescription, PodProperties
+from asyncbatch import (
+    InvalidRequest,
+    Job,
+    JobDescription,
+    JobStatus,
+    LogsUnavailable,
+    PodProperties,
+)
 from asyncbatch.local import Fault, Script
 from tests.client.conftest import DEFINITION, MakeBench
 
@@ -99,7 +104,8 @@ async def test_the_last_lines_are_read_from_the_end(bench: MakeBench) -> None:
         job = await b.batch.submit("hello")
         await job
         before = b.local.calls["GetLogEvents"]
-        assert await _messages(job, tail=3) == ["line 24997", "line 24998", "line 24999"]
+        last = await _messages(job, tail=3, follow=False)
+        assert last == ["line 24997", "line 24998", "line 24999"]
         assert b.local.calls["GetLogEvents"] - before == 1
 
 
@@ -107,7 +113,7 @@ async def test_more_last_lines_than_there_are_is_all_of_them(bench: MakeBench) -
     async with bench(Script(duration=20, lines=TEN_LINES)) as b:
         job = await b.batch.submit("hello")
         await job
-        assert len(await _messages(job, tail=1_000)) == 10
+        assert len(await _messages(job, tail=1_000, follow=False)) == 10
 
 
 async def test_no_last_lines_is_a_mistake(bench: MakeBench) -> None:
@@ -206,28 +212,11 @@ async def test_an_eks_job_says_where_its_logs_are(bench: MakeBench) -> None:
     async with bench() as b:
         runtime = b.batch._runtime
         assert runtime is not None
-        description = JobDescription(
-            job_id="eks", status=JobStatus.RUNNING, pod=PodProperties(name="aws-batch.1234")
+        job = runtime.known(
+            JobDescription(
+                job_id="eks", status=JobStatus.RUNNING, pod=PodProperties(name="aws-batch.1234")
+            )
         )
-        runtime.known(description)
-        reader = LogReader(runtime.api, PollPolicy())
-        with pytest.raises(LogsUnavailable, match=r"pod aws-batch\.1234"):
-            await reader.tail(description, 10)
-
-
-async def test_a_log_in_another_region_is_asked_for_there() -> None:
-    regions: list[str | None] = []
-
-    class Recorder:
-        async def get_log_events(
-            self, group: str, stream: str, *, region: str | None = None, **_: object
-        ) -> dict[str, object]:
-            regions.append(region)
-            return {"events": [], "nextForwardToken": "f", "nextBackwardToken": "b"}
-
-    container = Container(
-        log_stream_name="s", log_driver="awslogs", log_options={"awslogs-region": "eu-north-1"}
-    )
-    description = JobDescription(job_id="x", status=JobStatus.RUNNING, containers=(container,))
-    await LogReader(Recorder(), PollPolicy()).tail(description, 1)  # type: ignore[arg-type]
-    assert set(regions) == {"eu-north-1"}
+        with pytest.raises(LogsUnavailable, match=r"pod aws-batch\.1234") as caught:
+            await _messages(job)
+    assert "kubectl logs" in caught.value.next_step

@@ -32,6 +32,7 @@ class Endpoint:
         queue: Name of the job queue.
         job_definition: Name of the job definition.
         write_log: Writes lines into a log stream of a group.
+        is_moto: Whether it is moto.
     """
 
     session: AioSession
@@ -39,6 +40,7 @@ class Endpoint:
     queue: str
     job_definition: str
     write_log: WriteLog
+    is_moto: bool = False
 
     def client(self) -> AsyncBatchClient:
         """Return a client for it, not open yet."""
@@ -109,6 +111,7 @@ async def moto(url: str) -> AsyncIterator[Endpoint]:
         queue=setup.queue,
         job_definition=setup.job_definition,
         write_log=write,
+        is_moto=True,
     )
 
 

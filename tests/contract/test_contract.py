@@ -148,31 +148,6 @@ async def test_terminating_an_ended_job_changes_nothing(
     assert (await batch.describe([job]))[job.id].status is JobStatus.SUCCEEDED
 
 
-async def test_lines_of_a_log_are_read_in_order_and_once(
-    batch: AsyncBatchClient, endpoint: Endpoint
-) -> None:
-    """The lines are written by hand, since moto's jobs write none."""
-    job = await batch.submit(endpoint.job_definition)
-    description = (await job).description
-    [stream] = {
-        container.log_stream_name
-        for container in (*description.containers, *description.attempts[-1].containers)
-        if container.log_stream_name
-    }
-    lines = [f"line {number}" for number in range(250)]
-    await endpoint.write_log("/aws/batch/job", stream, lines)
-    assert [event.message async for event in job.logs()] == lines
-    assert [event.message async for event in job.logs(follow=False)] == lines
-    assert [event.message async for event in job.logs(tail=2)] == lines[-2:]
-
-
-async def test_a_log_that_does_not_exist_is_an_empty_one(
-    batch: AsyncBatchClient, endpoint: Endpoint
-) -> None:
-    job = await batch.submit(endpoint.job_definition)
-    assert [event async for event in job.logs()] == []
-
-
 async def test_a_second_client_follows_the_jobs_of_the_first(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:

@@ -19,12 +19,17 @@ class Middle(random.Random):
         return 0.5
 
 
+OF_THE_REGION = {"log_events_per_second", "filter_log_events_per_second"}
+
+
 @pytest.mark.parametrize(
     "field", ["min_interval", "max_interval", "log_interval", *(f.name for f in fields(RateLimits))]
 )
 @pytest.mark.parametrize("value", [0, -1.0, NAN, INFINITE, True, "1", None])
 def test_what_must_be_above_zero(field: str, value: Any) -> None:  # noqa: ANN401
     policy: Any = PollPolicy if hasattr(PollPolicy, field) else RateLimits
+    if value is None and field in OF_THE_REGION:
+        pytest.skip("None takes the Region's own")
     with pytest.raises(InvalidRequest, match=f"{field}=.*a number above 0"):
         policy(**{field: value})
 
@@ -76,3 +81,26 @@ def test_waits_between_tries_double_up_to_a_bound(tries: int, longest: float) ->
 def test_the_default_pace_leaves_room_below_awss_quota() -> None:
     """50 SubmitJob calls a second are all that an account has; others need some as well."""
     assert RateLimits().submit_per_second < 50
+
+
+@pytest.mark.parametrize(
+    ("operation", "region", "pace"),
+    [
+        ("GetLogEvents", "us-east-1", 20.0),
+        ("GetLogEvents", "eu-west-1", 8.0),
+        ("GetLogEvents", "mars-north-1", 20.0),
+        ("FilterLogEvents", "us-east-1", 20.0),
+        ("FilterLogEvents", "eu-west-1", 8.0),
+        ("FilterLogEvents", "eu-central-1", 4.0),
+    ],
+)
+def test_logs_are_read_within_the_quota_of_the_region(
+    operation: str, region: str, pace: float
+) -> None:
+    assert RateLimits().logs_per_second(operation, region) == pytest.approx(pace)
+
+
+def test_a_pace_of_ones_own_counts_in_every_region() -> None:
+    limits = RateLimits(log_events_per_second=3, filter_log_events_per_second=2)
+    assert limits.logs_per_second("GetLogEvents", "us-east-1") == 3
+    assert limits.logs_per_second("FilterLogEvents", "eu-central-1") == 2

@@ -1,0 +1,78 @@
+"""Logs, as all endpoints give them: moto's jobs write none, so the lines are written by hand."""
+
+from collections import defaultdict
+
+import pytest
+
+from asyncbatch import AsyncBatchClient, Job, JobRequest, JobResult, LogsUnavailable
+from tests.contract.conftest import Endpoint
+
+GROUP = "/aws/batch/job"
+
+
+def stream_of(result: JobResult) -> str:
+    """Return the one stream of a job."""
+    description = result.description
+    [stream] = {
+        container.log_stream_name
+        for container in (*description.containers, *description.attempts[-1].containers)
+        if container.log_stream_name
+    }
+    return stream
+
+
+async def test_lines_of_a_log_are_read_in_order_and_once(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    job = await batch.submit(endpoint.job_definition)
+    lines = [f"line {number}" for number in range(250)]
+    await endpoint.write_log(GROUP, stream_of(await job), lines)
+    assert [event.message async for event in job.logs()] == lines
+    assert [event.message async for event in job.logs(follow=False)] == lines
+    assert [event.message async for event in job.logs(tail=2)] == lines[-2:]
+    assert [event.message async for event in job.logs(tail=2, follow=False)] == lines[-2:]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+async def test_lines_of_many_logs_are_read_in_order_and_once(
+    batch: AsyncBatchClient, endpoint: Endpoint, *, follow: bool
+) -> None:
+    jobs = await batch.submit_many([_request(endpoint)] * 15)
+    expected = {}
+    for job in jobs:
+        lines = [f"{job.id} {number % 7}" for number in range(20)]  # some words come again
+        await endpoint.write_log(GROUP, stream_of(await job), lines)
+        expected[job.id] = lines
+    found = defaultdict(list)
+    async for event in batch.logs(jobs, follow=follow):
+        found[event.job_id].append(event.message)
+    assert found == expected
+
+
+async def test_a_moment_to_begin_at_counts(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+    job = await batch.submit(endpoint.job_definition)
+    await endpoint.write_log(GROUP, stream_of(await job), [f"line {n}" for n in range(9)])
+    events = [event async for event in job.logs(follow=False)]
+    since = [event async for event in job.logs(follow=False, since=events[5].timestamp)]
+    assert since == [event for event in events if event.timestamp >= events[5].timestamp]
+
+
+async def test_a_log_group_that_does_not_exist_is_told(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    """The engine makes the group with the first job; moto makes none."""
+    job = await batch.submit(endpoint.job_definition)
+    await job
+    if endpoint.is_moto:
+        with pytest.raises(LogsUnavailable, match=GROUP):
+            await _messages(job)
+    else:
+        assert await _messages(job) == []
+
+
+def _request(endpoint: Endpoint) -> JobRequest:
+    return JobRequest(endpoint.job_definition)
+
+
+async def _messages(job: Job) -> list[str]:
+    return [event.message async for event in job.logs()]
