@@ -14,7 +14,7 @@ from bench.report import report
 from bench.runs import ROOT, run
 from bench.workloads import CONTENDERS, Workload, brief, full
 
-_NAMES = ("short", "medium", "array", "idle", "live100k")
+_NAMES = ("short", "medium", "array", "idle", "live100k", "logs1000", "log200k")
 _TABLES, _DATA, _PICTURE = _FILES = ("bench-tables.txt", "bench.json", "bench.svg")
 _PUBLISHED = ROOT / "docs" / "_static"
 

@@ -25,7 +25,7 @@ from asyncbatch.local import (
     Script,
     ScriptedExecutor,
 )
-from bench.work import JOB_DEFINITION
+from bench.work import JOB_DEFINITION, log_line
 
 _PLENTY = 1_000_000  # vCPUs: every job starts at once
 _STARTUP = 1.0  # seconds from STARTING to RUNNING
@@ -42,6 +42,8 @@ class Setting:
         quotas: Whether AWS's quotas hold.
         latency: Seconds that every answer takes.
         seed: Where durations come from.
+        lines: Lines that each job writes.
+        line_every: Seconds between two lines of a job; 0 writes them all at once.
     """
 
     shortest: float = 5.0
@@ -50,13 +52,23 @@ class Setting:
     quotas: bool = True
     latency: float = 0.03
     seed: int = 1
+    lines: int = 0
+    line_every: float = 0.0
 
     def script(self, launch: Launch) -> Script:
         """Return what a job does."""
+        if self.lines:
+            return self._writing(launch)
         if self.longest is None:
             return Script(startup=_STARTUP, duration=None)
         seconds = launch.random.uniform(self.shortest, self.longest)
         return Script(startup=_STARTUP, duration=seconds)
+
+    def _writing(self, launch: Launch) -> Script:
+        """Return a job that writes its lines, beginning at a moment of its own, and ends."""
+        first = launch.random.uniform(0, self.line_every)
+        lines = [(first + n * self.line_every, log_line(n)) for n in range(self.lines)]
+        return Script(startup=_STARTUP, duration=lines[-1][0] + 1.0, lines=lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

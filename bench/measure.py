@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.endpoint import Account
 from bench.processes import Usage
+from bench.work import LOG_FIGURES
 from bench.workloads import Workload
 
 STATUS_OPERATIONS = ("DescribeJobs", "ListJobs")
+LOG_OPERATIONS = ("FilterLogEvents", "GetLogEvents")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Measurement:
         doubled: Jobs that were submitted beyond those that were asked for.
         seen: Jobs that were held and had been described; None where nobody counted.
         virtual: Whether the work took place in virtual time.
+        logs: What was found of the lines of logs, by name; empty where they were not followed.
     """
 
     workload: str
@@ -53,11 +56,17 @@ class Measurement:
     doubled: int
     seen: int | None
     virtual: bool
+    logs: dict[str, float] = field(default_factory=dict)
 
     @property
     def status_calls(self) -> int:
         """Calls that ask how jobs are."""
         return sum(self.calls.get(operation, 0) for operation in STATUS_OPERATIONS)
+
+    @property
+    def log_calls(self) -> int:
+        """Calls that read logs."""
+        return sum(self.calls.get(operation, 0) for operation in LOG_OPERATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,7 @@ def measurement(
         doubled=max(0, account.submissions - asked),
         seen=None if seen is None else int(seen),
         virtual=workload.is_virtual,
+        logs={name: value for name, value in figures.items() if name in LOG_FIGURES},
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from bench.environments import versions_of
 from bench.measure import Measurement
 from bench.thresholds import index, thresholds
+from bench.work import LOG_FIGURES
 from bench.workloads import FLOOR, Workload
 
 _CPU = "CPU s"
@@ -49,10 +50,28 @@ def _table_of(workload: Workload, measurements: Sequence[Measurement]) -> str:
         for each in measurements
         if (each.workload, each.jobs) == (workload.name, workload.jobs)
     ]
+    if workload.setting.lines:
+        return f"**{workload.title}**\n\n{_logs_table(mine)}"
     floor = index(mine).get((workload.name, workload.jobs, FLOOR))
     columns = [_HELD_CPU if workload.hold and name == _CPU else name for name in _COLUMNS]
     table = _markdown(columns, [_row(each, floor) for each in mine])
     return f"**{workload.title}**\n\n{table}"
+
+
+def _logs_table(mine: Sequence[Measurement]) -> str:
+    """Return the table of a workload that is about the lines of logs."""
+    told = [name for name in LOG_FIGURES if any(name in each.logs for each in mine)]
+    columns = ("contender", "jobs", *(LOG_FIGURES[name] for name in told), "calls of logs")
+    rows = [
+        [
+            each.contender if each.error is None else f"{each.contender} ({each.error})",
+            f"{each.jobs:,}",
+            *(_short_number(each.logs[name]) if name in each.logs else "-" for name in told),
+            f"{each.log_calls:,}",
+        ]
+        for each in mine
+    ]
+    return _markdown(columns, rows)
 
 
 def _row(each: Measurement, floor: Measurement | None) -> list[str]:

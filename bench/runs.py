@@ -51,6 +51,7 @@ class _Run:
             submit_per_second=self.workload.submit_per_second,
             status_per_second=self.workload.status_per_second,
             hold=self.workload.hold,
+            lines=self.workload.setting.lines,
         )
         return observe(
             command,
@@ -80,7 +81,9 @@ def _on_loopback(order: _Run) -> tuple[Usage, Account]:
     python = python_of(order.contender)  # made before the clock runs
     with _server(order) as server:
         environment = json.loads(server.stdout.readline() if server.stdout else "")
-        usage = order.observe([python, "-m", PEERS[order.contender].module], environment)
+        usage = order.observe(
+            [python, "-m", order.workload.module or PEERS[order.contender].module], environment
+        )
         told, _ = server.communicate()
     return usage, Account(**json.loads(told))
 

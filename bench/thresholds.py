@@ -48,6 +48,8 @@ def thresholds(measurements: Iterable[Measurement]) -> Iterator[Threshold]:
     yield from _live(results.get(("live100k", 100_000, OURS)))
     yield from _array(results.get(("array", 10_000, OURS)))
     yield from _idle(results.get(("idle", 10_000, OURS)))
+    yield from _logs(results.get(("logs1000", 1_000, OURS)))
+    yield from _long_log(results.get(("log200k", 1, OURS)))
 
 
 def _short(ours: Measurement | None, floor: Measurement | None) -> Iterator[Threshold]:
@@ -116,4 +118,43 @@ def _idle(ours: Measurement | None) -> Iterator[Threshold]:
             limit=60,
             value=ours.held_cpu_s,
             unit="s",
+        )
+
+
+def _logs(ours: Measurement | None) -> Iterator[Threshold]:
+    if ours is None:
+        return
+    name = "1,000 logs followed live"
+    told = ours.logs
+    grown = None if "late_mb" not in told else told["late_mb"] - told["early_mb"]
+    calls = ours.calls.get("FilterLogEvents", 0) / ours.wall_s
+    for what, limit, value, unit in (
+        ("lines missing", 0, told.get("missing"), ""),
+        ("lines doubled", 0, told.get("doubled"), ""),
+        ("lines out of order", 0, told.get("disordered"), ""),
+        ("median delay of lines", 5, told.get("delay_p50_s"), "s"),
+        ("FilterLogEvents calls a second", 10, calls, ""),
+        ("CPU, share of a core", 50, told.get("cpu_share"), "%"),
+        ("growth of memory in the last two thirds", 10, grown, "MB"),
+    ):
+        yield Threshold(workload=name, what=what, limit=limit, value=value, unit=unit)
+
+
+def _long_log(ours: Measurement | None) -> Iterator[Threshold]:
+    if ours is None:
+        return
+    speed = ours.logs.get("lines_per_second")
+    yield Threshold(
+        workload="a log of 200,000 lines",
+        what="time for 30,000 lines",
+        limit=1,
+        value=None if not speed else 30_000 / speed,
+        unit="s",
+    )
+    for what in ("missing", "doubled"):
+        yield Threshold(
+            workload="a log of 200,000 lines",
+            what=f"lines {what}",
+            limit=0,
+            value=ours.logs.get(what),
         )

@@ -12,6 +12,20 @@ QUEUE = "default"
 JOB_DEFINITION = "bench"
 VARIABLE = "BENCH_WORK"
 
+LOG_FIGURES = {
+    "lines": "lines delivered",
+    "missing": "missing",
+    "doubled": "doubled",
+    "disordered": "out of order",
+    "delay_p50_s": "delay p50 s",
+    "delay_p95_s": "delay p95 s",
+    "lines_per_second": "lines/s",
+    "cpu_share": "CPU, % of a core",
+    "early_mb": "memory at a third, MB",
+    "late_mb": "memory at the end, MB",
+}
+"""What contenders tell of the lines of logs, and how the report calls it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
@@ -24,6 +38,7 @@ class Work:
         submit_per_second: A pace of submission; None leaves it to the contender.
         status_per_second: Most status calls a second; None leaves it to the contender.
         hold: Seconds for which to follow jobs that do not end; None follows them to their ends.
+        lines: Lines that each job writes, where they are what is followed.
     """
 
     jobs: int
@@ -32,6 +47,7 @@ class Work:
     submit_per_second: float | None = None
     status_per_second: float | None = None
     hold: float | None = None
+    lines: int = 0
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -41,6 +57,11 @@ class Work:
     def to_environment(self) -> dict[str, str]:
         """Return the environment variable that carries the order."""
         return {VARIABLE: json.dumps(dataclasses.asdict(self))}
+
+
+def log_line(number: int) -> str:
+    """Return a line of a job's log, as long as lines are in real life."""
+    return f"{number} INFO worker: processed record {number * 7919:012d} of the batch, 0 errors"
 
 
 class News:

@@ -27,6 +27,7 @@ class Workload:
         submit_per_second: A pace of submission; None leaves it to the contender.
         hold: Seconds for which jobs that do not end are followed.
         is_virtual: Whether it takes place in virtual time, engine and contender in one process.
+        module: The program, where it is not the contender's usual one.
         patience: Real seconds after which a contender is ended.
     """
 
@@ -40,6 +41,7 @@ class Workload:
     submit_per_second: float | None = None
     hold: float | None = None
     is_virtual: bool = False
+    module: str | None = None
     patience: float = 1800.0
 
 
@@ -84,6 +86,24 @@ LIVE = Workload(
 )
 
 
+LOGS = Workload(
+    name="logs1000",
+    title="1,000 running jobs, each writing a line a second, followed live; FilterLogEvents 10/s",
+    jobs=1_000,
+    setting=Setting(lines=120, line_every=1.0),
+    contenders=(OURS,),
+    module="bench.contenders.ours_logs",
+)
+LONG_LOG = Workload(
+    name="log200k",
+    title="One job's log of 200,000 lines, read to its end",
+    jobs=1,
+    setting=Setting(lines=200_000),
+    contenders=(OURS,),
+    module="bench.contenders.ours_logs",
+)
+
+
 def full(*, patient: bool = False, real: bool = False) -> Iterator[Workload]:
     """Yield the whole benchmark.
 
@@ -102,6 +122,8 @@ def full(*, patient: bool = False, real: bool = False) -> Iterator[Workload]:
     yield ARRAY
     yield IDLE
     yield LIVE
+    yield LOGS
+    yield LONG_LOG
 
 
 def brief() -> Iterator[Workload]:
@@ -112,3 +134,5 @@ def brief() -> Iterator[Workload]:
     yield replace(array, setting=quick, contenders=(OURS,))
     yield replace(MEDIUM, title="100 jobs of 1-5 minutes; virtual time", jobs=100)
     yield replace(IDLE, title="100 jobs RUNNABLE for 5 min; virtual time", jobs=100, hold=300.0)
+    few = Setting(lines=5, line_every=1.0)
+    yield replace(LOGS, title="50 jobs, each writing 5 lines, followed live", jobs=50, setting=few)
