@@ -18,6 +18,7 @@ from asyncbatch._errors import JobError as JobError
 from asyncbatch._errors import JobFailed as JobFailed
 from asyncbatch._errors import JobQueueNotFound as JobQueueNotFound
 from asyncbatch._errors import JobVanished as JobVanished
+from asyncbatch._errors import JournalError as JournalError
 from asyncbatch._errors import LogsUnavailable as LogsUnavailable
 from asyncbatch._errors import NoCredentials as NoCredentials
 from asyncbatch._errors import NoRegion as NoRegion
@@ -44,6 +45,7 @@ from asyncbatch._models import JobQueue as JobQueue
 from asyncbatch._models import NodeProperties as NodeProperties
 from asyncbatch._models import NodeRange as NodeRange
 from asyncbatch._models import PodProperties as PodProperties
+from asyncbatch._policy import Journal as Journal
 from asyncbatch._policy import PollPolicy as PollPolicy
 from asyncbatch._policy import RateLimits as RateLimits
 from asyncbatch._request import Dependency as Dependency

@@ -34,19 +34,26 @@ class API:
         self._connection = connection
         self._caller = Caller(connection, limits, rng, notify)
 
-    async def submit_job(self, arguments: Mapping[str, Any], *, is_checked: bool = False) -> str:
+    async def submit_turn(self) -> None:
+        """Wait until the next `submit_job` may leave, to do something right before it."""
+        await self._caller.turn("SubmitJob")
+
+    async def submit_job(
+        self, arguments: Mapping[str, Any], *, is_checked: bool = False, has_turn: bool = False
+    ) -> str:
         """Submit a job and return its id; never sent twice where it may have arrived.
 
         Args:
             arguments: Those of SubmitJob, in AWS's spelling.
             is_checked: Whether they are all our own words, which need no check by the SDK's model.
+            has_turn: Whether `submit_turn` was awaited before.
 
         Raises:
             APIError: AWS refused it; with `ServiceFault` and `ConnectionFailed` it may have
                 arrived.
         """
         answer = await self._caller.call(
-            "batch", "SubmitJob", arguments, SENDING, is_checked=is_checked
+            "batch", "SubmitJob", arguments, SENDING, is_checked=is_checked, has_turn=has_turn
         )
         return str(answer["jobId"])
 

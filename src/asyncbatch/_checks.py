@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from os import PathLike
 from typing import Any
 
 from asyncbatch._errors import InvalidRequest
@@ -82,6 +83,18 @@ def optional_number(field: str, value: object, *, above: float) -> None:
     ok = isinstance(value, int | float) and not isinstance(value, bool)
     if not ok or not math.isfinite(value) or value <= above:  # type: ignore[arg-type,operator]
         raise InvalidRequest(field, value, f"a number above {above:g}")
+
+
+def path(field: str, value: object) -> None:
+    """Require what names a file."""
+    if not isinstance(value, str | PathLike) or not str(value).strip():
+        raise InvalidRequest(field, value, "the path of a file")
+
+
+def flag(field: str, value: object) -> None:
+    """Require True or False."""
+    if not isinstance(value, bool):
+        raise InvalidRequest(field, value, "True or False")
 
 
 def optional_flag(field: str, value: object) -> None:

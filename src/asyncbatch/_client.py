@@ -231,6 +231,36 @@ class AsyncBatchClient(LogMethods):
                 runtime.poller.follow(job, is_known=job.id in described)
         return jobs
 
+    async def resume(self) -> list[Job]:
+        """Return handles of all jobs of the journal, to go on where the last program stopped.
+
+        Jobs that had not ended are followed, those that had know their result already. A
+        submission during which the program died is looked up; one that AWS did not accept has no
+        handle: submit its request again, as `run` of the same requests does.
+
+        Returns:
+            Handles, in the order of their submission; of a request that was submitted several
+            times, of the last.
+
+        Raises:
+            InvalidRequest: The client has no journal.
+            SubmitUncertain: A submission cannot be settled; ``error.submitted`` has the handles of
+                the other jobs, which are followed.
+            JournalError: The journal cannot be read.
+            ClientClosed: The client is not open, or is closed meanwhile.
+
+        Example:
+            ```python
+            async with AsyncBatchClient(journal="run.db") as batch:
+                await batch.submit("etl")
+
+            async with AsyncBatchClient(journal="run.db") as batch:
+                [job] = await batch.resume()
+                assert (await job).succeeded
+            ```
+        """
+        return await self._require_open().resume()
+
     async def describe(self, jobs: Iterable[Job | str]) -> dict[str, JobDescription]:
         """Return what AWS says about jobs now, with one call per 100 of them.
 

@@ -73,7 +73,8 @@ def coalesce(requests: Iterable[JobRequest]) -> list[Coalesced]:
 
     Requests belong together if they differ in nothing but values of their `environment`. Where
     values differ, there must be a `command`, which then runs behind a line of POSIX sh. A request
-    stays as it is if it has a name, `array_size` or `extra` of its own, or nothing to go with.
+    stays as it is if it has a name, `array_size`, `key` or `extra` of its own, or nothing to go
+    with.
 
     Args:
         requests: What to submit.
@@ -106,7 +107,7 @@ _COMPARED = [field.name for field in dataclasses.fields(JobRequest) if field.nam
 
 def _common(request: JobRequest) -> Hashable:
     """Return what the requests of one array have in common; None for one that stays alone."""
-    if request.name is not None or request.array_size is not None or request.extra:
+    if request.name or request.array_size or request.key or request.extra:
         return None
     selects = _can_select(request)
     environment = frozenset(

@@ -17,6 +17,7 @@
     │   ├── JobDefinitionNotFound        no such job definition, or it is not ACTIVE
     │   └── ConnectionFailed             no answer: refused, dropped, timed out, no such host
     ├── SubmitUncertain                  an answer got lost, and looking the job up did not tell
+    ├── JournalError                     the journal's file cannot be used
     ├── LogsUnavailable                  the job's logs are not in CloudWatch, or cannot be found
     └── JobError                         the job, not the client, is the matter
         ├── JobFailed                    it ended FAILED
@@ -269,6 +270,23 @@ class SubmitUncertain(AsyncBatchError):
             f" Looking it up did not tell: {self.doubt.rstrip('. ')}. It was not sent again."
             f" Look with: {look} - {which}."
         )
+
+
+class JournalError(AsyncBatchError):
+    """The journal's file cannot be used. What cannot be written there is not submitted.
+
+    Attributes:
+        path: The file.
+        problem: What is wrong with it.
+        next_step: What to do.
+    """
+
+    def __init__(self, path: str, problem: str, next_step: str) -> None:
+        """Remember the facts and word the message from them."""
+        self.path = path
+        self.problem = problem
+        self.next_step = next_step
+        super().__init__(f"journal {path}: {problem.rstrip('. ')}. {next_step}")
 
 
 class LogsUnavailable(AsyncBatchError):

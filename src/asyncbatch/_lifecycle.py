@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from asyncbatch._aws import Target
 from asyncbatch._errors import ClientClosed
 from asyncbatch._events import Event, Observer
-from asyncbatch._policy import PollPolicy, RateLimits
+from asyncbatch._policy import Journal, PollPolicy, RateLimits
 from asyncbatch._settings import Settings
 
 if TYPE_CHECKING:  # only an open client needs these rooms; see `_rooms_of_an_open_client`
@@ -30,6 +31,7 @@ class Lifecycle:
         endpoint_url: str | None = None,
         poll: PollPolicy | None = None,
         limits: RateLimits | None = None,
+        journal: Journal | str | PathLike[str] | None = None,
         observers: Iterable[Observer] = (),
     ) -> None:
         """Remember how to connect; nothing is read or sent before `open`.
@@ -41,6 +43,8 @@ class Lifecycle:
             endpoint_url: Endpoint of Batch and CloudWatch Logs, such as a local engine's.
             poll: How eagerly jobs are asked about.
             limits: Most calls a second, by kind of call.
+            journal: Where to keep what is submitted, so that a program that died can go on; the
+                path of a file, or a `Journal`. None keeps nothing.
             observers: Called with every event; see `Observer`.
 
         Raises:
@@ -58,6 +62,7 @@ class Lifecycle:
             poll=poll or PollPolicy(),
             limits=limits or RateLimits(),
             notify=self._notify,
+            journal=Journal(journal) if isinstance(journal, str | PathLike) else journal,
         )
         self._background: Background[Runtime] | None = None
         self._runtime: Runtime | None = None
@@ -70,6 +75,7 @@ class Lifecycle:
             NoRegion: No Region is configured anywhere.
             NoCredentials: The profile does not exist.
             ClientClosed: The client is open already.
+            JournalError: The journal's file cannot be used.
         """
         import asyncio
 

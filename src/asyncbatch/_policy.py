@@ -1,8 +1,9 @@
-"""Numbers that users may turn, with their arithmetic. All durations are seconds."""
+"""What users may turn: numbers with their arithmetic, and the journal. Durations are seconds."""
 
 import math
 import random
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
+from os import PathLike
 
 from asyncbatch import _checks as check
 from asyncbatch._errors import InvalidRequest
@@ -142,6 +143,30 @@ class RateLimits:
             return own
         quotas = _FILTER_LOG_EVENTS if is_filter else _GET_LOG_EVENTS
         return _SHARE_OF_LOGS * quotas.get(region, quotas[""])
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Where a client keeps what it submits, and what running the same again does.
+
+    Attributes:
+        path: The file; made if there is none. One process writes it at a time. Its directory also
+            gets the files that SQLite keeps beside it, and a lock.
+        rerun_failed: Whether a request whose job FAILED or vanished is submitted again when the
+            program is run again; else it gets the old result, or error.
+
+    Raises:
+        InvalidRequest: A value breaks a rule.
+    """
+
+    path: str | PathLike[str]
+    _: KW_ONLY
+    rerun_failed: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check.path("journal", self.path)
+        check.flag("rerun_failed", self.rerun_failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

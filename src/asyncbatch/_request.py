@@ -186,6 +186,7 @@ class JobFields(TypedDict, total=False):
     propagate_tags: bool | None
     share_identifier: str | None
     scheduling_priority: int | None
+    key: str | None
     extra: Mapping[str, Any]
 
 
@@ -215,6 +216,9 @@ class JobRequest:
         propagate_tags: Whether AWS copies the tags to the ECS task.
         share_identifier: Share of a queue with a fair-share policy; forbidden on others.
         scheduling_priority: 0 to 9,999 within a share.
+        key: What makes this request the same as another one of an earlier run, for a client with a
+            journal; at most 256 characters. None takes a hash of its content. Nothing of it is
+            sent.
         extra: Further members of SubmitJob in AWS's own spelling, such as ``nodeOverrides``,
             ``eksPropertiesOverride``, ``ecsPropertiesOverride`` or
             ``consumableResourcePropertiesOverride``.
@@ -241,6 +245,7 @@ class JobRequest:
     propagate_tags: bool | None = None
     share_identifier: str | None = None
     scheduling_priority: int | None = None
+    key: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -260,6 +265,7 @@ class JobRequest:
         check.optional_flag("propagate_tags", self.propagate_tags)
         check.optional_share_identifier(self.share_identifier)
         check.optional_integer("scheduling_priority", self.scheduling_priority, 0, 9999)
+        check.optional_text("key", self.key, at_most=256)
         self._set(extra=check.mapping("extra", self.extra))
         self._check_array_dependencies()
 

@@ -4,9 +4,11 @@ It lives exactly as long as the client's background task. Submissions run in tha
 in the caller's: a caller that is cancelled leaves no half-sent job behind.
 """
 
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -17,7 +19,7 @@ from asyncbatch._api import API
 from asyncbatch._array_job import ArrayJob
 from asyncbatch._aws import Connection
 from asyncbatch._errors import ClientClosed, InvalidRequest
-from asyncbatch._events import JobSubmitted
+from asyncbatch._events import Event, JobSubmitted
 from asyncbatch._farewell import Farewell
 from asyncbatch._job import Job, Services
 from asyncbatch._logs import LogReader
@@ -35,6 +37,10 @@ if TYPE_CHECKING:  # at run time both would be loaded before anybody needs them
 
     from anyio.abc import TaskGroup
 
+    from asyncbatch._journal import OpenJournal
+    from asyncbatch._resumption import Resumption
+    from asyncbatch._submission import Record
+
 logger = logging.getLogger("asyncbatch")
 
 
@@ -45,15 +51,21 @@ Settled = Callable[[Job | None, Exception | None], None]
 class Runtime:
     """An open client."""
 
-    def __init__(self, settings: Settings, connection: Connection, group: "TaskGroup") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        group: "TaskGroup",
+        continuing: "Callable[[Runtime], Resumption] | None" = None,
+    ) -> None:
         """Put the parts together; made by `serve`."""
         self.api = API(connection, settings.limits, settings.rng, settings.notify)
         self.poller = Poller(self.api, settings.poll, settings.rng)
         self.terminator = Terminator(self.api, settings.rng, self.poller.hurry)
-        self.farewell = Farewell(connection.region, can_resume=False)
+        self.farewell = Farewell(connection.region, can_resume=continuing is not None)
         self.logs = LogReader(self.api, settings.poll, group.start_soon)
         self.region_name = connection.region
-        self._submitter = Submitter(self.api)
+        self.submitter = Submitter(self.api)
         self._settings = settings
         self._group = group
         self._closed: ClientClosed | None = None
@@ -66,11 +78,12 @@ class Runtime:
             poller=self.poller,
             logs=self.logs,
             policy=settings.poll,
-            notify=settings.notify,
+            notify=self._told,
             require_open=self.require_open,
             console_url=connection.console_url,
             handle=self.handle,
         )
+        self._resumption = None if continuing is None else continuing(self)
 
     def require_open(self) -> None:
         """Raise unless the client is open.
@@ -103,6 +116,10 @@ class Runtime:
             )
             self._handles[job_id] = job
         return job
+
+    def follow(self, job: Job, queue: str) -> None:
+        """Follow a job that was submitted some time ago."""
+        self.poller.follow(job, queue=queue)
 
     def known(self, description: JobDescription) -> Job:
         """Return the handle of a described job."""
@@ -206,10 +223,18 @@ class Runtime:
             settled(job, problem)
 
     async def _submitted(self, request: JobRequest) -> Job:
+        """Submit a job, unless the journal has it already."""
+        if self._resumption is not None:
+            return await self._resumption.submit(request, self._submit)
+        if request.key is not None:
+            raise InvalidRequest("key", request.key, "is for a client with a journal=")
+        return await self._submit(request)
+
+    async def _submit(self, request: JobRequest, record: "Record | None" = None) -> Job:
         """Submit a job, tell of it, and follow it."""
         queue = request.queue or await self.default_queue()
         name = request.name or unique_name(str(request.job_definition))
-        job_id = await self._submitter.submit(request, name=name, queue=queue)
+        job_id = await self.submitter.submit(request, name=name, queue=queue, record=record)
         job = self.handle(job_id, name, request.array_size)
         logger.info("job %s submitted to %s as %s", name, queue, job_id)
         self._settings.notify(
@@ -218,17 +243,63 @@ class Runtime:
         self.poller.follow(job, is_new=True, queue=queue)
         return job
 
+    def _told(self, event: Event) -> None:
+        """Tell journal and observers."""
+        if self._resumption is None or self._resumption.is_news(event):
+            self._settings.notify(event)
+
+    async def resume(self) -> list[Job]:
+        """Return handles of all jobs of the journal, in their order.
+
+        Raises:
+            InvalidRequest: There is no journal.
+            SubmitUncertain: A submission cannot be settled; the others are followed.
+            JournalError: The journal cannot be read.
+        """
+        if self._resumption is None:
+            raise InvalidRequest("journal", None, "resume() needs AsyncBatchClient(journal=...)")
+        return await self._resumption.resume()
+
+
+@contextlib.asynccontextmanager
+async def _continuation(
+    settings: Settings, connection: Connection
+) -> "AsyncIterator[Callable[[Runtime], Resumption] | None]":
+    """Open the journal, if there is to be one, and yield what makes a client continue it."""
+    if settings.journal is None:
+        yield None
+        return
+    import asyncio
+
+    options = settings.journal
+    kind, resumption = await asyncio.to_thread(_rooms_of_a_journal)
+    async with kind.opened(Path(options.path), region=connection.region) as journal:
+        yield lambda runtime: resumption(
+            journal, runtime.submitter, runtime, reruns_failed=options.rerun_failed
+        )
+
+
+def _rooms_of_a_journal() -> "tuple[type[OpenJournal], type[Resumption]]":
+    """Import SQLite and what needs it, in a thread."""
+    from asyncbatch._journal import OpenJournal
+    from asyncbatch._resumption import Resumption
+
+    return OpenJournal, Resumption
+
 
 async def serve(
     settings: Settings, ready: Callable[[Runtime], None], stop: "asyncio.Event"
 ) -> None:
     """Run an open client until `stop` is set."""
-    async with Connection.connect(settings.target) as connection:
+    async with (
+        Connection.connect(settings.target) as connection,
+        _continuation(settings, connection) as continuing,
+    ):
         reason = ClientClosed("the client was closed while this was waited for")
         runtime: Runtime | None = None
         try:
             async with anyio.create_task_group() as group:
-                runtime = Runtime(settings, connection, group)
+                runtime = Runtime(settings, connection, group, continuing)
                 group.start_soon(runtime.poller.run)
                 ready(runtime)
                 await stop.wait()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from asyncbatch._aws import Target
 from asyncbatch._events import Event
-from asyncbatch._policy import PollPolicy, RateLimits
+from asyncbatch._policy import Journal, PollPolicy, RateLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,4 +17,5 @@ class Settings:
     poll: PollPolicy
     limits: RateLimits
     notify: Callable[[Event], None]
+    journal: Journal | None = None
     rng: random.Random = field(default_factory=random.Random)

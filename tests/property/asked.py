@@ -66,5 +66,6 @@ wild: dict[str, st.SearchStrategy[Any]] = {
     "tags": st.dictionaries(words, words | st.just("x" * 257)),
     "share_identifier": words,
     "scheduling_priority": st.integers(),
+    "key": words,
 }
 wild_fields = st.fixed_dictionaries({}, optional=wild)

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from asyncbatch._request import JobRequest
 
@@ -16,6 +17,22 @@ TAG = "asyncbatch-submission"
 
 _NONCE_BYTES = 6
 _LONGEST_STEM = 128 - 1 - 2 * _NONCE_BYTES
+
+
+class Record(Protocol):
+    """What keeps a record of a submission: a journal."""
+
+    async def intend(self, submission: "Submission", /) -> None:
+        """Hear that it is about to be sent; it is sent when this returns."""
+        ...
+
+    def accepted(self, job_id: str, /) -> None:
+        """Hear that there is a job."""
+        ...
+
+    def refused(self) -> None:
+        """Hear that there is none."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,6 +47,7 @@ class Submission:
         has_unique_name: Whether nobody else uses the name.
         tag: Value of its tag, where the name is not unique; None where it has none.
         request: What is submitted; None where that was not kept.
+        record: What keeps a record of it.
     """
 
     name: str
@@ -39,6 +57,7 @@ class Submission:
     has_unique_name: bool
     tag: str | None = None
     request: JobRequest | None = None
+    record: Record | None = None
 
     @property
     def mark(self) -> str | None:

@@ -7,6 +7,7 @@ for a bounded time.
 
 import logging
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import anyio
@@ -20,8 +21,14 @@ from asyncbatch._errors import (
     SubmitUncertain,
 )
 from asyncbatch._request import JobRequest
-from asyncbatch._submission._look_up import AFTER_A_FAULT, WHILE_CLOSING, Unsettled, look_up
-from asyncbatch._submission._marks import TAG, Submission, nonce, wall_clock
+from asyncbatch._submission._look_up import (
+    AFTER_A_FAULT,
+    AFTER_A_RESTART,
+    WHILE_CLOSING,
+    Unsettled,
+    look_up,
+)
+from asyncbatch._submission._marks import TAG, Record, Submission, nonce, wall_clock
 from asyncbatch._wire import requests
 
 logger = logging.getLogger("asyncbatch")
@@ -41,16 +48,20 @@ class Submitter:
         self._may_tag = True
         self._unmarked = _Unmarked()
 
-    async def submit(self, request: JobRequest, *, name: str, queue: str) -> str:
+    async def submit(
+        self, request: JobRequest, *, name: str, queue: str, record: Record | None = None
+    ) -> str:
         """Submit a job once and return its id.
 
         Args:
             request: What to submit.
             name: Its job name; unique exactly if the request has none of its own.
             queue: Name or ARN of the job queue.
+            record: What keeps a record of it.
 
         Raises:
             InvalidRequest: The request is larger than AWS takes.
+            JournalError: There can be no record of it, so it was not sent.
             SubmitUncertain: It may or may not have been accepted, and looking it up did not tell.
             APIError: AWS refused it, or it certainly did not arrive.
         """
@@ -61,7 +72,21 @@ class Submitter:
             since=wall_clock(),
             has_unique_name=request.name is None,
             request=request,
+            record=record,
         )
+        if record is None:
+            return await self._send_marked(submission, request)
+        try:
+            job_id = await self._send_marked(submission, request)
+        except SubmitUncertain:
+            raise
+        except BaseException:
+            record.refused()
+            raise
+        record.accepted(job_id)
+        return job_id
+
+    async def _send_marked(self, submission: Submission, request: JobRequest) -> str:
         if submission.has_unique_name:
             return await self._send(submission)
         if self._may_tag and len({**request.tags, **request.extra.get("tags", {})}) < _MOST_TAGS:
@@ -101,13 +126,22 @@ class Submitter:
 
     async def _send(self, submission: Submission) -> str:
         arguments, is_checked = _arguments(submission)
+        has_turn = False
+        if submission.record is not None:
+            # Only now that it is its turn: whoever dies leaves few intents to settle.
+            await self._api.submit_turn()
+            await submission.record.intend(submission)
+            has_turn = True
         patient_until: float | None = None
         while True:
             try:
-                return await self._api.submit_job(arguments, is_checked=is_checked)
+                return await self._api.submit_job(
+                    arguments, is_checked=is_checked, has_turn=has_turn
+                )
             except (ServiceFault, ConnectionFailed) as fault:
                 if isinstance(fault, ConnectionFailed) and not fault.may_have_arrived:
                     raise
+                has_turn = False
                 now = anyio.current_time()
                 patient_until = patient_until or now + _RESENDING_SECONDS
                 if job_id := await self._settled(submission, fault):
@@ -125,7 +159,7 @@ class Submitter:
         name = submission.name
         logger.warning("No answer to the submission of %s: looking it up. %s", name, fault)
         try:
-            job_id = await self.look_up(submission)
+            job_id = await self._look_up(submission)
         except Unsettled as doubt:
             raise _uncertain(submission, fault, doubt) from fault
         if job_id is None:
@@ -134,7 +168,29 @@ class Submitter:
             logger.info("The submission of %s had been accepted as %s.", name, job_id)
         return job_id
 
-    async def look_up(self, submission: Submission) -> str | None:
+    async def settle(self, submission: Submission, taken: Collection[str]) -> str | None:
+        """Return the id of the job that a submission of an earlier program made; None if none.
+
+        Args:
+            submission: What that program was about to send.
+            taken: Ids of jobs that other submissions made.
+
+        Raises:
+            SubmitUncertain: It cannot be told.
+        """
+        taken = {*taken, *self._unmarked.taken(submission.name)}
+        try:
+            return await look_up(
+                self._api,
+                submission,
+                looks=AFTER_A_RESTART,
+                within=_LOOK_UP_SECONDS,
+                taken=taken,
+            )
+        except Unsettled as doubt:
+            raise _uncertain(submission, None, doubt) from doubt
+
+    async def _look_up(self, submission: Submission) -> str | None:
         """Return the id of the job that a submission made; None if there is none.
 
         When this is cancelled because the client closes, it goes on for a bounded time.
@@ -177,7 +233,7 @@ def _arguments(submission: Submission) -> tuple[dict[str, object], bool]:
     return arguments, not request.extra
 
 
-def _uncertain(submission: Submission, fault: APIError, doubt: Unsettled) -> SubmitUncertain:
+def _uncertain(submission: Submission, fault: APIError | None, doubt: Unsettled) -> SubmitUncertain:
     return SubmitUncertain(
         submission.name,
         submission.queue,

@@ -1,0 +1,52 @@
+"""One process writes a journal: a lock file beside it says which.
+
+The kernel gives the lock up when the process ends, however it ends. Locks of this kind do not pass
+on to forked children, and do not keep a process from locking twice, so that is seen to here.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from asyncbatch._errors import JournalError
+
+_held: set[Path] = set()
+
+
+@contextlib.contextmanager
+def locked(journal: Path) -> Iterator[None]:
+    """Hold the lock of a journal.
+
+    Raises:
+        JournalError: Somebody else holds it.
+        OSError: There can be no lock file.
+    """
+    path = journal.with_name(f"{journal.name}-lock")
+    if path in _held:
+        raise _in_use(journal, os.getpid())
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise _in_use(journal, os.read(descriptor, 20).decode(errors="replace")) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        _held.add(path)
+        try:
+            yield
+        finally:
+            _held.discard(path)
+    finally:
+        os.close(descriptor)
+
+
+def _in_use(journal: Path, pid: int | str) -> JournalError:
+    return JournalError(
+        str(journal),
+        f"process {pid or '?'} has it open",
+        "One process writes a journal: wait until that one has ended, or give this one a file of"
+        " its own.",
+    )

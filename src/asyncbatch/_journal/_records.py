@@ -1,0 +1,110 @@
+"""A job's last description as text, and back.
+
+Fields that have their default are left out, and fields that are not known are passed over, so that
+a description can be read by an older or a newer version of this package.
+"""
+
+import dataclasses
+import functools
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from asyncbatch._models import JobDescription
+from asyncbatch._status import JobStatus
+
+_Read = Callable[[Any], Any]
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_text(description: JobDescription) -> str:
+    """Return a description as JSON."""
+    return json.dumps(_plain(description), separators=(",", ":"), default=str)
+
+
+def from_text(text: str) -> JobDescription:
+    """Return the description that a text tells.
+
+    Raises:
+        ValueError: The text tells none.
+    """
+    try:
+        description: JobDescription = _reader(JobDescription)(json.loads(text))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a job description: {error!r}") from error
+    return description
+
+
+def _plain(value: object) -> object:
+    """Return a value in words of JSON."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value // _MICROSECOND
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if dataclasses.is_dataclass(value):
+        kind: type = type(value)
+        told = ((name, getattr(value, name), default) for name, default in _defaults(kind))
+        return {name: _plain(each) for name, each, default in told if each != default}
+    return value
+
+
+@functools.cache
+def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
+    """Return the fields of a dataclass with their defaults."""
+    return tuple(
+        (
+            field.name,
+            field.default
+            if field.default_factory is dataclasses.MISSING
+            else field.default_factory(),
+        )
+        for field in dataclasses.fields(kind)
+    )
+
+
+@functools.cache
+def _reader(hint: object) -> _Read:
+    """Return the function that makes a value of a type from words of JSON."""
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is types.UnionType or origin is typing.Union:
+        kind = _reader(next(each for each in arguments if each is not types.NoneType))
+        return lambda value: None if value is None else kind(value)
+    if origin is tuple:
+        each = _reader(arguments[0])
+        return lambda value: tuple(map(each, value))
+    if origin is not None and issubclass(origin, Mapping):
+        name = _reader(arguments[0])
+        return lambda value: {name(key): said for key, said in value.items()}
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _dataclass_reader(hint)
+    return _as_it_is
+
+
+def _dataclass_reader(kind: type) -> _Read:
+    hints = typing.get_type_hints(kind)
+    readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+
+    def read(value: dict[str, Any]) -> Any:  # noqa: ANN401 - of the kind that was asked for
+        return kind(**{name: readers[name](v) for name, v in value.items() if name in readers})
+
+    return read
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
+    return value
+
+
+_SCALARS: dict[object, _Read] = {
+    datetime: datetime.fromisoformat,
+    timedelta: lambda microseconds: microseconds * _MICROSECOND,
+    JobStatus: JobStatus.from_aws,
+}
