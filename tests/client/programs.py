@@ -1,0 +1,41 @@
+"""Programs with a journal that die: the helpers of the tests about them.
+
+A crash is a copy of the journal's files: what the disk holds at one moment, while the jobs go on.
+"""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from asyncbatch import AsyncBatchClient, JobRequest, Journal
+from tests.client.conftest import Bench
+
+
+@asynccontextmanager
+async def client(b: Bench, journal: Path | Journal) -> AsyncIterator[AsyncBatchClient]:
+    """Run a program with a journal."""
+    async with AsyncBatchClient(
+        session=b.local.session, journal=journal, observers=[b.events.append]
+    ) as batch:
+        yield batch
+
+
+async def crashed(path: Path) -> Path:
+    """Return a journal as a program leaves it that is killed now."""
+    copy = path.with_name(f"after-crash-{path.name}")
+    for suffix in ("", "-wal"):
+        if (file := path.with_name(path.name + suffix)).exists():
+            await anyio.to_thread.run_sync(shutil.copy, file, copy.with_name(copy.name + suffix))
+    return copy
+
+
+def requests(count: int) -> list[JobRequest]:
+    """Return requests of which every three are equal."""
+    return [JobRequest("hello", environment={"N": str(n // 3)}) for n in range(count)]
+
+
+def submitted(b: Bench) -> list[str]:
+    return [each.job_id for each in b.local.ledger.submissions]

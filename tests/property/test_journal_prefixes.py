@@ -1,0 +1,123 @@
+"""A crash after any prefix of the journal: resume and a rerun give each request exactly one job.
+
+The program dies in the middle of a transaction: of what it writes, some bytes reach the disk. What
+was on the wire goes on, answers get lost, lists lag. Then the program runs again on what is left.
+The oracle is the engine's ledger.
+"""
+
+import random
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asyncbatch import AsyncBatchClient, AsyncBatchError, JobRequest, JournalError
+from asyncbatch._journal._file import Change, File
+from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor, run_in_virtual_time
+
+DEFINITION = {
+    "jobDefinitionName": "hello",
+    "type": "container",
+    "containerProperties": {"image": "busybox", "command": ["true"], "vcpus": 1, "memory": 128},
+}
+
+
+class Crash:
+    """Kills a program while it writes its n-th transaction; some of the bytes are on disk then."""
+
+    def __init__(self, path: Path, at: int, share: float) -> None:
+        self.after = path.with_name("after.db")
+        self._path = path
+        self._left = at
+        self._share = share
+        self._apply = File.apply
+
+    def method(self) -> Callable[[File, Iterable[Change]], None]:
+        """Return what stands in for `File.apply`."""
+
+        def method(file: File, changes: Iterable[Change]) -> None:
+            self.apply(file, changes)
+
+        return method
+
+    def apply(self, file: File, changes: Iterable[Change]) -> None:
+        """Write, until it is time to die."""
+        self._left -= 1
+        if self._left > 0:
+            self._apply(file, changes)
+            return
+        if self._left == 0:
+            wal = self._path.with_name(f"{self._path.name}-wal")
+            before = wal.stat().st_size
+            self._apply(file, changes)
+            written = wal.read_bytes()
+            kept = before + round(self._share * (len(written) - before))
+            self.after.write_bytes(self._path.read_bytes())
+            self.after.with_name(f"{self.after.name}-wal").write_bytes(written[:kept])
+        raise JournalError("run.db", "the program was killed", "This is a test.")
+
+
+@st.composite
+def many_requests(draw: st.DrawFn) -> list[JobRequest]:
+    """Draw requests, some of them equal, some with names, some arrays."""
+    kinds: list[dict[str, Any]] = [
+        {},
+        {"name": "mine"},
+        {"array_size": 2},
+        {"parameters": {"a": "1"}},
+    ]
+    drawn = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=12))
+    return [JobRequest("hello", queue="default", **kind) for kind in drawn]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    requests=many_requests(),
+    at=st.integers(1, 25),
+    share=st.sampled_from([0.0, 0.3, 0.99, 1.0]),
+    loss=st.sampled_from([0.0, 0.3]),
+    resumes=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+@pytest.mark.may_block
+def test_a_crash_at_any_moment_costs_no_job_and_makes_none_twice(
+    *, requests: list[JobRequest], at: int, share: float, loss: float, resumes: bool, seed: int
+) -> None:
+    async def story() -> None:
+        executor = ScriptedExecutor(Script(duration=random.Random(seed).uniform(0.1, 20)))
+        async with LocalBatch(vcpus=1000, executor=executor, seed=seed) as local:
+            async with AsyncBatchClient(session=local.session) as batch:
+                await batch.register_job_definition(DEFINITION)
+            local.faults.add("SubmitJob", Fault.drop_after(probability=loss))
+            local.faults.add("SubmitJob", Fault.drop_before(probability=loss))
+            local.faults.add("ListJobs", Fault.lag(3))
+            after = await crashed(local, Path(folder))
+            async with AsyncBatchClient(session=local.session, journal=after) as batch:
+                if resumes:
+                    await batch.resume()
+                results = await batch.run(requests)
+            jobs = [job.job_id for job in local.ledger.submissions]
+            assert sorted(result.job_id for result in results) == sorted(jobs)
+            assert len(jobs) == len(requests)
+
+    async def crashed(local: LocalBatch, folder: Path) -> Path:
+        """Run the program until it crashes or ends; return the journal that it leaves."""
+        path = folder / "run.db"
+        async with AsyncBatchClient(session=local.session, journal=path) as batch:
+            # The first transaction of the file names its Region: no crash in that one.
+            crash = Crash(path, at, share)
+            with mock.patch.object(File, "apply", crash.method()):
+                try:
+                    await batch.run(requests)
+                except AsyncBatchError as error:
+                    assert isinstance(error, JournalError)  # noqa: PT017
+                await batch.aclose()
+        return crash.after if crash.after.exists() else path
+
+    with tempfile.TemporaryDirectory() as folder:
+        run_in_virtual_time(story)

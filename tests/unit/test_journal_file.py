@@ -1,0 +1,321 @@
+"""The journal's file: one clear error for each thing that can be wrong with it."""
+
+import contextlib
+import multiprocessing
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asyncbatch import JournalError
+from asyncbatch._journal import Entry, EntryState, _file, _open
+from asyncbatch._journal._file import File
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.db"
+
+
+def entry(number: int = 1, **changes: object) -> Entry:
+    fields: dict[str, object] = {
+        "number": number,
+        "identity": f"identity-{number}",
+        "ordinal": 0,
+        "state": EntryState.INTENT,
+        "name": f"etl-{number}",
+        "queue": "default",
+        "job_definition": "etl:3",
+        "has_unique_name": True,
+        "tag": None,
+        "array_size": None,
+        "since": 1_705_312_800.25,
+    }
+    return Entry(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def filled(path: Path, count: int = 3) -> list[Entry]:
+    """Write a journal and close it."""
+    entries = [entry(n, tag="ab", array_size=n + 1) for n in range(1, count + 1)]
+    file = File(path)
+    file.apply(map(_file.intend, entries))
+    file.close()
+    return entries
+
+
+def opened(path: Path) -> list[Entry]:
+    file = File(path)
+    try:
+        return file.entries()
+    finally:
+        file.close()
+
+
+def written(path: Path) -> None:
+    with contextlib.closing(File(path)) as file:
+        file.apply([_file.intend(entry(9))])
+
+
+# -- what is written is read -----------------------------------------------------------------------
+
+
+def test_what_was_written_is_read_again(path: Path) -> None:
+    assert filled(path) == opened(path)
+
+
+def test_all_steps_of_a_submission_are_kept(path: Path) -> None:
+    file = File(path)
+    first, second = entry(1), entry(2)
+    file.apply([_file.intend(first), _file.intend(second)])
+    first.job_id, first.state = "j-1", EntryState.SUBMITTED
+    file.apply([_file.accept(first), _file.withdraw(second)])
+    assert file.entries() == [first]
+    first.state = EntryState.SUCCEEDED
+    file.apply(_file.end(first, "{}"))
+    assert (file.entries(), file.ends(0, 9)) == ([first], [(1, "{}")])
+    file.close()
+
+
+def test_a_transaction_is_written_as_a_whole_or_not_at_all(path: Path) -> None:
+    file = File(path)
+    with pytest.raises(JournalError):
+        file.apply([_file.intend(entry(1)), ("INSERT INTO nowhere VALUES (1)", ())])
+    file.apply([_file.intend(entry(2))])
+    assert file.entries() == [entry(2)]
+    file.close()
+
+
+def test_a_transaction_is_on_disk_when_it_returns(path: Path) -> None:
+    """WAL with synchronous=FULL: one sync for each commit, which a power cut does not undo."""
+    file = File(path)
+    assert file._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert file._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    file.close()
+
+
+def test_nobody_else_may_read_it(path: Path) -> None:
+    filled(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+# -- versions --------------------------------------------------------------------------------------
+
+
+def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = filled(path)
+    step = "ALTER TABLE submissions ADD COLUMN colour TEXT DEFAULT 'red';"
+    monkeypatch.setattr(_open, "STEPS", (*_open.STEPS, step))
+    assert opened(path) == entries
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("SELECT DISTINCT colour FROM submissions").fetchall() == [("red",)]
+        assert raw.execute("PRAGMA user_version").fetchone() == (len(_open.STEPS),)
+
+
+def test_a_step_that_fails_leaves_the_file_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = filled(path)
+    with monkeypatch.context() as patch:
+        bad = "CREATE TABLE colours (name TEXT); DROP TABLE nowhere;"
+        patch.setattr(_open, "STEPS", (*_open.STEPS, bad))
+        with pytest.raises(JournalError, match="nowhere"):
+            File(path)
+    assert opened(path) == entries
+
+
+def test_a_newer_file_is_left_alone(path: Path) -> None:
+    filled(path)
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match=r"schema version 99.*Upgrade asyncbatch"):
+        File(path)
+    assert path.read_bytes() == before
+
+
+# -- what is no journal, or a damaged one ----------------------------------------------------------
+
+
+def write_text(path: Path) -> None:
+    path.write_text("Dear diary, today I submitted " + "a job and " * 100, encoding="utf-8")
+
+
+def write_database(path: Path) -> None:
+    with sqlite3.connect(path) as raw:
+        raw.execute("CREATE TABLE recipes (name TEXT)")
+
+
+def write_damaged(path: Path) -> None:
+    filled(path, 200)
+    content = bytearray(path.read_bytes())
+    content[4096 + 8 : 3 * 4096] = b"\xa5" * (2 * 4096 - 8)
+    path.write_bytes(content)
+
+
+def write_cut_off(path: Path) -> None:
+    filled(path, 200)
+    os.truncate(path, path.stat().st_size - 3 * 4096 - 100)
+
+
+def write_nonsense(path: Path) -> None:
+    filled(path, 1)
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE submissions SET state = 'HAPPY'")
+
+
+def make_directory(path: Path) -> None:
+    path.mkdir()
+
+
+UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "text": (write_text, "it is a file, but not a journal. Give the journal a file of its own"),
+    "another database": (write_database, "not a journal of asyncbatch. Give the journal a file"),
+    "damaged": (write_damaged, r"it is damaged: (?s:.*)\.recover"),
+    "cut off": (write_cut_off, r"it is damaged: .*\.recover"),
+    "nonsense": (write_nonsense, "what no journal does: 'HAPPY'.*Begin a new journal"),
+    "a directory": (make_directory, "directory. Make sure that its directory exists"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_what_cannot_be_used_is_told_with_the_next_step(path: Path, case: str) -> None:
+    make, said = UNUSABLE[case]
+    make(path)
+    before = None if path.is_dir() else path.read_bytes()
+    with pytest.raises(JournalError, match=said) as caught:
+        opened(path)
+    assert caught.value.path == str(path)
+    # A file that is none of ours was not touched, and the lock was given up.
+    assert before is None or case == "nonsense" or path.read_bytes() == before
+    path.rmdir() if path.is_dir() else path.unlink()
+    assert opened(path) == []
+
+
+def test_a_directory_that_does_not_exist_is_told(path: Path) -> None:
+    with pytest.raises(JournalError, match=r"No such file.*Make sure that its directory exists"):
+        File(path.parent / "nowhere" / "run.db")
+
+
+def test_a_file_that_cannot_be_written_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run as root, whom no permission stops; so SQLite is asked to refuse."""
+    filled(path)
+    real = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3,
+        "connect",
+        lambda file, **options: real(f"file:{file}?mode=ro", uri=True, **options),
+    )
+    with pytest.raises(JournalError, match=r"readonly.*Make the file and its directory writable"):
+        written(path)
+
+
+# -- a full disk -----------------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_told_and_nothing_is_written_by_half(path: Path) -> None:
+    file = File(path)
+    pages = file._connection.execute("PRAGMA page_count").fetchone()[0]
+    file._connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(JournalError, match=r"full\. Free some space"):
+        file.apply(map(_file.intend, [entry(n) for n in range(1, 300)]))
+    assert file.entries() == []
+    file._connection.execute("PRAGMA max_page_count = 1000000")
+    file.apply([_file.intend(entry(1))])
+    assert file.entries() == [entry(1)]
+    file.close()
+
+
+# -- one process at a time -------------------------------------------------------------------------
+
+HOLD = """
+import sys
+from pathlib import Path
+from asyncbatch._journal._file import File
+file = File(Path(sys.argv[1]))
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_told_who_has_it_open(path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(
+            JournalError, match=f"process {holder.pid} has it open.*file of its own"
+        ):
+            File(path)
+        holder.kill()
+    # The kernel gives a lock up when its holder is killed.
+    assert opened(path) == []
+
+
+def test_the_same_process_is_told_as_well(path: Path) -> None:
+    file = File(path)
+    with pytest.raises(JournalError, match=f"process {os.getpid()} has it open"):
+        File(path)
+    file.close()
+    assert opened(path) == []
+
+
+def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    file = File(path)
+    started, may_end = fork.Event(), fork.Event()
+
+    def wait() -> None:
+        started.set()
+        may_end.wait()
+
+    child = fork.Process(target=wait)
+    child.start()
+    started.wait()
+    file.close()
+    probe = subprocess.run(
+        [sys.executable, "-c", HOLD, path], input=b"", capture_output=True, check=True
+    )
+    assert probe.stdout == b"open\n"
+    may_end.set()
+    child.join()
+
+
+def test_another_program_that_holds_the_database_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_open, "_PATIENCE", 0.01)
+    file = File(path)
+    with sqlite3.connect(path, isolation_level=None) as shell:
+        shell.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match=r"locked.*such as a sqlite3 shell"):
+            file.apply([_file.intend(entry(1))])
+        shell.execute("ROLLBACK")
+    shell.close()
+    file.apply([_file.intend(entry(1))])
+    file.close()
+
+
+# -- torn writes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [0, 1, 24, 25, 1000, 4095, 4119, 4120])
+def test_a_write_that_was_torn_loses_itself_and_nothing_before(path: Path, kept: int) -> None:
+    """The file is copied as it is; of the last transaction, only some bytes reached the disk."""
+    file = File(path)
+    file.apply([_file.intend(entry(1))])
+    wal = path.with_name(f"{path.name}-wal")
+    size = wal.stat().st_size
+    file.apply([_file.intend(entry(2))])
+    is_whole = kept >= wal.stat().st_size - size
+    copy = path.with_name("copy.db")
+    copy.write_bytes(path.read_bytes())
+    copy.with_name("copy.db-wal").write_bytes(wal.read_bytes()[: size + kept])
+    file.close()
+    assert opened(copy) == ([entry(1), entry(2)] if is_whole else [entry(1)])
