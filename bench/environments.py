@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.workloads import OURS
+from bench.workloads import JOURNALLED, OURS
 
 _HOME = Path(sys.prefix, "bench-peers")
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -37,6 +37,7 @@ class Peer:
 
 PEERS = {
     OURS: Peer(module="bench.contenders.ours"),
+    JOURNALLED: Peer(module="bench.contenders.journalled"),
     "floor": Peer(module="bench.contenders.floor"),
     "gather": Peer(module="bench.contenders.gather"),
     "luigi.contrib.batch": Peer(

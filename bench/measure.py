@@ -37,6 +37,9 @@ class Measurement:
         seen: Jobs that were held and had been described; None where nobody counted.
         virtual: Whether the work took place in virtual time.
         logs: What was found of the lines of logs, by name; empty where they were not followed.
+        first_status_s: Seconds from the start of the resuming process's client until it heard of
+            the first job; None where nothing was resumed.
+        own_mb: Most memory of the resuming process, in MB; None where nothing was resumed.
     """
 
     workload: str
@@ -57,6 +60,8 @@ class Measurement:
     seen: int | None
     virtual: bool
     logs: dict[str, float] = field(default_factory=dict)
+    first_status_s: float | None = None
+    own_mb: float | None = None
 
     @property
     def status_calls(self) -> int:
@@ -123,6 +128,8 @@ def measurement(
         seen=None if seen is None else int(seen),
         virtual=workload.is_virtual,
         logs={name: value for name, value in figures.items() if name in LOG_FIGURES},
+        first_status_s=figures.get("first_status_s"),
+        own_mb=figures.get("own_mb"),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from asyncbatch import PollPolicy
 from bench.measure import Measurement
-from bench.workloads import FLOOR, OURS
+from bench.workloads import FLOOR, JOURNALLED, OURS
 
 Results = Mapping[tuple[str, int, str], Measurement]
 _QUOTA = 50.0  # SubmitJob calls a second
@@ -47,6 +47,10 @@ def thresholds(measurements: Iterable[Measurement]) -> Iterator[Threshold]:
     yield from _medium(results.get(("medium", 10_000, OURS)))
     yield from _live(results.get(("live100k", 100_000, OURS)))
     yield from _array(results.get(("array", 10_000, OURS)))
+    yield from _journal(
+        results.get(("journal", 1_000, OURS)), results.get(("journal", 1_000, JOURNALLED))
+    )
+    yield from _resume(results.get(("resume100k", 100_000, JOURNALLED)))
     yield from _idle(results.get(("idle", 10_000, OURS)))
     yield from _logs(results.get(("logs1000", 1_000, OURS)))
     yield from _long_log(results.get(("log200k", 1, OURS)))
@@ -108,6 +112,28 @@ def _array(ours: Measurement | None) -> Iterator[Threshold]:
         ("status calls per poll", 1, ours.status_calls / polls),
     ):
         yield Threshold(workload=name, what=what, limit=limit, value=value)
+
+
+def _journal(ours: Measurement | None, journalled: Measurement | None) -> Iterator[Threshold]:
+    if ours is not None and journalled is not None:
+        yield Threshold(
+            workload="1,000 jobs with a journal",
+            what="submission, share of that without one",
+            limit=105,
+            value=100 * journalled.submit_s / ours.submit_s,
+            unit="%",
+        )
+
+
+def _resume(resumed: Measurement | None) -> Iterator[Threshold]:
+    if resumed is None:
+        return
+    name = "100,000 jobs resumed from a journal"
+    for what, limit, value, unit in (
+        ("first status", 5, resumed.first_status_s, "s"),
+        ("memory of the process", 500, resumed.own_mb, "MB"),
+    ):
+        yield Threshold(workload=name, what=what, limit=limit, value=value, unit=unit)
 
 
 def _idle(ours: Measurement | None) -> Iterator[Threshold]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from bench.endpoint import Setting
 
 OURS = "asyncbatch"
+JOURNALLED = "asyncbatch, journal"
 FLOOR = "floor"
 CONTENDERS = (OURS, FLOOR, "gather", "luigi.contrib.batch", "aio-aws")
 _OURS_AND_FLOOR = (OURS, FLOOR)
@@ -84,6 +85,19 @@ LIVE = Workload(
     status_per_second=5.0,
     hold=120.0,
 )
+JOURNAL = Workload(
+    name="journal",
+    title="1,000 jobs of 5-15 s, quotas of 50 calls/s; with and without a journal",
+    jobs=1_000,
+    contenders=(OURS, JOURNALLED),
+)
+RESUME = replace(
+    LIVE,
+    name="resume100k",
+    title="100,000 running jobs, resumed from a journal by another process",
+    contenders=(JOURNALLED,),
+    hold=30.0,
+)
 
 
 LOGS = Workload(
@@ -124,6 +138,8 @@ def full(*, patient: bool = False, real: bool = False) -> Iterator[Workload]:
     yield LIVE
     yield LOGS
     yield LONG_LOG
+    yield JOURNAL
+    yield RESUME
 
 
 def brief() -> Iterator[Workload]:
@@ -133,6 +149,8 @@ def brief() -> Iterator[Workload]:
     array = replace(ARRAY, title="One array of 100 children of 1-3 s", jobs=100)
     yield replace(array, setting=quick, contenders=(OURS,))
     yield replace(MEDIUM, title="100 jobs of 1-5 minutes; virtual time", jobs=100)
+    journal = replace(JOURNAL, title="100 jobs of 1-3 s; with and without a journal", jobs=100)
+    yield replace(journal, setting=quick)
     yield replace(IDLE, title="100 jobs RUNNABLE for 5 min; virtual time", jobs=100, hold=300.0)
     few = Setting(lines=5, line_every=1.0)
     yield replace(LOGS, title="50 jobs, each writing 5 lines, followed live", jobs=50, setting=few)

@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from asyncbatch import AsyncBatchClient, Event, JobFinished, JobRequest, RateLimits
 from bench.work import JOB_DEFINITION, QUEUE, News, Work
 
 
-async def follow(work: Work, news: News, session: Any = None) -> None:  # noqa: ANN401 (aiobotocore has no types)
+async def follow(
+    work: Work,
+    news: News,
+    session: Any = None,  # noqa: ANN401 (aiobotocore has no types)
+    journal: Path | None = None,
+) -> None:
     """Submit the jobs and follow them to their ends, or for as long as they are held."""
 
     def observe(event: Event) -> None:
@@ -16,7 +22,7 @@ async def follow(work: Work, news: News, session: Any = None) -> None:  # noqa: 
             news.ended(event.job_id)
 
     async with AsyncBatchClient(
-        session=session, limits=_limits(work), observers=[observe]
+        session=session, limits=_limits(work), observers=[observe], journal=journal
     ) as batch:
         if work.hold is None:
             await batch.run(_requests(work))
@@ -26,6 +32,12 @@ async def follow(work: Work, news: News, session: Any = None) -> None:  # noqa: 
         await asyncio.sleep(work.hold)
         news.figure("held_cpu_s", news.cpu() - spent)
         news.figure("seen", sum(job.description is not None for job in jobs))
+
+
+async def submit(work: Work, journal: Path) -> None:
+    """Submit the jobs, keep them in a journal, and leave them."""
+    async with AsyncBatchClient(limits=_limits(work), journal=journal) as batch:
+        await batch.submit_many(_requests(work))
 
 
 def _requests(work: Work) -> Iterator[JobRequest]:
