@@ -45,6 +45,7 @@ sensible: dict[str, st.SearchStrategy[Any]] = {
     "propagate_tags": st.booleans(),
     "share_identifier": st.text("abc019", min_size=1, max_size=8),
     "scheduling_priority": st.integers(0, 9999),
+    "key": names,
 }
 sensible_fields = st.fixed_dictionaries({}, optional=sensible)
 
