@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# Who is started in the background by a shell ignores Ctrl-C, and so would this.
 PROGRAM = """
+import signal
 import asyncbatch_luigi
 import luigi
 from tests.luigi.tasks import Numbered
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 {prelude}
 tasks = [Numbered(number=number, job_definition="endless") for number in range({tasks})]
 {build}(tasks, local_scheduler=True, workers={workers}, log_level="INFO")
@@ -23,7 +26,7 @@ print("went on")
 TERMINATE = "luigi.configuration.get_config().set('asyncbatch', 'on_interrupt', 'terminate')"
 # Luigi ends tasks that take too long; its clock jumps ahead when it is told to.
 TIMEOUT = """
-import signal, time, types, luigi.worker
+import time, types, luigi.worker
 
 Numbered.worker_timeout = 3600
 later = types.SimpleNamespace(time=lambda: time.time() + 7200, sleep=time.sleep)

@@ -98,18 +98,27 @@ async def register_definitions(local: LocalBatch) -> None:
     """Register a job definition for each script."""
     async with local.session.create_client("batch") as batch:
         for name in SCRIPTS:
-            await batch.register_job_definition(
-                jobDefinitionName=name,
-                type="container",
-                containerProperties={
-                    "image": "busybox",
-                    "command": ["true"],
-                    "resourceRequirements": [
-                        {"type": "VCPU", "value": "1"},
-                        {"type": "MEMORY", "value": "128"},
-                    ],
-                },
-            )
+            await batch.register_job_definition(**_definition(name))
+
+
+def register_definition(aws: Aws, name: str) -> None:
+    """Register one more job definition."""
+    aws.ask("register_job_definition", **_definition(name))
+
+
+def _definition(name: str) -> dict[str, object]:
+    return {
+        "jobDefinitionName": name,
+        "type": "container",
+        "containerProperties": {
+            "image": "busybox",
+            "command": ["true"],
+            "resourceRequirements": [
+                {"type": "VCPU", "value": "1"},
+                {"type": "MEMORY", "value": "128"},
+            ],
+        },
+    }
 
 
 class Run:

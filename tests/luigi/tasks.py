@@ -28,3 +28,9 @@ class Numbered(Quick):
     """One of several like it."""
 
     number = luigi.IntParameter()
+
+
+class Sized(Numbered):
+    """One that says on the command line how much it needs."""
+
+    job_vcpus = luigi.FloatParameter(default=1, significant=False)

@@ -1,0 +1,56 @@
+"""The ways into Luigi: `luigi.run` and the `luigi` command; `luigi.build` is everywhere else."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import luigi
+import pytest
+
+from tests.luigi.support import Aws, make
+
+ROOT = Path(__file__).parents[2]
+ARGUMENTS = ["--local-scheduler", "--no-lock", "--number", "7", "--job-vcpus", "0.5"]
+
+
+def run_here(definition: str) -> str:
+    """Run the task with `luigi.run`; return the words with which Luigi sums up."""
+    from tests.luigi.tasks import Sized
+
+    arguments = [*ARGUMENTS, "--job-definition", definition]
+    result = make(luigi.run, arguments, main_task_cls=Sized, detailed_summary=True)
+    return str(result.summary_text)
+
+
+def run_command(definition: str) -> str:
+    """Run the task with the `luigi` command; return what it says."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "luigi", "--module", "tests.luigi.tasks", "Sized"),
+            *ARGUMENTS,
+            *("--job-definition", definition),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.stderr
+
+
+each_way = pytest.mark.parametrize("run", [run_here, run_command])
+
+
+@each_way
+def test_a_task_runs_with_what_the_command_line_says(aws: Aws, run: Callable[[str], str]) -> None:
+    assert "This progress looks :)" in run("succeeds")
+    assert len(list(Path().glob("Sized_*.done"))) == 1
+    [job] = aws.ask("describe_jobs", jobs=[aws.started[0].id])["jobs"]
+    assert {"type": "VCPU", "value": "0.5"} in job["container"]["resourceRequirements"]
+
+
+@each_way
+def test_a_failure_is_told(aws: Aws, run: Callable[[str], str]) -> None:
+    assert "This progress looks :(" in run("fails")
