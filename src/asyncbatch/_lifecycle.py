@@ -6,6 +6,7 @@ from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from asyncbatch import _aws
 from asyncbatch._aws import Target
 from asyncbatch._errors import ClientClosed
 from asyncbatch._events import Event, Observer
@@ -152,3 +153,13 @@ def _rooms_of_an_open_client() -> "Callable[[Settings], Background[Runtime]]":
     from asyncbatch._runtime import serve
 
     return lambda settings: Background(lambda ready, stop: serve(settings, ready, stop))
+
+
+def preload() -> None:
+    """Import all that clients need, which otherwise happens when the first one opens.
+
+    It takes most of a second. Call it in a process that is about to fork children which open
+    clients, or while nobody waits.
+    """
+    _rooms_of_an_open_client()
+    _aws.preload()

@@ -20,6 +20,9 @@ one, and the waiting has a bound that does not depend on the loop.
 
 A worker that has a loop and an open client already says so with `share`, and the tasks of its
 process run there. Its forked children have neither, so for them nobody shares.
+
+Luigi's own workers fork for each task. What a client needs is imported before the first fork, once,
+rather than in each child.
 """
 
 import asyncio
@@ -35,7 +38,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
 
-from asyncbatch import AsyncBatchClient
+from asyncbatch import AsyncBatchClient, preload
 
 logger = logging.getLogger("luigi-interface")
 
@@ -100,8 +103,11 @@ def run_with_client(
     work = start(client)
 
     async def main() -> T:
-        async with client:
+        await client.open()
+        try:
             return await work
+        finally:  # and no word on jobs that run on: the task says more
+            await client.aclose()
 
     try:
         return run(main)
@@ -216,3 +222,20 @@ def _signals_handled_by(handler: Callable[[int, object], None]) -> Iterator[None
     finally:
         for number, previous in own.items():
             signal.signal(number, previous)
+
+
+_has_tasks = False
+
+
+def expect_tasks() -> None:
+    """Take notice that this process has tasks, which its forked children may run."""
+    global _has_tasks  # noqa: PLW0603 - it says what is there in the process
+    _has_tasks = True
+
+
+def _before_fork() -> None:
+    if _has_tasks:
+        preload()
+
+
+os.register_at_fork(before=_before_fork)

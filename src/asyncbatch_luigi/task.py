@@ -106,6 +106,11 @@ class BatchTask(luigi.Task):
 
     job_result: JobResult | None = None
 
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """Take the parameters' values, as every Luigi task does."""
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # as Luigi declares it
+        _runtime.expect_tasks()
+
     @property
     def parameters(self) -> Mapping[str, object]:
         """Values for the job definition's ``Ref::`` placeholders; what is no text becomes text."""

@@ -69,3 +69,22 @@ except ImportError as error:
     print(error)
 """
     assert python(program) == "asyncbatch_luigi needs Luigi: pip install 'asyncbatch[luigi]'"
+
+
+FORKS = """
+import os, sys
+import luigi
+from asyncbatch_luigi import BatchTask
+
+{make}
+child = os.fork()
+if child == 0:
+    os._exit("aiobotocore" in sys.modules)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(("make", "inherits"), [("", "0"), ("BatchTask('etl')", "1")])
+def test_forked_workers_inherit_the_sdk_if_there_are_tasks(make: str, inherits: str) -> None:
+    """Importing it takes most of a second, in each child."""
+    assert python(FORKS.format(make=make)) == inherits

@@ -62,6 +62,23 @@ def test_importing_it_imports_nothing_heavy() -> None:
     assert set(HEAVY) & set(printed.split()) == set()
 
 
+def test_preloading_leaves_little_to_import_when_a_client_opens() -> None:
+    program = """
+import asyncio, sys
+import asyncbatch
+
+asyncbatch.preload()
+before = set(sys.modules)
+async def open_and_close():
+    async with asyncbatch.AsyncBatchClient(region_name="eu-west-1"):
+        pass
+asyncio.run(open_and_close())
+new = set(sys.modules) - before
+print(*[name for name in new if name.startswith(("aiobotocore", "aiohttp", "asyncbatch"))])
+"""
+    assert run_python(program) == ""
+
+
 def test_no_module_of_the_package_prints_at_import() -> None:
     assert run_python("import asyncbatch") == ""
 

@@ -7,3 +7,4 @@ the endpoint URL.
 
 from asyncbatch._aws._connection import Connection as Connection
 from asyncbatch._aws._connection import Target as Target
+from asyncbatch._aws._connection import preload as preload

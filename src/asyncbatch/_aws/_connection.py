@@ -219,6 +219,17 @@ def _method(operation: str) -> str:
     return str(xform_name(operation))
 
 
+def preload() -> None:
+    """Import what a connection needs, and which it would import when it is made."""
+    import aiohttp  # noqa: F401 - imported for those who come later
+    from aiobotocore.session import AioSession  # noqa: F401 - as above
+    from botocore import credentials, handlers, signers  # noqa: F401 - as above
+
+    from asyncbatch._aws import _translate  # noqa: F401 - as above
+
+    _user_agent()
+
+
 def _prepared(target: Target) -> tuple[Any, str]:
     """Return session and Region to use; called in a thread, since all of this reads files."""
     from aiobotocore.session import AioSession
