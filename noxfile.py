@@ -69,7 +69,7 @@ nox.options.sessions = [
     *("lint", "types", "layers", "docs"),
     f"tests-{RUNNING}(aiobotocore='oldest')",
     *(f"tests-{python}(aiobotocore='newest')" for python in others() or [RUNNING]),
-    *("demo", "bench_short"),
+    *("demo", "bench_short", "chaos_short"),
 ]
 # Tests, demo and benchmark start interpreters by the dozen: compile once, not in each of them.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
@@ -134,3 +134,17 @@ def bench_short(session: nox.Session) -> None:
     """Show in less than a minute that the benchmark runs; its numbers mean nothing."""
     session.install(".", *groups("bench"))
     session.run("python", "-m", "bench", "--short")
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Kill programs and let AWS misbehave, 200 times; `-- --seeds 17..17` replays one run."""
+    session.install(".")
+    session.run("python", "-m", "tests.chaos", *session.posargs)
+
+
+@nox.session
+def chaos_short(session: nox.Session) -> None:
+    """Do a little of it, in less than a minute; the seeds are always the same."""
+    session.install(".")
+    session.run("python", "-m", "tests.chaos", "--seeds", "1..6", "--jobs", "30")

@@ -157,6 +157,7 @@ async def test_no_job_is_forgotten(
     async with bench(_by_environment) as b:
         if (fault := WIRE[wire]) is not None:
             b.local.faults.add("SubmitJob", fault)
+        group = b.batch.job_group(on_error=on_error)
         async with anyio.create_task_group() as others:
 
             async def busy(group: JobGroup) -> None:
@@ -165,13 +166,12 @@ async def test_no_job_is_forgotten(
                 await anyio.sleep(0.7)
                 await body(group)
 
-            group = b.batch.job_group(on_error=on_error)
             assert isinstance(await _error_of(group, busy), error)
             known = {job.id for job in group.jobs}
             assert {job.job_id for job in b.local.ledger.submissions} == known
+            assert len(known) > 10
         await anyio.sleep(120)
         going_on = {job.id for job in group.jobs if not job.is_finished}
-        assert len(known) > 10
         assert await _alive(b) == going_on
         assert bool(going_on) == (on_error == "leave")
 

@@ -1,0 +1,72 @@
+"""Processes that need no time to start: forks of one that has everything imported.
+
+An interpreter takes a second to get there, and a run starts half a dozen. The process that is
+forked runs no event loop by then, and has no threads.
+"""
+
+import asyncio
+import functools
+import gc
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiobotocore.session import get_session
+
+from asyncbatch import AsyncBatchClient, JobRequest
+from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
+from tests.chaos import endpoint
+
+_CRASHED = 70
+
+
+def fork(work: Callable[[], int | None], errors: Path) -> int:
+    """Run a function in a process of its own and return that one's id."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = _CRASHED
+    try:
+        code = work() or 0
+    except BaseException:  # noqa: BLE001 - whatever it is, this process is not its parent
+        errors.write_text(traceback.format_exc())
+    os._exit(code)
+
+
+def warm_up() -> None:
+    """Do once in this process what takes time the first time: all forks of it have it then."""
+    directory = Path(tempfile.mkdtemp(prefix="chaos-warm-up-"))
+    try:
+        asyncio.run(_open_all_once(directory / "run.db"))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    session()
+    gc.freeze()
+
+
+async def _open_all_once(journal: Path) -> None:
+    async with (
+        LocalBatch(executor=ScriptedExecutor(Script(startup=0, duration=0))) as local,
+        local.serve(),
+        AsyncBatchClient(session=local.session, journal=journal) as batch,
+    ):
+        await batch.register_job_definition(endpoint.DEFINITION)
+        await batch.run([JobRequest("chaos")])
+
+
+@functools.cache
+def session() -> Any:
+    """Return a session that has read its models; each forked driver has a copy of its own."""
+    made = get_session()
+    loader = made.get_component("data_loader")
+    for file in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+        loader.load_service_model("batch", file)
+    for file in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        loader.load_data(file)
+    return made

@@ -1,0 +1,75 @@
+"""The oracle of the chaos runs sees what it is there to see, and a plan is its seed's own."""
+
+from typing import Any
+
+import pytest
+
+from tests.chaos.oracle import Verdict, judge
+from tests.chaos.plan import Plan, draw
+
+PLAN: Plan = draw(7, jobs=4, most_kills=2)
+
+
+def _ledger() -> dict[str, Any]:
+    return {"jobs": [{"number": work.number, "id": f"j-{work.number}"} for work in PLAN.work]}
+
+
+def _life() -> list[dict[str, Any]]:
+    ends: list[dict[str, Any]] = [{"finished": f"j-{work.number}"} for work in PLAN.work]
+    results = [{"id": f"j-{w.number}", "succeeded": w.exit_code == 0} for w in PLAN.work]
+    return [*ends, {"results": results}]
+
+
+def _words(verdict: Verdict) -> str:
+    return " ".join([*verdict.lost, *verdict.doubled, *verdict.wrong])
+
+
+def test_a_run_in_which_all_is_well() -> None:
+    assert _words(judge(PLAN, _ledger(), [[], _life()])) == ""
+
+
+def test_a_request_without_a_job_is_lost() -> None:
+    ledger = _ledger()
+    del ledger["jobs"][2]
+    assert judge(PLAN, ledger, [_life()]).lost == ["request 2 has no job"]
+
+
+def test_a_request_with_two_jobs_is_doubled() -> None:
+    ledger = _ledger()
+    ledger["jobs"].append({"number": 1, "id": "again"})
+    assert judge(PLAN, ledger, [_life()]).doubled == ["request 1 has the jobs j-1, again"]
+
+
+def test_an_end_that_is_told_twice_in_one_life_is_doubled() -> None:
+    verdict = judge(PLAN, _ledger(), [[{"finished": "j-1"}], _life()])
+    assert verdict.doubled == []
+    verdict = judge(PLAN, _ledger(), [[{"finished": "j-1"}, *_life()]])
+    assert verdict.doubled == ["life 0 heard twice that j-1 ended"]
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_a_result_that_is_not_delivered_is_lost(kept: int) -> None:
+    life = _life()
+    del life[-1]["results"][kept:]
+    assert judge(PLAN, _ledger(), [life]).lost == [f"the last driver was given {kept} results"]
+    del life[-1]
+    assert judge(PLAN, _ledger(), [life]).lost == ["the last driver was given no results"]
+
+
+def test_a_result_of_another_job_or_another_end_is_wrong() -> None:
+    life = _life()
+    life[-1]["results"][0]["id"] = "j-3"
+    life[-1]["results"][1]["succeeded"] ^= True
+    assert judge(PLAN, _ledger(), [life]).wrong == [
+        "request 0 was given the result of j-3",
+        "request 1 ended otherwise than was told",
+    ]
+
+
+def test_a_seed_is_always_the_same_plan_and_another_is_another() -> None:
+    assert draw(7, jobs=4, most_kills=2) == PLAN
+    assert draw(8, jobs=4, most_kills=2) != PLAN
+
+
+def test_without_kills_nobody_is_killed() -> None:
+    assert draw(7, jobs=4, most_kills=0).kills == ()
