@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from asyncbatch import stop_on_sigterm
+from asyncbatch import AsyncBatchClient, stop_on_sigterm
+from asyncbatch.local import LocalBatch, ScriptedExecutor
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -27,7 +29,7 @@ HELLO = {{
 }}
 
 async def work(local):
-    async with AsyncBatchClient(session=local.session) as batch:
+    async with AsyncBatchClient(session=local.session, journal={journal!r}) as batch:
         await batch.register_job_definition(HELLO)
         {body}
 
@@ -78,9 +80,10 @@ STOPPED = """
 class Program:
     """A Python program that has said it is ready."""
 
-    def __init__(self, body: str, around: str = STOPPED) -> None:
+    def __init__(self, body: str, around: str = STOPPED, *, journal: str | None = None) -> None:
+        code = PROGRAM.format(body=body.strip(), around=around.strip(), journal=journal)
         self._popen = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(body=body.strip(), around=around.strip())],
+            [sys.executable, "-c", code],
             env={**os.environ, "PYTHONWARNINGS": "ignore"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -120,6 +123,21 @@ def test_a_program_that_is_stopped_leaves_its_jobs_and_says_once_which(
     assert program.output == "alive 3\n"
     assert len(re.findall("3 jobs run on in AWS Batch", program.errors)) == 1
     assert len(re.findall(r"batch.attach\(\['[^\]]*'\]\)", program.errors)) == 1
+
+
+async def test_a_program_with_a_journal_says_so_and_has_written_it(tmp_path: Path) -> None:
+    journal = str(tmp_path / "run.db")
+    program = Program(FOLLOW.format(count=3), journal=journal)
+    program.send(signal.SIGTERM)
+    assert program.end() == 143
+    assert "Pick them up again: await batch.resume(), with the same journal" in program.errors
+    async with (
+        LocalBatch(executor=ScriptedExecutor()) as local,
+        AsyncBatchClient(session=local.session, journal=journal) as batch,
+    ):
+        jobs = await batch.resume()
+    assert len(jobs) == 3
+    assert all(job.id in program.errors for job in jobs)
 
 
 def test_many_jobs_fit_into_the_message() -> None:
