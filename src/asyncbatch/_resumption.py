@@ -6,7 +6,7 @@ runs, has its result if it ended, and is looked up if the last program died whil
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -147,21 +147,29 @@ class Resumption:
             JournalError: The journal cannot be read.
         """
         errors: list[SubmitUncertain] = []
+        held: list[Job] = []  # or the first handles would be gone before the last are made
         async with anyio.create_task_group() as group:
             for entry in self._journal:
                 if entry.state is EntryState.INTENT:
                     group.start_soon(self._try_to_settle, entry, errors)
-        jobs: list[Job] = []
-        for entry in self._journal:
-            if entry.job_id is not None:
-                jobs.append(await self._met(entry))
-                if len(jobs) % _AT_ONCE == 0:
-                    await anyio.lowlevel.checkpoint()
+            # Those that live come first: what AWS says of them is news.
+            held += [
+                await self._met(entry) async for entry in self._known() if entry.state not in ENDED
+            ]
+        jobs = [await self._met(entry) async for entry in self._known()]
         if errors:
             errors[0].submitted = tuple(jobs)
             errors[0].add_note(f"{len(errors)} submissions cannot be settled. Jobs: {len(jobs)}.")
             raise errors[0]
         return jobs
+
+    async def _known(self) -> AsyncIterator[Entry]:
+        """Yield the submissions that have a job, and give others their turn now and then."""
+        for number, entry in enumerate(self._journal):
+            if number % _AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+            if entry.job_id is not None:
+                yield entry
 
     async def _try_to_settle(self, entry: Entry, errors: list[SubmitUncertain]) -> None:
         async with self._turn(entry.identity, entry.ordinal):

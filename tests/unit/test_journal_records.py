@@ -1,8 +1,6 @@
 """Descriptions survive the journal, and a request is the same in every run."""
 
-import dataclasses
 import json
-import typing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,8 +18,10 @@ from asyncbatch import (
     PodProperties,
     RetryStrategy,
 )
-from asyncbatch._journal import _records, identity_of
+from asyncbatch._journal import identity_of
 from asyncbatch._journal._records import from_text, to_text
+from asyncbatch._wire import answers
+from tests.unit import losses
 
 MOMENT = datetime(2024, 1, 15, 10, 0, 0, 123_000, tzinfo=UTC)
 CONTAINER = Container(
@@ -81,15 +81,17 @@ def test_what_is_no_description_is_told(text: str) -> None:
         from_text(text)
 
 
-def test_every_type_that_a_description_uses_can_be_read() -> None:
-    """A field of a type that the reader takes as it is would come back as JSON's words."""
-    plain = {str, int, float, bool}
-    for kind in (JobDescription, Container, Attempt, ArrayProperties, NodeProperties, NodeRange):
-        for field in dataclasses.fields(kind):
-            hint: Any = typing.get_type_hints(kind)[field.name]
-            reader = _records._reader(hint)
-            told = {hint, *typing.get_args(hint)} - {type(None)}
-            assert reader is not _records._as_it_is or told <= plain
+@pytest.mark.parametrize("nodes", losses.PLATFORMS)
+@pytest.mark.parametrize("platform", losses.PLATFORMS)
+def test_whatever_describe_jobs_may_say_comes_back(platform: str, nodes: str) -> None:
+    description = answers.job_description(losses.job_detail(platform, nodes))
+    assert from_text(to_text(description)) == description
+
+
+def test_what_jobs_have_in_common_is_kept_once() -> None:
+    one, two = (from_text(to_text(EVERYTHING)) for _ in range(2))
+    assert one.tags is two.tags
+    assert one.containers[0].environment is two.containers[0].environment
 
 
 # -- identities ------------------------------------------------------------------------------------

@@ -143,9 +143,10 @@ class OpenJournal:
         Raises:
             JournalError: The file cannot be read.
         """
-        async with self._reading:
-            if entry.number not in self._descriptions:
-                await self._read(entry.number)
+        if entry.number not in self._descriptions:
+            async with self._reading:
+                if entry.number not in self._descriptions:
+                    await self._read(entry.number)
         try:
             return _records.from_text(self._descriptions.pop(entry.number))
         except (KeyError, ValueError) as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 from asyncbatch._models import JobDescription
 from asyncbatch._status import JobStatus
+from asyncbatch._wire import parts
 
 _Read = Callable[[Any], Any]
 _MICROSECOND = timedelta(microseconds=1)
@@ -72,31 +73,58 @@ def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
 @functools.cache
 def _reader(hint: object) -> _Read:
     """Return the function that makes a value of a type from words of JSON."""
-    if hint in _SCALARS:
-        return _SCALARS[hint]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is types.UnionType or origin is typing.Union:
-        kind = _reader(next(each for each in arguments if each is not types.NoneType))
-        return lambda value: None if value is None else kind(value)
-    if origin is tuple:
-        each = _reader(arguments[0])
-        return lambda value: tuple(map(each, value))
-    if origin is not None and issubclass(origin, Mapping):
-        name = _reader(arguments[0])
-        return lambda value: {name(key): said for key, said in value.items()}
+        return _reader(next(each for each in arguments if each is not types.NoneType))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _dataclass_reader(hint)
-    return _as_it_is
+    if origin is tuple:
+        each = _reader(arguments[0])
+        return tuple if each is _as_it_is else lambda value: tuple(map(each, value))
+    if origin is Mapping and (name := _reader(arguments[0])) is not _as_it_is:
+        return lambda value: {name(key): said for key, said in value.items()}
+    return _SCALARS.get(hint, _as_it_is)
 
 
 def _dataclass_reader(kind: type) -> _Read:
+    """Return what makes a dataclass: it looks only at the fields that JSON has no word for.
+
+    A hundred thousand jobs of one definition have much in common; that is kept once.
+    """
     hints = typing.get_type_hints(kind)
     readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+    changing = [(name, read) for name, read in readers.items() if read is not _as_it_is]
+    common = [(name, f"{kind.__name__}.{name}") for name in readers if name in _COMMON]
 
     def read(value: dict[str, Any]) -> Any:  # noqa: ANN401 - of the kind that was asked for
-        return kind(**{name: readers[name](v) for name, v in value.items() if name in readers})
+        for name, reader in changing:
+            if value.get(name) is not None:
+                value[name] = reader(value[name])
+        for name, part in common:
+            if name in value:
+                value[name] = parts.shared(part, value[name])
+        if not value.keys() <= readers.keys():
+            value = {name: v for name, v in value.items() if name in readers}
+        return kind(**value)
 
     return read
+
+
+_COMMON = frozenset(
+    [
+        "command",
+        "environment",
+        "extra",
+        "image",
+        "job_definition",
+        "log_options",
+        "parameters",
+        "queue",
+        "reason",
+        "status_reason",
+        "tags",
+    ]
+)
 
 
 def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
