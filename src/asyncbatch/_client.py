@@ -42,8 +42,8 @@ class AsyncBatchClient(LogMethods):
     ) -> Job:
         """Submit one job.
 
-        The outcome is certain: an answer that got lost is looked up before anything is sent again.
-        Cancelling the caller does not tear the submission apart; a job that AWS accepted runs.
+        An answer that got lost is looked up before anything is sent again. Cancelling the caller
+        leaves the submission whole. With a journal, a request that has a job already returns it.
 
         Args:
             job: A `JobRequest`, or the job definition of a new one.
@@ -54,9 +54,9 @@ class AsyncBatchClient(LogMethods):
 
         Raises:
             InvalidRequest: A value breaks a rule; nothing was sent.
-            JobQueueNotFound: There is no such job queue.
-            JobDefinitionNotFound: There is no such job definition.
-            SubmitUncertain: The answer got lost, and the job could not be looked up.
+            JobQueueNotFound, JobDefinitionNotFound: There is no such thing.
+            SubmitUncertain: The answer got lost, and looking the job up did not tell.
+            JournalError: The journal cannot be written; nothing was sent.
             ClientClosed: The client is not open.
             APIError: AWS refused, or could not be reached.
         """
@@ -108,8 +108,8 @@ class AsyncBatchClient(LogMethods):
             Handles, in the order of the requests; of children, for those submitted together.
 
         Raises:
-            APIError, InvalidRequest, SubmitUncertain: As `submit`. No further request is sent then;
-                ``error.submitted`` has the handles of those that were.
+            APIError, InvalidRequest, SubmitUncertain, JournalError: As `submit`. No further request
+                is sent then; ``error.submitted`` has the handles of those that were.
             ClientClosed: The client is not open.
         """
         runtime = self._require_open()
@@ -142,7 +142,7 @@ class AsyncBatchClient(LogMethods):
             JobVanished: AWS does not answer for a job any more.
             InvalidRequest: A value breaks a rule.
             ClientClosed: The client is not open.
-            APIError, SubmitUncertain: As `submit_many`.
+            APIError, SubmitUncertain, JournalError: As `submit_many`.
         """
         runtime = self._require_open()
         if max_in_flight is not None and max_in_flight < 1:

@@ -247,6 +247,15 @@ async def test_a_journal_that_cannot_be_opened_stops_the_client(
             assert (await batch.run(requests(1)))[0].succeeded
 
 
+async def test_a_link_to_a_journal_is_that_journal(bench: MakeBench, path: Path) -> None:
+    link = path.with_name("link.db")
+    await anyio.Path(link).symlink_to(path)
+    async with bench() as b, client(b, link) as batch:
+        await batch.submit("hello")
+        with pytest.raises(JournalError, match="has it open"):
+            await AsyncBatchClient(session=b.local.session, journal=path).open()
+
+
 def test_a_journal_is_the_path_of_a_file() -> None:
     with pytest.raises(InvalidRequest, match="journal=' ': the path of a file"):
         AsyncBatchClient(journal=" ")

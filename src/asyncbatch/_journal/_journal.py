@@ -21,7 +21,8 @@ _READ_TOGETHER = 500
 
 
 def _opened(path: Path, region: str) -> tuple[File, list[Entry]]:
-    file = File(path)
+    # One file has one lock, by whatever link it is reached; and ":memory:" is a file like others.
+    file = File(path.resolve())
     try:
         _require_region(file, region)
         return file, file.entries()
