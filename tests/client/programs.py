@@ -4,8 +4,6 @@ A crash is a copy of the journal's files: what the disk holds at one moment, whi
 """
 
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -14,22 +12,22 @@ from asyncbatch import AsyncBatchClient, JobRequest, Journal
 from tests.client.conftest import Bench
 
 
-@asynccontextmanager
-async def client(b: Bench, journal: Path | Journal) -> AsyncIterator[AsyncBatchClient]:
-    """Run a program with a journal."""
-    async with AsyncBatchClient(
-        session=b.local.session, journal=journal, observers=[b.events.append]
-    ) as batch:
-        yield batch
+def client(b: Bench, journal: Path | Journal) -> AsyncBatchClient:
+    """Return the client of a program with a journal."""
+    return AsyncBatchClient(session=b.local.session, journal=journal, observers=[b.events.append])
 
 
-async def crashed(path: Path) -> Path:
-    """Return a journal as a program leaves it that is killed now."""
-    copy = path.with_name(f"after-crash-{path.name}")
+def after_crash(path: Path) -> Path:
+    """Return where `crash` leaves a journal."""
+    return path.with_name(f"after-crash-{path.name}")
+
+
+async def crash(path: Path) -> None:
+    """Keep a journal as a program leaves it that is killed now."""
+    copy = after_crash(path)
     for suffix in ("", "-wal"):
         if (file := path.with_name(path.name + suffix)).exists():
             await anyio.to_thread.run_sync(shutil.copy, file, copy.with_name(copy.name + suffix))
-    return copy
 
 
 def requests(count: int) -> list[JobRequest]:

@@ -20,7 +20,7 @@ from asyncbatch import (
 from asyncbatch._journal._file import File
 from asyncbatch.local import Fault, Script
 from tests.client.conftest import MakeBench
-from tests.client.programs import client, crashed, requests, submitted
+from tests.client.programs import after_crash, client, crash, requests, submitted
 
 pytestmark = pytest.mark.virtual_time
 
@@ -76,8 +76,9 @@ async def test_an_array_is_resumed_as_one(bench: MakeBench, path: Path) -> None:
         async with client(b, path) as batch:
             (array,) = await batch.resume()
             assert (await array).succeeded
-            assert await batch.submit_array("hello", size=3) is array
-            assert len(array) == 3
+            again = await batch.submit_array("hello", size=3)
+            assert again is array
+            assert len(again) == 3
 
 
 async def test_resuming_twice_gives_the_same_handles(bench: MakeBench, path: Path) -> None:
@@ -109,8 +110,8 @@ async def test_what_was_on_the_wire_is_settled(
             b.local.faults.add("SubmitJob", fault)
             group.start_soon(batch.submit, request)
             await anyio.sleep(1)
-            copy = await crashed(path)
-        async with client(b, copy) as batch:
+            await crash(path)
+        async with client(b, after_crash(path)) as batch:
             if by == "resume":
                 assert [job.id for job in await batch.resume()] == submitted(b)
             await batch.submit(request)
@@ -126,11 +127,11 @@ async def test_what_never_arrived_is_submitted_by_running_again(
             b.local.faults.add("SubmitJob", Fault.throttle())
             group.start_soon(batch.submit, request)
             await anyio.sleep(0.5)
-            copy = await crashed(path)
+            await crash(path)
             group.cancel_scope.cancel()
         b.local.faults.clear()
         assert submitted(b) == []
-        async with client(b, copy) as batch:
+        async with client(b, after_crash(path)) as batch:
             assert await batch.resume() == []
             job = await batch.submit(request)
         assert submitted(b) == [job.id]
@@ -167,8 +168,8 @@ async def test_without_a_tag_a_rerun_recognises_the_content(bench: MakeBench, pa
             b.local.faults.add("SubmitJob", Fault.latency(5))
             group.start_soon(batch.submit, request)
             await anyio.sleep(1)
-            copy = await crashed(path)
-        async with client(b, copy) as batch:
+            await crash(path)
+        async with client(b, after_crash(path)) as batch:
             with pytest.raises(SubmitUncertain, match="may be it"):
                 await batch.resume()
             assert (await batch.submit(request)).id == submitted(b)[1]

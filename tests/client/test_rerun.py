@@ -13,7 +13,7 @@ from asyncbatch import (
 )
 from asyncbatch.local import Fault, Launch, Script
 from tests.client.conftest import MakeBench
-from tests.client.programs import client, crashed, requests, submitted
+from tests.client.programs import after_crash, client, crash, requests, submitted
 
 pytestmark = pytest.mark.virtual_time
 
@@ -48,10 +48,10 @@ async def test_a_program_that_was_killed_goes_on_where_it_stopped(
             await batch.default_queue()
             group.start_soon(batch.run, requests(60))
             await anyio.sleep(seconds)
-            copy = await crashed(path)
+            await crash(path)
             group.cancel_scope.cancel()
         assert len(submitted(b)) < 60
-        async with client(b, copy) as batch:
+        async with client(b, after_crash(path)) as batch:
             results = await batch.run(requests(60))
         assert sorted(result.job_id for result in results) == sorted(submitted(b))
         assert len(results) == 60
