@@ -52,7 +52,7 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
     log_interval = luigi.OptionalFloatParameter(default=None)
     log_drain = luigi.OptionalFloatParameter(default=None)
     stream_logs = luigi.BoolParameter(default=False)
-    on_interrupt = luigi.Parameter(default="leave")
+    on_interrupt: Any = luigi.Parameter(default="leave")
     follow_live_job = luigi.BoolParameter(default=True)
     tag_jobs = luigi.BoolParameter(default=True)
 
@@ -69,7 +69,7 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
     Raises:
         InvalidRequest: A number in the configuration is out of range.
     """
-    settings: asyncbatch = asyncbatch()  # type: ignore[no-untyped-call] # as Luigi declares it
+    settings: asyncbatch = asyncbatch()
     if poll is None and settings.poll_time is not None:
         poll = poll_policy(settings.poll_time)
     client = AsyncBatchClient(
@@ -90,7 +90,7 @@ def settings_of(client: AsyncBatchClient) -> asyncbatch:
     """Return the configuration that was read when a client was made."""
     settings = _settings.get(client)
     if settings is None:
-        settings = asyncbatch()  # type: ignore[no-untyped-call] # as Luigi declares it
+        settings = asyncbatch()
         _settings[client] = settings
     return settings
 

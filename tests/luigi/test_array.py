@@ -18,7 +18,7 @@ pytestmark = [
 
 
 class Counted(BatchArrayTask):
-    job_definition = luigi.Parameter(default="succeeds")
+    job_definition: Any = luigi.Parameter(default="succeeds")
     job_array_size = 3
     poll_time = 0
 
@@ -118,10 +118,10 @@ def test_what_makes_no_array_is_refused(attributes: dict[str, Any], field: str) 
 class Batched(BatchArrayTask):
     """Luigi puts several of it together, by joining their days."""
 
-    job_definition = luigi.Parameter(default="succeeds")
+    job_definition: Any = luigi.Parameter(default="succeeds")
     job_command = ("load",)
     poll_time = 0
-    day = luigi.Parameter(batch_method=",".join)
+    day: Any = luigi.Parameter(batch_method=",".join)
     max_batch_size = 100
 
     @property  # type: ignore[misc] # mypy takes Luigi's tasks for dataclasses

@@ -34,7 +34,7 @@ class Everything(BatchTask):
     job_gpus = 1
     job_array_size = 10
     job_depends_on = ("11111111-2222-3333-4444-555555555555",)
-    job_retry = luigi.Parameter(default="spot:3", significant=False)
+    job_retry: Any = luigi.Parameter(default="spot:3", significant=False)
     job_attempt_timeout = luigi.TimeDeltaParameter(default=timedelta(hours=1), significant=False)
     job_share_identifier = "research"
     job_scheduling_priority = 7
@@ -130,7 +130,7 @@ def test_a_wrong_value_is_named_as_in_the_task(name: str, value: object) -> None
 
 class Daily(BatchTask):
     day = luigi.IntParameter()
-    note = luigi.Parameter(default="", significant=False)
+    note: Any = luigi.Parameter(default="", significant=False)
 
     @property
     def parameters(self) -> Mapping[str, object]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import luigi
 import pytest
@@ -20,7 +21,7 @@ def run_here(definition: str) -> str:
     from tests.luigi.tasks import Sized
 
     arguments = [*ARGUMENTS, "--job-definition", definition]
-    result = make(luigi.run, arguments, main_task_cls=Sized, detailed_summary=True)
+    result: Any = make(luigi.run, arguments, main_task_cls=Sized, detailed_summary=True)
     return str(result.summary_text)
 
 

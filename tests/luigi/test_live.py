@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import luigi
@@ -25,7 +26,7 @@ class Daily(BatchTask):
     job_definition = "succeeds"
     job_queue = "default"
     day = luigi.IntParameter(default=1)
-    note = luigi.Parameter(default="", significant=False)
+    note: Any = luigi.Parameter(default="", significant=False)
 
     @property
     def parameters(self) -> dict[str, str]:

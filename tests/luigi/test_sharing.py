@@ -82,7 +82,7 @@ def test_calls_that_return_at_once_are_made_on_the_loop(worker: Worker) -> None:
         threads.add(threading.current_thread().name)
 
     tell.is_instant = True  # type: ignore[attr-defined] # what a worker says of its own calls
-    task = make(Quick, job_definition="succeeds")
+    task: Any = make(Quick, job_definition="succeeds")
     task.set_status_message = tell
     worker.run(task._run_on)
     loops = worker.run(lambda _client: thread_name())
