@@ -26,10 +26,11 @@ FAMILY_TAG = "luigi:task-family"
 ID_TAG = "luigi:task-id"
 CONTENT_TAG = "luigi:content"
 
-_CONTENT = {field.name for field in dataclasses.fields(JobRequest)} - {"name", "tags"}
+_CONTENT = {field.name for field in dataclasses.fields(JobRequest)} - {"name", "tags", "key"}
 
 _LONGEST_NAME = 128
 _LONGEST_TAG = 256
+_LONGEST_ID = 200
 _HASH = 12
 # Luigi ends a task id with its own hash of family and parameters.
 _LUIGI_HASH = 10
@@ -70,6 +71,8 @@ def assignment_of(
         InvalidRequest: A value breaks a rule.
     """
     content = _content(task.task_id, request)
+    # A journal finds the job by this key; a search by name would only add calls.
+    key = f"{task.task_id[-_LONGEST_ID:]}-{content}" if settings.journal else None
     identity = {
         FAMILY_TAG: task.task_family[-_LONGEST_TAG:],
         ID_TAG: task.task_id[-_LONGEST_TAG:],
@@ -77,10 +80,11 @@ def assignment_of(
     if request.name is not None:
         identity[CONTENT_TAG] = content
     return Assignment(
-        request=request.replace(name=request.name or _name(task.task_id, content)),
+        request=request.replace(name=request.name or _name(task.task_id, content), key=key),
         identity=identity if settings.tag_jobs else {},
         has_own_name=request.name is not None,
-        follow_live_job=bool(_first(task.follow_live_job, settings.follow_live_job)),
+        follow_live_job=key is None
+        and bool(_first(task.follow_live_job, settings.follow_live_job)),
         stream_logs=bool(_first(task.stream_logs, settings.stream_logs)),
         terminate_on_interrupt=_terminates(_first(task.on_interrupt, settings.on_interrupt)),
     )

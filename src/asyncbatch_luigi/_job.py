@@ -107,7 +107,8 @@ class JobOfTask:
                 "The job is submitted without tags, as tagging is not allowed: %s", error
             )
             job = await self._submit_unless_refused(request)
-        logger.info("Submitted AWS Batch job %s%s", job.id, _link(job))
+        how = "Submitted" if request.key is None else "Following, as the journal says,"
+        logger.info("%s AWS Batch job %s%s", how, job.id, _link(job))
         return job
 
     async def _submit_unless_refused(self, request: JobRequest) -> Job:

@@ -39,6 +39,8 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
         on_interrupt: What becomes of a job when its run is interrupted: ``leave`` or ``terminate``.
         follow_live_job: Whether a run follows the live job of an earlier run of the same task.
         tag_jobs: Whether jobs have tags with family and id of their task.
+        journal: File in which a client keeps what it submits, so that a rerun after ``kill -9``
+            finds all of it; see `asyncbatch.Journal`. One process at a time can use it.
     """
 
     region = luigi.OptionalParameter(default=None)
@@ -55,6 +57,7 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
     on_interrupt: Any = luigi.Parameter(default="leave")
     follow_live_job = luigi.BoolParameter(default=True)
     tag_jobs = luigi.BoolParameter(default=True)
+    journal = luigi.OptionalParameter(default=None)
 
 
 _settings: "weakref.WeakKeyDictionary[AsyncBatchClient, asyncbatch]" = weakref.WeakKeyDictionary()
@@ -80,6 +83,7 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
             poll or PollPolicy(),
             **_given(settings, "failure_log_lines", "log_interval", "log_drain"),
         ),
+        journal=settings.journal,
         limits=RateLimits(**_given(settings, "submit_per_second", "describe_per_second")),
     )
     _settings[client] = settings

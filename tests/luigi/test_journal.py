@@ -1,0 +1,70 @@
+"""With a journal, a rerun finds what an earlier run submitted, ended or not, without a search."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import luigi
+import pytest
+
+from asyncbatch import JournalError
+from asyncbatch_luigi import BatchJobException, BatchTask, _runtime
+from asyncbatch_luigi.config import new_client
+from tests.luigi.support import Aws, Run, make
+from tests.luigi.tasks import Quick
+
+
+@pytest.fixture(autouse=True)
+def journal(aws: Aws) -> Iterator[None]:
+    """Configure a journal in the test's own directory."""
+    parser = make(luigi.configuration.get_config)
+    parser.add_section("asyncbatch")
+    parser["asyncbatch"]["journal"] = "run.db"
+    yield
+    parser.remove_section("asyncbatch")
+
+
+async def run_until_submitted(aws: Aws, task: BatchTask) -> None:
+    """Run a task until its job is there, and no longer, as a driver that is killed."""
+    async with new_client() as batch, asyncio.TaskGroup() as group:
+        running = group.create_task(task._run_on(batch))
+        while not aws.local.ledger.submissions:  # noqa: ASYNC110 - another loop's doing
+            await asyncio.sleep(0.01)
+        running.cancel()
+
+
+def test_a_rerun_follows_the_job_that_is_live(aws: Aws) -> None:
+    task = make(Quick, job_definition="endless")
+    _runtime.run(lambda: run_until_submitted(aws, task))
+    [job] = aws.local.ledger.submissions
+    aws.ask("terminate_job", jobId=job.job_id, reason="the test has seen enough")
+    with pytest.raises(BatchJobException, match=job.job_id):
+        task.run()
+    assert len(aws.local.ledger.submissions) == 1
+    assert aws.local.calls["ListJobs"] == 0
+
+
+def test_what_has_succeeded_is_not_done_again(aws: Aws, run: Run) -> None:
+    task = make(Quick, job_definition="succeeds")
+    assert run(task)
+    task.mark.unlink()  # as if the driver had been killed between the job's end and the mark
+    assert Run()(task)
+    assert len(aws.local.ledger.submissions) == 1
+    assert task.mark.exists()
+
+
+def test_what_has_failed_is_done_again(aws: Aws) -> None:
+    task = make(Quick, job_definition="fails")
+    for _ in range(2):
+        with pytest.raises(BatchJobException):
+            task.run()
+    assert len(aws.local.ledger.submissions) == 2
+
+
+def test_two_processes_cannot_share_it(aws: Aws) -> None:
+    async def meet() -> None:
+        async with new_client():
+            await new_client().open()
+
+    with pytest.raises(JournalError, match=str(Path("run.db"))):
+        _runtime.run(meet)
