@@ -45,7 +45,7 @@ def members(module: Module, name: str) -> dict[str, Any]:
     return {
         method: [(p.name, p.default, p.kind) for p in inspect.signature(value).parameters.values()]
         for method, value in vars(getattr(module, name)).items()
-        if inspect.isfunction(value) and (method == "__init__" or method[0] != "_")
+        if inspect.isfunction(value) and method[0] != "_"
     }
 
 
@@ -53,6 +53,14 @@ def members(module: Module, name: str) -> dict[str, Any]:
 def test_the_methods_have_the_same_names_parameters_and_defaults(name: str) -> None:
     theirs, ours = map(importlib.import_module, MODULES)
     assert members(ours, name) == members(theirs, name)
+
+
+def test_a_client_is_made_with_the_same_parameters() -> None:
+    theirs, ours = [
+        inspect.getfullargspec(importlib.import_module(module).BatchClient.__init__)[:4]
+        for module in MODULES
+    ]
+    assert ours == theirs
 
 
 def test_the_parameters_are_the_same_and_count_as_much() -> None:
