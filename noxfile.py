@@ -125,14 +125,14 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure this package and its peers on the same work; `-- --help` lists the choices."""
-    session.install(".", *groups("bench"))
+    session.install(".[luigi]", *groups("bench"))
     session.run("python", "-m", "bench", *session.posargs)
 
 
 @nox.session
 def bench_short(session: nox.Session) -> None:
     """Show in less than a minute that the benchmark runs; its numbers mean nothing."""
-    session.install(".", *groups("bench"))
+    session.install(".[luigi]", *groups("bench"))
     session.run("python", "-m", "bench", "--short")
 
 

@@ -12,11 +12,12 @@ from bench.measure import Measurement
 from bench.plot import draw
 from bench.report import report
 from bench.runs import ROOT, run
-from bench.workloads import CONTENDERS, JOURNALLED, Workload, brief, full
+from bench.workloads import EVERYBODY, Workload, brief, full
 
 _NAMES = (
     *("short", "medium", "array", "idle", "live100k"),
     *("logs1000", "log200k", "journal", "resume100k"),
+    *("luigi-one", "luigi", "luigi-open", "luigi-sleep"),
 )
 _TABLES, _DATA, _PICTURE = _FILES = ("bench-tables.txt", "bench.json", "bench.svg")
 _PUBLISHED = ROOT / "docs" / "_static"
@@ -47,9 +48,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--short", action="store_true", help="less than a minute: does it run?")
     parser.add_argument("--workload", action="append", choices=_NAMES, help="only these")
-    parser.add_argument(
-        "--contender", action="append", choices=(*CONTENDERS, JOURNALLED), help="only these"
-    )
+    parser.add_argument("--contender", action="append", choices=EVERYBODY, help="only these")
     parser.add_argument("--jobs", action="append", type=int, help="only the sizes given")
     parser.add_argument("--patient", action="store_true", help="peers do 10,000 jobs as well")
     parser.add_argument("--real", action="store_true", help="jobs of minutes in real time")

@@ -12,12 +12,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.workloads import JOURNALLED, OURS
+from bench.workloads import JOURNALLED, LUIGI, LUIGI_OURS, OURS
 
 _HOME = Path(sys.prefix, "bench-peers")
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _TOLD = ("asyncbatch", "aio-aws", "luigi", "aiobotocore", "aiohttp", "boto3", "botocore")
-_TOLD_OF_OURS = ("asyncbatch", "aiobotocore", "aiohttp", "botocore")
+_TOLD_OF_OURS = ("asyncbatch", "luigi", "aiobotocore", "aiohttp", "botocore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +40,8 @@ PEERS = {
     JOURNALLED: Peer(module="bench.contenders.journalled"),
     "floor": Peer(module="bench.contenders.floor"),
     "gather": Peer(module="bench.contenders.gather"),
-    "luigi.contrib.batch": Peer(
-        module="bench.contenders.luigi_batch", requires=("luigi==3.8.1", "boto3==1.44.5")
-    ),
+    LUIGI_OURS: Peer(module="bench.contenders.luigi_ours"),
+    LUIGI: Peer(module="bench.contenders.luigi_batch", requires=("luigi==3.8.1", "boto3==1.44.5")),
     "aio-aws": Peer(
         module="bench.contenders.aio_aws",
         requires=("aio-aws==0.22.1", "aiobotocore==2.26.0"),

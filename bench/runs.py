@@ -52,6 +52,7 @@ class _Run:
             status_per_second=self.workload.status_per_second,
             hold=self.workload.hold,
             lines=self.workload.setting.lines,
+            sleep=self.workload.sleep,
         )
         return observe(
             command,

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from asyncbatch import PollPolicy
 from bench.measure import Measurement
-from bench.workloads import FLOOR, JOURNALLED, OURS
+from bench.workloads import FLOOR, JOURNALLED, LUIGI, LUIGI_OURS, OURS
 
 Results = Mapping[tuple[str, int, str], Measurement]
 _QUOTA = 50.0  # SubmitJob calls a second
+_LONGEST_JOB = 15.0  # seconds
+_WALL = "wall time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ def thresholds(measurements: Iterable[Measurement]) -> Iterator[Threshold]:
     yield from _idle(results.get(("idle", 10_000, OURS)))
     yield from _logs(results.get(("logs1000", 1_000, OURS)))
     yield from _long_log(results.get(("log200k", 1, OURS)))
+    yield from _luigi(results)
 
 
 def _short(ours: Measurement | None, floor: Measurement | None) -> Iterator[Threshold]:
@@ -184,3 +187,45 @@ def _long_log(ours: Measurement | None) -> Iterator[Threshold]:
             limit=0,
             value=ours.logs.get(what),
         )
+
+
+def _luigi(results: Results) -> Iterator[Threshold]:
+    one, theirs = (results.get(("luigi-one", 1, name)) for name in (LUIGI_OURS, LUIGI))
+    if one is not None and theirs is not None:
+        yield Threshold(
+            workload="one Luigi task",
+            what="wall time, share of luigi.contrib.batch's",
+            limit=100,
+            value=100 * one.wall_s / theirs.wall_s,
+            unit="%",
+        )
+    yield from _luigi_tasks(
+        results.get(("luigi", 1_000, LUIGI_OURS)), results.get(("luigi", 1_000, LUIGI))
+    )
+    for workload, jobs, name, seconds, megabytes in (
+        ("luigi-open", 2_000, "2,000 Luigi tasks of 5 s, no quotas", 15, 130),
+        ("luigi-sleep", 10_000, "10,000 Luigi tasks that sleep 1 s", 20, 250),
+    ):
+        ours = results.get((workload, jobs, LUIGI_OURS))
+        if ours is not None:
+            yield Threshold(workload=name, what="lost", limit=0, value=ours.lost)
+            yield Threshold(workload=name, what=_WALL, limit=seconds, value=ours.wall_s, unit="s")
+            yield Threshold(
+                workload=name, what="memory", limit=megabytes, value=ours.memory_mb, unit="MB"
+            )
+
+
+def _luigi_tasks(ours: Measurement | None, theirs: Measurement | None) -> Iterator[Threshold]:
+    if ours is None:
+        return
+    name = "1,000 Luigi tasks of 5-15 s"
+    share = None if theirs is None else 100 * ours.cpu_s / theirs.cpu_s
+    longest = 1.3 * (1_000 / _QUOTA + _LONGEST_JOB)
+    for what, limit, value, unit in (
+        ("lost", 0, ours.lost, ""),
+        ("doubled", 0, ours.doubled, ""),
+        (_WALL, longest, ours.wall_s, "s"),
+        ("memory", 150, ours.memory_mb, "MB"),
+        ("CPU, share of luigi.contrib.batch's", 10, share, "%"),
+    ):
+        yield Threshold(workload=name, what=what, limit=limit, value=value, unit=unit)

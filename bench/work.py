@@ -39,6 +39,7 @@ class Work:
         status_per_second: Most status calls a second; None leaves it to the contender.
         hold: Seconds for which to follow jobs that do not end; None follows them to their ends.
         lines: Lines that each job writes, where they are what is followed.
+        sleep: Seconds that each task sleeps in place of running a job; None runs jobs.
     """
 
     jobs: int
@@ -48,6 +49,7 @@ class Work:
     status_per_second: float | None = None
     hold: float | None = None
     lines: int = 0
+    sleep: float | None = None
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -8,7 +8,10 @@ from bench.endpoint import Setting
 OURS = "asyncbatch"
 JOURNALLED = "asyncbatch, journal"
 FLOOR = "floor"
-CONTENDERS = (OURS, FLOOR, "gather", "luigi.contrib.batch", "aio-aws")
+LUIGI_OURS = "asyncbatch_luigi"
+LUIGI = "luigi.contrib.batch"
+CONTENDERS = (OURS, FLOOR, "gather", LUIGI, "aio-aws")
+EVERYBODY = (*CONTENDERS, JOURNALLED, LUIGI_OURS)
 _OURS_AND_FLOOR = (OURS, FLOOR)
 _HOUR = 3600.0
 
@@ -27,6 +30,7 @@ class Workload:
         status_per_second: The budget of status calls; None leaves it to the contender.
         submit_per_second: A pace of submission; None leaves it to the contender.
         hold: Seconds for which jobs that do not end are followed.
+        sleep: Seconds that each task sleeps in place of running a job; None runs jobs.
         is_virtual: Whether it takes place in virtual time, engine and contender in one process.
         module: The program, where it is not the contender's usual one.
         patience: Real seconds after which a contender is ended.
@@ -41,6 +45,7 @@ class Workload:
     status_per_second: float | None = None
     submit_per_second: float | None = None
     hold: float | None = None
+    sleep: float | None = None
     is_virtual: bool = False
     module: str | None = None
     patience: float = 1800.0
@@ -99,6 +104,35 @@ RESUME = replace(
     hold=30.0,
 )
 
+LUIGI_ONE = Workload(
+    name="luigi-one",
+    title="One Luigi task of 5 s",
+    jobs=1,
+    setting=Setting(longest=5.0),
+    contenders=(LUIGI_OURS, LUIGI),
+)
+LUIGI_TASKS = Workload(
+    name="luigi",
+    title="1,000 Luigi tasks of 5-15 s, quotas of 50 calls/s",
+    jobs=1_000,
+    contenders=(LUIGI_OURS, LUIGI),
+)
+LUIGI_OPEN = Workload(
+    name="luigi-open",
+    title="2,000 Luigi tasks of 5 s, no quotas",
+    jobs=2_000,
+    setting=Setting(longest=5.0, quotas=False),
+    contenders=(LUIGI_OURS,),
+    submit_per_second=1000.0,
+)
+LUIGI_SLEEP = Workload(
+    name="luigi-sleep",
+    title="10,000 Luigi tasks that sleep for a second: Luigi's part, without AWS",
+    jobs=10_000,
+    contenders=(LUIGI_OURS,),
+    sleep=1.0,
+)
+
 
 LOGS = Workload(
     name="logs1000",
@@ -140,6 +174,15 @@ def full(*, patient: bool = False, real: bool = False) -> Iterator[Workload]:
     yield LONG_LOG
     yield JOURNAL
     yield RESUME
+    yield from luigi()
+
+
+def luigi() -> Iterator[Workload]:
+    """Yield what is asked of Luigi's users: the same tasks, in the one worker and the other."""
+    yield LUIGI_ONE
+    yield LUIGI_TASKS
+    yield LUIGI_OPEN
+    yield LUIGI_SLEEP
 
 
 def brief() -> Iterator[Workload]:
@@ -151,6 +194,8 @@ def brief() -> Iterator[Workload]:
     yield replace(MEDIUM, title="100 jobs of 1-5 minutes; virtual time", jobs=100)
     journal = replace(JOURNAL, title="100 jobs of 1-3 s; with and without a journal", jobs=100)
     yield replace(journal, setting=quick)
+    tasks = replace(LUIGI_TASKS, title="100 Luigi tasks of 1-3 s", jobs=100)
+    yield replace(tasks, setting=quick, contenders=(LUIGI_OURS,))
     yield replace(IDLE, title="100 jobs RUNNABLE for 5 min; virtual time", jobs=100, hold=300.0)
     few = Setting(lines=5, line_every=1.0)
     yield replace(LOGS, title="50 jobs, each writing 5 lines, followed live", jobs=50, setting=few)

@@ -1,6 +1,7 @@
 """What the project wants to reach is told for what was measured, and for nothing else."""
 
 from asyncbatch import PollPolicy
+from bench.measure import Measurement
 from bench.thresholds import thresholds
 from tests.bench.samples import measured
 
@@ -63,3 +64,37 @@ def test_every_workload_of_the_project_has_its_thresholds() -> None:
         "100,000 live jobs",
         "10,000 jobs RUNNABLE for an hour",
     ]
+
+
+def test_luigis_tasks_are_held_against_luigis_own() -> None:
+    def tasks(contender: str, **fields: float) -> Measurement:
+        return measured(workload="luigi", contender=contender, **fields)
+
+    theirs = tasks("luigi.contrib.batch", cpu_s=200.0)
+    good = tasks("asyncbatch_luigi", cpu_s=20.0, wall_s=45.5, memory_mb=150.0)
+    bad = tasks("asyncbatch_luigi", cpu_s=20.1, wall_s=45.6, memory_mb=151.0, lost=1, doubled=1)
+    assert [check.reached for check in thresholds([good, theirs])] == [True] * 5
+    assert [check.reached for check in thresholds([bad, theirs])] == [False] * 5
+    assert [check.reached for check in thresholds([good])] == [True] * 4 + [False]
+
+
+def test_one_task_is_not_slower_than_luigis() -> None:
+    theirs = measured(workload="luigi-one", contender="luigi.contrib.batch", jobs=1, wall_s=20.0)
+    for wall, reached in ((20.0, True), (20.1, False)):
+        ours = measured(workload="luigi-one", contender="asyncbatch_luigi", jobs=1, wall_s=wall)
+        assert [check.reached for check in thresholds([ours, theirs])] == [reached]
+
+
+def test_many_tasks_have_a_limit_of_time_and_memory() -> None:
+    for workload, jobs, wall, memory in (
+        ("luigi-open", 2_000, 15.0, 130.0),
+        ("luigi-sleep", 10_000, 20.0, 250.0),
+    ):
+        ours = measured(
+            workload=workload,
+            contender="asyncbatch_luigi",
+            jobs=jobs,
+            wall_s=wall,
+            memory_mb=memory,
+        )
+        assert [check.reached for check in thresholds([ours])] == [True] * 3
