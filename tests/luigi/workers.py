@@ -115,7 +115,7 @@ class Workers:
         """Run tasks to their end; return Luigi's detailed result."""
         factory: Any = make(OneProcess if self.kind == ONE_PROCESS else _WorkerSchedulerFactory)
         factory.create_local_scheduler = lambda: self.scheduler
-        with configured("worker", self.settings):
+        with configured("asyncbatch", {"poll_time": 0}), configured("worker", self.settings):
             result: LuigiRunResult = make(
                 luigi.build,
                 tasks,

@@ -8,8 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from asyncbatch import AsyncBatchClient
 from asyncbatch_luigi._runtime import GRACE
-from asyncbatch_luigi.config import new_client, poll_policy
-from asyncbatch_luigi.task import BatchTask
+from asyncbatch_luigi.config import new_client
 from asyncbatch_luigi.worker._loop import Loop, Running
 from asyncbatch_luigi.worker._mailbox import Mailbox
 from asyncbatch_luigi.worker._threads import Threads
@@ -66,10 +65,9 @@ class Crew:
         self.threads = Threads("asyncbatch-run", _MOST_THREADS)
         self.checks = Threads("asyncbatch-complete", _MOST_CHECKS)
 
-    def client(self, task: BatchTask | None) -> "concurrent.futures.Future[AsyncBatchClient]":
-        """Return what will be the open client; the first task's `poll_time` is the client's."""
-        poll = None if task is None else poll_policy(task.poll_time)
-        return self.loop.client(lambda: new_client(poll))
+    def client(self) -> "concurrent.futures.Future[AsyncBatchClient]":
+        """Return what will be the open client."""
+        return self.loop.client(new_client)
 
     def start(self) -> None:
         """Start what has to run before the first task does."""
@@ -84,10 +82,6 @@ class Crew:
 
 class ThreadTask(Protocol):
     """A task that runs in a thread, which can only be cancelled while it waits for a coroutine."""
-
-    @property
-    def task(self) -> Any:  # noqa: ANN401 - Luigi's
-        """The task itself."""
 
     def check(self) -> None:
         """Raise if the task is to end.
@@ -129,7 +123,7 @@ class Runner:
         """
         self._crew.loop.refuse_own_thread()
         here: ThreadTask | None = getattr(_here, "task", None)
-        client = self._crew.client(None if here is None else here.task).result()
+        client = self._crew.client().result()
         if here is not None:
             here.check()
         running = self._crew.loop.submit(start(client))

@@ -242,7 +242,7 @@ class CoroutineRun(TaskRun):
     """A run on the worker's loop and client."""
 
     def _work(self) -> None:
-        client = self._crew.client(self.task)
+        client = self._crew.client()
         if client.done():
             self._begin(client.result())
         else:
