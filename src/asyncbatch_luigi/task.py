@@ -1,5 +1,6 @@
 """`BatchTask`: a Luigi task that runs as an AWS Batch job."""
 
+import weakref
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
@@ -20,6 +21,10 @@ _SAME_WORDS = (
     "on_interrupt",
     "children",
     "wants_results",
+)
+
+_params: "weakref.WeakKeyDictionary[type, tuple[tuple[int, ...], list[tuple[str, Any]]]]" = (
+    weakref.WeakKeyDictionary()
 )
 
 
@@ -110,6 +115,20 @@ class BatchTask(luigi.Task):
         """Take the parameters' values, as every Luigi task does."""
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # as Luigi declares it
         _runtime.expect_tasks()
+
+    @classmethod
+    def get_params(cls) -> list[tuple[str, Any]]:
+        """Return the Luigi parameters of this class, looked for once.
+
+        Luigi asks ten times for each task, and goes through all attributes of the class each time.
+        """
+        # An attribute that is put into a class later, as `luigi.util.inherits` does, is found.
+        sizes = tuple(len(vars(each)) for each in cls.__mro__)
+        known_sizes, params = _params.get(cls, (None, []))
+        if sizes != known_sizes:
+            params = super().get_params()  # type: ignore[no-untyped-call] # Luigi's
+            _params[cls] = (sizes, params)
+        return list(params)
 
     @property
     def parameters(self) -> Mapping[str, object]:

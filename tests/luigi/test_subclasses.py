@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import luigi
+import luigi.util
 import pytest
 
 from asyncbatch import InvalidRequest
@@ -110,3 +111,19 @@ def test_a_parameter_without_a_value_is_refused() -> None:
 def test_a_negative_poll_time_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="poll_time=-1: 0 or more seconds"):
         make(BatchTask, job_definition="etl", poll_time=-1).run()
+
+
+def test_parameters_that_are_put_into_a_class_later_are_found() -> None:
+    """As `luigi.util.inherits` does, which has asked for the parameters before."""
+
+    class Early(BatchTask):
+        job_definition = "succeeds"
+        early = luigi.Parameter()
+
+    class Heir(BatchTask):
+        job_definition = "succeeds"
+
+    assert "early" not in dict(Heir.get_params())
+    heir = make(luigi.util.inherits, Early)(Heir)
+    assert "early" in dict(heir.get_params())
+    assert make(heir, early="bird").early == "bird"
