@@ -39,9 +39,15 @@ class Process:
     """A process that runs Luigi, with as many tasks as workers, all of whose jobs are RUNNING."""
 
     def __init__(
-        self, workers: int, *, tasks: int, prelude: str = "", build: str = "luigi.build"
+        self,
+        workers: int,
+        *,
+        tasks: int,
+        prelude: str = "",
+        build: str = "luigi.build",
+        program: str = PROGRAM,
     ) -> None:
-        program = PROGRAM.format(workers=workers, tasks=tasks, prelude=prelude, build=build)
+        program = program.format(workers=workers, tasks=tasks, prelude=prelude, build=build)
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -68,6 +74,11 @@ class Process:
         assert line, f"it ended too early:\n{self.output}"
         self.output += line
         return line
+
+    def read_until(self, text: str) -> None:
+        """Read what it says until it has said this."""
+        while text not in self.output:
+            self._line()
 
     @property
     def workers(self) -> list[int]:
@@ -96,13 +107,20 @@ class Process:
 
 @contextmanager
 def started(
-    workers: int, *, tasks: int | None = None, prelude: str = "", build: str = "luigi.build"
+    workers: int,
+    *,
+    tasks: int | None = None,
+    prelude: str = "",
+    build: str = "luigi.build",
+    program: str = PROGRAM,
 ) -> Iterator[Process]:
     """Start a process, and leave nothing of it behind."""
-    process = Process(workers, tasks=tasks or workers, prelude=prelude, build=build)
+    process = Process(
+        workers, tasks=tasks or workers, prelude=prelude, build=build, program=program
+    )
     try:
         yield process
     finally:
         if process.popen.poll() is None:
             os.killpg(process.popen.pid, signal.SIGKILL)
-            process.popen.wait()
+            process.popen.communicate()

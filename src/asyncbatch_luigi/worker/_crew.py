@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from asyncbatch import AsyncBatchClient
 from asyncbatch_luigi._runtime import GRACE
 from asyncbatch_luigi.config import new_client
-from asyncbatch_luigi.worker._loop import Loop, Running
+from asyncbatch_luigi.worker._loop import Loop, Running, Work
 from asyncbatch_luigi.worker._mailbox import Mailbox
 from asyncbatch_luigi.worker._threads import Threads
 
@@ -65,9 +65,9 @@ class Crew:
         self.threads = Threads("asyncbatch-run", _MOST_THREADS)
         self.checks = Threads("asyncbatch-complete", _MOST_CHECKS)
 
-    def client(self) -> "concurrent.futures.Future[AsyncBatchClient]":
-        """Return what will be the open client."""
-        return self.loop.client(new_client)
+    def begin(self, start: Callable[[AsyncBatchClient], Work]) -> Running:
+        """Run what `start` makes of the shared client; return at once."""
+        return self.loop.run_with_client(start, new_client)
 
     def start(self) -> None:
         """Start what has to run before the first task does."""
@@ -123,10 +123,9 @@ class Runner:
         """
         self._crew.loop.refuse_own_thread()
         here: ThreadTask | None = getattr(_here, "task", None)
-        client = self._crew.client().result()
         if here is not None:
             here.check()
-        running = self._crew.loop.submit(start(client))
+        running = self._crew.begin(start)
         if here is not None:
             here.waits_for(running)
         try:

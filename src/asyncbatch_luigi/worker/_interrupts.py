@@ -1,18 +1,20 @@
-"""SIGTERM ends a worker as Ctrl-C does: what runs is cancelled and gets some time to clean up.
+"""Ctrl-C and SIGTERM end a worker: what runs is cancelled and gets some time to clean up.
 
-Where the process has handlers of its own, they stay. Signals that arrive during the cleanup change
-nothing. When it has ended, SIGTERM is raised again for the handler that was there before, so the
-process dies of it, as it would without us. Forked children have the handler from before.
+Where the process has handlers of its own, they stay. The first signal makes the main thread leave
+the worker; what follows at once is an echo of it, since Ctrl-C reaches a whole process group and
+others send SIGTERM after it. During the cleanup signals change nothing. When that has ended,
+SIGTERM is raised again for the handler that was there before, so the process dies of it, as it
+would without us. Forked children have the handlers from before.
 """
 
 import os
 import signal
 import threading
+import time
 from types import FrameType
-from typing import NoReturn
 
 _DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
-_EXIT_CODE = 128 + signal.SIGTERM
+_ECHO_SECONDS = 1.0
 
 
 class Terminated(SystemExit):
@@ -25,37 +27,38 @@ class Interrupts:
     def __init__(self) -> None:
         """Change nothing yet."""
         self._previous: dict[signal.Signals, object] = {}
-        self._is_terminated = False
-        self._pid = os.getpid()
+        self._first: int | None = None
+        self._last_at = 0.0
 
     def begin(self) -> None:
-        """Take over SIGTERM, where that is possible and nobody else has."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        self._take_over(signal.SIGTERM, self._terminate)
-        _watched.append(self)
+        """Take over the signals, where that is possible and nobody else has."""
+        if threading.current_thread() is threading.main_thread():
+            self._take_over(self._interrupt)
+            _watched.append(self)
 
     def check(self) -> None:
-        """Leave, if SIGTERM arrived while a task ran in the main thread and took it for an error.
+        """Leave, if a signal arrived and what ran in the main thread took it for an error.
 
         Raises:
-            Terminated: It did.
+            KeyboardInterrupt: It was SIGINT.
+            Terminated: It was SIGTERM.
         """
-        if self._is_terminated:
-            raise Terminated(_EXIT_CODE)
+        if self._first == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._first is not None:
+            raise Terminated(128 + self._first)
 
     def hold(self) -> None:
         """From now on, let no signal cut the cleanup short."""
         if threading.current_thread() is threading.main_thread():
-            self._take_over(signal.SIGTERM, _ignore)
-            self._take_over(signal.SIGINT, _ignore)
+            self._take_over(_ignore)
 
     def end(self) -> None:
         """Put back what was there; die of SIGTERM if it arrived."""
         if self in _watched:
             _watched.remove(self)
         self.restore()
-        if self._is_terminated and self._pid == os.getpid():
+        if self._first == signal.SIGTERM:
             signal.raise_signal(signal.SIGTERM)
 
     def restore(self) -> None:
@@ -64,15 +67,20 @@ class Interrupts:
             number, handler = self._previous.popitem()
             signal.signal(number, handler)  # type: ignore[arg-type] # it was one before
 
-    def _take_over(self, number: signal.Signals, handler: object) -> None:
-        current = signal.getsignal(number)
-        if number in self._previous or current in _DEFAULTS:
-            self._previous.setdefault(number, current)
-            signal.signal(number, handler)  # type: ignore[arg-type] # one of ours
+    def _take_over(self, handler: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            current = signal.getsignal(number)
+            if number in self._previous or current in _DEFAULTS:
+                self._previous.setdefault(number, current)
+                signal.signal(number, handler)  # type: ignore[arg-type] # one of ours
 
-    def _terminate(self, _number: int, _frame: FrameType | None) -> NoReturn:
-        self._is_terminated = True
-        raise Terminated(_EXIT_CODE)
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        is_echo = self._first is not None and now - self._last_at < _ECHO_SECONDS
+        self._first = self._first or number
+        self._last_at = now
+        if not is_echo:
+            self.check()
 
 
 _watched: list[Interrupts] = []

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from asyncbatch import AsyncBatchClient
@@ -61,12 +62,36 @@ class Running:
             self._task.cancel()
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """A client for all, and the opening of it."""
+
+    client: AsyncBatchClient
+    opening: Running
+
+    @property
+    def has_failed(self) -> bool:
+        outcome = self.opening.outcome
+        return outcome.done() and outcome.exception() is not None
+
+    async def run(self, work: Work) -> Any:  # noqa: ANN401 - whatever the work returns
+        """Do the work when the client is open."""
+        try:
+            if not self.opening.outcome.done():
+                # Whoever waits for it may be cancelled; the opening goes on for the others.
+                await asyncio.shield(asyncio.wrap_future(self.opening.outcome))
+            self.opening.outcome.result()
+            return await work
+        finally:
+            work.close()  # where it never began, it must not be missed
+
+
 class Loop:
     """An event loop in a thread, with the one client that its coroutines share."""
 
     def __init__(self) -> None:
         """Have no thread yet; `start` makes it."""
-        self._client: Running | None = None
+        self._shared: _Shared | None = None
         self._lock = threading.Lock()
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=self._run, name="asyncbatch-worker", daemon=True)
@@ -86,17 +111,23 @@ class Loop:
         loop.call_soon_threadsafe(lambda: running.begin(work, self._group))
         return running
 
-    def client(self, make: Callable[[], AsyncBatchClient]) -> "Future[AsyncBatchClient]":
-        """Return what will be the open client; where opening failed, the next one tries again.
+    def run_with_client(
+        self, start: Callable[[AsyncBatchClient], Work], make: Callable[[], AsyncBatchClient]
+    ) -> Running:
+        """Run what `start` makes of the client, as soon as that is open; return at once.
+
+        Where opening it fails, so does the coroutine, and the next one tries again.
 
         Args:
+            start: Called in this thread, perhaps with a client that is yet to be opened.
             make: Makes a client that is not open; called only if there is none.
         """
         with self._lock:
-            before = self._client
-            if before is None or (before.outcome.done() and before.outcome.exception() is not None):
-                self._client = before = self.submit(self._open_client(make))
-            return before.outcome
+            shared = self._shared
+            if shared is None or shared.has_failed:
+                client = make()
+                shared = self._shared = _Shared(client, self.submit(self._open_client(client)))
+        return self.submit(shared.run(start(shared.client)))
 
     def refuse_own_thread(self) -> None:
         """Raise where the loop's own thread is about to wait for the loop.
@@ -117,8 +148,8 @@ class Loop:
             self._started.result().call_soon_threadsafe(self._stop.set)
             self._thread.join(patience)
 
-    async def _open_client(self, make: Callable[[], AsyncBatchClient]) -> AsyncBatchClient:
-        return await self._open.enter_async_context(make())
+    async def _open_client(self, client: AsyncBatchClient) -> None:
+        await self._open.enter_async_context(client)
 
     def _run(self) -> None:
         with asyncio.Runner() as runner:

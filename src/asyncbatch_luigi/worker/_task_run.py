@@ -20,6 +20,7 @@ from luigi.task_status import DONE, FAILED, PENDING
 from luigi.worker import TaskException
 
 from asyncbatch_luigi.worker._crew import Crew, run_in_name_of
+from asyncbatch_luigi.worker._interrupts import Terminated
 from asyncbatch_luigi.worker._loop import Running
 from asyncbatch_luigi.worker._reports import Reporter
 
@@ -126,7 +127,9 @@ class TaskRun:
                 self._end_terminated()
             else:
                 function(*values)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
+            # No further step will come to end this, unless there is something to cancel.
+            self._is_alive = self._running is not None and not self._running.outcome.done()
             raise
         except BaseException as error:  # noqa: BLE001 - as Luigi: SystemExit, too, is a failure
             self._fail(error)
@@ -242,14 +245,7 @@ class CoroutineRun(TaskRun):
     """A run on the worker's loop and client."""
 
     def _work(self) -> None:
-        client = self._crew.client()
-        if client.done():
-            self._begin(client.result())
-        else:
-            client.add_done_callback(lambda client: self._later(self._begin, client))
-
-    def _begin(self, client: Any) -> None:  # noqa: ANN401 - what the task takes
-        running = self._running = self._crew.loop.submit(self.task._run_on(client))  # noqa: SLF001 - our task
+        running = self._running = self._crew.begin(self.task._run_on)  # noqa: SLF001 - our task
         running.outcome.add_done_callback(lambda outcome: self._later(self._worked, outcome))
 
 

@@ -1,0 +1,120 @@
+"""What Ctrl-C and SIGTERM do to the one-process worker. Reruns are in `test_reruns.py`."""
+
+import asyncio
+import signal
+
+import luigi
+import pytest
+
+from asyncbatch import AsyncBatchClient
+from asyncbatch_luigi import _runtime
+from tests.luigi.processes import started
+from tests.luigi.support import Aws, make
+from tests.luigi.workers import ONE_PROCESS, Marked, Workers, notes
+
+PROGRAM = """
+import signal
+import time
+
+import luigi
+from asyncbatch_luigi import build
+from tests.luigi.workers import Marked, Threaded
+
+# Who is started in the background by a shell ignores Ctrl-C, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Dawdle(luigi.Task):
+    priority = -1
+
+    def run(self):
+        print("dawdles", flush=True)
+        time.sleep(600)
+
+luigi.configuration.get_config().set("asyncbatch", "poll_time", "0")
+tasks = [Marked(name=str(number), job_definition="endless") for number in range(2)]
+tasks += [Threaded(name="own run", job_definition="endless")]
+others = []
+{prelude}
+tasks += others
+build(tasks, local_scheduler=True, log_level="INFO")
+print("went on")
+"""
+TASKS = 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_worker_and_says_where_its_jobs_are(
+    aws: Aws, number: signal.Signals
+) -> None:
+    with started(1, tasks=TASKS, program=PROGRAM) as process:
+        process.popen.send_signal(number)
+        assert process.end() == -number
+        assert process.whereabouts == process.jobs
+        assert "went on" not in process.output
+        assert "FAILED" not in process.output
+    assert aws.statuses() == ["RUNNING"] * TASKS
+
+
+def test_signals_do_not_cut_the_cleanup_short(aws: Aws) -> None:
+    with started(1, tasks=TASKS, program=PROGRAM) as process:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            process.popen.send_signal(number)
+        assert process.end() in {-signal.SIGTERM, -signal.SIGINT}
+        assert process.whereabouts == process.jobs
+
+
+def test_sigterm_ends_the_worker_while_another_task_keeps_the_main_thread_busy(aws: Aws) -> None:
+    """Luigi takes what a handler raises there for the task's failure, and would go on."""
+    with started(1, tasks=TASKS, program=PROGRAM, prelude="others = [Dawdle()]") as process:
+        process.read_until("dawdles")
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.end() == -signal.SIGTERM
+        assert process.whereabouts == process.jobs
+
+
+class Stubborn(Marked):
+    """A task that does not let itself be cancelled."""
+
+    async def _run_on(self, batch: AsyncBatchClient) -> None:
+        notes.append("runs")
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                notes.append("stays")
+
+
+class CtrlC(Marked):
+    """A task with a callback during which somebody presses Ctrl-C."""
+
+    def on_success(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_cleanup_that_does_not_end_is_abandoned(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_runtime, "GRACE", 0.1)
+    monkeypatch.setattr("asyncbatch_luigi.worker._luigi._CLOSING_SECONDS", 0.1)
+    notes.clear()
+    workers = Workers(kind=ONE_PROCESS)
+    with pytest.raises(KeyboardInterrupt):
+        workers.run(make(Stubborn, name="a"), make(CtrlC, name="b"))
+    assert notes == ["runs", "stays"]
+    assert "Cleanup of 1 tasks is abandoned" in caplog.text
+
+
+def test_handlers_are_as_before_when_the_worker_has_ended(aws: Aws) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    during: list[object] = []
+
+    def look(_task: luigi.Task) -> None:
+        during.append(signal.getsignal(signal.SIGTERM))
+
+    make(make(Marked.event_handler, luigi.Event.START), look)
+    try:
+        Workers(kind=ONE_PROCESS).run(make(Marked, name="a"))
+    finally:
+        make(Marked.remove_event_handler, luigi.Event.START, look)
+    assert during[0] != before[0]
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
