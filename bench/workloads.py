@@ -124,6 +124,7 @@ LUIGI_OPEN = Workload(
     setting=Setting(longest=5.0, quotas=False),
     contenders=(LUIGI_OURS,),
     submit_per_second=1000.0,
+    status_per_second=50.0,
 )
 LUIGI_SLEEP = Workload(
     name="luigi-sleep",

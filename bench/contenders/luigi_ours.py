@@ -35,14 +35,19 @@ class Nap(Job):
 
 def main() -> None:
     """Do the work that the environment names."""
-    if _WORK.submit_per_second is not None:
-        pace = str(_WORK.submit_per_second)
-        luigi.configuration.get_config().set("asyncbatch", "submit_per_second", pace)  # type: ignore[no-untyped-call]
+    _configure("submit_per_second", _WORK.submit_per_second)
+    _configure("describe_per_second", _WORK.status_per_second)
     noting = functools.partial(AsyncBatchClient, observers=[_observe])
     setattr(config, "AsyncBatchClient", noting)  # noqa: B010 (a type to mypy)
     kind = Job if _WORK.sleep is None else Nap
     tasks = [_task(kind, number) for number in range(_WORK.jobs)]
     asyncbatch_luigi.build(tasks, local_scheduler=True, log_level="WARNING")
+
+
+def _configure(name: str, pace: float | None) -> None:
+    """Say in Luigi's configuration how fast to go."""
+    if pace is not None:
+        luigi.configuration.get_config().set("asyncbatch", name, str(pace))  # type: ignore[no-untyped-call]
 
 
 def _task(kind: type[Job], number: int) -> Job:

@@ -15,7 +15,7 @@ from asyncbatch_luigi.worker._scheduler import LocalScheduler
 
 
 class OneProcess:
-    """Makes workers that run all `BatchTask`s in one process, on one client.
+    """Makes workers that run every `BatchTask` in one process, on one client.
 
     Hand it to ``luigi.build`` or ``luigi.run`` as their ``worker_scheduler_factory``, or use
     `build`. Luigi's schedulers stay as they are. Where this Luigi is not one that the worker knows,
@@ -69,7 +69,7 @@ def build(
     detailed_summary: bool = False,  # noqa: FBT001, FBT002 - as Luigi has it
     **env_params: Any,  # noqa: ANN401 - as above
 ) -> Any:  # noqa: ANN401 - as above
-    """Run tasks as ``luigi.build`` does, all `BatchTask`s among them in this process.
+    """Run tasks as ``luigi.build`` does, and every `BatchTask` among them in this process.
 
     Args:
         tasks: The tasks.
