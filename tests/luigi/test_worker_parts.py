@@ -1,0 +1,216 @@
+"""The parts of the one-process worker, each by itself."""
+
+import multiprocessing
+import pickle
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import luigi
+import pytest
+from luigi.worker import Worker
+
+from asyncbatch_luigi import build
+from asyncbatch_luigi.worker import _luigi
+from asyncbatch_luigi.worker._children import Children, Waiting
+from asyncbatch_luigi.worker._locked import Locked
+from asyncbatch_luigi.worker._mailbox import Mailbox, Result
+from asyncbatch_luigi.worker._pace import Pace
+from asyncbatch_luigi.worker._reports import Reporter, Reports
+from asyncbatch_luigi.worker._threads import Threads
+from tests.luigi.support import Aws, make
+from tests.luigi.workers import Marked
+
+DONE: Result = ("task", "DONE", None, [], [])
+
+
+# -- the mailbox ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mailbox() -> Mailbox:
+    return Mailbox(multiprocessing.Queue())
+
+
+def test_calls_are_made_by_whoever_reads(mailbox: Mailbox) -> None:
+    made: list[str] = []
+    mailbox.call(lambda: made.append("first"))
+    mailbox.put(DONE)
+    mailbox.call(lambda: made.append("second"))
+    assert mailbox.get(timeout=0) == DONE
+    assert made == ["first", "second"]
+    with pytest.raises(queue.Empty):
+        mailbox.get(timeout=0)
+
+
+def test_results_of_children_arrive_as_well(mailbox: Mailbox) -> None:
+    mailbox.expect_children()
+    mailbox.from_children.put(DONE)
+    assert mailbox.get(timeout=10) == DONE
+    mailbox.close()
+
+
+# -- when to ask ----------------------------------------------------------------------------------
+
+
+def test_a_slow_scheduler_is_left_in_peace_for_a_while() -> None:
+    now = [100.0]
+    pace = Pace(longest=1.0, clock=lambda: now[0])
+    assert pace.patience == 0
+    for took, has_work, patience in ((0.1, True, 0.0), (0.1, False, 0.5), (3.0, False, 1.0)):
+        pace.asking()
+        now[0] += took
+        pace.answered(has_work=has_work)
+        assert pace.patience == pytest.approx(patience)
+        now[0] += patience
+
+
+# -- threads --------------------------------------------------------------------------------------
+
+
+def test_so_many_threads_run_and_the_others_wait_their_turn() -> None:
+    threads = Threads("test", limit=2)
+    gate = threading.Event()
+    begun, ended = threading.Semaphore(0), threading.Semaphore(0)
+    at_work = [0, 0]
+    lock = threading.Lock()
+
+    def work() -> None:
+        with lock:
+            at_work[0] += 1
+            at_work[1] = max(at_work)
+        begun.release()
+        gate.wait(10)
+        with lock:
+            at_work[0] -= 1
+        ended.release()
+
+    for _ in range(5):
+        threads.start(work)
+    assert all(begun.acquire(timeout=10) for _ in range(2))
+    assert not begun.acquire(blocking=False)
+    gate.set()
+    assert all(ended.acquire(timeout=10) for _ in range(5))
+    assert at_work[1] == 2
+    threads.close()
+
+
+# -- children -------------------------------------------------------------------------------------
+
+
+class Child:
+    """A process of Luigi's."""
+
+    timeout_time: float | None = None
+    status_reporter = None
+    task = None
+
+    def __init__(self, exitcode: int | None = None) -> None:
+        self.exitcode = exitcode
+
+    def is_alive(self) -> bool:
+        return self.exitcode is None
+
+
+def test_children_beyond_the_limit_wait_for_their_turn() -> None:
+    children = Children()
+    processes: dict[str, Any] = {}
+    for name in "abc":
+        processes[name] = children.admit(name, Child(), most=2)
+    assert [isinstance(process, Waiting) for process in processes.values()] == [False, False, True]
+    assert children.next_ones(processes, most=2) == []
+    del processes["a"]
+    assert children.next_ones(processes, most=2) == ["c"]
+    assert children.next_ones(processes, most=2) == []
+
+
+def test_a_child_that_died_or_is_late_is_told_of_once() -> None:
+    children = Children()
+    died, late, fine = Child(exitcode=-9), Child(), Child()
+    late.timeout_time = 10.0
+    for name, child in (("died", died), ("late", late), ("fine", fine)):
+        children.admit(name, child, most=3)
+    assert [name for name, _ in children.dead_or_late(now=11.0)] == ["died", "late"]
+    assert children.dead_or_late(now=12.0) == []
+
+
+# -- the scheduler behind its lock ----------------------------------------------------------------
+
+
+class Told:
+    """A scheduler that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def set_task_status_message(self, *told: object) -> None:
+        self.calls.append(("message", *told))
+
+    def add_task(self, **told: object) -> None:
+        self.calls.append(("url", told["tracking_url"]))
+
+    def decrease_running_task_resources(self, *told: object) -> None:
+        self.calls.append(("less", *told))
+
+    def get_work(self, **_: object) -> dict[str, Any]:
+        mine, yours = ({"worker": name, "task_id": name} for name in ("me", "you"))
+        return {"task_id": None, "running_tasks": [mine, yours]}
+
+
+def test_an_answer_does_not_list_what_the_worker_runs_itself() -> None:
+    answer = Locked(Told()).get_work(worker="me")
+    assert [task["worker"] for task in answer["running_tasks"]] == ["you"]
+
+
+def test_in_another_process_it_is_the_scheduler_itself() -> None:
+    copy = pickle.loads(pickle.dumps(Locked({"a": "scheduler"})))  # noqa: S301 - our own
+    assert copy == {"a": "scheduler"}
+
+
+def test_only_the_newest_report_is_sent_and_none_after_the_end() -> None:
+    told = Told()
+    locked = Locked(told)
+    reporter = Reporter(Reports(locked.lock), locked, "me", "task", None)
+    reporter.update_status_message("one")
+    reporter.update_tracking_url("http://example.org")
+    reporter.update_status_message("two")
+    reporter.decrease_running_resources({"a": 1})
+    reporter.decrease_running_resources({"a": 1})
+    reporter.finish()
+    reporter.update_status_message("late")
+    reporter.finish()
+    assert told.calls == [
+        ("message", "task", "two"),
+        ("url", "http://example.org"),
+        ("less", "task", {"a": 1}),
+        ("less", "task", {"a": 1}),
+    ]
+
+
+# -- other versions of Luigi ----------------------------------------------------------------------
+
+
+def new_version(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(luigi, "__version__", "3.99.0")
+
+
+def without_a_name(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_luigi, "_NEEDED", {Worker: ("_purge_children", "_something_new")})
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [(new_version, "this is 3.99.0"), (without_a_name, "has no Worker._something_new")],
+)
+def test_with_another_luigi_tasks_run_in_ordinary_workers(
+    aws: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[pytest.MonkeyPatch], None],
+    why: str,
+) -> None:
+    change(monkeypatch)
+    with pytest.warns(RuntimeWarning, match=f"Luigi's ordinary workers: .*{why}"):
+        result = build([make(Marked, name="a")], detailed_summary=True, local_scheduler=True)
+    assert type(result.worker) is Worker
+    assert aws.statuses() == ["SUCCEEDED"]
