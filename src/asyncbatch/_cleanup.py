@@ -55,7 +55,7 @@ async def clean_up(
             await end()
 
     await _bounded(runtime, settle)
-    left = [job for job in jobs.unfinished() if job.id not in runtime.terminator.ordered]
+    left = [job for job in jobs.unfinished() if not runtime.terminator.has_ended(job.id)]
     words = runtime.farewell.words(left)
     return [*notes, words] if words else notes
 
@@ -79,7 +79,7 @@ async def _bounded(runtime: "Runtime", settle: Callable[[], Awaitable[None]]) ->
 async def _terminate(runtime: "Runtime", jobs: Unfinished, reason: str) -> list[str]:
     """Terminate what was not yet, and return a note about it, if there is any to make."""
     terminator = runtime.terminator
-    ids = [job.id for job in jobs.unfinished() if job.id not in terminator.ordered]
+    ids = [job.id for job in jobs.unfinished() if not terminator.has_ended(job.id)]
     if not ids:
         return []
     failed = await terminator.terminate(ids, reason)

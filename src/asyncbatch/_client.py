@@ -64,7 +64,7 @@ class AsyncBatchClient(LogMethods):
         request = (
             job.replace(**fields) if isinstance(job, JobRequest) else JobRequest(job, **fields)
         )
-        return await runtime.submit(request)
+        return await _bulk.submit_one(request, runtime)
 
     async def submit_array(
         self, job: str | JobRequest | JobDefinition, /, size: int, **fields: Unpack[JobFields]

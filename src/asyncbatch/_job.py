@@ -6,7 +6,7 @@ the job.
 """
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ class Services:
     notify: Callable[[Event], None]
     require_open: Callable[[], None]
     console_url: Callable[[str], str | None]
+    terminate: Callable[[Sequence[str], str], Awaitable[None]]
     handle: "Callable[[str], Job]"
 
 
@@ -232,8 +233,7 @@ class Job:
         """
         self._services.require_open()
         check_reason(reason)
-        await self._services.api.terminate_job(self._id, reason)
-        self._services.poller.hurry(self._id)
+        await self._services.terminate([self._id], reason)
 
     def ask_soon(self) -> None:
         """Have the job described soon, because something was done to it, or more is wanted."""

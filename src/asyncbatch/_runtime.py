@@ -81,6 +81,7 @@ class Runtime:
             notify=self._told,
             require_open=self.require_open,
             console_url=connection.console_url,
+            terminate=self.terminate,
             handle=self.handle,
         )
         self._resumption = None if continuing is None else continuing(self)
@@ -102,8 +103,9 @@ class Runtime:
 
     def last_words(self) -> str | None:
         """Return what is to be said of jobs that run on although the client was closed."""
-        ended = self.terminator.ordered
-        return self.farewell.words(job for job in self._left if job.id not in ended)
+        return self.farewell.words(
+            job for job in self._left if not self.terminator.has_ended(job.id)
+        )
 
     def handle(self, job_id: str, name: str = "", array_size: int | None = None) -> Job:
         """Return the handle of a job, the one in use if there is one."""
@@ -173,24 +175,6 @@ class Runtime:
         container = Container(log_stream_name=stream, log_options=options)
         anybody = JobDescription(job_id="", status=JobStatus.SUCCEEDED, containers=(container,))
         return await self.logs.tail(anybody, 1, lines)
-
-    async def submit(self, request: JobRequest) -> Job:
-        """Submit a job and follow it; a caller that is cancelled only stops waiting."""
-        outcome: list[tuple[Job | None, Exception | None]] = []
-        is_settled = anyio.Event()
-
-        def settled(job: Job | None, error: Exception | None) -> None:
-            outcome.append((job, error))
-            is_settled.set()
-
-        self.start(request, settled)
-        await is_settled.wait()
-        ((job, error),) = outcome
-        if error is not None:
-            raise error
-        if job is None:
-            raise self.not_submitted()
-        return job
 
     def start(self, request: JobRequest, settled: Settled) -> None:
         """Begin to submit a job, which goes on whatever becomes of the caller.

@@ -34,11 +34,7 @@ _ROUNDS = 5
 
 
 class Terminator:
-    """Terminates jobs of one client, and knows whether that goes in bulk.
-
-    Attributes:
-        ordered: Ids of the jobs that AWS took orders to terminate.
-    """
+    """Terminates jobs of one client, and knows whether that goes in bulk."""
 
     def __init__(self, api: API, rng: random.Random, hurry: Callable[[str], None]) -> None:
         """Tell `hurry` of each job that was terminated, by its id."""
@@ -47,7 +43,7 @@ class Terminator:
         self._hurry = hurry
         self._backoff = Backoff()
         self._in_bulk: bool | None = None
-        self.ordered: set[str] = set()
+        self._ended: set[str] = set()
 
     async def terminate(self, ids: Iterable[str], reason: str) -> dict[str, AsyncBatchError]:
         """Terminate jobs, and return why some of them were not, by their ids.
@@ -70,8 +66,12 @@ class Terminator:
             waiting = await orders.in_bulk(waiting)
             self._in_bulk = orders.bulk_refused is None
         await orders.alone([*waiting, *orders.refused])
-        self.ordered.update(job_id for job_id in unique if job_id not in orders.failed)
+        self._ended.update(job_id for job_id in unique if job_id not in orders.failed)
         return orders.failed
+
+    def has_ended(self, job_id: str) -> bool:
+        """Return whether AWS took the order to terminate a job, or the array that it belongs to."""
+        return job_id in self._ended or job_id.partition(":")[0] in self._ended
 
 
 class _Orders:
@@ -140,7 +140,8 @@ class _Orders:
 
 
 def first_of(failed: dict[str, AsyncBatchError], total: int) -> AsyncBatchError:
-    """Return the first error, with a note on how many there are."""
+    """Return the first error, with a note on how many there are of how many jobs."""
     error = next(iter(failed.values()))
-    error.add_note(f"{len(failed)} of {total} jobs could not be terminated.")
+    if total > 1:
+        error.add_note(f"{len(failed)} of {total} jobs could not be terminated.")
     return error

@@ -360,3 +360,19 @@ async def test_what_makes_no_sense_is_refused(bench: MakeBench, wrong: dict[str,
 async def test_a_client_that_is_not_open_has_no_groups() -> None:
     with pytest.raises(ClientClosed):
         AsyncBatchClient().job_group()
+
+
+async def test_a_client_that_ends_with_an_error_does_not_tell_of_what_was_terminated(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench(_by_environment) as b:
+        jobs = [await b.batch.submit(LONG) for _ in range(3)]
+        array = await b.batch.submit(LONG, array_size=2)
+        assert isinstance(array, ArrayJob)
+        array[0].on_settled(lambda _job, _error: None)
+        await jobs[0].terminate()
+        await b.batch.terminate([jobs[1], array])
+        await b.batch.__aexit__(_Mine, _Mine(), None)
+    [warning] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert warning.startswith("1 job runs on in AWS Batch, local.")
+    assert f"batch.attach(['{jobs[2].id}'])" in warning
