@@ -14,7 +14,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiobotocore.session import get_session
 
@@ -25,12 +25,32 @@ from tests.chaos import endpoint
 _CRASHED = 70
 
 
-def fork(work: Callable[[], int | None], errors: Path) -> int:
-    """Run a function in a process of its own and return that one's id."""
+class Child(NamedTuple):
+    """A process that was forked.
+
+    Attributes:
+        pid: Its id.
+        ended: A file descriptor that is readable once it has ended, however it did.
+    """
+
+    pid: int
+    ended: int
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit code, negative for a signal."""
+        os.close(self.ended)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def fork(work: Callable[[], int | None], errors: Path) -> Child:
+    """Run a function in a process of its own; a traceback of it goes into a file."""
     sys.stdout.flush()
+    # The child alone holds the writing end, so the reading end sees when it has gone.
+    ended, lives = os.pipe()
     pid = os.fork()
     if pid:
-        return pid
+        os.close(lives)
+        return Child(pid, ended)
     code = _CRASHED
     try:
         code = work() or 0

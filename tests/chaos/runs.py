@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos import driver, endpoint
-from tests.chaos.forks import fork, session
+from tests.chaos.forks import Child, fork, session
 from tests.chaos.oracle import Verdict, judge
 from tests.chaos.plan import Kill, Pause, Plan, draw
 from tests.chaos.shared import Shared
@@ -89,7 +89,7 @@ class _Run:
         self._shared = Shared()
         self._outcome = Outcome(seed=plan.seed)
         self._began = (time.monotonic(), time.time())
-        self._engine = 0
+        self._engine = Child(0, 0)
 
     def carry_out(self) -> Outcome:
         door = self._open_engine()
@@ -124,9 +124,8 @@ class _Run:
         return door
 
     def _close_engine(self) -> dict[str, Any]:
-        os.kill(self._engine, signal.SIGCONT)
-        os.kill(self._engine, signal.SIGTERM)
-        os.waitpid(self._engine, 0)
+        os.kill(self._engine.pid, signal.SIGTERM)
+        self._engine.wait()
         ledger: dict[str, Any] = json.loads((self._directory / "ledger.json").read_text())
         return ledger
 
@@ -144,12 +143,11 @@ class _Run:
             session=session(),
             began=self._began,
         )
-        pid = fork(lambda: driver.drive(world), self._directory / f"life-{life}.err")
+        child = fork(lambda: driver.drive(world), self._directory / f"life-{life}.err")
         kill = self._plan.kills[life] if life < len(self._plan.kills) else None
         pauses = self._plan.pauses[life] if life < len(self._plan.pauses) else ()
-        self._watch(pid, kill, pauses)
-        _, status = os.waitpid(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
+        self._watch(child, kill, pauses)
+        code = child.wait()
         if code == -signal.SIGKILL:
             self._outcome.kills += not self._outcome.hung
             return None
@@ -165,25 +163,21 @@ class _Run:
             self._outcome.hung = f"it is not done after {_MOST_LIVES} lives"
         return code
 
-    def _watch(self, pid: int, kill: Kill | None, pauses: tuple[Pause, ...]) -> None:
+    def _watch(self, child: Child, kill: Kill | None, pauses: tuple[Pause, ...]) -> None:
         """Wait for a driver's end; kill and pause as planned; give up where nothing goes on."""
-        timetable = self._timetable(pid, kill, pauses)
+        timetable = self._timetable(child.pid, kill, pauses)
         began = moved = time.monotonic()
         steps = self._shared.steps
-        ended = os.pidfd_open(pid)
-        try:
-            while not select.select([ended], [], [], _wait(timetable, began))[0]:
-                now = time.monotonic()
-                while timetable and began + timetable[0][0] <= now:
-                    timetable.pop(0)[1]()
-                if self._shared.steps != steps:
-                    steps, moved = self._shared.steps, now
-                if now - moved > _PATIENCE:
-                    self._outcome.hung = f"life {self._shared.life}: no step in {_PATIENCE:.0f} s"
-                    os.kill(pid, signal.SIGKILL)
-        finally:
-            os.close(ended)
-            _continue(self._engine)  # it may have been paused for longer than the driver lived
+        while not select.select([child.ended], [], [], _wait(timetable, began))[0]:
+            now = time.monotonic()
+            while timetable and began + timetable[0][0] <= now:
+                timetable.pop(0)[1]()
+            if self._shared.steps != steps:
+                steps, moved = self._shared.steps, now
+            if now - moved > _PATIENCE:
+                self._outcome.hung = f"life {self._shared.life}: no step in {_PATIENCE:.0f} s"
+                os.kill(child.pid, signal.SIGKILL)
+        _continue(self._engine.pid)  # it may have been paused for longer than the driver lived
 
     def _timetable(
         self, pid: int, kill: Kill | None, pauses: tuple[Pause, ...]
@@ -193,7 +187,7 @@ class _Run:
         if kill is not None and kill.at_request is None:
             timetable.append((kill.at_time, lambda: os.kill(pid, kill.number)))
         for pause in pauses:
-            who = self._engine if pause.who == "engine" else pid
+            who = self._engine.pid if pause.who == "engine" else pid
             timetable.append((pause.at_time, partial(self._stop, who)))
             timetable.append((pause.at_time + pause.seconds, partial(_continue, who)))
         return sorted(timetable, key=lambda entry: entry[0])

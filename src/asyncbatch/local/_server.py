@@ -136,11 +136,12 @@ def _whole(response: Response) -> web.Response:
 
 
 async def _begin(http: web.BaseRequest, response: Response) -> web.StreamResponse:
-    """Send the headers and the first half of the body."""
+    """Send the headers and the first half of the body; who lost patience has gone."""
     stream = web.StreamResponse(status=response.status, headers=dict(response.headers))
     stream.content_length = len(response.body)
-    await stream.prepare(http)
-    await stream.write(response.body[: len(response.body) // 2])
+    with contextlib.suppress(ConnectionError):
+        await stream.prepare(http)
+        await stream.write(response.body[: len(response.body) // 2])
     return stream
 
 
