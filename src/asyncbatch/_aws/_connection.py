@@ -220,14 +220,22 @@ def _method(operation: str) -> str:
 
 
 def preload() -> None:
-    """Import what a connection needs, and which it would import when it is made."""
-    import aiohttp  # noqa: F401 - imported for those who come later
-    from aiobotocore.session import AioSession  # noqa: F401 - as above
+    """Import and read what a connection needs, and would import and read when it is made."""
+    import importlib
+    from concurrent.futures import thread  # noqa: F401 - imported for those who come later
+
+    import aiohttp  # noqa: F401 - as above
+    from aiobotocore.session import AioSession
     from botocore import credentials, handlers, signers  # noqa: F401 - as above
 
     from asyncbatch._aws import _translate  # noqa: F401 - as above
 
+    with contextlib.suppress(ImportError):  # where anyio's part for asyncio is in this version
+        importlib.import_module("anyio._backends._asyncio")
     _user_agent()
+    session = AioSession()
+    _share_models(session)
+    _read_models(session, "batch")
 
 
 def _prepared(target: Target) -> tuple[Any, str]:
@@ -239,11 +247,25 @@ def _prepared(target: Target) -> tuple[Any, str]:
 
     _user_agent()
     try:
-        session = target.session or AioSession(profile=target.profile_name)
+        session = target.session
+        if session is None:
+            session = AioSession(profile=target.profile_name)
+            _share_models(session)
         _read_models(session, "batch")
         return session, _region(session, target)
     except BotoCoreError as error:
         raise translated(error, "configuration") or error from error
+
+
+# What reads the SDK's models and remembers them, by the directory of additional ones.
+_loaders: dict[object, Any] = {}
+
+
+def _share_models(session: Any) -> None:
+    """Let a session of our own have the models that an earlier one has read."""
+    place = session.get_config_variable("data_path")
+    loader = _loaders.setdefault(place, session.get_component("data_loader"))
+    session.register_component("data_loader", loader)
 
 
 def _read_models(session: Any, service: str) -> None:
