@@ -58,10 +58,21 @@ def test_every_workload_of_the_project_has_its_thresholds() -> None:
         measured(workload="medium", jobs=10_000, wall_s=500.0),
         measured(workload="live100k", jobs=100_000),
         measured(workload="idle", jobs=10_000, held_cpu_s=20.0),
+        measured(workload="journal"),
+        measured(workload="journal", contender="asyncbatch, journal"),
+        measured(
+            workload="resume100k",
+            contender="asyncbatch, journal",
+            jobs=100_000,
+            first_status_s=3.0,
+            own_mb=400.0,
+        ),
     ]
     assert [check.workload for check in thresholds(others)] == [
         *["10,000 jobs of 1-5 min"] * 5,
         "100,000 live jobs",
+        "1,000 jobs with a journal",
+        *["100,000 jobs resumed from a journal"] * 2,
         "10,000 jobs RUNNABLE for an hour",
     ]
 

@@ -18,6 +18,7 @@ from asyncbatch._status import JobStatus
 from asyncbatch._wire import parts
 
 _Read = Callable[[Any], Any]
+_PLAIN = frozenset([str, int, float, bool, type(None)])
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -41,10 +42,10 @@ def from_text(text: str) -> JobDescription:
 
 def _plain(value: object) -> object:
     """Return a value in words of JSON."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value // _MICROSECOND
+    if type(value) in _PLAIN:  # first of all: most are
+        return value
+    if isinstance(value, datetime | timedelta):
+        return value.isoformat() if isinstance(value, datetime) else value // _MICROSECOND
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     if isinstance(value, Mapping):
