@@ -26,6 +26,8 @@ from tests.chaos.shared import Shared
 _PATIENCE = 90.0
 # Lives that end with an announced error, after which a run counts as hung.
 _MOST_LIVES = 40
+# Real seconds until a program that ended with an announced error is run again.
+_BEFORE_A_RERUN = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,7 +160,9 @@ class _Run:
             words = (self._directory / f"life-{life}.err").read_text().strip()
             self._outcome.crashed = f"life {life} crashed ({code}): {words}"
             return driver.DONE
-        self._outcome.reruns += code == driver.TO_BE_RUN_AGAIN
+        if code == driver.TO_BE_RUN_AGAIN:
+            self._outcome.reruns += 1
+            time.sleep(_BEFORE_A_RERUN)  # nor does anybody log in again at once
         if life >= _MOST_LIVES:
             self._outcome.hung = f"it is not done after {_MOST_LIVES} lives"
         return code
