@@ -3,7 +3,8 @@
 The clean-up runs in the client's own task group, not in the caller's task, and the caller waits for
 it behind a shield: cancelling once more gives up the waiting, not the clean-up. Jobs that are known
 are terminated at once; then it waits until the submissions that are under way are known, and
-terminates those. It has a bound: an AWS that does not answer holds up no program for ever.
+terminates those. It has a bound: an AWS that does not answer holds up no program for ever. Where
+jobs have to be terminated one by one, AWS's pace makes it longer.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -54,19 +55,22 @@ async def clean_up(
         if terminate:
             await end()
 
-    await _bounded(runtime, settle)
+    await _bounded(runtime, jobs, settle)
     left = [job for job in jobs.unfinished() if not runtime.terminator.has_ended(job.id)]
     words = runtime.farewell.words(left)
     return [*notes, words] if words else notes
 
 
-async def _bounded(runtime: "Runtime", settle: Callable[[], Awaitable[None]]) -> None:
+async def _bounded(
+    runtime: "Runtime", jobs: Unfinished, settle: Callable[[], Awaitable[None]]
+) -> None:
     """Run the clean-up in the background, and wait for it."""
     done = anyio.Event()
 
     async def in_background() -> None:
         try:
-            with anyio.move_on_after(CLEAN_UP_SECONDS):
+            with anyio.move_on_after(CLEAN_UP_SECONDS) as scope:
+                scope.deadline += await runtime.terminator.seconds_for(len(jobs.unfinished()))
                 await settle()
         finally:
             done.set()

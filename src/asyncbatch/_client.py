@@ -166,7 +166,7 @@ class AsyncBatchClient(LogMethods):
         The block ends when all jobs of the group have ended. The first error ends it early: a job
         that FAILED or vanished, an exception in the block, a cancellation. Submissions that are
         under way at that moment are waited for, so that none of them is forgotten; the clean-up
-        takes at most a minute.
+        takes at most a minute, and the time that AWS's pace needs for so many jobs.
 
         Args:
             on_error: What becomes of jobs that have not ended then: ``"terminate"`` ends them,

@@ -61,7 +61,12 @@ class Runtime:
         """Put the parts together; made by `serve`."""
         self.api = API(connection, settings.limits, settings.rng, settings.notify)
         self.poller = Poller(self.api, settings.poll, settings.rng)
-        self.terminator = Terminator(self.api, settings.rng, self.poller.hurry)
+        self.terminator = Terminator(
+            self.api,
+            settings.rng,
+            self.poller.hurry,
+            calls_per_second=settings.limits.terminate_per_second,
+        )
         self.farewell = Farewell(connection.region, can_resume=continuing is not None)
         self.logs = LogReader(self.api, settings.poll, group.start_soon)
         self.region_name = connection.region

@@ -36,9 +36,17 @@ _ROUNDS = 5
 class Terminator:
     """Terminates jobs of one client, and knows whether that goes in bulk."""
 
-    def __init__(self, api: API, rng: random.Random, hurry: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        api: API,
+        rng: random.Random,
+        hurry: Callable[[str], None],
+        *,
+        calls_per_second: float,
+    ) -> None:
         """Tell `hurry` of each job that was terminated, by its id."""
         self._api = api
+        self._calls_per_second = calls_per_second
         self._rng = rng
         self._hurry = hurry
         self._backoff = Backoff()
@@ -56,8 +64,7 @@ class Terminator:
         unique = dict.fromkeys(ids)
         waiting = [one for one in unique if ":" not in one or one.partition(":")[0] not in unique]
         orders = _Orders(self._api, reason, self._hurry)
-        if self._in_bulk is None:
-            self._in_bulk = await self._api.offers("TerminateJobs")
+        await self._find_out()
         for tries in range(1, _ROUNDS + 1):
             if not self._in_bulk or len(waiting) <= 1:
                 break
@@ -68,6 +75,16 @@ class Terminator:
         await orders.alone([*waiting, *orders.refused])
         self._ended.update(job_id for job_id in unique if job_id not in orders.failed)
         return orders.failed
+
+    async def seconds_for(self, count: int) -> float:
+        """Return how long it takes to terminate so many jobs at the pace that AWS allows."""
+        await self._find_out()
+        calls = count / _TOGETHER if self._in_bulk else count
+        return calls / self._calls_per_second
+
+    async def _find_out(self) -> None:
+        if self._in_bulk is None:
+            self._in_bulk = await self._api.offers("TerminateJobs")
 
     def has_ended(self, job_id: str) -> bool:
         """Return whether AWS took the order to terminate a job, or the array that it belongs to."""

@@ -24,7 +24,9 @@ from asyncbatch import (
     JobStatus,
     JobVanished,
     PollPolicy,
+    RateLimits,
 )
+from asyncbatch._api import API
 from asyncbatch._cleanup import CLEAN_UP_SECONDS
 from asyncbatch._group import OnError
 from asyncbatch.local import Fault, Launch, Script
@@ -276,8 +278,26 @@ async def test_the_clean_up_has_a_bound(bench: MakeBench) -> None:
 
         group = b.batch.job_group()
         error = await _error_of(group, nobody_answers)
-        assert anyio.current_time() - begun == pytest.approx(CLEAN_UP_SECONDS)
+        assert anyio.current_time() - begun == pytest.approx(CLEAN_UP_SECONDS, abs=0.2)
         assert f"batch.attach(['{group.jobs[0].id}'])" in error.__notes__[0]
+
+
+async def test_the_clean_up_has_time_for_many_jobs_one_by_one(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> bool:
+        return False
+
+    async def many(group: JobGroup) -> None:
+        await group.submit_many(LONG for _ in range(10))
+        raise _Mine
+
+    monkeypatch.setattr(API, "offers", never)
+    async with bench(_by_environment, limits=RateLimits(terminate_per_second=0.1)) as b:
+        await _error_of(b.batch.job_group(), many)
+        assert b.local.calls["TerminateJob"] == 10
+        await anyio.sleep(60)
+        assert await _alive(b) == set()
 
 
 async def test_cancelling_once_more_gives_up_the_waiting_and_not_the_clean_up(
