@@ -1,0 +1,53 @@
+"""What the tests of groups share: jobs that run as they are told, and blocks that end badly."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from asyncbatch import (
+    JobGroup,
+    JobRequest,
+)
+from asyncbatch.local import Launch, Script
+from tests.client.conftest import Bench
+
+Body = Callable[[JobGroup], Awaitable[None]]
+
+
+def by_environment(job: Launch) -> Script:
+    """Read from a job's environment how long it runs and how it exits."""
+    given = job.environment
+    return Script(
+        startup=0, duration=float(given.get("FOR", 1)), exit_code=int(given.get("EXIT", 0))
+    )
+
+
+def runs(seconds: float, *, exit_code: int = 0) -> JobRequest:
+    return JobRequest("hello", environment={"FOR": str(seconds), "EXIT": str(exit_code)})
+
+
+LONG = runs(90_000)
+
+
+class Mine(Exception):
+    """An error of the body."""
+
+
+async def alive(b: Bench) -> set[str]:
+    """Return the ids of the jobs that have not ended, as the engine tells."""
+    described = await b.batch.describe([job.job_id for job in b.local.ledger.submissions])
+    return {job_id for job_id, job in described.items() if not job.status.is_terminal}
+
+
+async def error_of(group: JobGroup, body: Body) -> BaseException:
+    """Run the body in the group's block and return the error that ends it."""
+    try:
+        async with group:
+            await body(group)
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - to be looked at
+        return error
+    raise AssertionError("the block ended without an error")
+
+
+async def long_then_mine(group: JobGroup) -> None:
+    await group.submit(LONG)
+    raise Mine
