@@ -7,7 +7,11 @@ from collections.abc import Iterator
 import luigi
 import pytest
 
-from asyncbatch_luigi.config import poll_policy
+from asyncbatch import InvalidRequest
+from asyncbatch_luigi import BatchJobException
+from asyncbatch_luigi._assignment import assignment_of, request_of
+from asyncbatch_luigi.config import asyncbatch as configuration
+from asyncbatch_luigi.config import new_client, poll_policy
 from tests.luigi.support import Aws, make
 from tests.luigi.tasks import Quick
 
@@ -38,6 +42,70 @@ def test_a_profile_that_does_not_exist_is_an_error(aws: Aws, section: dict[str, 
     section["profile"] = "nobody"
     with pytest.raises(NoCredentials, match="nobody"):
         make(Quick, job_definition="succeeds").run()
+
+
+def test_tasks_that_name_no_queue_go_to_the_configured_one(
+    aws: Aws, section: dict[str, str]
+) -> None:
+    aws.create_queue("night")
+    section["job_queue"] = "night"
+    make(Quick, job_definition="succeeds").run()
+    make(Quick, job_definition="succeeds", job_queue="default").run()
+    assert [job.queue for job in aws.started] == ["night", "default"]
+
+
+def test_an_error_carries_as_many_log_lines_as_configured(
+    aws: Aws, section: dict[str, str]
+) -> None:
+    section["failure_log_lines"] = "1"
+    with pytest.raises(BatchJobException) as caught:
+        make(Quick, job_definition="fails").run()
+    assert [event.message for event in caught.value.log_tail] == ["no such table: users"]
+
+
+def test_jobs_have_no_tags_of_luigi_if_that_is_not_wanted(
+    aws: Aws, section: dict[str, str]
+) -> None:
+    section["tag_jobs"] = "false"
+    make(Quick, job_definition="succeeds").run()
+    assert [tag for tag in aws.started[0].tags if tag.startswith("luigi")] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("submit_per_second", "0"),
+        ("describe_per_second", "-1"),
+        ("log_drain", "-1"),
+        ("log_interval", "0"),
+        ("poll_time", "-1"),
+    ],
+)
+def test_a_number_out_of_range_is_named(section: dict[str, str], line: str, value: str) -> None:
+    section[line] = value
+    with pytest.raises(InvalidRequest) as caught:
+        new_client()
+    assert caught.value.field == line
+
+
+class Decided(Quick):
+    stream_logs = False
+    on_interrupt = "leave"
+    follow_live_job = False
+
+
+def test_what_a_task_says_comes_before_the_configuration(section: dict[str, str]) -> None:
+    section["stream_logs"] = section["follow_live_job"] = "true"
+    section["on_interrupt"] = "terminate"
+    settings = make(configuration)
+    decided, undecided = [
+        assignment_of(task, request_of(task, settings), settings)
+        for task in (make(Decided, "etl"), make(Quick, "etl"))
+    ]
+    assert (undecided.stream_logs, undecided.follow_live_job) == (True, True)
+    assert undecided.terminate_on_interrupt
+    assert (decided.stream_logs, decided.follow_live_job) == (False, False)
+    assert not decided.terminate_on_interrupt
 
 
 @pytest.mark.parametrize("poll_time", [0, 1, 10, 300])
