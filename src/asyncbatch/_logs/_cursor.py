@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -104,11 +104,8 @@ class Cursor:
 
     def observe_lag(self, events: Iterable[Wire]) -> None:
         """Learn from events how long they took until they could be read."""
-        lag = self.lag or 0
-        for event in events:
-            took = event.get("ingestionTime", 0) - event["timestamp"]
-            lag = max(lag, took)
-        self.lag = lag
+        took = [event.get("ingestionTime", 0) - event["timestamp"] for event in events]
+        self.lag = max(self.lag or 0, max(took, default=0))
 
     def came_to_end(self, began: float, service_time: int | None) -> None:
         """Note that a read which began at a moment has reached the end of the stream."""
@@ -145,19 +142,21 @@ class Cursor:
 
 def log_events(stream: Stream, events: Iterable[Wire]) -> list[LogEvent]:
     """Return events of a stream as values."""
-    return [
-        LogEvent(
-            timestamp=datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+    values = []
+    moments: dict[int | None, datetime | None] = {None: None}  # events come in bursts
+    for event in events:
+        written, ingested = event["timestamp"], event.get("ingestionTime")
+        for moment in (written, ingested):
+            if moment is not None and moment not in moments:
+                moments[moment] = datetime.fromtimestamp(moment / 1000, UTC)
+        value = LogEvent(
+            timestamp=cast("datetime", moments[written]),
             message=event["message"],
             job_id=stream.job_id,
             attempt=stream.attempt,
             stream=stream.name,
-            ingestion_time=_moment(event.get("ingestionTime")),
+            ingestion_time=moments[ingested],
             container=stream.container,
         )
-        for event in events
-    ]
-
-
-def _moment(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+        values.append(value)
+    return values

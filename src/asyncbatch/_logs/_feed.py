@@ -13,7 +13,7 @@ import anyio
 from asyncbatch._errors import AsyncBatchError
 from asyncbatch._results import LogEvent
 
-_LIMIT = 10_000
+_LIMIT = 20_000
 _NAMED = 10
 
 
