@@ -37,6 +37,8 @@ from asyncbatch._events import StatusChanged as StatusChanged
 from asyncbatch._group import JobGroup as JobGroup
 from asyncbatch._job import Job as Job
 from asyncbatch._lifecycle import preload as preload
+from asyncbatch._log_output import print_logs as print_logs
+from asyncbatch._log_output import save_logs as save_logs
 from asyncbatch._models import ArrayProperties as ArrayProperties
 from asyncbatch._models import Attempt as Attempt
 from asyncbatch._models import Container as Container

@@ -30,12 +30,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from asyncbatch._text import fit_for_terminal, shortened
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from asyncbatch._job import Job
     from asyncbatch._results import Failure, JobResult, LogEvent
+
+
+_LONGEST_LINE = 2_000
+"""Characters of a log line that the words of an error show; `log_tail` has all of it."""
 
 
 class AsyncBatchError(Exception):
@@ -347,7 +353,7 @@ class JobFailed(JobError):
         head = f"job {self.result.name!r} ({self.job_id}) failed: {why}"
         if not self.log_tail:
             return head
-        lines = "\n".join(f"  | {event.message}" for event in self.log_tail)
+        lines = "\n".join(f"  | {line}" for event in self.log_tail for line in _told(event.message))
         return f"{head}\n  last {len(self.log_tail)} log lines:\n{lines}"
 
 
@@ -378,6 +384,11 @@ def _rebuild(
     error = kind.__new__(kind, *args)
     error.__dict__.update(facts)
     return error
+
+
+def _told(message: str) -> list[str]:
+    """Return what a job wrote as lines that any log or terminal bears."""
+    return shortened(fit_for_terminal(message), _LONGEST_LINE).split("\n")
 
 
 def _short(value: object, limit: int = 120) -> str:

@@ -17,6 +17,7 @@ from asyncbatch import _checks as check
 from asyncbatch._changes import differs, is_news
 from asyncbatch._errors import AsyncBatchError, JobFailed, JobVanished
 from asyncbatch._events import Event, JobFinished, JobLost, StatusChanged
+from asyncbatch._failure_log import FailureLog, seconds_until_complete
 from asyncbatch._failures import result_of
 from asyncbatch._models import JobDescription
 from asyncbatch._policy import PollPolicy
@@ -68,6 +69,7 @@ class Job:
         "__weakref__",
         "_change",
         "_description",
+        "_failure_log",
         "_id",
         "_listeners",
         "_name",
@@ -84,6 +86,7 @@ class Job:
         self._name = name
         self._description: JobDescription | None = None
         self._result: JobResult | None = None
+        self._failure_log: FailureLog | None = None
         self._vanished: JobVanished | None = None
         self._change: _Change | None = None
         self._listeners: list[Listener] = []
@@ -355,21 +358,26 @@ class Job:
     async def _failure(self, result: JobResult) -> JobFailed:
         """Return the error for a failed job, with the last lines of its log if there are any."""
         lines = self._services.policy.failure_log_lines
-        tail: list[LogEvent] = []
-        problem: AsyncBatchError | None = None
-        number = len(result.description.attempts)
-        if lines and number:
-            try:
-                self._services.require_open()
-                tail = await self._services.logs.tail(result.description, number, lines)
-            except AsyncBatchError as error:  # the log must not hide why the job failed
-                problem = error
-        failed = JobFailed(result, tail)
-        if problem is not None:
-            failed.add_note(f"The log could not be read: {problem}")
+        self._failure_log = log = self._failure_log or FailureLog()
+        if lines and result.description.attempts:
+            # Other endpoints than AWS's show the last lines at once.
+            last = result.description.stopped_at if self.console_url else None
+            await log.read_once(
+                lambda: self._last_lines(result.description, lines),
+                wait=seconds_until_complete(last),
+            )
+        failed = JobFailed(result, log.events)
+        if log.problem is not None:
+            failed.add_note(f"The log could not be read: {log.problem}")
         if self.console_url:
             failed.add_note(f"Console: {self.console_url}")
         return failed
+
+    async def _last_lines(self, description: JobDescription, lines: int) -> list[LogEvent]:
+        """Return the last lines of the attempt that failed: the last one."""
+        self._services.require_open()
+        last = description.attempts[-1].number
+        return await self._services.logs.tail(description, last, lines)
 
 
 Listener = Callable[[Job, AsyncBatchError | None], None]

@@ -1,0 +1,66 @@
+"""Text that somebody else wrote, made fit for a terminal, a traceback, a log. Pure.
+
+What a job writes may be anything: colours, progress bars, cursor movements, sequences that rename
+the terminal's window or paste into its input, characters that turn the direction of writing, or
+bytes that are no text at all.
+"""
+
+import re
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_RESET = "\x1b[0m"
+# No part can be tried again from each place of a megabyte of rubbish: strings end at the next one.
+# ECMA-48: strings with their terminator, control sequences, other escapes.
+_SEQUENCE = re.compile(
+    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|\x1b[ -/]*[0-~]"
+)
+# Controls besides tab and line feed; what turns the direction of writing.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN = re.compile("[\t\n\x20-\x7e]*")
+
+
+def fit_for_terminal(text: str, *, colours: bool = False) -> str:
+    r"""Return text that changes nothing of a terminal but what is written at its end.
+
+    Of a line that was written over with carriage returns, the last version is left. Control
+    sequences are removed; single control characters become visible, such as ``\x07``.
+
+    Args:
+        text: Anything.
+        colours: Whether sequences for colours and bold type stay; the text ends without any.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    text = "\n".join(_last_version(line) for line in text.split("\n"))
+    if not colours:
+        return _without_controls(text)
+    parts: list[str] = []
+    place = 0
+    for found in _COLOUR.finditer(text):
+        parts += (_without_controls(text[place : found.start()]), found[0])
+        place = found.end()
+    parts.append(_without_controls(text[place:]))
+    return "".join(parts) + (_RESET if place else "")
+
+
+def shortened(text: str, most: int) -> str:
+    """Return text, cut to `most` characters with a word on how many it has."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
+def _last_version(line: str) -> str:
+    """Return what is to be seen of a line in the end: progress bars go back to its beginning."""
+    return next((part for part in reversed(line.split("\r")) if part), "")
+
+
+def _without_controls(text: str) -> str:
+    text = _SURROGATE.sub("\ufffd", _SEQUENCE.sub("", text))
+    return _CONTROL.sub(_visible, text)
+
+
+def _visible(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004 - two digits' worth
