@@ -109,6 +109,7 @@ async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: b
 
     Example:
         ```python
+        job = await batch.submit("etl:3")
         await save_logs(job, "job.log")
         ```
     """
