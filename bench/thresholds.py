@@ -164,7 +164,7 @@ def _logs(ours: Measurement | None) -> Iterator[Threshold]:
         ("median delay of lines", 5, told.get("delay_p50_s"), "s"),
         ("FilterLogEvents calls a second", 10, calls, ""),
         ("CPU, share of a core", 50, told.get("cpu_share"), "%"),
-        ("growth of memory in the last two thirds", 10, grown, "MB"),
+        ("growth of memory in the second half", 10, grown, "MB"),
     ):
         yield Threshold(workload=name, what=what, limit=limit, value=value, unit=unit)
 

@@ -21,7 +21,7 @@ LOG_FIGURES = {
     "delay_p95_s": "delay p95 s",
     "lines_per_second": "lines/s",
     "cpu_share": "CPU, % of a core",
-    "early_mb": "memory at a third, MB",
+    "early_mb": "memory halfway, MB",
     "late_mb": "memory at the end, MB",
 }
 """What contenders tell of the lines of logs, and how the report calls it."""

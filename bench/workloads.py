@@ -139,7 +139,7 @@ LOGS = Workload(
     name="logs1000",
     title="1,000 running jobs, each writing a line a second, followed live; FilterLogEvents 10/s",
     jobs=1_000,
-    setting=Setting(lines=120, line_every=1.0),
+    setting=Setting(lines=180, line_every=1.0),
     contenders=(OURS,),
     module="bench.contenders.ours_logs",
 )

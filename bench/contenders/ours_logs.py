@@ -43,7 +43,7 @@ class _Reading:
     async def read(self, lines: AsyncIterator[LogEvent]) -> None:
         """Read all lines, and tell what was found."""
         began, cpu = time.time(), self._news.cpu()
-        third = self._work.jobs * self._work.lines // 3
+        half = self._work.jobs * self._work.lines // 2
         count = 0
         async for event in lines:
             count += 1
@@ -51,7 +51,7 @@ class _Reading:
             written = event.timestamp.timestamp()
             if written > began + _SETTLED:
                 self._delays.append(time.time() - written)
-            if count == third:
+            if count == half:
                 self._memory["early_mb"] = _memory_mb()
         wall = time.time() - began
         self._memory["late_mb"] = _memory_mb()

@@ -1,5 +1,6 @@
 """What comes of logs that cannot be read: a typed outcome, soon, and the others' lines."""
 
+import dataclasses
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ from asyncbatch import (
 from asyncbatch.local import Fault, Script
 from tests.client.conftest import MakeBench
 from tests.client.logs import (
+    SECONDS,
     assert_all_once_in_order,
     chatty,
     collect,
@@ -27,7 +29,11 @@ from tests.client.logs import (
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_streams_that_are_not_there_hold_up_no_other(bench: MakeBench) -> None:
+@pytest.mark.parametrize("appear_after", [20, SECONDS + 3])
+async def test_streams_that_are_not_there_yet_hold_up_no_other(
+    bench: MakeBench, appear_after: int
+) -> None:
+    """Some appear while the job runs, some only after its end."""
     async with bench(chatty) as b:
         jobs = await submit(b, 40)
         for job in jobs:
@@ -40,13 +46,29 @@ async def test_streams_that_are_not_there_hold_up_no_other(bench: MakeBench) -> 
             hidden[name] = group.streams.pop(name)
 
         async def show_again() -> None:
-            await anyio.sleep(30)
+            await anyio.sleep(appear_after)
             group.streams.update(hidden)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(show_again)
             events = [event async for event in b.batch.logs(jobs)]
         assert_all_once_in_order(jobs, events)
+
+
+@pytest.mark.parametrize("jobs", [1, 20])
+async def test_a_token_that_has_expired_costs_no_line_and_doubles_none(
+    bench: MakeBench, jobs: int
+) -> None:
+    expired = Fault.error("InvalidParameterException", "The specified nextToken is expired.")
+    async with bench(chatty) as b:
+        running = await submit(b, jobs)
+        events: list[LogEvent] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(collect, b.batch.logs(running), events)
+            for _ in range(4):
+                await anyio.sleep(9)
+                b.local.faults.add("GetLogEvents", dataclasses.replace(expired, times=1))
+        assert_all_once_in_order(running, events)
 
 
 async def test_a_missing_log_group_is_told_when_the_others_are_through(bench: MakeBench) -> None:

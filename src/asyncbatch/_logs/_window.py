@@ -7,7 +7,11 @@ as many are passed over as were delivered.
 
 from collections import Counter, deque
 
-_Key = tuple[int, int]
+_Key = int
+"""An event's time (ms) and the hash of its words, in one number: half of what a tuple takes."""
+
+_HASH_BITS = 64
+_HASH = (1 << _HASH_BITS) - 1
 
 KEPT = 20_000
 """Most events that are remembered of a stream which is read by tokens."""
@@ -43,13 +47,13 @@ class Window:
         """Return whether an event that has an id is new, and remember it."""
         if timestamp < self.start or event_id in self._by_id:
             return False
-        key = (timestamp, hash(message))
+        key = timestamp << _HASH_BITS | hash(message) & _HASH
         self._by_id[event_id] = key
         return not (self._expected and self._meets(key))
 
     def admits_unnamed(self, timestamp: int, message: str) -> bool:
         """Return whether an event that comes by tokens, and so once, is new; and remember it."""
-        key = (timestamp, hash(message))
+        key = timestamp << _HASH_BITS | hash(message) & _HASH
         self._recent.append(key)
         return not (self._expected and self._meets(key))
 
@@ -59,24 +63,26 @@ class Window:
             return
         self.start = before
         old = []
-        for event_id, (timestamp, _) in self._by_id.items():
-            if timestamp >= before:
+        first = before << _HASH_BITS
+        for event_id, key in self._by_id.items():
+            if key >= first:
                 break  # one that arrived late stays a little longer, behind the others
             old.append(event_id)
         for event_id in old:
             del self._by_id[event_id]
-        while self._recent and self._recent[0][0] < before:
+        while self._recent and self._recent[0] < first:
             self._recent.popleft()
         if self._expected:
-            self._expected = Counter({k: n for k, n in self._expected.items() if k[0] >= before})
+            self._expected = Counter({k: n for k, n in self._expected.items() if k >= first})
 
     def restart(self) -> None:
         """Expect all that is remembered once more, under other names or by another token."""
         if self.is_overflowing:
             # Of older events nothing is known any more, but that they were delivered.
-            self.start = max(self.start, self._recent[0][0] + 1)
+            self.start = max(self.start, (self._recent[0] >> _HASH_BITS) + 1)
         known = [*self._by_id.values(), *self._recent]
-        self._expected.update(key for key in known if key[0] >= self.start)
+        first = self.start << _HASH_BITS
+        self._expected.update(key for key in known if key >= first)
         self._by_id.clear()
         self._recent.clear()
 
