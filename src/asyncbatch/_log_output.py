@@ -64,13 +64,13 @@ async def print_logs(
         ```
     """
     target = sys.stdout if file is None else file
-    if colours is None:
-        colours = target.isatty() and not os.environ.get("NO_COLOR")
+    shows_colours = target.isatty() and not os.environ.get("NO_COLOR")
+    keeps_colours = shows_colours if colours is None else colours
     whose = _label if isinstance(lines, Job) else _label_of_many
     encoding = getattr(target, "encoding", None) or "utf-8"
 
     def text(event: LogEvent) -> str:
-        words = fit_for_terminal(event.message, colours=colours)
+        words = fit_for_terminal(event.message, colours=keeps_colours)
         words = words.encode(encoding, "backslashreplace").decode(encoding)
         time = f"{event.timestamp.astimezone():%Y-%m-%d %H:%M:%S} " if timestamps else ""
         name = whose(event)

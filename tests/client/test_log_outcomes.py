@@ -49,9 +49,10 @@ async def test_streams_that_are_not_there_yet_hold_up_no_other(
             await anyio.sleep(appear_after)
             group.streams.update(hidden)
 
+        events: list[LogEvent] = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(show_again)
-            events = [event async for event in b.batch.logs(jobs)]
+            tasks.start_soon(collect, b.batch.logs(jobs), events)
         assert_all_once_in_order(jobs, events)
 
 

@@ -23,6 +23,7 @@ from tests.client.logs import (
     SECONDS,
     assert_all_once_in_order,
     chatty,
+    collect,
     lines_by_job,
     submit,
 )
@@ -110,13 +111,9 @@ FAULTS: dict[str, dict[str, Fault]] = {
 async def test_faults_cost_no_line_and_double_none(bench: MakeBench, name: str) -> None:
     async with bench(chatty, log_delay=2) as b:
         jobs = await submit(b, 20)
+        events: list[LogEvent] = []
         async with anyio.create_task_group() as group:
-            events: list[LogEvent] = []
-
-            async def follow() -> None:
-                events.extend([event async for event in b.batch.logs(jobs)])
-
-            group.start_soon(follow)
+            group.start_soon(collect, b.batch.logs(jobs), events)
             await jobs[0].wait(until=JobStatus.RUNNING)
             await anyio.sleep(5)
             for operation, fault in FAULTS[name].items():
