@@ -37,8 +37,9 @@ class PollPolicy:
         unknown_grace: The same for an id that was attached and never seen: more likely a typing
             error.
         log_interval: How often a followed log is asked for more lines.
-        log_drain: How long after the end of an attempt late lines are waited for. CloudWatch takes
-            some seconds to show what was written.
+        log_drain: How long no line must have come after the end of an attempt until its log counts
+            as complete; six times as long at most. CloudWatch takes some seconds to show what was
+            written.
         failure_log_lines: How many last log lines a `JobFailed` carries; 0 fetches none.
 
     Raises:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from asyncbatch._logs import _plan
 from asyncbatch._logs._cursor import Cursor
 from asyncbatch._logs._feed import Feed
+from asyncbatch._logs._pages import ServiceClock
 from asyncbatch._logs._places import Stream
 from asyncbatch._logs._window import KEPT, Window
 
@@ -118,6 +119,31 @@ def test_what_is_remembered_of_a_heavy_stream_is_bounded() -> None:
     assert window.start == 2 * KEPT + 1
     assert not window.admits_unnamed(window.start, "line")
     assert window.admits_unnamed(window.start, "line")
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e5), st.integers(0, 10**6)), max_size=20),
+    st.lists(st.floats(0, 1e5), min_size=1, max_size=20),
+)
+def test_the_services_time_is_never_thought_later_than_it_is(
+    seen: list[tuple[float, int]], asked: list[float]
+) -> None:
+    """A thought that is too late would settle what is still to come."""
+    ahead = 1_700_000_000_000
+    clock = ServiceClock()
+    for now, age in sorted(seen):
+        ingested = ahead + int(now * 1000) - age
+        clock.observe([{"ingestionTime": ingested}], now)
+        for moment in asked:
+            thought = clock.at(moment)
+            assert thought is not None
+            assert thought <= ahead + moment * 1000 + 1
+
+
+def test_nothing_is_thought_of_the_services_time_before_an_event_tells_it() -> None:
+    clock = ServiceClock()
+    clock.observe([{}], 1.0)
+    assert clock.at(1.0) is None
 
 
 # -- what goes together ---------------------------------------------------------------------------
