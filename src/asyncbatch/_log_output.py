@@ -7,7 +7,7 @@ reader that is too far ahead waits.
 import dataclasses
 import os
 import sys
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -152,46 +152,66 @@ async def _write_all(
     lines: Lines, text: Callable[[LogEvent], str], write: Callable[[str], object]
 ) -> int:
     """Write all events, and return how many there were."""
-    events = lines.logs() if isinstance(lines, Job) else lines
-    pending: list[str] = []
+    writer = _Writer(write)
     joined = _Joined()
-    problems: list[Exception] = []
-    arrived, written, is_over = anyio.Event(), anyio.Event(), False
     count = 0
-
-    async def work() -> None:
-        nonlocal arrived, written
-        while pending or not is_over:
-            if not pending:
-                arrived = anyio.Event()
-                await arrived.wait()
-            words = "".join(pending)
-            pending.clear()
-            try:
-                await anyio.to_thread.run_sync(write, words)
-            except (OSError, ValueError) as error:  # out of the group, which would wrap it
-                problems.append(error)
-                group.cancel_scope.cancel()
-            written.set()
-            written = anyio.Event()
-
     async with anyio.create_task_group() as group:
-        group.start_soon(work)
+        group.start_soon(writer.run, group.cancel_scope)
         try:
-            async for event in events:
+            async for event in lines.logs() if isinstance(lines, Job) else lines:
                 count += 1
-                pending.extend(text(each) for each in joined.take(event))
-                arrived.set()
-                if len(pending) > _AHEAD:
-                    await written.wait()
-        except Exception as error:  # noqa: BLE001 - as above; raised below, after what came before
-            problems.append(error)
-        pending.extend(text(each) for each in joined.rest())
-        is_over = True
-        arrived.set()
-    if problems:
-        raise problems[0]
+                await writer.put(text(each) for each in joined.take(event))
+        except Exception as error:  # noqa: BLE001 - out of the group; raised below
+            writer.problems.append(error)
+        await writer.put(text(each) for each in joined.rest())
+        writer.end()
+    if writer.problems:
+        raise writer.problems[0]
     return count
+
+
+class _Writer:
+    """Writes what comes in a thread, one piece after the other.
+
+    Attributes:
+        problems: What went wrong; kept, since the task group would wrap it.
+    """
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self.problems: list[Exception] = []
+        self._write = write
+        self._pending: list[str] = []
+        self._is_over = False
+        self._arrived = anyio.Event()
+        self._written = anyio.Event()
+
+    async def put(self, texts: Iterable[str]) -> None:
+        """Take texts, and wait if too many wait already."""
+        self._pending.extend(texts)
+        self._arrived.set()
+        if len(self._pending) > _AHEAD:
+            await self._written.wait()
+
+    def end(self) -> None:
+        """Say that nothing more comes."""
+        self._is_over = True
+        self._arrived.set()
+
+    async def run(self, scope: anyio.CancelScope) -> None:
+        """Write until the end; cancel `scope` where that is not possible."""
+        while self._pending or not self._is_over:
+            if not self._pending:
+                self._arrived = anyio.Event()
+                await self._arrived.wait()
+            text = "".join(self._pending)
+            self._pending.clear()
+            try:
+                await anyio.to_thread.run_sync(self._write, text)
+            except (OSError, ValueError) as error:
+                self.problems.append(error)
+                scope.cancel()
+            self._written.set()
+            self._written = anyio.Event()
 
 
 class _Joined:
