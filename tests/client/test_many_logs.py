@@ -169,7 +169,7 @@ async def test_a_slow_consumer_slows_only_itself(bench: MakeBench) -> None:
         return Script(duration=MANY / 500 + 1, lines=lines)
 
     async with bench(script) as b:
-        jobs = await submit(b, 4)
+        jobs = await submit(b, 2)
 
         async def consume(job: Job, into: list[LogEvent], naps: int) -> None:
             async for event in job.logs():
