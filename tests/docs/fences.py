@@ -13,7 +13,7 @@ import inspect
 import io
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,11 +90,17 @@ def docstring_examples(module: object) -> Iterator[tuple[str, list[Fence]]]:
     """Read the examples in the docstrings of a module's public names."""
     for name in _public_names(module):
         value = getattr(module, name)
-        members = vars(value).items() if inspect.isclass(value) else ()
+        members = _members(value) if inspect.isclass(value) else ()
         public = {f"{name}.{key}": member for key, member in members if key[0] != "_"}
         for path, documented in {name: value, **public}.items():
             if fences := read_docstring(path, inspect.getdoc(documented) or ""):
                 yield path, fences
+
+
+def _members(kind: type) -> Iterable[tuple[str, object]]:
+    """Return what a class has of its own, and from bases that are no public names themselves."""
+    private = [base for base in kind.__mro__[1:] if base.__module__.startswith("asyncbatch._")]
+    return [item for base in (kind, *private) for item in vars(base).items()]
 
 
 def _public_names(module: object) -> Sequence[str]:
