@@ -37,7 +37,7 @@ async def test_lines_of_a_log_are_read_in_order_and_once(
 async def test_lines_of_many_logs_are_read_in_order_and_once(
     batch: AsyncBatchClient, endpoint: Endpoint, *, follow: bool
 ) -> None:
-    jobs = await batch.submit_many([_request(endpoint)] * 15)
+    jobs = await batch.submit_many([_request(endpoint)] * 5)
     expected = {}
     for job in jobs:
         lines = [f"{job.id} {number % 7}" for number in range(20)]  # some words come again
