@@ -4,7 +4,6 @@ Where jobs are held, one process submits them and ends; another one resumes them
 """
 
 import asyncio
-import resource
 import subprocess
 import sys
 import time
@@ -35,7 +34,16 @@ async def resume(work: Work, news: News, journal: Path) -> None:
         await asyncio.sleep(work.hold or 0.0)
         news.figure("held_cpu_s", news.cpu() - spent)
         news.figure("seen", sum(job.description is not None for job in jobs))
-        news.figure("own_mb", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+        news.figure("own_mb", _most_memory())
+
+
+def _most_memory() -> float:
+    """Return the most memory that this program had, in MB.
+
+    What the kernel tells of a process counts from before it became this program.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from asyncbatch._submission import Submission, Submitter
 
 logger = logging.getLogger("asyncbatch")
 
-_AT_ONCE = 1000  # handles that are made until others have their turn
+_AT_ONCE = 200  # handles that are made until others have their turn: some milliseconds
 
 _Submit = Callable[[JobRequest, "Record"], Awaitable[Job]]
 
