@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from asyncbatch import AsyncBatchClient, AsyncBatchError, JobRequest, JournalError
@@ -78,7 +78,7 @@ def many_requests(draw: st.DrawFn) -> list[JobRequest]:
 @settings(max_examples=25, deadline=None)
 @given(
     requests=many_requests(),
-    at=st.integers(1, 25),
+    at=st.integers(1, 12),
     share=st.sampled_from([0.0, 0.3, 0.99, 1.0]),
     loss=st.sampled_from([0.0, 0.3]),
     resumes=st.booleans(),
@@ -117,6 +117,7 @@ def test_a_crash_at_any_moment_costs_no_job_and_makes_none_twice(
                 except AsyncBatchError as error:
                     assert isinstance(error, JournalError)  # noqa: PT017
                 await batch.aclose()
+        event("killed" if crash.after.exists() else "ended before it was killed")
         return crash.after if crash.after.exists() else path
 
     with tempfile.TemporaryDirectory() as folder:
