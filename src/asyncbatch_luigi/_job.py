@@ -107,7 +107,7 @@ class JobOfTask:
                 "The job is submitted without tags, as tagging is not allowed: %s", error
             )
             job = await self._submit_unless_refused(request)
-        how = "Submitted" if request.key is None else "Following, as the journal says,"
+        how = "Submitted" if request.key is None else "Submitted, or took up from the journal,"
         logger.info("%s AWS Batch job %s%s", how, job.id, _link(job))
         return job
 
