@@ -28,6 +28,7 @@ from tests.luigi.workers import (
     Marked,
     Threaded,
     Workers,
+    forget,
     notes,
     noting,
 )
@@ -171,7 +172,7 @@ def test_a_task_is_sent_messages(workers: Workers, page: Page, name: str) -> Non
     try:
         assert workers.run(task).scheduling_succeeded
     finally:
-        make(Listening.remove_event_handler, luigi.Event.START, send)
+        forget(Listening, luigi.Event.START, send)
     answer = workers.scheduler.get_scheduler_message_response(task.task_id, sent[0])
     assert answer["response"] == "heard hello"
 

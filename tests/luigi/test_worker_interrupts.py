@@ -10,7 +10,7 @@ from asyncbatch import AsyncBatchClient
 from asyncbatch_luigi import _runtime
 from tests.luigi.processes import started
 from tests.luigi.support import Aws, make
-from tests.luigi.workers import ONE_PROCESS, Marked, Workers, notes
+from tests.luigi.workers import ONE_PROCESS, Marked, Workers, forget, notes
 
 PROGRAM = """
 import signal
@@ -115,6 +115,6 @@ def test_handlers_are_as_before_when_the_worker_has_ended(aws: Aws) -> None:
     try:
         Workers(kind=ONE_PROCESS).run(make(Marked, name="a"))
     finally:
-        make(Marked.remove_event_handler, luigi.Event.START, look)
+        forget(Marked, luigi.Event.START, look)
     assert during[0] != before[0]
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before

@@ -157,6 +157,12 @@ def configured(section: str, values: Mapping[str, object]) -> Iterator[None]:
                 config.set(section, name, value)
 
 
+def forget(task_class: type[luigi.Task], event: str, handler: Callable[..., None]) -> None:
+    """Handle an event no longer; the oldest Luigi has no name for that."""
+    handlers: Any = task_class._event_callbacks
+    handlers[task_class][event].remove(handler)
+
+
 @contextmanager
 def noting(task_class: type[luigi.Task], *events: str) -> Iterator[list[str]]:
     """Note which events happen, of which tasks, and where if it is not the main thread."""
@@ -178,4 +184,4 @@ def noting(task_class: type[luigi.Task], *events: str) -> Iterator[list[str]]:
         yield seen
     finally:
         for event, note in noters.items():
-            make(task_class.remove_event_handler, event, note)
+            forget(task_class, event, note)
