@@ -51,12 +51,12 @@ def luigid() -> Iterator[str]:
         text=True,
     )
     assert process.stderr is not None
+    reader = threading.Thread(target=process.stderr.read)
     try:
         for line in process.stderr:
             if "Scheduler starting up" in line:
                 break
         # It writes a line for each request, and stops when nobody reads them.
-        reader = threading.Thread(target=process.stderr.read)
         reader.start()
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -194,13 +194,13 @@ def test_requirements_that_are_yielded_run_first(workers: Workers, name: str) ->
 class Other(luigi.Task):
     """A task that has nothing to do with AWS; it says in which process it ran."""
 
-    name = luigi.Parameter()
+    name: Any = luigi.Parameter()
 
     def run(self) -> None:
         Path(f"{self.name}.pid").write_text(str(os.getpid()), encoding="utf-8")
 
-    def output(self) -> luigi.LocalTarget:
-        return make(luigi.LocalTarget, f"{self.name}.pid")
+    def output(self) -> list[Any]:
+        return [make(luigi.LocalTarget, f"{self.name}.pid")]
 
 
 class After(Marked):

@@ -34,8 +34,8 @@ class Chain(Marked):
 
     length = luigi.IntParameter()
 
-    @property
-    def name(self) -> str:  # type: ignore[override] # a property may take a parameter's place
+    @property  # type: ignore[misc] # a property may take a parameter's place
+    def name(self) -> str:
         return str(self.length)
 
     def requires(self) -> list[Any]:
@@ -71,8 +71,8 @@ def test_the_scheduler_knows_why_a_task_failed(workers: Workers, kind: type[Mark
 class Needs(Marked):
     """A task that requires one that fails."""
 
-    def requires(self) -> luigi.Task:
-        return make(Marked, name="bad", job_definition="fails")
+    def requires(self) -> list[Any]:
+        return [make(Marked, name="bad", job_definition="fails")]
 
 
 def test_what_requires_a_failed_task_does_not_run(workers: Workers, aws: Aws) -> None:

@@ -65,7 +65,9 @@ def test_resources_are_shared(workers: Workers) -> None:
 class Flaky(Marked):
     """A task whose first job fails."""
 
-    retry_count = 3
+    @property
+    def retry_count(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return 3
 
     def on_failure(self, exception: BaseException) -> str:
         notes.append(f"failed {self.name}")
@@ -87,7 +89,10 @@ def test_a_failed_task_is_tried_again(workers: Workers) -> None:
 class Hopeless(Marked):
     """A task whose jobs all fail."""
 
-    retry_count = 2
+    @property
+    def retry_count(self) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return 2
+
     job_definition = "fails"
 
 
@@ -119,8 +124,8 @@ def test_requirements_that_are_yielded_run_first(workers: Workers) -> None:
 class Forgetful(Marked):
     """A task whose requirement is not complete any more when it runs."""
 
-    def requires(self) -> luigi.Task:
-        return make(Vanishing, name="gone")
+    def requires(self) -> list[Any]:
+        return [make(Vanishing, name="gone")]
 
 
 class Vanishing(Marked):
@@ -162,7 +167,7 @@ def test_a_context_is_entered_for_each_run(workers: Workers, kind: type[Marked])
 class Batched(Marked):
     """A task of which many can be run as one."""
 
-    name = luigi.Parameter(batch_method=",".join)
+    name: Any = luigi.Parameter(batch_method=",".join)
     max_batch_size = 10
 
 
@@ -176,15 +181,15 @@ def test_tasks_are_batched(workers: Workers, aws: Aws) -> None:
 class Outside(luigi.ExternalTask):
     """What somebody else has to make."""
 
-    def output(self) -> luigi.LocalTarget:
-        return make(luigi.LocalTarget, "from-outside")
+    def output(self) -> list[Any]:
+        return [make(luigi.LocalTarget, "from-outside")]
 
 
 class NeedsOutside(Marked):
     """A task that needs it."""
 
-    def requires(self) -> luigi.Task:
-        return make(Outside)
+    def requires(self) -> list[Any]:
+        return [make(Outside)]
 
 
 def test_what_others_make_is_waited_for(workers: Workers, aws: Aws) -> None:

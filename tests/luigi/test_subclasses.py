@@ -118,7 +118,7 @@ def test_parameters_that_are_put_into_a_class_later_are_found() -> None:
 
     class Early(BatchTask):
         job_definition = "succeeds"
-        early = luigi.Parameter()
+        early: Any = luigi.Parameter()
 
     class Heir(BatchTask):
         job_definition = "succeeds"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import luigi
 from luigi.execution_summary import LuigiRunResult
@@ -26,8 +26,8 @@ class Marked(BatchTask):
     """A task that is a coroutine in the one-process worker; it leaves a mark when it succeeded."""
 
     poll_time = 0
-    name = luigi.Parameter(default="")
-    job_definition = luigi.Parameter(default="succeeds")
+    name: Any = luigi.Parameter(default="")
+    job_definition: Any = luigi.Parameter(default="succeeds")
 
     def on_success(self) -> None:
         self.mark.touch()
@@ -88,7 +88,9 @@ class EndlessThread(Endless):
 class Listening(Threaded):
     """A task that answers a message of the scheduler."""
 
-    accepts_messages = True
+    @property
+    def accepts_messages(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return True
 
     def run(self) -> None:
         worker: Any = self  # Luigi lets a task have these while it runs
@@ -117,7 +119,7 @@ class Workers:
         factory.create_local_scheduler = lambda: self.scheduler
         with configured("asyncbatch", {"poll_time": 0}), configured("worker", self.settings):
             result: LuigiRunResult = make(
-                luigi.build,
+                cast("Callable[..., LuigiRunResult]", luigi.build),
                 tasks,
                 worker_scheduler_factory=factory,
                 detailed_summary=True,
