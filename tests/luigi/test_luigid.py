@@ -213,8 +213,10 @@ class After(Marked):
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_other_tasks_run_in_luigis_way(workers: Workers, name: str, processes: int) -> None:
+    """Also while jobs are followed in the process that forks."""
     task = make(After, name=name)
-    assert workers.run(task, workers=processes).scheduling_succeeded
+    beside = [make(Marked, name=f"{name}-{number}") for number in range(3)]
+    assert workers.run(task, *beside, workers=processes).scheduling_succeeded
     pids = {mark.read_text("utf-8") for mark in Path.cwd().glob(f"{name}-*.pid")}
     assert (pids == {str(os.getpid())}) == (processes == 1)
     assert workers.status(task) == "DONE"
