@@ -26,9 +26,10 @@ NOTEBOOK = ROOT / "docs" / "_static" / "luigi.ipynb"
 pytestmark = [pytest.mark.timeout(90), pytest.mark.may_block]
 
 ENDLESS = """
+import asyncbatch_luigi
 import luigi
 from tests.luigi.tasks import Quick
-luigi.build([Quick(job_definition="endless")], local_scheduler=True, workers={workers})
+{build}([Quick(job_definition="endless")], local_scheduler=True)
 """
 
 
@@ -101,10 +102,11 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
         manager.shutdown_kernel(now=True)
 
 
+@pytest.mark.parametrize("build", ["luigi.build", "asyncbatch_luigi.build"])
 def test_interrupting_the_kernel_interrupts_the_run_and_leaves_the_job(
-    aws: Aws, kernel: Kernel
+    aws: Aws, kernel: Kernel, build: str
 ) -> None:
-    kernel.run_until("is RUNNING", ENDLESS.format(workers=1))
+    kernel.run_until("is RUNNING", ENDLESS.format(build=build))
     kernel.manager.interrupt_kernel()
     assert kernel.end() == "KeyboardInterrupt"
     [job] = aws.started
