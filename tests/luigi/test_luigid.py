@@ -144,7 +144,9 @@ def test_a_task_that_takes_too_long_is_cancelled(
     task = make(endless, name=name)
     with noting(endless, luigi.Event.TIMEOUT, luigi.Event.FAILURE) as seen:
         result = workers.run(task)
-    assert seen == [f"timeout {name}"]
+    assert set(seen) == {f"timeout {name}"}
+    if workers.kind == ONE_PROCESS:  # Luigi's own may say it again until it has read the result
+        assert len(seen) == 1
     assert page.shows(task)["status"] == "FAILED"
     assert "timed out after 0.5 seconds" in workers.scheduler.fetch_error(task.task_id)["error"]
     assert result.status == luigi.LuigiStatusCode.FAILED
