@@ -5,6 +5,7 @@ that has to be exact: at a certain request, before or after that is carried out.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -103,11 +104,16 @@ class _Mischief:
             self._inject(self._waiting.pop(0))
         kill = self._plan.kills[life] if life < len(self._plan.kills) else Kill()
         if number == kill.at_request and not kill.after:
-            os.kill(self._shared.driver, kill.number)
+            self._kill(kill)
         response = await self._handle(request)
         if number == kill.at_request and kill.after:
-            os.kill(self._shared.driver, kill.number)
+            self._kill(kill)
         return response
+
+    def _kill(self, kill: Kill) -> None:
+        # The request may be one that the driver sent before it died of something else.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._shared.driver, kill.number)
 
     def _inject(self, trouble: Trouble) -> None:
         injection = self._local.faults.add(trouble.operation, trouble.fault)
