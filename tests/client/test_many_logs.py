@@ -186,6 +186,24 @@ async def test_a_slow_consumer_slows_only_itself(bench: MakeBench) -> None:
     assert ended["j1"] < ended["j0"] - 600
 
 
+async def test_what_is_remembered_stays_as_it_is_over_time(bench: MakeBench) -> None:
+    """It is what was written within a minute, however long a log is followed."""
+    seconds = 240
+    lines = [(float(t), str(t)) for t in range(seconds)]
+    remembered: list[int] = []
+    async with bench(Script(duration=seconds + 1, lines=lines), log_delay=3) as b:
+        jobs = await submit(b, 12)
+        count = 0
+        async for _ in b.batch.logs(jobs):
+            count += 1
+            if count % (12 * 40) == 0:
+                assert b.batch._runtime is not None
+                [hub] = b.batch._runtime.logs._hubs.values()
+                remembered.append(sum(len(cursor.window) for cursor in hub._cursors))
+    assert len(remembered) == 6
+    assert max(remembered[1:]) <= 12 * 75
+
+
 async def test_what_waits_for_a_slow_consumer_is_bounded(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
