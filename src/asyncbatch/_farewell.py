@@ -13,14 +13,23 @@ _NAMED = 10
 class Farewell:
     """Words the message, and knows of which jobs it was said already."""
 
-    def __init__(self, region: str, *, can_resume: bool) -> None:
-        """Tell of jobs in a Region; `can_resume` if a journal remembers them."""
+    def __init__(self, region: str, *, can_resume: bool, is_needed: bool = True) -> None:
+        """Say nothing yet.
+
+        Args:
+            region: AWS Region of the jobs.
+            can_resume: Whether a journal remembers them.
+            is_needed: Whether jobs outlive the program, so that there is anything to say.
+        """
         self._region = region
+        self._is_needed = is_needed
         self._can_resume = can_resume
         self._told: set[str] = set()
 
     def words(self, jobs: Iterable[Job]) -> str | None:
         """Return the message about those jobs that were not told of yet; None without any."""
+        if not self._is_needed:
+            return None
         untold = {job.id: job for job in jobs if job.id not in self._told}
         # The children of an array that is told of go without saying.
         left = [job for one, job in untold.items() if _parent(one) not in untold]

@@ -67,7 +67,11 @@ class Runtime:
             self.poller.hurry,
             calls_per_second=settings.limits.terminate_per_second,
         )
-        self.farewell = Farewell(connection.region, can_resume=continuing is not None)
+        self.farewell = Farewell(
+            connection.region,
+            can_resume=continuing is not None,
+            is_needed=connection.jobs_outlive_program,
+        )
         self.logs = LogReader(self.api, settings.poll, group.start_soon)
         self.region_name = connection.region
         self.submitter = Submitter(self.api)

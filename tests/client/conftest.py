@@ -64,6 +64,7 @@ def bench() -> MakeBench:
         events: list[Event] = []
         settings: dict[str, Any] = {"vcpus": 10_000, "seed": 1, **engine}
         async with LocalBatch(executor=ScriptedExecutor(script), **settings) as local:
+            local.session.jobs_outlive_program = True  # the engine plays AWS
             client = AsyncBatchClient(
                 session=local.session, poll=poll, limits=limits, observers=[events.append]
             )

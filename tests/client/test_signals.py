@@ -35,6 +35,7 @@ async def work(local):
 
 async def main():
     async with LocalBatch(executor=ScriptedExecutor(Script(duration=None)), vcpus=99) as local:
+        local.session.jobs_outlive_program = True
         try:
             {around}
         finally:

@@ -164,7 +164,7 @@ def test_a_context_is_entered_for_each_run(workers: Workers, kind: type[Marked])
     ]
 
 
-class Batched(Marked):
+class BatchedByName(Marked):
     """A task of which many can be run as one."""
 
     name: Any = luigi.Parameter(batch_method=",".join)
@@ -172,7 +172,7 @@ class Batched(Marked):
 
 
 def test_tasks_are_batched(workers: Workers, aws: Aws) -> None:
-    tasks = [make(Batched, name=name) for name in "abc"]
+    tasks = [make(BatchedByName, name=name) for name in "abc"]
     workers.run(*tasks)
     assert aws.statuses() == ["SUCCEEDED"]
     assert [workers.status(task) for task in tasks] == ["DONE"] * 3

@@ -88,6 +88,8 @@ class Connection:
     def __init__(self, session: Any, region: str, target: Target, stack: AsyncExitStack) -> None:
         """Take what `connect` found out."""
         self.region = region
+        # False where AWS Batch is an engine inside of this program.
+        self.jobs_outlive_program: bool = getattr(session, "jobs_outlive_program", True)
         self._session = session
         self._target = target
         self._stack = stack

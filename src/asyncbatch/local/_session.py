@@ -41,9 +41,13 @@ class LocalSession(AioSession):  # type: ignore[misc]  # aiobotocore has no type
 
     Its clients need no credentials, and use the Region `local` unless they are told another.
     aioboto3 takes it as well: `aioboto3.Session(botocore_session=session)`.
+
+    Attributes:
+        jobs_outlive_program: Whether there is anything to say of jobs that run on at the end.
     """
 
     def __init__(self, service: Service, loader: Loader) -> None:
+        self.jobs_outlive_program = False
         super().__init__(session_vars=_ISOLATED)
         self.register_component("data_loader", loader)
         self.set_credentials(_CREDENTIAL, _CREDENTIAL)
