@@ -63,12 +63,14 @@ def others() -> list[str]:
 
 
 show_pyenv_pythons()
-# The oldest aiobotocore on the Python that runs nox, the newest one on the others;
-# `nox -s tests` runs all combinations.
+OTHERS = others()
+# All tests with the oldest aiobotocore on the Python that runs nox, and with the newest one on the
+# newest Python; on those between, the quick tests. `nox -s tests` runs all combinations.
 nox.options.sessions = [
     *("lint", "types", "layers", "docs"),
     f"tests-{RUNNING}(aiobotocore='oldest')",
-    *(f"tests-{python}(aiobotocore='newest')" for python in others() or [RUNNING]),
+    f"tests-{(OTHERS or [RUNNING])[-1]}(aiobotocore='newest')",
+    *(f"tests_between-{python}" for python in OTHERS[:-1]),
     *("demo", "bench_short", "chaos_short"),
 ]
 # Tests, demo and benchmark start interpreters by the dozen: compile once, not in each of them.
@@ -113,6 +115,13 @@ def tests(session: nox.Session, aiobotocore: str) -> None:
     pins = [*FLOORS, AIOBOTO3_AT_FLOOR] if aiobotocore == "oldest" else ["aiobotocore>=3.10"]
     session.install(".[luigi,cli,notebook,otel]", *pins, *groups("test"))
     session.run("pytest", "--numprocesses", "auto", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests_between(session: nox.Session) -> None:
+    """Run the quick tests: those of the parts, and those of the contract with AWS."""
+    session.install(".[luigi,cli,notebook,otel]", *groups("test"))
+    session.run("pytest", "--numprocesses", "auto", "tests/unit", "tests/contract")
 
 
 @nox.session
