@@ -1,17 +1,38 @@
 """What methods of the client are given, brought into one form and checked."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from asyncbatch import _checks as check
 from asyncbatch._errors import InvalidRequest
 from asyncbatch._job import Job
 from asyncbatch._status import JobStatus
 
+_LIST_OF_JOBS = "give a list of jobs, even for one"
+
+T = TypeVar("T")
+
+
+def jobs_each(jobs: Iterable[T]) -> list[T]:
+    """Return handles, or ids, as they were given; an array gives its children."""
+    check.iterable("jobs", jobs, rule=_LIST_OF_JOBS)
+    return list(jobs)
+
+
+def handles(jobs: Iterable[Job]) -> list[Job]:
+    """Return handles as they were given."""
+    given = jobs_each(jobs)
+    for job in given:
+        if not isinstance(job, Job):
+            raise InvalidRequest("jobs", job, "each one is a Job")
+    return given
+
 
 def job_ids(jobs: Iterable[Job | str]) -> list[str]:
     """Return the ids of handles and ids."""
-    if isinstance(jobs, str | Job):
-        raise InvalidRequest("jobs", jobs, "give a list of jobs, even for one")
+    if isinstance(jobs, Job):  # an array, too: it is one job here
+        raise InvalidRequest("jobs", jobs, _LIST_OF_JOBS)
+    check.iterable("jobs", jobs, rule=_LIST_OF_JOBS)
     ids = [job.id if isinstance(job, Job) else job for job in jobs]
     return [check.text("jobs", job_id, rule="each one is a Job or a job id") for job_id in ids]
 

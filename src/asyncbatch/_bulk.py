@@ -8,6 +8,7 @@ from typing import Protocol
 
 import anyio
 
+from asyncbatch import _checks
 from asyncbatch._array_job import ArrayJob, ChildJob, all_children_ended
 from asyncbatch._coalesce import coalesce
 from asyncbatch._errors import AsyncBatchError, InvalidRequest, JobFailed
@@ -235,6 +236,7 @@ async def _each(requests: Requests) -> AsyncIterator[JobRequest]:
         async for request in requests:
             yield _checked(request)
     else:
+        _checks.iterable("requests", requests, rule="give a list of JobRequests, even for one")
         for request in requests:
             yield _checked(request)
 

@@ -2,10 +2,10 @@
 
 import enum
 import math
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from os import PathLike
 from typing import Any
 
 from asyncbatch._errors import InvalidRequest
@@ -87,8 +87,15 @@ def optional_number(field: str, value: object, *, above: float) -> None:
 
 def path(field: str, value: object) -> None:
     """Require what names a file."""
-    if not isinstance(value, str | PathLike) or not str(value).strip():
+    name = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise InvalidRequest(field, value, "the path of a file")
+
+
+def iterable(field: str, value: object, *, rule: str) -> None:
+    """Require what can be iterated over; text is taken for one of what a list was meant of."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidRequest(field, value, rule)
 
 
 def flag(field: str, value: object) -> None:
@@ -128,6 +135,8 @@ def optional_timeout(field: str, value: object) -> None:
 def moment(field: str, value: object) -> datetime:
     """Return the moment that an aware datetime says, or that lies a duration ago."""
     if isinstance(value, timedelta):
+        if value < timedelta():
+            raise InvalidRequest(field, value, "how long ago: a timedelta that is not negative")
         return datetime.now(UTC) - value
     if not isinstance(value, datetime) or value.tzinfo is None:
         rule = "a datetime with a time zone, or a timedelta: how long ago"
@@ -147,7 +156,10 @@ def mapping(field: str, value: object) -> dict[str, Any]:
 
 def text_by_name(field: str, value: object) -> dict[str, str]:
     """Return a mapping with its numbers turned into text."""
-    return {name: _as_text(field, name, v) for name, v in mapping(field, value).items()}
+    given = mapping(field, value)
+    if "" in given:
+        raise InvalidRequest(field, "", "names are not empty")
+    return {name: _as_text(field, name, v) for name, v in given.items()}
 
 
 def tags(value: object) -> dict[str, str]:

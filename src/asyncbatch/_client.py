@@ -195,11 +195,12 @@ class AsyncBatchClient(LogMethods):
             jobs: Handles of this client.
 
         Raises:
+            InvalidRequest: `jobs` is no list of handles.
             ClientClosed: The client is not open, or is closed meanwhile.
             APIError: AWS does not let us ask about the jobs.
         """
         self._require_open()
-        async for job in _bulk.as_completed(jobs):
+        async for job in _bulk.as_completed(_arguments.handles(jobs)):
             yield job
 
     async def attach(self, job_ids: Iterable[str]) -> list[Job]:

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Callable, Iterable
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from asyncbatch import _aws
+from asyncbatch import _checks as check
 from asyncbatch._aws import Target
-from asyncbatch._errors import ClientClosed
+from asyncbatch._errors import ClientClosed, InvalidRequest
 from asyncbatch._events import Event, Observer
 from asyncbatch._policy import Journal, PollPolicy, RateLimits
 from asyncbatch._settings import Settings
@@ -18,6 +19,8 @@ if TYPE_CHECKING:  # only an open client needs these rooms; see `_rooms_of_an_op
     from asyncbatch._runtime import Runtime
 
 logger = logging.getLogger("asyncbatch")
+
+_P = TypeVar("_P", PollPolicy, RateLimits)
 
 
 class Lifecycle:
@@ -57,17 +60,20 @@ class Lifecycle:
             session=session,
             endpoint_url=endpoint_url,
         )
-        self._observers = tuple(observers)
+        self._observers = _callables(observers)
         self._settings = Settings(
             target=target,
-            poll=poll or PollPolicy(),
-            limits=limits or RateLimits(),
+            poll=_policy("poll", poll, PollPolicy),
+            limits=_policy("limits", limits, RateLimits),
             notify=self._notify,
-            journal=Journal(journal) if isinstance(journal, str | PathLike) else journal,
+            journal=_journal(journal),
         )
         self._background: Background[Runtime] | None = None
         self._runtime: Runtime | None = None
         self._was_open = False
+
+    # What Python says of an argument that does not exist names the class that users know.
+    __init__.__qualname__ = "AsyncBatchClient.__init__"
 
     async def open(self) -> Self:
         """Connect and start the background task; nothing is sent to AWS yet.
@@ -142,6 +148,27 @@ class Lifecycle:
                 observer(event)
             except Exception:  # a progress bar's bug must not stop the jobs from being followed
                 logger.exception("observer %r failed on %r", observer, event)
+
+
+def _policy(field: str, value: _P | None, kind: type[_P]) -> _P:
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise InvalidRequest(field, value, f"a {kind.__name__}, or None for its defaults")
+    return value
+
+
+def _journal(value: Journal | str | PathLike[str] | None) -> Journal | None:
+    return value if value is None or isinstance(value, Journal) else Journal(value)
+
+
+def _callables(observers: Iterable[Observer]) -> tuple[Observer, ...]:
+    check.iterable("observers", observers, rule="give a list of functions, even for one")
+    given = tuple(observers)
+    for observer in given:
+        if not callable(observer):
+            raise InvalidRequest("observers", observer, "each one is a function")
+    return given
 
 
 def _rooms_of_an_open_client() -> "Callable[[Settings], Background[Runtime]]":

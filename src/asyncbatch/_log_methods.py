@@ -39,7 +39,8 @@ class LogMethods(Lifecycle):
                 errors, the lines of all other jobs are yielded first; notes name further jobs.
             JobVanished: AWS does not answer for a job any more.
             APIError: AWS does not let us read the logs.
-            InvalidRequest: An id is not text, `tail` not positive, or `since` neither of both.
+            InvalidRequest: `jobs` is no list of jobs, an id is not text, `tail` not positive, or
+                `since` neither of both.
             ClientClosed: The client is not open, or was closed meanwhile.
 
         Example:
@@ -50,7 +51,7 @@ class LogMethods(Lifecycle):
             ```
         """
         runtime = self._require_open()
-        given = list(jobs)
+        given = _arguments.jobs_each(jobs)
         ids = _arguments.job_ids(given)
         handles = [job if isinstance(job, Job) else runtime.handle(job) for job in given]
         each_once = list(dict(zip(ids, handles, strict=True)).values())

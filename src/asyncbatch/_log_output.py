@@ -14,6 +14,8 @@ from typing import TextIO
 import anyio
 import anyio.to_thread
 
+from asyncbatch import _checks as check
+from asyncbatch._errors import InvalidRequest
 from asyncbatch._job import Job
 from asyncbatch._results import LogEvent
 from asyncbatch._text import fit_for_terminal
@@ -50,6 +52,7 @@ async def print_logs(
             environment variable ``NO_COLOR`` is set.
 
     Raises:
+        InvalidRequest: An argument is of another kind.
         LogsUnavailable: The logs are not in CloudWatch Logs, or their group does not exist.
         ClientClosed: The client is not open, or was closed meanwhile.
         JobVanished: AWS does not answer for the job any more.
@@ -63,6 +66,7 @@ async def print_logs(
         await print_logs(job.logs(follow=False, tail=10), timestamps=False)
         ```
     """
+    _require_lines(lines)
     target = sys.stdout if file is None else file
     shows_colours = target.isatty() and not os.environ.get("NO_COLOR")
     keeps_colours = shows_colours if colours is None else colours
@@ -101,6 +105,7 @@ async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: b
         How many events were written.
 
     Raises:
+        InvalidRequest: An argument is of another kind.
         LogsUnavailable: The logs are not in CloudWatch Logs, or their group does not exist.
         ClientClosed: The client is not open, or was closed meanwhile.
         JobVanished: AWS does not answer for the job any more.
@@ -113,6 +118,8 @@ async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: b
         await save_logs(job, "job.log")
         ```
     """
+    _require_lines(lines)
+    check.path("path", path)
     whose = _label if isinstance(lines, Job) else _label_of_many
 
     def text(event: LogEvent) -> str:
@@ -137,6 +144,11 @@ async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: b
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(file.close)
+
+
+def _require_lines(lines: object) -> None:
+    if not isinstance(lines, Job | AsyncIterable):
+        raise InvalidRequest("lines", lines, "a Job, or lines as batch.logs([...]) gives them")
 
 
 def _label(event: LogEvent) -> str:

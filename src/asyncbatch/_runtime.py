@@ -104,11 +104,16 @@ class Runtime:
         if self._closed is not None:
             raise self._closed
 
-    def close(self, reason: ClientClosed) -> None:
-        """Tell everybody who waits that nothing more will come."""
-        self._closed = reason
+    def close(self, crash: ClientClosed | None) -> None:
+        """Tell everybody who waits that nothing more will come, and why if it was a crash."""
+        self._closed = crash or ClientClosed(
+            "this client was closed: use `async with AsyncBatchClient()`, or open(); then attach()"
+            " gives handles for jobs of before"
+        )
         self._left = [self._handles[job_id] for job_id in self.poller.followed()]
-        self.poller.fail_all(reason)
+        self.poller.fail_all(
+            crash or ClientClosed("the client was closed while this was waited for")
+        )
 
     def last_words(self) -> str | None:
         """Return what is to be said of jobs that run on although the client was closed."""
@@ -288,7 +293,7 @@ async def serve(
         Connection.connect(settings.target) as connection,
         _continuation(settings, connection) as continuing,
     ):
-        reason = ClientClosed("the client was closed while this was waited for")
+        reason: ClientClosed | None = None
         runtime: Runtime | None = None
         try:
             async with anyio.create_task_group() as group:
@@ -304,4 +309,4 @@ async def serve(
             reason.__cause__ = crash
         finally:
             if runtime is not None:
-                runtime.close(reason)
+                runtime.close(crash=reason)

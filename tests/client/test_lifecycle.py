@@ -1,11 +1,19 @@
 """Opening and closing: from anywhere, once, and nothing outlives the client but the jobs."""
 
 import asyncio
+from typing import Any
 
 import anyio
 import pytest
 
-from asyncbatch import AsyncBatchClient, ClientClosed, InvalidRequest, NoCredentials, NoRegion
+from asyncbatch import (
+    AsyncBatchClient,
+    ClientClosed,
+    InvalidRequest,
+    NoCredentials,
+    NoRegion,
+    PollPolicy,
+)
 from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
 from tests.client.conftest import MakeBench
 
@@ -21,8 +29,14 @@ async def test_a_closed_client_says_that_it_was_closed(bench: MakeBench) -> None
     async with bench() as b:
         job = await b.batch.submit("hello")
     assert not b.batch.is_open
-    for use in (b.batch.submit("hello"), b.batch.describe([job]), job.result(), job.terminate()):
-        with pytest.raises(ClientClosed, match="closed"):
+    for use in (
+        b.batch.submit("hello"),
+        b.batch.describe([job]),
+        job.result(),
+        job.terminate(),
+        anext(job.logs()),
+    ):
+        with pytest.raises(ClientClosed, match="this client was closed: use `async with"):
             await use
 
 
@@ -132,3 +146,29 @@ def test_a_boto3_session_is_refused_because_it_blocks() -> None:
 def test_anything_else_is_no_session() -> None:
     with pytest.raises(InvalidRequest, match="aioboto3 or aiobotocore"):
         AsyncBatchClient(session="eu-north-1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"limits": {"submit": 1}}, r"limits=\{'submit': 1\}: a RateLimits, or None"),
+        ({"limits": 5}, "limits=5: a RateLimits"),
+        ({"limits": PollPolicy()}, "limits=PollPolicy.*: a RateLimits"),
+        ({"poll": {"max": 1}}, r"poll=\{'max': 1\}: a PollPolicy, or None"),
+        ({"poll": {}}, r"poll=\{\}: a PollPolicy"),
+        ({"journal": 5}, "journal=5: the path of a file"),
+        ({"journal": b"x.db"}, "journal=b'x.db': the path of a file"),
+        ({"journal": "\0"}, r"journal='\\x00': the path of a file"),
+        ({"journal": " "}, "journal=' ': the path of a file"),
+        ({"observers": print}, "observers=.*: give a list of functions, even for one"),
+        ({"observers": [5]}, "observers=5: each one is a function"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_at_once(arguments: Any, said: str) -> None:  # noqa: ANN401
+    with pytest.raises(InvalidRequest, match=said):
+        AsyncBatchClient(**arguments)
+
+
+def test_an_argument_that_does_not_exist_is_told_of_the_client() -> None:
+    with pytest.raises(TypeError, match=r"^AsyncBatchClient\.__init__\(\) got .* 'region'"):
+        AsyncBatchClient(region="eu-north-1")  # type: ignore[call-arg]

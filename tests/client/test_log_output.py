@@ -5,10 +5,19 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
-from asyncbatch import JobRequest, LogEvent, LogsUnavailable, print_logs, save_logs
+from asyncbatch import (
+    InvalidRequest,
+    JobRequest,
+    LogEvent,
+    LogsUnavailable,
+    print_logs,
+    save_logs,
+)
 from asyncbatch.local import Script
 from tests.client.conftest import MakeBench
 from tests.client.logs import chatty, define, submit
@@ -139,3 +148,23 @@ async def test_a_file_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> 
     closed.close()
     with pytest.raises(ValueError, match="closed file"):
         await print_logs(lines(event("a"), event("b")), file=closed)
+
+
+async def test_what_are_no_lines_and_what_is_no_path_is_refused(
+    bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with bench() as b:
+        job: Any = await b.batch.submit("hello")
+        jobs: Any = [job]
+        for use, said in (
+            (print_logs(jobs), r"lines=\[.*: a Job, or lines as batch\.logs"),
+            (print_logs(job.id), "lines='.*': a Job"),
+            (save_logs(None, "x.log"), "lines=None: a Job"),  # type: ignore[arg-type]
+            (save_logs("x.log", job), "lines='x.log': a Job"),  # type: ignore[arg-type]
+            (save_logs(job, ""), "path='': the path of a file"),
+            (save_logs(job, job), "path=<Job .*: the path of a file"),
+        ):
+            with pytest.raises(InvalidRequest, match=said):
+                await use
+    assert [path async for path in anyio.Path(tmp_path).iterdir()] == []

@@ -18,6 +18,12 @@ def test_a_duration_is_how_long_ago() -> None:
     assert before <= check.moment("since", timedelta(minutes=5)) <= before + timedelta(minutes=1)
 
 
+def test_a_duration_from_now_on_is_a_mistake() -> None:
+    check.moment("since", timedelta())
+    with pytest.raises(InvalidRequest, match=r"since=.*not negative"):
+        check.moment("since", timedelta(hours=-1))
+
+
 @pytest.mark.parametrize("value", [5, "5m", None, datetime(2026, 1, 2)])  # noqa: DTZ001
 def test_anything_else_is_a_mistake(value: object) -> None:
     with pytest.raises(InvalidRequest, match="with a time zone"):

@@ -1,6 +1,7 @@
 """The journal's file: one clear error for each thing that can be wrong with it."""
 
 import contextlib
+import fcntl
 import multiprocessing
 import os
 import sqlite3
@@ -172,25 +173,37 @@ def make_directory(path: Path) -> None:
     path.mkdir()
 
 
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
 UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     "text": (write_text, "it is a file, but not a journal. Give the journal a file of its own"),
     "another database": (write_database, "not a journal of asyncbatch. Give the journal a file"),
     "damaged": (write_damaged, r"it is damaged: (?s:.*)\.recover"),
     "cut off": (write_cut_off, r"it is damaged: .*\.recover"),
     "nonsense": (write_nonsense, "what no journal does: 'HAPPY'.*Begin a new journal"),
-    "a directory": (make_directory, "directory. Make sure that its directory exists"),
+    "a directory": (
+        make_directory,
+        r"it is a directory\. Name a file in it, such as .*/run\.db/run",
+    ),
+    "a pipe": (make_pipe, "it is no regular file. Give the journal a file of its own"),
 }
+
+
+OF_OURS = {"damaged", "cut off", "nonsense"}  # they were journals, and had locks
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
 def test_what_cannot_be_used_is_told_with_the_next_step(path: Path, case: str) -> None:
     make, said = UNUSABLE[case]
     make(path)
-    before = None if path.is_dir() else path.read_bytes()
+    before = path.read_bytes() if path.is_file() else None
     with pytest.raises(JournalError, match=said) as caught:
         opened(path)
     assert caught.value.path == str(path)
     # A file that is none of ours was not touched, and the lock was given up.
+    assert case in OF_OURS or list(path.parent.iterdir()) == [path]
     assert before is None or case == "nonsense" or path.read_bytes() == before
     path.rmdir() if path.is_dir() else path.unlink()
     assert opened(path) == []
@@ -255,6 +268,23 @@ def test_a_second_process_is_told_who_has_it_open(path: Path) -> None:
             File(path)
         holder.kill()
     # The kernel gives a lock up when its holder is killed.
+    assert opened(path) == []
+
+
+def test_a_lock_that_was_taken_away_meanwhile_is_none(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is refused takes the lock file that it made away, perhaps under somebody's hands."""
+    real = fcntl.lockf
+
+    def late(descriptor: int, operation: int) -> None:
+        path.with_name("run.db-lock").unlink()
+        real(descriptor, operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "lockf", late)
+        with pytest.raises(JournalError, match="has it open"):
+            File(path)
     assert opened(path) == []
 
 

@@ -129,6 +129,7 @@ REFUSED: list[tuple[dict[str, Any], str, object, str]] = [
     ({"environment": {"A": None}}, "environment['A']", None, "text or a number"),
     ({"environment": ["A=1"]}, "environment", ["A=1"], "a mapping"),
     ({"parameters": {"p": False}}, "parameters['p']", False, "write a truth value as text"),
+    ({"parameters": {"": "x"}}, "parameters", "", "not empty"),
     ({"parameters": {7: "p"}}, "parameters", 7, "names are text"),
     ({"extra": ["nodeOverrides"]}, "extra", ["nodeOverrides"], "a mapping"),
 ]

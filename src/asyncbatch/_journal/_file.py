@@ -10,7 +10,7 @@ from typing import Any
 from asyncbatch._errors import JournalError
 from asyncbatch._journal._entries import Entry, EntryState
 from asyncbatch._journal._lock import locked
-from asyncbatch._journal._open import connect, told
+from asyncbatch._journal._open import connect, require_file, told
 
 Change = tuple[str, tuple[object, ...]]
 """A statement and its values."""
@@ -83,6 +83,7 @@ class File:
         self.path = path
         with ExitStack() as stack:
             try:
+                require_file(path)
                 stack.enter_context(locked(path))
             except OSError as error:
                 raise told(path, error) from error

@@ -17,7 +17,7 @@ _held: set[Path] = set()
 
 @contextlib.contextmanager
 def locked(journal: Path) -> Iterator[None]:
-    """Hold the lock of a journal.
+    """Hold the lock of a journal; a file made for it goes again where the journal is refused.
 
     Raises:
         JournalError: Somebody else holds it.
@@ -26,21 +26,41 @@ def locked(journal: Path) -> Iterator[None]:
     path = journal.with_name(f"{journal.name}-lock")
     if path in _held:
         raise _in_use(journal, os.getpid())
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor, is_new = _opened(path)
     try:
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise _in_use(journal, os.read(descriptor, 20).decode(errors="replace")) from None
+        if not _is_locked(descriptor, path):
+            raise _in_use(journal, os.read(descriptor, 20).decode(errors="replace"))
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         _held.add(path)
         try:
             yield
+        except BaseException:
+            if is_new:
+                path.unlink(missing_ok=True)
+            raise
         finally:
             _held.discard(path)
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> tuple[int, bool]:
+    """Open a lock file, and say whether it was made now."""
+    flags = os.O_RDWR | os.O_CREAT
+    try:
+        return os.open(path, flags | os.O_EXCL, 0o600), True
+    except FileExistsError:
+        return os.open(path, flags, 0o600), False
+
+
+def _is_locked(descriptor: int, path: Path) -> bool:
+    """Lock a file, unless somebody else has it, or took it away before it was locked."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
 
 
 def _in_use(journal: Path, pid: int | str) -> JournalError:

@@ -13,6 +13,7 @@ Source: https://www.sqlite.org/pragma.html#pragma_application_id
 
 import os
 import sqlite3
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,26 @@ STEPS: Sequence[str] = (
     """,
 )
 
+_FILE_OF_ITS_OWN = "Give the journal a file of its own."
 _PATIENCE = 5.0  # seconds for which another program may hold the database
+
+
+def require_file(path: Path) -> None:
+    """Refuse what exists and is no regular file; nothing is opened, as that may block, or do harm.
+
+    Raises:
+        JournalError: It is a directory, a device, a pipe, a socket.
+        OSError: It cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        step = f"Name a file in it, such as {path / 'run.db'}."
+        raise JournalError(str(path), "it is a directory", step)
+    if not stat.S_ISREG(mode):
+        raise JournalError(str(path), "it is no regular file", _FILE_OF_ITS_OWN)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -90,7 +110,7 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
         raise JournalError(
             str(path),
             "it is a database, but not a journal of asyncbatch",
-            "Give the journal a file of its own.",
+            _FILE_OF_ITS_OWN,
         )
     if version > len(STEPS):
         raise JournalError(
@@ -147,9 +167,7 @@ def told(path: Path, error: Exception) -> JournalError:
     """Return what went wrong in our words, with the next step."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith("SQLITE_NOTADB"):
-        return JournalError(
-            str(path), "it is a file, but not a journal", "Give the journal a file of its own."
-        )
+        return JournalError(str(path), "it is a file, but not a journal", _FILE_OF_ITS_OWN)
     if name.startswith("SQLITE_CORRUPT"):
         return _damaged(path, error)
     steps = (step for start, step in _NEXT_STEPS if name.startswith(start))
