@@ -57,6 +57,7 @@ class JobOfTask:
         """
         self.result: JobResult | None = None
         self._client = client
+        self._region = ""
         self._assignment = assignment
         self._reports = reports
         self._at_end = at_end
@@ -69,6 +70,7 @@ class JobOfTask:
             BatchJobException: The job FAILED.
             AsyncBatchError: The job was not accepted, or nothing more is heard of it.
         """
+        self._region = self._client.region_name  # noted while the client is open
         try:
             job = self._job = await self._live() or await self._submit()
             await self._reports.begin(job)
@@ -81,7 +83,7 @@ class JobOfTask:
             raise
         except AsyncBatchError as error:
             if self._job is not None and not isinstance(error, JobError):
-                error.add_note(_whereabouts(self._job))
+                error.add_note(self._whereabouts(self._job))
             raise
 
     # -- getting a job ----------------------------------------------------------------------------
@@ -187,7 +189,12 @@ class JobOfTask:
                 else:
                     logger.warning("Interrupted. AWS Batch job %s is terminated", job.id)
                     return
-        logger.warning("Interrupted. %s", _whereabouts(job))
+        logger.warning("Interrupted. %s", self._whereabouts(job))
+
+    def _whereabouts(self, job: Job) -> str:
+        command = f"aws batch describe-jobs --region {self._region} --jobs {job.id}"
+        where = job.console_url or command
+        return f"AWS Batch job {job.id} ({job.name}) goes on. Find it with: {where}"
 
 
 async def _copy_log(job: Job) -> None:
@@ -201,8 +208,3 @@ async def _copy_log(job: Job) -> None:
 
 def _link(job: Job) -> str:
     return f": {job.console_url}" if job.console_url else ""
-
-
-def _whereabouts(job: Job) -> str:
-    where = job.console_url or f"aws batch describe-jobs --jobs {job.id}"
-    return f"AWS Batch job {job.id} ({job.name}) goes on. Find it with: {where}"

@@ -29,16 +29,20 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import multiprocessing
 import os
 import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+
+# Imported before `_before_fork`: this module has something done after each fork that it expects to
+# have prepared before it, so it must not be imported for the first time in between.
+from concurrent.futures import Future, thread  # noqa: F401 - as said
 from typing import Any, Generic, Protocol, TypeVar
 
-from asyncbatch import AsyncBatchClient, preload
+from asyncbatch import AsyncBatchClient, JournalError, preload
 
 logger = logging.getLogger("luigi-interface")
 
@@ -103,7 +107,8 @@ def run_with_client(
     work = start(client)
 
     async def main() -> T:
-        await client.open()
+        with _advice_for_forked_workers():
+            await client.open()
         try:
             return await work
         finally:  # and no word on jobs that run on: the task says more
@@ -114,6 +119,20 @@ def run_with_client(
     finally:
         if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
             work.close()  # the client did not open; it must not be missed
+
+
+@contextlib.contextmanager
+def _advice_for_forked_workers() -> Iterator[None]:
+    """Say what helps where a journal does not open in a process that Luigi has for one task."""
+    try:
+        yield
+    except JournalError as error:
+        if multiprocessing.parent_process() is not None:
+            error.add_note(
+                "Luigi runs this task in a process of its own, and one process at a time can use a"
+                " journal. Use workers=1, or asyncbatch_luigi.build for all tasks in one process."
+            )
+        raise
 
 
 class SharedRunner(Protocol):

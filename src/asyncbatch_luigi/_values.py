@@ -15,11 +15,15 @@ def as_text(field: str, values: Mapping[str, object]) -> dict[str, str]:
     """Return what values say in text.
 
     Raises:
-        InvalidRequest: A value is missing, which is a mistake and not the text None.
+        InvalidRequest: They are no mapping; or a value is missing, which is a mistake and not the
+            text None.
     """
-    for value in values.values():
+    if not isinstance(values, Mapping):
+        raise InvalidRequest(field, values, "a mapping, such as a dict")
+    for name, value in values.items():
         if value is None:
-            raise InvalidRequest(field, value, "a value; leave out what the definition decides")
+            rule = "a value; leave out what the definition decides"
+            raise InvalidRequest(f"{field}[{name!r}]", value, rule)
     return {name: str(value) for name, value in values.items()}
 
 

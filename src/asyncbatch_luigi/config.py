@@ -70,9 +70,9 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
         poll: How eagerly jobs are asked about; None takes the configured `poll_time`, if any.
 
     Raises:
-        InvalidRequest: A number in the configuration is out of range.
+        InvalidRequest: A value in the configuration cannot be read, or is out of range.
     """
-    settings: asyncbatch = asyncbatch()
+    settings = _read()
     if poll is None and settings.poll_time is not None:
         poll = poll_policy(settings.poll_time)
     client = AsyncBatchClient(
@@ -91,12 +91,38 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
 
 
 def settings_of(client: AsyncBatchClient) -> asyncbatch:
-    """Return the configuration that was read when a client was made."""
+    """Return the configuration that was read when a client was made.
+
+    Raises:
+        InvalidRequest: A value in it cannot be read.
+    """
     settings = _settings.get(client)
     if settings is None:
-        settings = asyncbatch()
+        settings = _read()
         _settings[client] = settings
     return settings
+
+
+def _read() -> asyncbatch:
+    """Read the section; where that fails, say it in our words, since Luigi names no value."""
+    section = asyncbatch.__name__
+    configuration: Any = luigi.configuration.get_config()  # type: ignore[no-untyped-call] # Luigi's
+    for name, parameter in asyncbatch.get_params():  # type: ignore[no-untyped-call] # as above
+        text = configuration.get(section, name, None)
+        if text is not None:
+            try:
+                parameter.parse(text)
+            except ValueError:
+                rule = f"{_rule_of(parameter)}, in the section [{section}] of Luigi's configuration"
+                raise InvalidRequest(name, text, rule) from None
+    settings: asyncbatch = asyncbatch()
+    return settings
+
+
+def _rule_of(parameter: object) -> str:
+    if isinstance(parameter, luigi.BoolParameter):
+        return "true or false"
+    return "a whole number" if isinstance(parameter, luigi.IntParameter) else "a number"
 
 
 def poll_policy(poll_time: float) -> PollPolicy:

@@ -1,7 +1,9 @@
 """`BatchTask`: a Luigi task that runs as an AWS Batch job."""
 
+import difflib
+import warnings
 import weakref
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from typing import Any
 
 import luigi
@@ -22,6 +24,9 @@ _SAME_WORDS = (
     "children",
     "wants_results",
 )
+
+# How near a name must come to an attribute's to be taken for it; ``job_date`` is none of ours.
+_SIMILARITY = 0.8
 
 _params: "weakref.WeakKeyDictionary[type, tuple[tuple[int, ...], list[tuple[str, Any]]]]" = (
     weakref.WeakKeyDictionary()
@@ -111,6 +116,16 @@ class BatchTask(luigi.Task):
 
     job_result: JobResult | None = None
 
+    def __init_subclass__(cls, **options: object) -> None:
+        """Warn of attributes that seem to be misspelt, since nothing else would ever read them."""
+        super().__init_subclass__(**options)
+        for name, meant in _misspelt(cls):
+            warnings.warn(
+                f"{cls.__module__}.{cls.__qualname__}.{name} is no attribute of a BatchTask;"
+                f" did you mean {meant}?",
+                stacklevel=2,
+            )
+
     def __init__(self, *args: object, **kwargs: object) -> None:
         """Take the parameters' values, as every Luigi task does."""
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # as Luigi declares it
@@ -163,7 +178,7 @@ class BatchTask(luigi.Task):
         try:
             assignment = assignment_of(self, self._request(settings), settings)
         except InvalidRequest as error:
-            raise _reworded(error) from None
+            raise self._reworded(error) from None
         reports = Reports(
             tracking_url=self.set_tracking_url,
             status_message=self.set_status_message,
@@ -176,7 +191,7 @@ class BatchTask(luigi.Task):
         try:
             await job.run()
         except InvalidRequest as error:
-            raise _reworded(error) from None
+            raise self._reworded(error) from None
         finally:
             self.job_result = job.result
 
@@ -186,8 +201,23 @@ class BatchTask(luigi.Task):
     async def _at_end(self, job: Job) -> None:
         """Do what is left to do while the client is open."""
 
+    def _reworded(self, error: InvalidRequest) -> InvalidRequest:
+        """Return the same error with the field called as it is in a task."""
+        if error.field == "SubmitJob" and self.job_extra:
+            # The SDK refused it, which looks only at what nobody has looked at before.
+            return InvalidRequest("job_extra", self.job_extra, error.rule)
+        name = error.field.partition("[")[0]
+        field = error.field if name in _SAME_WORDS else f"job_{error.field}"
+        return InvalidRequest(field, error.value, error.rule)
 
-def _reworded(error: InvalidRequest) -> InvalidRequest:
-    """Return the same error with the field called as it is in a task."""
-    field = error.field if error.field in _SAME_WORDS else f"job_{error.field}"
-    return InvalidRequest(field, error.value, error.rule)
+
+def _misspelt(task: type[BatchTask]) -> Iterator[tuple[str, str]]:
+    """Yield what a class says under a name that hardly differs from an attribute's, and the latter.
+
+    Methods are left out, and so is whatever merely begins with ``job_``: it may be anybody's.
+    """
+    known = [name for name in vars(BatchTask) if name.startswith("job_")]
+    for name, value in vars(task).items():
+        if name.startswith("job_") and not hasattr(BatchTask, name) and not callable(value):
+            for meant in difflib.get_close_matches(name, known, n=1, cutoff=_SIMILARITY):
+                yield name, meant

@@ -11,7 +11,7 @@ from asyncbatch import InvalidRequest, JobRequest, RetryStrategy
 from asyncbatch_luigi import BatchTask
 from asyncbatch_luigi._assignment import Assignment, assignment_of, request_of
 from asyncbatch_luigi.config import asyncbatch
-from tests.luigi.support import make
+from tests.luigi.support import Aws, make
 
 
 def assign(task: BatchTask) -> Assignment:
@@ -21,8 +21,10 @@ def assign(task: BatchTask) -> Assignment:
 
 def task_with(**attributes: object) -> BatchTask:
     """Make a task of a class of its own, as Luigi gives out the same task for the same values."""
-    special: type[BatchTask] = type("Special", (BatchTask,), attributes)
-    return make(special, "etl")
+    special: type[BatchTask] = type(
+        "Special", (BatchTask,), {"job_definition": "etl", **attributes}
+    )
+    return make(special)
 
 
 class Everything(BatchTask):
@@ -117,12 +119,37 @@ def test_a_timeout_may_be_seconds() -> None:
         ("job_attempt_timeout", 3),
         ("on_interrupt", "panic"),
         ("job_tags", {"team": None}),
+        ("parameters", ["a"]),
+        ("job_extra", ["a"]),
     ],
 )
 def test_a_wrong_value_is_named_as_in_the_task(name: str, value: object) -> None:
     with pytest.raises(InvalidRequest) as caught:
         task_with(**{name: value}).run()
-    assert caught.value.field.partition(".")[0] == name
+    assert caught.value.field.partition("[")[0] == name
+
+
+@pytest.mark.parametrize("name", ["parameters", "job_environment", "job_tags"])
+def test_a_missing_value_is_named_with_its_key(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="leave out what the definition decides") as caught:
+        task_with(**{name: {"A": 1, "B": None}}).run()
+    assert caught.value.field == f"{name}['B']"
+
+
+def test_what_the_sdk_refuses_was_in_job_extra(aws: Aws) -> None:
+    with pytest.raises(InvalidRequest, match="nonsense") as caught:
+        task_with(job_definition="succeeds", job_extra={"nonsense": 1}).run()
+    assert (caught.value.field, caught.value.value) == ("job_extra", {"nonsense": 1})
+
+
+def test_an_attribute_that_seems_misspelt_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"Special\.job_comand .* did you mean job_command\?"):
+        task_with(job_comand=["true"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_attributes_of_ones_own_are_not_warned_of() -> None:
+    task_with(job_date=luigi.IntParameter(default=1), job_size=1, job_command=["true"])
 
 
 # -- whose job it is -------------------------------------------------------------------------------

@@ -120,7 +120,8 @@ async def test_an_interrupt_leaves_the_job_or_terminates_it(
         [job] = local.ledger.submissions
     assert f"Interrupted. AWS Batch job {job.job_id} " in caplog.text
     assert ("is terminated" in caplog.text) is terminate
-    assert ("goes on. Find it with" in caplog.text) is not terminate
+    command = f"aws batch describe-jobs --region local --jobs {job.job_id}"
+    assert (f"goes on. Find it with: {command}" in caplog.text) is not terminate
 
 
 async def test_a_job_that_cannot_be_terminated_is_told_of(

@@ -88,6 +88,24 @@ def test_a_number_out_of_range_is_named(section: dict[str, str], line: str, valu
     assert caught.value.field == line
 
 
+@pytest.mark.parametrize(
+    ("line", "value", "rule"),
+    [
+        ("poll_time", "soon", "a number"),
+        ("failure_log_lines", "1.5", "a whole number"),
+        ("stream_logs", "yess", "true or false"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named(
+    section: dict[str, str], line: str, value: str, rule: str
+) -> None:
+    section[line] = value
+    with pytest.raises(InvalidRequest) as caught:
+        make(Quick, job_definition="etl").run()
+    words = f"{line}={value!r}: {rule}, in the section [asyncbatch] of Luigi's configuration"
+    assert str(caught.value) == words
+
+
 class Decided(Quick):
     stream_logs = False
     on_interrupt = "leave"

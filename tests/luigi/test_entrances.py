@@ -55,3 +55,25 @@ def test_a_task_runs_with_what_the_command_line_says(aws: Aws, run: Callable[[st
 @each_way
 def test_a_failure_is_told(aws: Aws, run: Callable[[str], str]) -> None:
     assert "This progress looks :(" in run("fails")
+
+
+BUILD = """
+import luigi
+from tests.luigi.tasks import Numbered
+
+tasks = [Numbered(number=number, job_definition="succeeds") for number in range(2)]
+print(luigi.build(tasks, local_scheduler=True, workers=2, log_level="WARNING"))
+"""
+
+
+def test_forked_workers_run_without_a_remark(aws: Aws) -> None:
+    """Modules that want to be told before a fork must not be imported while that is being told."""
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "True"
+    assert "Exception ignored" not in done.stderr

@@ -68,3 +68,10 @@ def test_two_processes_cannot_share_it(aws: Aws) -> None:
 
     with pytest.raises(JournalError, match=str(Path("run.db"))):
         _runtime.run(meet)
+
+
+def test_a_forked_worker_that_cannot_have_it_says_what_helps(aws: Aws, run: Run) -> None:
+    task = make(Quick, job_definition="succeeds")
+    with aws.portal.wrap_async_context_manager(new_client()):
+        assert not run(task, make(Quick, job_definition="fails"), workers=2)
+    assert "Use workers=1, or asyncbatch_luigi.build" in run.error(task)
