@@ -21,6 +21,9 @@ FLOORS = [bound.replace(">=", "==") for bound in PYPROJECT["project"]["dependenc
 # aioboto3 pins one aiobotocore release; this is the one whose pin is the floor.
 AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 
+# Tests of the source tree, the benchmark and the examples: run on the Python that runs nox only.
+SAME_EVERYWHERE = ("tests/test_house.py", "tests/bench", "tests/docs")
+
 nox.needs_version = ">=2025.11.12"
 nox.options.default_venv_backend = "uv|virtualenv"
 # CI=true would turn a missing interpreter into an error, and uv would go and fetch one.
@@ -114,7 +117,9 @@ def tests(session: nox.Session, aiobotocore: str) -> None:
     """Run the tests against the installed package, at both ends of the supported range."""
     pins = [*FLOORS, AIOBOTO3_AT_FLOOR] if aiobotocore == "oldest" else ["aiobotocore>=3.10"]
     session.install(".[luigi,cli,notebook,otel]", *pins, *groups("test"))
-    session.run("pytest", "--numprocesses", "auto", *session.posargs)
+    elsewhere = session.python != RUNNING and not session.posargs
+    left_out = [f"--ignore={path}" for path in SAME_EVERYWHERE if elsewhere]
+    session.run("pytest", "--numprocesses", "auto", *left_out, *session.posargs)
 
 
 @nox.session(python=PYTHONS)
