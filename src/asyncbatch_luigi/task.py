@@ -123,7 +123,7 @@ class BatchTask(luigi.Task):
             warnings.warn(
                 f"{cls.__module__}.{cls.__qualname__}.{name} is no attribute of a BatchTask;"
                 f" did you mean {meant}?",
-                stacklevel=2,
+                stacklevel=4,  # past this method and two metaclasses: where the class is written
             )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -214,10 +214,12 @@ class BatchTask(luigi.Task):
 def _misspelt(task: type[BatchTask]) -> Iterator[tuple[str, str]]:
     """Yield what a class says under a name that hardly differs from an attribute's, and the latter.
 
-    Methods are left out, and so is whatever merely begins with ``job_``: it may be anybody's.
+    Methods and Luigi parameters are left out, and so is whatever merely begins with ``job_``: they
+    may be anybody's.
     """
     known = [name for name in vars(BatchTask) if name.startswith("job_")]
     for name, value in vars(task).items():
-        if name.startswith("job_") and not hasattr(BatchTask, name) and not callable(value):
+        is_own = hasattr(BatchTask, name) or callable(value) or isinstance(value, luigi.Parameter)
+        if name.startswith("job_") and not is_own:
             for meant in difflib.get_close_matches(name, known, n=1, cutoff=_SIMILARITY):
                 yield name, meant

@@ -143,13 +143,25 @@ def test_what_the_sdk_refuses_was_in_job_extra(aws: Aws) -> None:
 
 
 def test_an_attribute_that_seems_misspelt_is_warned_of() -> None:
-    with pytest.warns(UserWarning, match=r"Special\.job_comand .* did you mean job_command\?"):
-        task_with(job_comand=["true"])
+    with pytest.warns(
+        UserWarning, match=r"Special\.job_comand .* did you mean job_command\?"
+    ) as seen:
+
+        class Special(BatchTask):
+            job_comand = "true"
+
+    assert seen[0].filename == __file__
+    assert Special.job_command is None
 
 
 @pytest.mark.filterwarnings("error")
 def test_attributes_of_ones_own_are_not_warned_of() -> None:
-    task_with(job_date=luigi.IntParameter(default=1), job_size=1, job_command=["true"])
+    task_with(
+        job_date=luigi.IntParameter(default=1),
+        job_size=1,
+        job_tag=luigi.Parameter(default="x"),
+        job_command=["true"],
+    )
 
 
 # -- whose job it is -------------------------------------------------------------------------------
