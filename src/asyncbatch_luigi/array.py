@@ -48,7 +48,9 @@ class BatchArrayTask(BatchTask):
         if self.wants_results not in ("failed", "all", "none"):
             raise InvalidRequest("wants_results", self.wants_results, "failed, all or none")
         request = request_of(self, settings)
-        children = [as_text("children", child) for child in self.children]
+        children = [
+            as_text(f"children[{index}]", child) for index, child in enumerate(self.children)
+        ]
         if not children:
             if request.array_size is None:
                 raise InvalidRequest("children", (), "give children, or job_array_size")

@@ -101,7 +101,8 @@ def test_one_child_is_a_plain_job(aws: Aws) -> None:
         ({}, "children"),
         ({"children": [{"A": "1"}], "job_array_size": 2}, "job_array_size"),
         ({"children": [{"A": "1"}, {"A": "2"}]}, "children"),  # no command to put a line before
-        ({"children": [{"A": None}]}, "children"),
+        ({"children": [{"A": "1"}, {"A": None}]}, "children[1]['A']"),
+        ({"children": ["mon"]}, "children[0]"),
         ({"job_array_size": 2, "wants_results": "some"}, "wants_results"),
     ],
 )
