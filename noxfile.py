@@ -21,6 +21,8 @@ FLOORS = [bound.replace(">=", "==") for bound in PYPROJECT["project"]["dependenc
 # aioboto3 pins one aiobotocore release; this is the one whose pin is the floor.
 AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 
+# Many tests wait for programs that they start: twice as many workers as cores.
+WORKERS = str(2 * (os.cpu_count() or 1))
 # Tests of the source tree, the benchmark and the examples: run on the Python that runs nox only.
 SAME_EVERYWHERE = ("tests/test_house.py", "tests/bench", "tests/docs")
 
@@ -119,14 +121,14 @@ def tests(session: nox.Session, aiobotocore: str) -> None:
     session.install(".[luigi,cli,notebook,otel]", *pins, *groups("test"))
     elsewhere = session.python != RUNNING and not session.posargs
     left_out = [f"--ignore={path}" for path in SAME_EVERYWHERE if elsewhere]
-    session.run("pytest", "--numprocesses", "auto", *left_out, *session.posargs)
+    session.run("pytest", "--numprocesses", WORKERS, *left_out, *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def tests_between(session: nox.Session) -> None:
     """Run the quick tests: those of the parts, and those of the contract with AWS."""
     session.install(".[luigi,cli,notebook,otel]", *groups("test"))
-    session.run("pytest", "--numprocesses", "auto", "tests/unit", "tests/contract")
+    session.run("pytest", "--numprocesses", WORKERS, "tests/unit", "tests/contract")
 
 
 @nox.session
