@@ -25,8 +25,22 @@ def python(code: str, folder: Path, patience: float = 15.0) -> Usage:
     )
 
 
-def test_exit_code_output_and_memory_are_told(tmp_path: Path) -> None:
-    usage = python("import sys; print('said'); sys.exit(3)", tmp_path)
+def test_exit_code_output_and_memory_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = tmp_path / "measured"
+    os.mkfifo(measured)
+    weigh = processes._pss
+
+    def weigh_and_say_so(process: int) -> int:
+        memory = weigh(process)
+        monkeypatch.setattr(processes, "_pss", weigh)
+        measured.write_text("")  # waits until the program reads, which waits for this
+        return memory
+
+    monkeypatch.setattr(processes, "_pss", weigh_and_say_so)
+    code = f"import sys; print('said', flush=True); open({str(measured)!r}).read(); sys.exit(3)"
+    usage = python(code, tmp_path)
     assert usage.exit_code == 3
     assert (tmp_path / "output").read_text() == "said\n"
     assert usage.memory_mb > 0
