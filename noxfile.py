@@ -147,7 +147,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def bench_short(session: nox.Session) -> None:
-    """Show in less than a minute that the benchmark runs; its numbers mean nothing."""
+    """Show in two minutes that the benchmark runs; its numbers mean nothing."""
     session.install(".[luigi]", *groups("bench"))
     session.run("python", "-m", "bench", "--short")
 

@@ -46,7 +46,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="less than a minute: does it run?")
+    parser.add_argument("--short", action="store_true", help="two minutes: does it run?")
     parser.add_argument("--workload", action="append", choices=_NAMES, help="only these")
     parser.add_argument("--contender", action="append", choices=EVERYBODY, help="only these")
     parser.add_argument("--jobs", action="append", type=int, help="only the sizes given")

@@ -187,7 +187,7 @@ def luigi() -> Iterator[Workload]:
 
 
 def brief() -> Iterator[Workload]:
-    """Yield a form of the benchmark that takes less than a minute and shows that all of it runs."""
+    """Yield a form of the benchmark that takes two minutes and shows that all of it runs."""
     quick = Setting(shortest=1.0, longest=3.0)
     yield replace(short(100, _OURS_AND_FLOOR), title="100 jobs of 1-3 s", setting=quick)
     array = replace(ARRAY, title="One array of 100 children of 1-3 s", jobs=100)
