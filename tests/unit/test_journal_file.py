@@ -112,7 +112,7 @@ def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.Mon
     step = "ALTER TABLE submissions ADD COLUMN colour TEXT DEFAULT 'red';"
     monkeypatch.setattr(_open, "STEPS", (*_open.STEPS, step))
     assert opened(path) == entries
-    with sqlite3.connect(path) as raw:
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         assert raw.execute("SELECT DISTINCT colour FROM submissions").fetchall() == [("red",)]
         assert raw.execute("PRAGMA user_version").fetchone() == (len(_open.STEPS),)
 
@@ -131,7 +131,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(
 
 def test_a_newer_file_is_left_alone(path: Path) -> None:
     filled(path)
-    with sqlite3.connect(path) as raw:
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
     with pytest.raises(JournalError, match=r"schema version 99.*Upgrade asyncbatch"):
@@ -147,7 +147,7 @@ def write_text(path: Path) -> None:
 
 
 def write_database(path: Path) -> None:
-    with sqlite3.connect(path) as raw:
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("CREATE TABLE recipes (name TEXT)")
 
 
@@ -165,7 +165,7 @@ def write_cut_off(path: Path) -> None:
 
 def write_nonsense(path: Path) -> None:
     filled(path, 1)
-    with sqlite3.connect(path) as raw:
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE submissions SET state = 'HAPPY'")
 
 
@@ -322,7 +322,7 @@ def test_another_program_that_holds_the_database_is_told(
 ) -> None:
     monkeypatch.setattr(_open, "_PATIENCE", 0.01)
     file = File(path)
-    with sqlite3.connect(path, isolation_level=None) as shell:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match=r"locked.*such as a sqlite3 shell"):
             file.apply([_file.intend(entry(1))])
