@@ -1,5 +1,6 @@
 """A client with a journal: `resume`, what a killed program was about to do, a file that fails."""
 
+import asyncio
 from pathlib import Path
 
 import anyio
@@ -8,6 +9,7 @@ import pytest
 from asyncbatch import (
     APIError,
     AsyncBatchClient,
+    ClientClosed,
     InvalidRequest,
     JobFailed,
     JobFinished,
@@ -116,6 +118,48 @@ async def test_what_was_on_the_wire_is_settled(
                 assert [job.id for job in await batch.resume()] == submitted(b)
             await batch.submit(request)
         assert len(submitted(b)) == 1
+
+
+async def test_closing_decides_nothing_that_a_look_of_seconds_cannot_tell(
+    bench: MakeBench, path: Path
+) -> None:
+    """Lists lag for longer than closing waits: the next program looks again."""
+    request = JobRequest("hello", queue="default")
+    async with bench(Script(duration=60)) as b:
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        b.local.faults.add("ListJobs", Fault.lag(18))
+        async with anyio.create_task_group() as group, client(b, path) as batch:
+            group.start_soon(_ended_by_closing, batch, request)
+            await anyio.sleep(0.5)
+        async with client(b, path) as batch:
+            job = await batch.submit(request)
+        assert submitted(b) == [job.id]
+
+
+async def test_a_loop_that_is_shut_down_during_a_look_up_decides_nothing(
+    bench: MakeBench, path: Path
+) -> None:
+    """A second Ctrl-C cancels all tasks natively, which no shield withstands."""
+    request = JobRequest("hello", queue="default")
+    async with bench(Script(duration=60)) as b:
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        b.local.faults.add("ListJobs", Fault.lag(12))
+        before = asyncio.all_tasks()
+        async with anyio.create_task_group() as group, client(b, path) as batch:
+            group.start_soon(_ended_by_closing, batch, request)
+            await anyio.sleep(0.5)
+            (sending,) = [t for t in asyncio.all_tasks() - before if "_send" in t.get_name()]
+            for _ in range(2):
+                sending.cancel()
+                await anyio.sleep(0.1)
+        async with client(b, path) as batch:
+            job = await batch.submit(request)
+        assert submitted(b) == [job.id]
+
+
+async def _ended_by_closing(batch: AsyncBatchClient, request: JobRequest) -> None:
+    with pytest.raises(ClientClosed):
+        await batch.submit(request)
 
 
 async def test_what_never_arrived_is_submitted_by_running_again(

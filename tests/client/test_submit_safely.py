@@ -303,9 +303,10 @@ ON_THE_WIRE: dict[str, Callable[[], Fault]] = {
 
 
 @each_name
+@pytest.mark.parametrize("lag", [0.0, 12.0])
 @pytest.mark.parametrize("fault", ON_THE_WIRE)
 async def test_closing_the_client_settles_what_is_on_the_wire(
-    bench: MakeBench, fault: str, name: str | None
+    bench: MakeBench, fault: str, lag: float, name: str | None
 ) -> None:
     """Whoever waits hears of the job if there is one, and that there is none otherwise."""
     heard: list[str] = []
@@ -319,6 +320,7 @@ async def test_closing_the_client_settles_what_is_on_the_wire(
 
     async with bench(Script(duration=60)) as b, anyio.create_task_group() as group:
         b.local.faults.add("SubmitJob", ON_THE_WIRE[fault]())
+        b.local.faults.add("ListJobs", Fault.lag(lag))
         group.start_soon(submit, b)
         await anyio.sleep(0.5)
         with anyio.fail_after(60):

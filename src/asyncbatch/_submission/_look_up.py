@@ -20,7 +20,7 @@ from asyncbatch._submission._marks import TAG, Submission, wall_clock
 
 # Seconds before each look.
 AFTER_A_FAULT = (1.0, 2.0, 4.0, 8.0)
-WHILE_CLOSING = (0.0, 1.0, 2.0, 4.0)
+WHILE_CLOSING = (0.0, 1.0, 2.0, 4.0, 8.0)
 AFTER_A_RESTART = (0.0, 5.0, 10.0)
 
 # What our clock and AWS's may differ by. AWS refuses requests beyond that.

@@ -16,6 +16,7 @@ from asyncbatch._api import API
 from asyncbatch._errors import (
     AccessDenied,
     APIError,
+    AsyncBatchError,
     ConnectionFailed,
     ServiceFault,
     SubmitUncertain,
@@ -80,9 +81,10 @@ class Submitter:
             job_id = await self._send_marked(submission, request)
         except SubmitUncertain:
             raise
-        except BaseException:
+        except AsyncBatchError:
             record.refused()
             raise
+        # Whatever else ends this decides nothing: the intent stays, for the next program to settle.
         record.accepted(job_id)
         return job_id
 
