@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.luigi.support import Aws, Run
+    from tests.luigi.workers import Marked, Workers
 
 os.environ["LUIGI_CONFIG_PATH"] = str(Path(__file__).with_name("luigi.cfg"))
 
@@ -31,6 +32,24 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Aws"]:
         for name, value in aws.environment.items():
             monkeypatch.setenv(name, value)
         yield aws
+
+
+@pytest.fixture(params=["ordinary", "one process"])
+def workers(request: pytest.FixtureRequest, aws: "Aws") -> "Workers":
+    """Run tasks with either kind of worker, which is to make no difference."""
+    from tests.luigi.workers import Workers, notes
+
+    notes.clear()
+    return Workers(kind=request.param)
+
+
+@pytest.fixture(params=["Marked", "Threaded"])
+def kind(request: pytest.FixtureRequest) -> "type[Marked]":
+    """Give a task that is a coroutine in the one-process worker, and one that is a thread."""
+    from tests.luigi import workers
+
+    kind: type[Marked] = getattr(workers, request.param)
+    return kind
 
 
 @pytest.fixture

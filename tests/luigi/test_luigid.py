@@ -92,13 +92,6 @@ def workers(request: pytest.FixtureRequest, aws: Aws, luigid: str) -> Workers:
     return Workers(kind=request.param, scheduler=make(RemoteScheduler, luigid))
 
 
-@pytest.fixture(params=[Marked, Threaded])
-def kind(request: pytest.FixtureRequest) -> type[Marked]:
-    """Give a task that is a coroutine in the one-process worker, and one that is a thread."""
-    kind: type[Marked] = request.param
-    return kind
-
-
 @pytest.fixture
 def name() -> str:
     """Give a name that no task in `luigid` has yet."""

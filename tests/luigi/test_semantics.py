@@ -3,10 +3,9 @@
 from typing import Any
 
 import luigi
-import pytest
 
 from tests.luigi.support import Aws, make
-from tests.luigi.workers import ONE_PROCESS, ORDINARY, Marked, Threaded, Workers, notes, noting
+from tests.luigi.workers import Marked, Threaded, Workers, notes, noting
 
 EVENTS = (
     luigi.Event.START,
@@ -14,19 +13,6 @@ EVENTS = (
     luigi.Event.SUCCESS,
     luigi.Event.FAILURE,
 )
-
-
-@pytest.fixture(params=[ORDINARY, ONE_PROCESS])
-def workers(request: pytest.FixtureRequest, aws: Aws) -> Workers:
-    notes.clear()
-    return Workers(kind=request.param)
-
-
-@pytest.fixture(params=[Marked, Threaded])
-def kind(request: pytest.FixtureRequest) -> type[Marked]:
-    """Give a task that is a coroutine in the one-process worker, and one that is a thread."""
-    kind: type[Marked] = request.param
-    return kind
 
 
 class Chain(Marked):

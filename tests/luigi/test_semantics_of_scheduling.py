@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import luigi
-import pytest
 
 from tests.luigi.support import Aws, make
 from tests.luigi.workers import (
@@ -18,19 +17,6 @@ from tests.luigi.workers import (
     notes,
     noting,
 )
-
-
-@pytest.fixture(params=[ORDINARY, ONE_PROCESS])
-def workers(request: pytest.FixtureRequest, aws: Aws) -> Workers:
-    notes.clear()
-    return Workers(kind=request.param)
-
-
-@pytest.fixture(params=[Marked, Threaded])
-def kind(request: pytest.FixtureRequest) -> type[Marked]:
-    """Give a task that is a coroutine in the one-process worker, and one that is a thread."""
-    kind: type[Marked] = request.param
-    return kind
 
 
 class Important(Marked):

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -29,7 +30,7 @@ flatten: Any = _flatten  # it declares no types
 logger = logging.getLogger("luigi-interface")
 
 
-class TaskRun:
+class TaskRun(ABC):
     """One run of a task.
 
     Attributes:
@@ -156,8 +157,9 @@ class TaskRun:
         self._crew.ways.forward(self.task, self.status_reporter)
         self._work()
 
+    @abstractmethod
     def _work(self) -> None:
-        raise NotImplementedError
+        """Begin the task's own work; `_worked` hears of its end."""
 
     def _worked(self, new_requirements: list[Any] | None) -> None:
         if new_requirements:
