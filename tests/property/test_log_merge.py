@@ -1,0 +1,114 @@
+"""The merged stream of many logs: whatever is written when, each line comes once, in its order.
+
+Engine, client and consumer are real, in virtual time. The oracle is what the jobs wrote.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from asyncbatch import AsyncBatchClient, JobRequest, RetryStrategy
+from asyncbatch.local import (
+    Fault,
+    Launch,
+    LocalBatch,
+    Script,
+    ScriptedExecutor,
+    run_in_virtual_time,
+)
+
+DEFINITION = {
+    "jobDefinitionName": "hello",
+    "type": "container",
+    "containerProperties": {"image": "busybox", "command": ["true"], "vcpus": 1, "memory": 128},
+}
+TROUBLES: dict[str, Fault | None] = {
+    "none": None,
+    "lost answers": Fault.drop_after(probability=0.2),
+    "lost requests": Fault.drop_before(probability=0.2),
+    "throttling": Fault.throttle(probability=0.3),
+    "5xx": Fault.server_error(probability=0.2),
+    "slow answers": Fault.latency(6, probability=0.2),
+}
+
+# Seconds since RUNNING: bursts of the same moment, and a line after the exit now and then.
+moments = st.lists(st.integers(0, 45), max_size=25).map(sorted)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one job writes: the moments of the lines of each of its attempts."""
+
+    attempts: list[list[int]]
+
+    def lines(self, attempt: int) -> list[tuple[float, str]]:
+        written = enumerate(self.attempts[attempt - 1])
+        return [(float(moment), f"{attempt}.{number}") for number, moment in written]
+
+    def script(self, attempt: int) -> Script:
+        fails = attempt < len(self.attempts)
+        return Script(duration=44, exit_code=int(fails), lines=self.lines(attempt))
+
+
+jobs_drawn = st.lists(
+    st.lists(moments, min_size=1, max_size=2).map(Written), min_size=1, max_size=24
+)
+
+
+@settings(max_examples=40)
+@given(
+    written=jobs_drawn,
+    trouble=st.sampled_from(sorted(TROUBLES)),
+    pause=st.sampled_from([0.0, 0.05, 1.0]),
+    reads_late=st.booleans(),
+)
+@pytest.mark.may_block
+def test_each_line_comes_once_and_in_the_order_of_its_job(
+    written: list[Written], trouble: str, pause: float, *, reads_late: bool
+) -> None:
+    def script(launch: Launch) -> Script:
+        return written[int(launch.name.removeprefix("job"))].script(launch.attempt)
+
+    def request(number: int) -> JobRequest:
+        attempts = len(written[number].attempts)
+        retry = RetryStrategy(attempts=attempts)
+        return JobRequest("hello", queue="default", name=f"job{number}", retry=retry)
+
+    async def story() -> None:
+        async with (
+            LocalBatch(vcpus=1000, executor=ScriptedExecutor(script), seed=1) as local,
+            AsyncBatchClient(session=local.session) as batch,
+        ):
+            await batch.register_job_definition(DEFINITION)
+            if (fault := TROUBLES[trouble]) is not None:
+                local.faults.add("FilterLogEvents", fault)
+                local.faults.add("GetLogEvents", fault)
+            jobs = await batch.submit_many(request(number) for number in range(len(written)))
+            if reads_late:
+                await anyio.sleep(20)
+            found: dict[str, list[str]] = {job.name: [] for job in jobs}
+            names = {job.id: job.name for job in jobs}
+            async for line in batch.logs(jobs):
+                found[names[line.job_id]].append(line.message)
+                await anyio.sleep(pause)
+            tell(local.calls)
+        assert found == {
+            f"job{number}": [
+                text
+                for attempt in range(1, len(job.attempts) + 1)
+                for _, text in job.lines(attempt)
+            ]
+            for number, job in enumerate(written)
+        }
+
+    run_in_virtual_time(story)
+
+
+def tell(calls: Counter[Any]) -> None:
+    for operation in ("FilterLogEvents", "GetLogEvents"):
+        event(f"{operation}: {'used' if calls[operation] else 'not used'}")
