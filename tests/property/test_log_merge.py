@@ -4,6 +4,7 @@ Engine, client and consumer are real, in virtual time. The oracle is what the jo
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,10 @@ class Written:
         fails = attempt < len(self.attempts)
         return Script(duration=44, exit_code=int(fails), lines=self.lines(attempt))
 
+    def texts(self) -> list[str]:
+        attempts = range(1, len(self.attempts) + 1)
+        return [text for attempt in attempts for _, text in self.lines(attempt)]
+
 
 jobs_drawn = st.lists(
     st.lists(moments, min_size=1, max_size=2).map(Written), min_size=1, max_size=24
@@ -71,24 +76,16 @@ jobs_drawn = st.lists(
 def test_each_line_comes_once_and_in_the_order_of_its_job(
     written: list[Written], trouble: str, pause: float, *, reads_late: bool
 ) -> None:
-    def script(launch: Launch) -> Script:
-        return written[int(launch.name.removeprefix("job"))].script(launch.attempt)
-
-    def request(number: int) -> JobRequest:
-        attempts = len(written[number].attempts)
-        retry = RetryStrategy(attempts=attempts)
-        return JobRequest("hello", queue="default", name=f"job{number}", retry=retry)
-
     async def story() -> None:
         async with (
-            LocalBatch(vcpus=1000, executor=ScriptedExecutor(script), seed=1) as local,
+            LocalBatch(vcpus=1000, executor=executor_of(written), seed=1) as local,
             AsyncBatchClient(session=local.session) as batch,
         ):
             await batch.register_job_definition(DEFINITION)
             if (fault := TROUBLES[trouble]) is not None:
                 local.faults.add("FilterLogEvents", fault)
                 local.faults.add("GetLogEvents", fault)
-            jobs = await batch.submit_many(request(number) for number in range(len(written)))
+            jobs = await batch.submit_many(requests_of(written))
             if reads_late:
                 await anyio.sleep(20)
             found: dict[str, list[str]] = {job.name: [] for job in jobs}
@@ -97,16 +94,22 @@ def test_each_line_comes_once_and_in_the_order_of_its_job(
                 found[names[line.job_id]].append(line.message)
                 await anyio.sleep(pause)
             tell(local.calls)
-        assert found == {
-            f"job{number}": [
-                text
-                for attempt in range(1, len(job.attempts) + 1)
-                for _, text in job.lines(attempt)
-            ]
-            for number, job in enumerate(written)
-        }
+        assert found == {f"job{number}": job.texts() for number, job in enumerate(written)}
 
     run_in_virtual_time(story)
+
+
+def executor_of(written: list[Written]) -> ScriptedExecutor:
+    def script(launch: Launch) -> Script:
+        return written[int(launch.name.removeprefix("job"))].script(launch.attempt)
+
+    return ScriptedExecutor(script)
+
+
+def requests_of(written: list[Written]) -> Iterator[JobRequest]:
+    for number, job in enumerate(written):
+        retry = RetryStrategy(attempts=len(job.attempts))
+        yield JobRequest("hello", queue="default", name=f"job{number}", retry=retry)
 
 
 def tell(calls: Counter[Any]) -> None:
