@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from asyncbatch import JobFinished, JobRequest, JobStatus, PollPolicy
+from asyncbatch import JobFinished, JobRequest, JobStatus, PollPolicy, RateLimits
 from asyncbatch._poller import _sweep
 from asyncbatch.local import Fault, Script
 from tests.client.conftest import Bench, MakeBench
@@ -108,6 +108,16 @@ async def test_states_are_told_though_nobody_describes_the_jobs(bench: MakeBench
         await anyio.sleep(60)
         assert {job.status for job in jobs} == {JobStatus.RUNNING}
         assert b.local.calls["DescribeJobs"] - described < 10
+
+
+async def test_the_end_of_a_listed_job_is_news_at_once_however_new_it_is(bench: MakeBench) -> None:
+    """New jobs may be missing from lists for a while; one that was listed has moved on."""
+    limits = RateLimits(submit_per_second=400, describe_per_second=50)
+    async with bench(Script(startup=0, duration=5), limits=limits) as b:
+        begin = anyio.current_time()
+        await b.batch.run(_many())
+        assert anyio.current_time() - begin < 5 + 4
+    assert b.local.calls["ListJobs"] > 5
 
 
 async def test_a_log_is_followed_live_although_lists_tell_no_stream(bench: MakeBench) -> None:

@@ -45,12 +45,22 @@ PUT_OFF_SECONDS = 600.0
 """For how long a job that was listed is not asked for by its id."""
 
 _SETTLING_SECONDS = 10.0
-"""A new job may be missing from lists for so long without anything being wrong."""
+"""A new job may be missing from lists for so long without anything being wrong.
+
+One that was listed before has moved on, and is asked for at once.
+"""
 
 
 @dataclass(slots=True)
 class _Queue:
-    """Followed jobs of one queue; times are seconds on the loop's clock."""
+    """Followed jobs of one queue; times are seconds on the loop's clock.
+
+    Attributes:
+        jobs: From when on it means something that a job is in none of the lists.
+        is_swept: Whether it is followed by lists at present.
+        due: When it is swept next.
+        changed_at: When a job of it was last seen to change.
+    """
 
     jobs: dict[str, float] = field(default_factory=dict)
     is_swept: bool = False
@@ -94,7 +104,7 @@ class Sweeper:
             return
         name = queue.rpartition("/")[2]
         entry = self._queues.setdefault(name, _Queue())
-        entry.jobs[job_id] = now
+        entry.jobs[job_id] = now + _SETTLING_SECONDS
         self._queue_of[job_id] = name
         if len(entry.jobs) == _ENOUGH_JOBS:
             self._woken.set()
@@ -148,7 +158,7 @@ class Sweeper:
         for status in LIVE:
             async for page in self._api.poll_queue(name, status, self._marks):
                 calls += 1
-                queue.changed_at = max(queue.changed_at, self._listed(page, unseen))
+                queue.changed_at = max(queue.changed_at, self._listed(page, unseen, queue))
         now = anyio.current_time()
         self._ask_for(unseen, now)
         queue.due = now + self._policy.interval(now - queue.changed_at, self._rng)
@@ -157,7 +167,9 @@ class Sweeper:
         elif calls > max(_WORTH * len(queue.jobs) / BATCH_SIZE, len(LIVE)):
             self._give_up(queue, now + _RETRY_SECONDS)
 
-    def _listed(self, page: Mapping[str, JobDescription | None], unseen: dict[str, float]) -> float:
+    def _listed(
+        self, page: Mapping[str, JobDescription | None], unseen: dict[str, float], queue: _Queue
+    ) -> float:
         """Take a page of live jobs; return when one of ours was last seen to change."""
         now = anyio.current_time()
         changed_at = -math.inf
@@ -167,6 +179,8 @@ class Sweeper:
             job = self._followed.get(job_id)
             if job is None:
                 continue
+            if job_id in queue.jobs:
+                queue.jobs[job_id] = now
             if summary is not None:
                 changed_at = now
                 job.glimpse(summary)
@@ -179,8 +193,8 @@ class Sweeper:
 
     def _ask_for(self, gone: Mapping[str, float], now: float) -> None:
         """Have jobs asked for by their ids that no list had."""
-        for job_id, since in gone.items():
-            if now - since >= _SETTLING_SECONDS:
+        for job_id, missed_from in gone.items():
+            if now >= missed_from:
                 self._schedule.hurry(job_id, now)
         self._wake_poller()
 
