@@ -250,23 +250,25 @@ class JobRequest:
 
     def __post_init__(self) -> None:
         """Bring the values into one form and check each against AWS's limits."""
-        self._set(job_definition=_definition_name(self.job_definition))
+        self._set(
+            job_definition=_definition_name(self.job_definition),
+            parameters=check.text_by_name("parameters", self.parameters),
+            command=_arguments(self.command),
+            environment=_environment(self.environment),
+            depends_on=_dependencies(self.depends_on),
+            retry=_retry(self.retry),
+            tags=check.tags(self.tags),
+            extra=check.mapping("extra", self.extra),
+        )
         check.optional_text("queue", self.queue, at_most=2048)
         check.optional_job_name(self.name)
-        self._set(parameters=check.text_by_name("parameters", self.parameters))
-        self._set(command=_arguments(self.command))
-        self._set(environment=_environment(self.environment))
         self._check_resources()
         check.optional_integer("array_size", self.array_size, 2, 10_000)
-        self._set(depends_on=_dependencies(self.depends_on))
-        self._set(retry=_retry(self.retry))
         check.optional_timeout("attempt_timeout", self.attempt_timeout)
-        self._set(tags=check.tags(self.tags))
         check.optional_flag("propagate_tags", self.propagate_tags)
         check.optional_share_identifier(self.share_identifier)
         check.optional_integer("scheduling_priority", self.scheduling_priority, 0, 9999)
         check.optional_text("key", self.key, at_most=256)
-        self._set(extra=check.mapping("extra", self.extra))
         self._check_array_dependencies()
 
     def replace(self, **changes: Unpack[JobFields]) -> Self:

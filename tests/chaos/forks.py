@@ -85,7 +85,7 @@ def session() -> Any:
     """Return a session that has read its models; each forked driver has a copy of its own."""
     made = get_session()
     loader = made.get_component("data_loader")
-    for file in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+    for file in ("service-2", "endpoint-rule-set-1"):
         loader.load_service_model("batch", file)
     for file in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
         loader.load_data(file)

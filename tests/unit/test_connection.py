@@ -1,9 +1,13 @@
 """What the connections of one process have in common."""
 
+from typing import Any
+
 import pytest
 from aiobotocore.session import AioSession
 
-from asyncbatch._aws import _connection
+from asyncbatch import ServiceFault
+from asyncbatch._aws import Connection, Target, _connection
+from asyncbatch.local import Fault, LocalBatch
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +44,25 @@ def test_a_session_that_is_given_keeps_its_own() -> None:
     _connection._prepared(_connection.Target(region_name="eu-west-1", session=own))
     assert own.get_component("data_loader") is loader
     assert _connection._loaders == {}
+
+
+async def test_a_request_is_sent_once_and_names_no_attempt() -> None:
+    """The SDK's retries are off, down to the headers that would count its attempts."""
+    sent: list[set[str]] = []
+
+    def note(request: Any, **_: object) -> None:  # noqa: ANN401 (botocore has no types)
+        sent.append({name.lower() for name in request.headers})
+
+    async with LocalBatch() as local, local.serve() as door:
+        local.faults.add("DescribeJobs", Fault.server_error())
+        session = AioSession()
+        session.set_credentials(door.access_key_id, door.secret_access_key)
+        target = Target(region_name="eu-west-1", session=session, endpoint_url=door.url)
+        async with Connection.connect(target) as connection:
+            client = await connection.client("batch")
+            client.meta.events.register("before-send", note)
+            with pytest.raises(ServiceFault):
+                await connection.call("batch", "DescribeJobs", {"jobs": ["one"]})
+    (headers,) = sent
+    assert "authorization" in headers
+    assert not any(name.startswith("amz-sdk-") for name in headers)

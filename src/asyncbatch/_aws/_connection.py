@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import anyio
 
-from asyncbatch._aws import _parse
+from asyncbatch._aws import _parse, _retries
 from asyncbatch._errors import InvalidRequest, NoRegion
 
 _CONNECT_TIMEOUT = 5
@@ -26,7 +26,7 @@ _READ_TIMEOUT = 30
 _POOL_SIZE = 50
 
 # What the SDK reads to make a client, under the names that every supported version has.
-_MODEL_FILES = ("service-2", "endpoint-rule-set-1", "paginators-1")
+_MODEL_FILES = ("service-2", "endpoint-rule-set-1")
 _SHARED_FILES = ("endpoints", "partitions", "sdk-default-configuration", "_retry")
 
 _AWS_REGION = re.compile(r"(?P<partition>cn|us-gov|[a-z]{2})-[a-z-]+-\d")
@@ -139,6 +139,7 @@ class Connection:
         await asyncio.to_thread(_read_models, self._session, service)
         client = await self._stack.enter_async_context(self._make(service, region))
         _parse.install(client)
+        _retries.remove(client)
         return client
 
     async def call(

@@ -225,8 +225,8 @@ def _common(job: Wire) -> dict[str, Any]:
 def _job_rest(job: Wire, known: frozenset[str]) -> dict[str, Any]:
     """Return what a description does not model, also of the members that it models in part."""
     rest = parts.rest(job, known)
-    for member, modelled in _PARTS.items():
-        if (said := job.get(member)) and (more := parts.rest(said, modelled)):
+    for member in _PARTS.keys() & job.keys():
+        if (said := job[member]) and (more := parts.rest(said, _PARTS[member])):
             rest[member] = more
     if tasks := parts.task_rests(job.get("ecsProperties") or {}):
         rest["ecsProperties"] = {**rest.get("ecsProperties", {}), **tasks}
