@@ -7,6 +7,7 @@ second cancellation would cut the cleanup that the first began.
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
@@ -51,6 +52,11 @@ class Running:
         except BaseException as error:  # noqa: BLE001 - it goes to whoever reads the outcome
             self.outcome.set_exception(error)
 
+    async def ended(self) -> None:
+        """Wait on the loop until it has ended, well or not; it begins before whoever asks this."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     def _ended(self, work: Work) -> None:
         if not self.outcome.done():  # cancelled before its first step
             work.close()
@@ -77,9 +83,8 @@ class _Shared:
     async def run(self, work: Work) -> Any:  # noqa: ANN401 - whatever the work returns
         """Do the work when the client is open."""
         try:
-            if not self.opening.outcome.done():
-                # Whoever waits for it may be cancelled; the opening goes on for the others.
-                await asyncio.shield(asyncio.wrap_future(self.opening.outcome))
+            # Whoever waits for it may be cancelled; the opening goes on for the others.
+            await self.opening.ended()
             self.opening.outcome.result()
             return await work
         finally:
@@ -94,6 +99,8 @@ class Loop:
         self._shared: _Shared | None = None
         self._lock = threading.Lock()
         self._started: Future[asyncio.AbstractEventLoop] = Future()
+        self._to_begin: deque[tuple[Running, Work]] = deque()
+        self._is_woken = False
         self._thread = threading.Thread(target=self._run, name="asyncbatch-worker", daemon=True)
         self._stop: asyncio.Event
         self._group: asyncio.TaskGroup
@@ -108,8 +115,19 @@ class Loop:
         """Run a coroutine on the loop; return at once."""
         loop = self._started.result()
         running = Running(loop)
-        loop.call_soon_threadsafe(lambda: running.begin(work, self._group))
+        self._to_begin.append((running, work))
+        # To wake the loop for each of a thousand tasks would cost a thousand system calls.
+        if not self._is_woken or loop.is_closed():
+            self._is_woken = True
+            loop.call_soon_threadsafe(self._begin)
         return running
+
+    def _begin(self) -> None:
+        # In this order: what comes after the last look wakes the loop again.
+        self._is_woken = False
+        while self._to_begin:
+            running, work = self._to_begin.popleft()
+            running.begin(work, self._group)
 
     def run_with_client(
         self, start: Callable[[AsyncBatchClient], Work], make: Callable[[], AsyncBatchClient]
