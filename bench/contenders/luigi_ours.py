@@ -41,6 +41,7 @@ def main() -> None:
     """Do the work that the environment names."""
     _configure("submit_per_second", _WORK.submit_per_second)
     _configure("describe_per_second", _WORK.status_per_second)
+    _configure("list_per_second", _WORK.status_per_second)
     noting = functools.partial(AsyncBatchClient, observers=[_observe])
     setattr(config, "AsyncBatchClient", noting)  # noqa: B010 (a type to mypy)
     kind = Job if _WORK.sleep is None else Nap

@@ -15,6 +15,7 @@ from asyncbatch import AsyncBatchClient, InvalidRequest, PollPolicy, RateLimits
 POLL_TIME = 10
 # Seconds; as often as `RateLimits.describe_per_second` allows.
 _SOONEST_POLL = 0.2
+_LIMITS = ("submit_per_second", "describe_per_second", "list_per_second", "terminate_per_second")
 
 
 class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after the class
@@ -32,6 +33,9 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
             client of one task goes by the task's own `poll_time`.
         submit_per_second: Most submissions a second and client; see `asyncbatch.RateLimits`.
         describe_per_second: Most status calls a second and client.
+        list_per_second: Most calls a second and client that list something, such as the live jobs
+            that a rerun looks for.
+        terminate_per_second: Most calls a second and client that end jobs.
         failure_log_lines: How many last log lines the error of a failed job carries.
         log_interval: Seconds between two looks at a log that is streamed.
         log_drain: Seconds that late log lines are waited for after a job's end.
@@ -50,6 +54,8 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
     poll_time = luigi.OptionalFloatParameter(default=None)
     submit_per_second = luigi.OptionalFloatParameter(default=None)
     describe_per_second = luigi.OptionalFloatParameter(default=None)
+    list_per_second = luigi.OptionalFloatParameter(default=None)
+    terminate_per_second = luigi.OptionalFloatParameter(default=None)
     failure_log_lines = luigi.OptionalIntParameter(default=None)
     log_interval = luigi.OptionalFloatParameter(default=None)
     log_drain = luigi.OptionalFloatParameter(default=None)
@@ -84,7 +90,7 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
             **_given(settings, "failure_log_lines", "log_interval", "log_drain"),
         ),
         journal=settings.journal,
-        limits=RateLimits(**_given(settings, "submit_per_second", "describe_per_second")),
+        limits=RateLimits(**_given(settings, *_LIMITS)),
     )
     _settings[client] = settings
     return client

@@ -76,6 +76,8 @@ def test_jobs_have_no_tags_of_luigi_if_that_is_not_wanted(
     [
         ("submit_per_second", "0"),
         ("describe_per_second", "-1"),
+        ("list_per_second", "0"),
+        ("terminate_per_second", "-2.5"),
         ("log_drain", "-1"),
         ("log_interval", "0"),
         ("poll_time", "-1"),

@@ -1,10 +1,11 @@
 """The parts of the one-process worker, each by itself."""
 
+import gc
 import multiprocessing
 import pickle
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import luigi
@@ -14,6 +15,7 @@ from luigi.worker import Worker
 from asyncbatch_luigi import build
 from asyncbatch_luigi.worker import _luigi
 from asyncbatch_luigi.worker._children import Children, Waiting
+from asyncbatch_luigi.worker._garbage import RareCollections
 from asyncbatch_luigi.worker._locked import Locked
 from asyncbatch_luigi.worker._mailbox import Mailbox, Result
 from asyncbatch_luigi.worker._pace import Pace
@@ -214,3 +216,43 @@ def test_with_another_luigi_tasks_run_in_ordinary_workers(
         result = build([make(Marked, name="a")], detailed_summary=True, local_scheduler=True)
     assert type(result.worker) is Worker
     assert aws.statuses() == ["SUCCEEDED"]
+
+
+# -- collecting garbage ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def threshold() -> Iterator[tuple[int, int, int]]:
+    before = gc.get_threshold()
+    yield before
+    gc.set_threshold(*before)
+
+
+def test_garbage_is_collected_rarely_while_the_worker_runs(
+    threshold: tuple[int, int, int],
+) -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    class Looking(luigi.Task):
+        def complete(self) -> bool:
+            return bool(seen)
+
+        def run(self) -> None:
+            seen.append(gc.get_threshold())
+
+    build([make(Looking)], local_scheduler=True, workers=1)
+    assert seen == [(10_000, *threshold[1:])]
+    assert gc.get_threshold() == threshold
+
+
+@pytest.mark.parametrize("youngest", [0, 50_000])
+def test_who_collects_rarer_still_or_never_keeps_that(
+    threshold: tuple[int, int, int], youngest: int
+) -> None:
+    chosen = (youngest, *threshold[1:])
+    gc.set_threshold(*chosen)
+    collections = RareCollections()
+    collections.begin()
+    assert gc.get_threshold() == chosen
+    collections.end()
+    assert gc.get_threshold() == chosen

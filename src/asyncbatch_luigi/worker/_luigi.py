@@ -23,6 +23,7 @@ from luigi.task_status import FAILED, PENDING, RUNNING
 from asyncbatch_luigi import _runtime
 from asyncbatch_luigi.worker._children import Children
 from asyncbatch_luigi.worker._crew import Crew, Runner, Ways
+from asyncbatch_luigi.worker._garbage import RareCollections
 from asyncbatch_luigi.worker._interrupts import Interrupts
 from asyncbatch_luigi.worker._locked import Locked
 from asyncbatch_luigi.worker._mailbox import Mailbox, Result
@@ -137,6 +138,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # as _worker says
         self._crew = Crew(self._id, self._mailbox, self._ways())
         self._pace = Pace(self._config.wait_interval)
         self._interrupts = Interrupts()
+        self._collections = RareCollections()
         self._children = Children()
         self._timeouts: list[tuple[float, int, TaskRun]] = []
 
@@ -178,6 +180,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # as _worker says
 
     def __enter__(self) -> Self:
         """Start what has to run before the first task does."""
+        self._collections.begin()
         self._crew.start()
         self._reports.start()
         self._previous_runner = _runtime.shared_runner()
@@ -196,6 +199,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # as _worker says
             self._crew.close(_CLOSING_SECONDS)
             self._reports.close(_CLOSING_SECONDS)
         finally:
+            self._collections.end()
             self._interrupts.end()
 
     def _cancel_all(self) -> None:
