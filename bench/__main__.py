@@ -5,10 +5,10 @@ import dataclasses
 import json
 import shutil
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from bench.measure import Measurement
+from bench.measure import Measurement, calmest
 from bench.plot import draw
 from bench.report import report
 from bench.runs import ROOT, run
@@ -33,9 +33,9 @@ def main() -> None:
     measurements: list[Measurement] = []
     for workload in workloads:
         print(workload.title, flush=True)
-        for contender in workload.contenders:
-            measurements.append(run(workload, contender))
-            print(f"  {_line(measurements[-1])}", flush=True)
+        before = list(measurements)
+        for runs in _rounds(workload, options.rounds):
+            measurements = [*before, *(calmest(each) for each in runs if each)]
             _write(options.output, workloads, measurements)
     print()
     print((options.output / _TABLES).read_text(encoding="utf-8"))
@@ -44,12 +44,25 @@ def main() -> None:
             shutil.copy(file, _PUBLISHED)
 
 
+def _rounds(workload: Workload, rounds: int) -> Iterator[list[list[Measurement]]]:
+    """Let the contenders take turns; yield the runs of each so far, after every run."""
+    runs: list[list[Measurement]] = [[] for _ in workload.contenders]
+    for _ in range(rounds):
+        for contender, mine in zip(workload.contenders, runs, strict=True):
+            mine.append(run(workload, contender))
+            print(f"  {_line(mine[-1])}", flush=True)
+            yield runs
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--short", action="store_true", help="two minutes: does it run?")
     parser.add_argument("--workload", action="append", choices=_NAMES, help="only these")
     parser.add_argument("--contender", action="append", choices=EVERYBODY, help="only these")
     parser.add_argument("--jobs", action="append", type=int, help="only the sizes given")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="take turns so often; the calmest runs are told"
+    )
     parser.add_argument("--patient", action="store_true", help="peers do 10,000 jobs as well")
     parser.add_argument("--real", action="store_true", help="jobs of minutes in real time")
     parser.add_argument("--publish", action="store_true", help="put the results into docs/")

@@ -55,7 +55,9 @@ def _table_of(workload: Workload, measurements: Sequence[Measurement]) -> str:
     floor = index(mine).get((workload.name, workload.jobs, FLOOR))
     columns = [_HELD_CPU if workload.hold and name == _CPU else name for name in _COLUMNS]
     table = _markdown(columns, [_row(each, floor) for each in mine])
-    return f"**{workload.title}**\n\n{table}"
+    rounds = max((each.rounds for each in mine), default=1)
+    title = workload.title if rounds == 1 else f"{workload.title}; the calmest of {rounds} runs"
+    return f"**{title}**\n\n{table}"
 
 
 def _logs_table(mine: Sequence[Measurement]) -> str:

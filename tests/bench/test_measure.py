@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.endpoint import Account
-from bench.measure import Known, measurement, percentile
+from bench.measure import Known, calmest, measurement, percentile
 from bench.processes import Usage
 from bench.workloads import ARRAY, IDLE, short
+from tests.bench.samples import measured
 
 USAGE = Usage(wall_s=30.0, cpu_s=4.0, memory_mb=50.0, exit_code=0)
 THREE = short(3, ("floor",))
@@ -77,6 +78,17 @@ def test_jobs_that_are_held_are_lost_if_they_were_not_submitted() -> None:
     happened = account(submissions=IDLE.jobs - 1, ends={})
     result = measurement(IDLE, "floor", usage=USAGE, account=happened, known=known())
     assert result.lost == 1
+
+
+def test_the_calmest_run_took_the_least_cpu_time() -> None:
+    runs = [measured(cpu_s=2.0, wall_s=30.0), measured(cpu_s=1.5, wall_s=31.0)]
+    assert calmest(runs) == measured(cpu_s=1.5, wall_s=31.0, rounds=2)
+
+
+@pytest.mark.parametrize("wrong", [{"error": "exit code 1"}, {"lost": 1}, {"doubled": 1}])
+def test_a_run_that_went_wrong_is_not_passed_over(wrong: dict[str, Any]) -> None:
+    runs = [measured(cpu_s=2.0), measured(cpu_s=9.0, **wrong), measured(cpu_s=1.0)]
+    assert calmest(runs) == measured(cpu_s=9.0, **wrong, rounds=3)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,11 @@ def test_without_the_floor_there_are_no_ratios() -> None:
     assert cells(report([WORKLOAD], [measured()]), "asyncbatch")["CPU s"] == "2.0"
 
 
+def test_several_rounds_are_told() -> None:
+    assert "the calmest of 5 runs" in report([WORKLOAD], [measured(rounds=5)])
+    assert "calmest" not in report([WORKLOAD], [measured()])
+
+
 def test_an_error_stands_beside_the_name() -> None:
     text = report([WORKLOAD], [measured(error="took too long", news_p50_s=None, news_p95_s=None)])
     row = cells(text, "asyncbatch")
