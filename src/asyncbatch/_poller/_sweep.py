@@ -29,9 +29,11 @@ from asyncbatch._models import JobDescription
 from asyncbatch._policy import PollPolicy
 from asyncbatch._poller._followed import Followed
 from asyncbatch._schedule import BATCH_SIZE, Schedule
-from asyncbatch._status import LIVE
+from asyncbatch._status import LIVE, JobStatus
 
 logger = logging.getLogger("asyncbatch")
+
+_BEFORE_RUNNING = frozenset(LIVE) - {JobStatus.RUNNING}
 
 _ENOUGH_JOBS = 1_000
 _TOO_FEW_JOBS = 600
@@ -184,7 +186,7 @@ class Sweeper:
             if summary is not None:
                 changed_at = now
                 job.glimpse(summary)
-            if summary is not None and job.is_awaited:
+            if summary is not None and job.is_awaited and summary.status not in _BEFORE_RUNNING:
                 # Whoever waits may want what lists do not tell, such as the log stream.
                 self._schedule.hurry(job_id, now)
             elif self._schedule.is_due_before(job_id, now + PUT_OFF_SECONDS / 2):
