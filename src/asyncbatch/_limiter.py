@@ -11,6 +11,7 @@ of one account share its quota.
 """
 
 import math
+from collections import deque
 
 import anyio
 
@@ -29,8 +30,20 @@ _NEAR_SECONDS = 0.05
 _LATENESS_SECONDS = 0.1 + _TOGETHER_SECONDS
 """A turn that comes later than this was not waited for, so it gives no claim to be made up for."""
 
+_ROUNDING = 1e-9
+
 _RECOVERY_SECONDS = 60.0
 """Time in which the pace creeps back from nothing to the configured one."""
+
+
+class _Place:
+    """A call that waits for its turn."""
+
+    __slots__ = ("has_turn", "news")
+
+    def __init__(self) -> None:
+        self.has_turn = False
+        self.news = anyio.Event()
 
 
 class Pacer:
@@ -42,7 +55,7 @@ class Pacer:
         self._pace = per_second
         self._pace_set_at = -math.inf
         self._next_turn = -math.inf
-        self._queue = anyio.Lock(fast_acquire=True)
+        self._line: deque[_Place] = deque()
 
     @property
     def per_second(self) -> float:
@@ -52,17 +65,50 @@ class Pacer:
     async def turn(self) -> None:
         """Wait until the next call may leave.
 
-        Only the first in the queue sleeps, so a changed pace reaches everybody behind it.
+        Only the first in the line sleeps, so a changed pace reaches everybody behind it; and it
+        lets all leave that are due when it does, in one step of the event loop.
         """
-        async with self._queue:
-            now = anyio.current_time()
-            if now < self._next_turn:
-                last_turn = self._next_turn + self._spread(now)
-                await anyio.sleep(last_turn - now)  # noqa: TID251 - the pace itself
-                now = anyio.current_time()
-            # Timers fire a little late; without making up for that the pace would fall behind.
-            is_late = now - self._next_turn > _LATENESS_SECONDS
-            self._next_turn = (now if is_late else self._next_turn) + 1 / self._pace_at(now)
+        if not self._line and self._next_turn <= (now := anyio.current_time()):
+            self._take_turn(now)
+            return
+        place = _Place()
+        self._line.append(place)
+        try:
+            if self._line[0] is not place:
+                await place.news.wait()
+            if not place.has_turn:  # it is the first in the line now
+                await self._sleep_until_due()
+                self._let_leave(anyio.current_time())
+        finally:
+            self._leave(place)
+
+    async def _sleep_until_due(self) -> None:
+        now = anyio.current_time()
+        if now < self._next_turn:
+            last_turn = self._next_turn + self._spread(now)
+            await anyio.sleep(last_turn - now)  # noqa: TID251 - the pace itself
+
+    def _let_leave(self, now: float) -> None:
+        """Give the first in the line its turn, and all behind it that are due as well."""
+        while True:
+            self._take_turn(now)
+            place = self._line.popleft()
+            place.has_turn = True
+            place.news.set()
+            if not self._line or self._next_turn > now + _ROUNDING:
+                return
+
+    def _take_turn(self, now: float) -> None:
+        # Timers fire a little late; without making up for that the pace would fall behind.
+        is_late = now - self._next_turn > _LATENESS_SECONDS
+        self._next_turn = (now if is_late else self._next_turn) + 1 / self._pace_at(now)
+
+    def _leave(self, place: _Place) -> None:
+        """Have the next one sleep, if nobody does: its forerunner had its turn, or gave up."""
+        if not place.has_turn:
+            self._line.remove(place)
+        if self._line:
+            self._line[0].news.set()
 
     def throttled(self) -> float:
         """Slow down because AWS throttled a call; return the new pace, calls a second."""
@@ -78,7 +124,7 @@ class Pacer:
         gap = 1 / self._pace_at(now)
         if gap > _NEAR_SECONDS:
             return 0.0
-        return gap * min(self._queue.statistics().tasks_waiting, int(_TOGETHER_SECONDS / gap) - 1)
+        return gap * min(len(self._line) - 1, int(_TOGETHER_SECONDS / gap) - 1)
 
     def _pace_at(self, now: float) -> float:
         if self._pace >= self._most:
