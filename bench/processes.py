@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_INTERVAL = 0.2  # seconds between looks at the memory
+_INTERVAL = 0.5  # seconds between looks at the memory
 _SHARE = 10  # a look that took t seconds is followed by at least _SHARE × t without one
 _SESSION = 3  # where /proc/PID/stat has the session, counted from behind the command's name
 
