@@ -65,7 +65,7 @@ jobs_drawn = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)  # half a second each
 @given(
     written=jobs_drawn,
     trouble=st.sampled_from(sorted(TROUBLES)),
