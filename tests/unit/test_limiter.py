@@ -1,5 +1,7 @@
 """Pacing, in virtual time: never above the pace, fair, slower when throttled, and back again."""
 
+import asyncio
+from collections import Counter
 from itertools import pairwise
 
 import anyio
@@ -40,6 +42,24 @@ async def test_fast_calls_that_wait_leave_in_small_groups() -> None:
     assert min(lateness) >= -1e-9
     assert max(lateness) <= 0.2
     assert len(set(departures)) <= 500 / 8
+
+
+async def test_a_group_leaves_in_one_step_of_the_event_loop() -> None:
+    """One after the other, each in a step of its own, every call would find its caches cold."""
+    pacer, loop = Pacer(49), asyncio.get_running_loop()
+    left: list[float] = []
+    by_next_step: dict[float, int] = {}
+
+    async def call() -> None:
+        await pacer.turn()
+        now = anyio.current_time()
+        left.append(now)
+        loop.call_soon(lambda: by_next_step.setdefault(now, left.count(now)))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(call)
+    assert by_next_step == Counter(left)
 
 
 async def test_a_fast_call_that_waits_alone_is_not_held_back() -> None:
