@@ -8,7 +8,7 @@ import pytest
 
 from asyncbatch import JobFinished, JobRequest, JobStatus, PollPolicy, RateLimits
 from asyncbatch._poller import _sweep
-from asyncbatch.local import Fault, Script
+from asyncbatch.local import Fault, Launch, Script
 from tests.client.conftest import Bench, MakeBench
 
 if TYPE_CHECKING:
@@ -118,6 +118,29 @@ async def test_the_end_of_a_listed_job_is_news_at_once_however_new_it_is(bench: 
         await b.batch.run(_many())
         assert anyio.current_time() - begin < 5 + 4
     assert b.local.calls["ListJobs"] > 5
+
+
+async def test_awaited_jobs_are_not_described_for_what_a_list_says_before_running(
+    bench: MakeBench,
+) -> None:
+    def script(launch: Launch) -> Script:
+        is_first = launch.name == "first"
+        return Script(startup=0, duration=60) if is_first else Script(startup=100, duration=300)
+
+    async with bench(script, vcpus=400) as b:
+        await b.batch.submit("hello", queue="default", name="first", vcpus=400)
+        jobs = await b.batch.submit_many(_many())
+        async with anyio.create_task_group() as group:
+            for job in jobs:
+                group.start_soon(job.result)
+            await anyio.sleep(30)
+            assert {job.status for job in jobs} == {JobStatus.RUNNABLE}
+            before = b.local.calls["DescribeJobs"]
+            await anyio.sleep(60)
+            assert {job.status for job in jobs} == {JobStatus.STARTING}
+            # One call is for the job that ended; 400 that were described would take four more.
+            assert b.local.calls["DescribeJobs"] - before <= 1
+            group.cancel_scope.cancel()
 
 
 async def test_a_log_is_followed_live_although_lists_tell_no_stream(bench: MakeBench) -> None:
