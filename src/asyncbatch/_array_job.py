@@ -201,10 +201,10 @@ class ChildJob(Job):
         """Its parent."""
         return self._array
 
-    async def _wait_for_change(self) -> None:
+    async def _wait_for_change(self, *, details: bool = False) -> None:
         self._services.require_open()
         self._array.follow_children(self._index)
-        await super()._wait_for_change()
+        await super()._wait_for_change(details=details)
 
 
 async def all_children_ended(arrays: Iterable[ArrayJob]) -> None:

@@ -15,6 +15,7 @@ _SHARE_IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,255}\*?")
 _MAX_TAGS = 50
 _MAX_TAG_KEY = 128
 _MAX_TAG_VALUE = 256
+_MAX_REASON = 1024
 _MIN_TIMEOUT = timedelta(seconds=60)
 
 
@@ -60,6 +61,11 @@ def optional_share_identifier(value: object) -> None:
         raise InvalidRequest(
             "share_identifier", value, "1 to 255 letters and digits, optionally ending in '*'"
         )
+
+
+def reason(value: object) -> None:
+    """Require what TerminateJob takes as a reason."""
+    text("reason", value, rule="text that is not empty", at_most=_MAX_REASON)
 
 
 def integer(field: str, value: object, least: int, most: int | None = None) -> None:

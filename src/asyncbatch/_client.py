@@ -9,7 +9,7 @@ from asyncbatch import _checks as check
 from asyncbatch._array_job import ArrayJob
 from asyncbatch._errors import InvalidRequest
 from asyncbatch._group import JobGroup, OnError
-from asyncbatch._job import Job, check_reason
+from asyncbatch._job import Job
 from asyncbatch._log_methods import LogMethods
 from asyncbatch._models import JobDefinition, JobDescription, JobQueue
 from asyncbatch._request import JobFields, JobRequest
@@ -183,7 +183,7 @@ class AsyncBatchClient(LogMethods):
         runtime = self._require_open()
         if on_error not in ("terminate", "leave"):
             raise InvalidRequest("on_error", on_error, 'either "terminate" or "leave"')
-        check_reason(reason)
+        check.reason(reason)
         return JobGroup(runtime, on_error=on_error, reason=reason)
 
     # -- finding and following --------------------------------------------------------------------
@@ -355,7 +355,7 @@ class AsyncBatchClient(LogMethods):
             APIError: AWS refused one; the others are terminated all the same.
         """
         runtime = self._require_open()
-        check_reason(reason)
+        check.reason(reason)
         await runtime.terminate(_arguments.job_ids(jobs), reason)
 
     async def register_job_definition(

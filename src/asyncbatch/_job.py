@@ -29,8 +29,6 @@ if TYPE_CHECKING:  # only an open client needs these rooms
     from asyncbatch._logs import LogReader
     from asyncbatch._poller import Poller
 
-_TERMINATE_REASON_LIMIT = 1024
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -69,6 +67,7 @@ class Job:
         "__weakref__",
         "_change",
         "_description",
+        "_details_wanted",
         "_failure_log",
         "_id",
         "_listeners",
@@ -91,6 +90,7 @@ class Job:
         self._change: _Change | None = None
         self._listeners: list[Listener] = []
         self._waiters = 0
+        self._details_wanted = 0
 
     def __repr__(self) -> str:
         """Show name, id and state."""
@@ -125,6 +125,11 @@ class Job:
     def is_awaited(self) -> bool:
         """Whether somebody waits for the job right now."""
         return self._waiters > 0 or bool(self._listeners)
+
+    @property
+    def wants_details(self) -> bool:
+        """Whether somebody waits for more than a state: log streams, attempts, containers."""
+        return self._details_wanted > 0
 
     @property
     def console_url(self) -> str | None:
@@ -178,7 +183,7 @@ class Job:
                 return description
             if self._vanished is not None:
                 raise self._vanished
-            await self._wait_for_change()
+            await self._wait_for_change(details=True)
 
     async def logs(
         self,
@@ -235,15 +240,19 @@ class Job:
             APIError: AWS refused.
         """
         self._services.require_open()
-        check_reason(reason)
+        check.reason(reason)
         await self._services.terminate([self._id], reason)
 
     def ask_soon(self) -> None:
         """Have the job described soon, because something was done to it, or more is wanted."""
         self._services.poller.hurry(self._id)
 
-    async def next_change(self, within: float) -> None:
+    async def next_change(self, within: float, *, details: bool = True) -> None:
         """Wait until something changed about the job, at most `within` seconds.
+
+        Args:
+            within: Seconds.
+            details: Whether more is of interest than the state, which lists tell of very many jobs.
 
         Raises:
             ClientClosed: The client is not open, or was closed meanwhile.
@@ -253,7 +262,7 @@ class Job:
         if self._vanished is not None:
             raise self._vanished
         with anyio.move_on_after(within):
-            await self._wait_for_change()
+            await self._wait_for_change(details=details)
 
     # -- called by the client and its poller ------------------------------------------------------
 
@@ -329,10 +338,11 @@ class Job:
 
     # ---------------------------------------------------------------------------------------------
 
-    async def _wait_for_change(self) -> None:
+    async def _wait_for_change(self, *, details: bool = False) -> None:
         self._services.require_open()
         change = self._change = self._change or _Change()
         self._waiters += 1
+        self._details_wanted += details
         try:
             if not self.is_finished:
                 self._services.poller.follow(self)
@@ -340,6 +350,7 @@ class Job:
             await change.happened.wait()
         finally:
             self._waiters -= 1
+            self._details_wanted -= details
             self._services.poller.set_awaited(self)
         if change.error is not None:
             raise change.error
@@ -381,12 +392,3 @@ class Job:
 
 
 Listener = Callable[[Job, AsyncBatchError | None], None]
-
-
-def check_reason(reason: str) -> None:
-    """Check a reason for terminating jobs.
-
-    Raises:
-        InvalidRequest: It is empty or too long.
-    """
-    check.text("reason", reason, rule="text that is not empty", at_most=_TERMINATE_REASON_LIMIT)

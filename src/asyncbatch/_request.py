@@ -272,13 +272,13 @@ class JobRequest:
         self._check_array_dependencies()
 
     def replace(self, **changes: Unpack[JobFields]) -> Self:
-        """Return a copy with some fields changed, checked like a new one.
+        """Return a copy with some fields changed, checked like a new one; itself without changes.
 
         Raises:
             InvalidRequest: A value breaks a rule.
             TypeError: There is no such field.
         """
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **changes) if changes else self
 
     def _set(self, **values: object) -> None:
         for name, value in values.items():

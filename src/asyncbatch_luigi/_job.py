@@ -142,7 +142,7 @@ class JobOfTask:
                 logger.info("AWS Batch job %s is %s", job.id, message)
                 await self._reports.tell(job)
             else:
-                await job.next_change(math.inf)
+                await job.next_change(math.inf, details=False)
 
     async def _follow_with_log(self, job: Job) -> None:
         """Do as `_follow`, and copy the job's log until both have ended."""

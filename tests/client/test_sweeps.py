@@ -120,9 +120,14 @@ async def test_the_end_of_a_listed_job_is_news_at_once_however_new_it_is(bench: 
     assert b.local.calls["ListJobs"] > 5
 
 
-async def test_awaited_jobs_are_not_described_for_what_a_list_says_before_running(
-    bench: MakeBench,
+@pytest.mark.parametrize(
+    ("waiting", "described"), [("result", range(1)), ("wait", range(4, 9))], ids=["end", "details"]
+)
+async def test_awaited_jobs_are_described_only_for_what_lists_do_not_say(
+    bench: MakeBench, waiting: str, described: range
 ) -> None:
+    """Until they are RUNNING, nobody needs more than lists say; after that, who wants details."""
+
     def script(launch: Launch) -> Script:
         is_first = launch.name == "first"
         return Script(startup=0, duration=60) if is_first else Script(startup=100, duration=300)
@@ -132,7 +137,7 @@ async def test_awaited_jobs_are_not_described_for_what_a_list_says_before_runnin
         jobs = await b.batch.submit_many(_many())
         async with anyio.create_task_group() as group:
             for job in jobs:
-                group.start_soon(job.result)
+                group.start_soon(getattr(job, waiting))
             await anyio.sleep(30)
             assert {job.status for job in jobs} == {JobStatus.RUNNABLE}
             before = b.local.calls["DescribeJobs"]
@@ -140,6 +145,10 @@ async def test_awaited_jobs_are_not_described_for_what_a_list_says_before_runnin
             assert {job.status for job in jobs} == {JobStatus.STARTING}
             # One call is for the job that ended; 400 that were described would take four more.
             assert b.local.calls["DescribeJobs"] - before <= 1
+            before = b.local.calls["DescribeJobs"]
+            await anyio.sleep(100)
+            assert {job.status for job in jobs} == {JobStatus.RUNNING}
+            assert b.local.calls["DescribeJobs"] - before in described
             group.cancel_scope.cancel()
 
 
@@ -152,6 +161,22 @@ async def test_a_log_is_followed_live_although_lists_tell_no_stream(bench: MakeB
             seen.append((event.message, jobs[200].status))  # noqa: PERF401 - read in between
         assert [message for message, _ in seen] == [text for _, text in lines]
         assert seen[0][1] is JobStatus.RUNNING
+
+
+async def test_an_attempt_that_begins_between_two_lists_is_news(bench: MakeBench) -> None:
+    """The job was RUNNING then and is RUNNING now: only the time of its start tells."""
+
+    def script(launch: Launch) -> Script:
+        if launch.name != "retried":
+            return Script(startup=1, duration=1_000)
+        line = (5.0, f"attempt {launch.attempt}")
+        return Script(startup=1, duration=300, exit_code=2 - launch.attempt, lines=[line])
+
+    async with bench(script) as b:
+        await b.batch.submit_many(_many())
+        job = await b.batch.submit("hello", queue="default", name="retried", retry=2)
+        seen = [(event.message, job.status) async for event in job.logs()]
+        assert seen == [("attempt 1", JobStatus.RUNNING), ("attempt 2", JobStatus.RUNNING)]
 
 
 async def test_parents_of_arrays_are_followed_in_a_swept_queue(bench: MakeBench) -> None:

@@ -24,6 +24,11 @@ class Followed(Protocol):
         """Whether somebody waits for the job right now."""
         ...
 
+    @property
+    def wants_details(self) -> bool:
+        """Whether somebody waits for more than what lists tell."""
+        ...
+
     def update(self, description: JobDescription) -> bool:
         """Take a new description and return whether it differs from the one before."""
         ...

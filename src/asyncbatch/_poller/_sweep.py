@@ -186,8 +186,8 @@ class Sweeper:
             if summary is not None:
                 changed_at = now
                 job.glimpse(summary)
-            if summary is not None and job.is_awaited and summary.status not in _BEFORE_RUNNING:
-                # Whoever waits may want what lists do not tell, such as the log stream.
+            if summary is not None and job.wants_details and summary.status not in _BEFORE_RUNNING:
+                # Lists do not tell the log stream, for one.
                 self._schedule.hurry(job_id, now)
             elif self._schedule.is_due_before(job_id, now + PUT_OFF_SECONDS / 2):
                 self._schedule.postpone(job_id, now + PUT_OFF_SECONDS)

@@ -114,6 +114,7 @@ def summary_mark(summary: Wire) -> Mark:
     return (
         summary["status"],
         summary.get("statusReason"),
+        summary.get("startedAt"),  # another attempt may have begun since the last list
         tuple((array.get("statusSummary") or {}).items()),
     )
 
