@@ -6,6 +6,7 @@ the job.
 """
 
 import dataclasses
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -261,6 +262,9 @@ class Job:
         """
         if self._vanished is not None:
             raise self._vanished
+        if math.isinf(within):
+            await self._wait_for_change(details=details)
+            return
         with anyio.move_on_after(within):
             await self._wait_for_change(details=details)
 

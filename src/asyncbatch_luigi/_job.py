@@ -135,12 +135,14 @@ class JobOfTask:
     async def _follow(self, job: Job) -> None:
         """Tell of each change until the job has ended."""
         told: str | None = None
-        while not (job.is_finished and told == state_of(job)):
+        while True:
             message = state_of(job)
             if message != told:
                 told = message
                 logger.info("AWS Batch job %s is %s", job.id, message)
                 await self._reports.tell(job)
+            elif job.is_finished:
+                return
             else:
                 await job.next_change(math.inf, details=False)
 

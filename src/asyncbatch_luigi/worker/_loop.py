@@ -83,8 +83,9 @@ class _Shared:
     async def run(self, work: Work) -> Any:  # noqa: ANN401 - whatever the work returns
         """Do the work when the client is open."""
         try:
-            # Whoever waits for it may be cancelled; the opening goes on for the others.
-            await self.opening.ended()
+            if not self.opening.outcome.done():
+                # Whoever waits for it may be cancelled; the opening goes on for the others.
+                await self.opening.ended()
             self.opening.outcome.result()
             return await work
         finally:

@@ -7,6 +7,7 @@ most. Whatever is out of the ordinary is left to Luigi's code: other workers, as
 paused scheduler, and the last word that there is nothing to do.
 """
 
+import functools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,7 +35,7 @@ class LocalScheduler(OpenScheduler):
         super().__init__()
         self._clock = clock
         self._pruned_at = self._ranked_at = clock()
-        self._ranking = _Ranking(self, [], {}, 0)
+        self._ranking = _Ranking(self, [], 0)
 
     def get_work(
         self,
@@ -68,9 +69,7 @@ class LocalScheduler(OpenScheduler):
             task = self._ranking.next_task(worker)
         if task is None:
             self._ranked_at = now
-            self._ranking = _Ranking(
-                self, self.ranked(worker), self.used_resources(), self.processes_of(worker)
-            )
+            self._ranking = _Ranking(self, self.ranked(worker), self.processes_of(worker))
             task = self._ranking.next_task(worker)
         return task
 
@@ -82,22 +81,23 @@ class _Ranking:
     needs, as long as the worker has processes for tasks that wait.
     """
 
-    def __init__(
-        self, scheduler: OpenScheduler, tasks: Iterable[Any], used: Resources, processes: int
-    ) -> None:
+    def __init__(self, scheduler: OpenScheduler, tasks: Iterable[Any], processes: int) -> None:
         """Begin at the first task.
 
         Args:
             scheduler: Who knows what is ready and what there is of a resource.
             tasks: Tasks that are PENDING or RUNNING, those first that come first.
-            used: Resources that are in use.
             processes: How many tasks the worker runs at a time, as it said.
         """
         self._scheduler = scheduler
         self._tasks: Iterator[Any] = iter(tasks)
-        self._used = defaultdict(int, used)
         self._kept: defaultdict[str, int] = defaultdict(int)
         self._processes = processes
+
+    @functools.cached_property
+    def _used(self) -> "defaultdict[str, int]":
+        """Resources in use; asked for when the first task needs some, as that walks all tasks."""
+        return defaultdict(int, self._scheduler.used_resources())
 
     def next_task(self, worker: str) -> Any:  # noqa: ANN401 - Luigi's, or None
         """Return the next task that can run now; None if there is none any more."""
@@ -105,7 +105,8 @@ class _Ranking:
             if task.status == RUNNING:
                 self._keep(getattr(task, "resources_running", task.resources))
             elif task.status == PENDING and worker in task.workers and self._may_run(task):
-                _add(task.resources, self._used)
+                if task.resources:
+                    _add(task.resources, self._used)
                 self._keep(task.resources)
                 return task
         return None
