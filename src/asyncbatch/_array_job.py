@@ -12,9 +12,10 @@ from typing import overload
 
 from asyncbatch._errors import AsyncBatchError, JobFailed
 from asyncbatch._failures import failure_of
-from asyncbatch._job import Job, Services
+from asyncbatch._job import Job
 from asyncbatch._models import JobDescription
 from asyncbatch._results import Failure, FailureKind, JobResult
+from asyncbatch._services import Services
 from asyncbatch._status import JobStatus
 
 _DESCRIBED_TOGETHER = 100

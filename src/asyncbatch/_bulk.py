@@ -188,14 +188,14 @@ async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResul
 def _all_awaited(jobs: Iterable[Job]) -> Iterator[None]:
     """Have all of the jobs count as awaited, not only the one whose turn it is."""
     # Not children: following each of them is what waiting for their array is to save.
-    withdraw = [
-        job.on_settled(lambda _job, _error: None) for job in jobs if not isinstance(job, ChildJob)
-    ]
+    awaited = [job for job in jobs if not isinstance(job, ChildJob)]
+    for job in awaited:
+        job.begin_waiting()
     try:
         yield
     finally:
-        for undo in withdraw:
-            undo()
+        for job in awaited:
+            job.end_waiting()
 
 
 async def _first_failure(failed: Sequence[Job], total: int) -> JobFailed:

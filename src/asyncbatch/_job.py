@@ -7,43 +7,22 @@ the job.
 
 import dataclasses
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
 from asyncbatch import _checks as check
 from asyncbatch._changes import differs, is_news
 from asyncbatch._errors import AsyncBatchError, JobFailed, JobVanished
-from asyncbatch._events import Event, JobFinished, JobLost, StatusChanged
+from asyncbatch._events import JobFinished, JobLost, StatusChanged
 from asyncbatch._failure_log import FailureLog, seconds_until_complete
 from asyncbatch._failures import result_of
 from asyncbatch._models import JobDescription
-from asyncbatch._policy import PollPolicy
 from asyncbatch._results import JobResult, LogEvent
+from asyncbatch._services import Services
 from asyncbatch._status import JobStatus
-
-if TYPE_CHECKING:  # only an open client needs these rooms
-    from asyncbatch._api import API
-    from asyncbatch._logs import LogReader
-    from asyncbatch._poller import Poller
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What a handle may use of its client."""
-
-    api: "API"
-    poller: "Poller"
-    logs: "LogReader"
-    policy: PollPolicy
-    notify: Callable[[Event], None]
-    require_open: Callable[[], None]
-    console_url: Callable[[str], str | None]
-    terminate: Callable[[Sequence[str], str], Awaitable[None]]
-    handle: "Callable[[str], Job]"
 
 
 class _Change:
@@ -340,22 +319,30 @@ class Job:
 
         return withdraw
 
+    def begin_waiting(self) -> None:
+        """Count one more who waits for the job, which is followed then."""
+        self._waiters += 1
+        if not self.is_finished:
+            self._services.poller.follow(self)
+            self._services.poller.set_awaited(self)
+
+    def end_waiting(self) -> None:
+        """Count one less."""
+        self._waiters -= 1
+        self._services.poller.set_awaited(self)
+
     # ---------------------------------------------------------------------------------------------
 
     async def _wait_for_change(self, *, details: bool = False) -> None:
         self._services.require_open()
         change = self._change = self._change or _Change()
-        self._waiters += 1
         self._details_wanted += details
+        self.begin_waiting()
         try:
-            if not self.is_finished:
-                self._services.poller.follow(self)
-                self._services.poller.set_awaited(self)
             await change.happened.wait()
         finally:
-            self._waiters -= 1
             self._details_wanted -= details
-            self._services.poller.set_awaited(self)
+            self.end_waiting()
         if change.error is not None:
             raise change.error
 

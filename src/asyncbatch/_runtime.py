@@ -21,12 +21,13 @@ from asyncbatch._aws import Connection
 from asyncbatch._errors import ClientClosed, InvalidRequest
 from asyncbatch._events import Event, JobSubmitted
 from asyncbatch._farewell import Farewell
-from asyncbatch._job import Job, Services
+from asyncbatch._job import Job
 from asyncbatch._logs import LogReader
 from asyncbatch._models import Container, JobDefinition, JobDescription
 from asyncbatch._poller import Poller
 from asyncbatch._request import JobRequest
 from asyncbatch._results import LogEvent
+from asyncbatch._services import Services
 from asyncbatch._settings import Settings
 from asyncbatch._status import JobStatus
 from asyncbatch._submission import Submitter, unique_name
