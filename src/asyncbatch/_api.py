@@ -5,7 +5,14 @@ reading: `submit_job` raises an unknown outcome to `_submission`, which settles 
 """
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from typing import Any
 
 from asyncbatch._aws import Connection
@@ -18,6 +25,7 @@ from asyncbatch._status import JobStatus
 from asyncbatch._wire import answers, requests
 
 Mark = answers.Mark
+listed_mark = answers.summary_mark_of
 
 
 class API:
@@ -88,7 +96,7 @@ class API:
 
     async def poll_queue(
         self, queue: str, status: JobStatus, marks: MutableMapping[str, Mark]
-    ) -> AsyncIterator[dict[str, JobDescription | None]]:
+    ) -> AsyncGenerator[dict[str, JobDescription | None], None]:
         """List the jobs of a queue that are in a state, page by page of 1,000, for the poller.
 
         It is paced together with `poll_jobs`, and bears faults that pass for ever.
@@ -106,7 +114,13 @@ class API:
         while True:
             await self._caller.turn("DescribeJobs")
             page = await self._caller.call(
-                "batch", "ListJobs", arguments, POLLING, has_turn=True, pace="DescribeJobs"
+                "batch",
+                "ListJobs",
+                arguments,
+                POLLING,
+                has_turn=True,
+                pace="DescribeJobs",
+                is_checked=True,
             )
             jobs = page.get("jobSummaryList", ())
             yield {job["jobId"]: _listed_news(job, marks) for job in jobs}

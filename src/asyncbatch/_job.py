@@ -270,21 +270,22 @@ class Job:
         self._announce(None)
         return True
 
-    def glimpse(self, summary: JobDescription) -> None:
+    def glimpse(self, summary: JobDescription) -> bool:
         """Take what ListJobs told of the job while it is live: its state, but no containers."""
         known = self._description
         if known is None:
-            self.update(summary)
-        elif not known.status.is_terminal:
-            self.update(
-                dataclasses.replace(
-                    known,
-                    status=summary.status,
-                    status_reason=summary.status_reason,
-                    started_at=summary.started_at,
-                    array=summary.array,
-                )
+            return self.update(summary)
+        if known.status.is_terminal:
+            return False
+        return self.update(
+            dataclasses.replace(
+                known,
+                status=summary.status,
+                status_reason=summary.status_reason,
+                started_at=summary.started_at,
+                array=summary.array,
             )
+        )
 
     def fail(self, error: AsyncBatchError) -> None:
         """Take the reason why nothing more will be heard, for now or for ever."""

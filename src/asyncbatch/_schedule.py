@@ -122,6 +122,17 @@ class Schedule:
         entry = self._entries.get(job_id)
         return entry is not None and not entry.is_out and entry.due < time
 
+    def note_change(self, job_id: str, now: float) -> None:
+        """Note that a job was seen to change, in another way than by asking for it."""
+        entry = self._entries.get(job_id)
+        if entry is not None:
+            entry.changed_at = now
+
+    def age(self, job_id: str, now: float) -> float:
+        """Return for how many seconds a job has not changed; 0 for one that is not followed."""
+        entry = self._entries.get(job_id)
+        return 0.0 if entry is None else now - entry.changed_at
+
     def next_due(self) -> float | None:
         """Return when the soonest job is due; None when there is nothing to wait for."""
         return self._soonest(self._all)

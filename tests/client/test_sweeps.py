@@ -1,5 +1,6 @@
 """Very many jobs of one queue: followed by listing it, with the same promises and fewer calls."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,8 @@ import anyio
 import pytest
 
 from asyncbatch import JobFinished, JobRequest, JobStatus, PollPolicy, RateLimits
-from asyncbatch._poller import _sweep
+from asyncbatch._poller import _queues
+from asyncbatch._wire import answers
 from asyncbatch.local import Fault, Launch, Script
 from tests.client.conftest import Bench, MakeBench
 
@@ -20,9 +22,9 @@ pytestmark = pytest.mark.virtual_time
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a tenth of the usual number of jobs be many, to keep the tests short."""
-    monkeypatch.setattr(_sweep, "_ENOUGH_JOBS", 100)
-    monkeypatch.setattr(_sweep, "_TOO_FEW_JOBS", 60)
-    monkeypatch.setattr(_sweep, "_WORTH", 10.0)
+    monkeypatch.setattr(_queues, "_ENOUGH_JOBS", 100)
+    monkeypatch.setattr(_queues, "_TOO_FEW_JOBS", 60)
+    monkeypatch.setattr(_queues, "_WORTH", 10.0)
 
 
 def _minutes(job: object) -> Script:
@@ -85,19 +87,54 @@ async def test_where_listing_is_denied_jobs_are_followed_by_their_ids(
     assert "followed by their ids" in caplog.text
 
 
+@pytest.mark.parametrize(("others", "calls"), [(1_500, 2), (4_000, 4)], ids=["read", "left off"])
 async def test_a_queue_that_is_crowded_by_others_is_not_swept(
-    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, others: int, calls: int
 ) -> None:
-    """A sweep of two pages costs more than asking for 400 jobs by their ids."""
-    monkeypatch.setattr(_sweep, "_WORTH", 0.75)
-    async with bench(Script(startup=0, duration=300)) as b:
+    """Two pages cost more than asking for 200 jobs by their ids; four are not read to the end."""
+    monkeypatch.setattr(_queues, "_WORTH", 0.75)
+    async with bench(Script(duration=None), vcpus=1) as b:
         async with b.local.session.create_client("batch") as somebody_else:
-            for number in range(1_200):
+            for number in range(others):
                 await somebody_else.submit_job(
                     jobName=f"theirs-{number}", jobQueue="default", jobDefinition="hello"
                 )
-        assert len(await b.batch.run(_many())) == 400
-    assert b.local.calls["ListJobs"] <= 7  # one sweep, and it was enough
+        await b.batch.submit_many(_many(200))
+        await anyio.sleep(300)
+        assert b.local.calls["ListJobs"] == calls
+
+
+async def test_that_a_job_is_listed_as_it_was_described_is_no_news(bench: MakeBench) -> None:
+    async with bench(Script(duration=None), vcpus=2) as b:
+        await b.batch.submit("hello", queue="default", vcpus=1)
+        await b.batch.submit("hello", queue="default", vcpus=2)
+        await b.batch.submit("hello", queue="default", array_size=2)
+        await anyio.sleep(60)
+        async with b.local.session.create_client("batch") as aws:
+            found = {}
+            for state in ("RUNNING", "RUNNABLE", "PENDING"):
+                page = await aws.list_jobs(jobQueue="default", jobStatus=state)
+                [found[state]] = page["jobSummaryList"]
+            details = await aws.describe_jobs(jobs=[summary["jobId"] for summary in found.values()])
+        for summary, detail in zip(found.values(), details["jobs"], strict=True):
+            described = answers.mark(detail)
+            assert described is not None
+            assert answers.summary_mark(summary) == answers.summary_mark_of(described)
+
+
+async def test_only_states_in_which_many_jobs_are_are_listed(bench: MakeBench) -> None:
+    """The others are asked for by their ids."""
+    policy = PollPolicy(min_interval=15, max_interval=15, jitter=0)
+    async with bench(Script(startup=0, duration=None), vcpus=350, poll=policy) as b:
+        jobs = await b.batch.submit_many(_many())
+        await anyio.sleep(60)
+        states = Counter(job.status for job in jobs)
+        assert states == {JobStatus.RUNNING: 350, JobStatus.RUNNABLE: 50}
+        before = b.local.calls.copy()
+        await anyio.sleep(150)
+        spent = b.local.calls - before
+        assert 9 <= spent["ListJobs"] <= 10
+        assert 9 <= spent["DescribeJobs"] <= 11
 
 
 async def test_states_are_told_though_nobody_describes_the_jobs(bench: MakeBench) -> None:
@@ -121,33 +158,32 @@ async def test_the_end_of_a_listed_job_is_news_at_once_however_new_it_is(bench: 
 
 
 @pytest.mark.parametrize(
-    ("waiting", "described"), [("result", range(1)), ("wait", range(4, 9))], ids=["end", "details"]
+    ("waiting", "described"),
+    [("result", range(1, 3)), ("wait", range(3, 7))],
+    ids=["end", "details"],
 )
 async def test_awaited_jobs_are_described_only_for_what_lists_do_not_say(
     bench: MakeBench, waiting: str, described: range
 ) -> None:
-    """Until they are RUNNING, nobody needs more than lists say; after that, who wants details."""
+    """Lists tell that 250 jobs are RUNNING now; who waits for details has them described."""
 
     def script(launch: Launch) -> Script:
-        is_first = launch.name == "first"
-        return Script(startup=0, duration=60) if is_first else Script(startup=100, duration=300)
+        return Script(startup=0, duration=60 if launch.name == "first" else 500)
 
     async with bench(script, vcpus=400) as b:
-        await b.batch.submit("hello", queue="default", name="first", vcpus=400)
+        first = await b.batch.submit("hello", queue="default", name="first", vcpus=250)
         jobs = await b.batch.submit_many(_many())
         async with anyio.create_task_group() as group:
             for job in jobs:
                 group.start_soon(getattr(job, waiting))
+            await anyio.sleep(35)
+            states = Counter(job.status for job in jobs)
+            assert states == {JobStatus.RUNNING: 150, JobStatus.RUNNABLE: 250}
+            before = b.local.calls["DescribeJobs"]
+            await first
             await anyio.sleep(30)
-            assert {job.status for job in jobs} == {JobStatus.RUNNABLE}
-            before = b.local.calls["DescribeJobs"]
-            await anyio.sleep(60)
-            assert {job.status for job in jobs} == {JobStatus.STARTING}
-            # One call is for the job that ended; 400 that were described would take four more.
-            assert b.local.calls["DescribeJobs"] - before <= 1
-            before = b.local.calls["DescribeJobs"]
-            await anyio.sleep(100)
             assert {job.status for job in jobs} == {JobStatus.RUNNING}
+            # One or two calls are for the job that ended.
             assert b.local.calls["DescribeJobs"] - before in described
             group.cancel_scope.cancel()
 

@@ -89,6 +89,13 @@ class ScheduleMachine(RuleBasedStateMachine):
             job.due = job.changed_at = self.now
 
     @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def note_change(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.jobs)))
+        self.schedule.note_change(job_id, self.now)
+        self.jobs[job_id].changed_at = self.now
+
+    @precondition(lambda self: self.jobs)
     @rule(data=st.data(), seconds=st.sampled_from([-5.0, 0.5, 60.0]))
     def postpone(self, data: st.DataObject, seconds: float) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.jobs)))
@@ -179,6 +186,8 @@ class ScheduleMachine(RuleBasedStateMachine):
         assert self.schedule.missing("stranger", self.now) is None
         self.schedule.hurry("stranger", self.now)
         self.schedule.postpone("stranger", self.now + 1)
+        self.schedule.note_change("stranger", self.now)
+        assert self.schedule.age("stranger", self.now) == 0.0
         self.schedule.set_awaited("stranger", awaited=True)
         self.schedule.remove("stranger")
 
@@ -186,6 +195,11 @@ class ScheduleMachine(RuleBasedStateMachine):
     def it_knows_whom_it_follows(self) -> None:
         assert len(self.schedule) == len(self.jobs)
         assert all(job_id in self.schedule for job_id in self.jobs)
+
+    @invariant()
+    def it_knows_how_long_nothing_changed(self) -> None:
+        for job_id, job in self.jobs.items():
+            assert self.schedule.age(job_id, self.now) == self.now - job.changed_at
 
     @invariant()
     def it_knows_when_to_wake(self) -> None:

@@ -33,8 +33,8 @@ class Followed(Protocol):
         """Take a new description and return whether it differs from the one before."""
         ...
 
-    def glimpse(self, summary: JobDescription) -> None:
-        """Take what ListJobs told of the job while it is live."""
+    def glimpse(self, summary: JobDescription) -> bool:
+        """Take what ListJobs told of the job while it is live; return whether that was news."""
         ...
 
     def fail(self, error: AsyncBatchError) -> None:

@@ -37,6 +37,7 @@ class Poller:
             rng=rng,
             schedule=self._schedule,
             followed=self._followed,
+            described=self._marks,
             wake_poller=self._wake,
         )
         self._woken = anyio.Event()
@@ -153,7 +154,7 @@ class Poller:
                 continue
             description = news[job_id]
             changed = description is not None and job.update(description)
-            not_before = self._sweeper.put_off(job_id, now)
+            not_before = self._sweeper.described(job_id, now)
             self._schedule.seen(job_id, now, changed=changed, not_before=not_before)
             if description is not None and description.status.is_terminal:
                 self._drop(job_id)

@@ -119,6 +119,12 @@ def summary_mark(summary: Wire) -> Mark:
     )
 
 
+def summary_mark_of(mark: Mark) -> Mark:
+    """Return the `summary_mark` of a job that looks as its `mark` says."""
+    status, reason, started_at, *_, counts, _is_cancelled, _is_terminated = mark
+    return status, reason, started_at, counts
+
+
 _SUMMARY_MEMBERS = frozenset(
     [
         "jobArn",

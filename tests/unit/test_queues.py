@@ -1,0 +1,70 @@
+"""Which states of a queue are listed: where that takes clearly fewer calls, as far as is known."""
+
+import pytest
+
+from asyncbatch import JobStatus
+from asyncbatch._poller._queues import Queue
+from asyncbatch._status import LIVE
+
+SUBMITTED, RUNNABLE, RUNNING = JobStatus.SUBMITTED, JobStatus.RUNNABLE, JobStatus.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("counts", "listed"),
+    [
+        ({}, set()),
+        ({RUNNING: 199}, set()),
+        ({RUNNING: 200}, {RUNNING}),
+        ({RUNNING: 200, RUNNABLE: 50}, {RUNNING}),
+        ({RUNNING: 5_000, RUNNABLE: 700}, {RUNNING, RUNNABLE}),
+        ({SUBMITTED: 660}, set()),
+        ({SUBMITTED: 670}, set(LIVE)),
+        ({SUBMITTED: 200, RUNNING: 300}, {RUNNING}),
+        ({None: 500}, set()),
+    ],
+)
+def test_states_are_listed_in_which_enough_jobs_are(
+    counts: dict[JobStatus | None, int], listed: set[JobStatus]
+) -> None:
+    queue = Queue()
+    assert queue.choose(counts, 0.0) == frozenset()
+    assert queue.states == listed
+
+
+def test_a_state_stays_listed_until_it_has_clearly_too_few_jobs() -> None:
+    queue = Queue()
+    queue.choose({RUNNING: 200, RUNNABLE: 300}, 0.0)
+    queue.note_cost(RUNNING, 1, 0.0)
+    assert queue.choose({RUNNING: 140, RUNNABLE: 300}, 2.0) == frozenset()
+    assert queue.choose({RUNNING: 119, RUNNABLE: 300}, 4.0) == {RUNNING}
+    assert queue.states == {RUNNABLE}
+    assert queue.choose({RUNNING: 140, RUNNABLE: 300}, 6.0) == frozenset()
+    assert queue.states == {RUNNABLE}
+
+
+def test_a_state_that_is_crowded_by_others_is_tried_again_later_or_with_more_jobs() -> None:
+    queue = Queue()
+    queue.choose({RUNNING: 400}, 0.0)
+    queue.note_cost(RUNNING, 4, 0.0)
+    assert queue.choose({RUNNING: 400}, 2.0) == {RUNNING}
+    queue.choose({RUNNING: 530}, 4.0)
+    assert queue.states == set()
+    queue.choose({RUNNING: 540}, 6.0)
+    assert queue.states == {RUNNING}
+    queue.choose({RUNNING: 400}, 8.0)
+    assert queue.states == set()
+    queue.choose({RUNNING: 400}, 601.0)
+    assert queue.states == {RUNNING}
+
+
+def test_a_list_is_left_off_when_it_takes_twice_the_calls_that_it_is_worth() -> None:
+    assert Queue().most_calls(200) == 3
+    assert Queue().most_calls(10_000) == 150
+
+
+def test_a_queue_is_looked_at_once_it_has_enough_jobs() -> None:
+    queue = Queue()
+    queue.jobs = dict.fromkeys(map(str, range(199)), 0.0)
+    assert queue.next_look == float("inf")
+    queue.jobs["another"] = 0.0
+    assert queue.next_look == float("-inf")
