@@ -23,8 +23,12 @@ AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 
 # Many tests wait for programs that they start: twice as many workers as cores.
 WORKERS = str(2 * (os.cpu_count() or 1))
-# Tests of the source tree, the benchmark and the examples: run on the Python that runs nox only.
-SAME_EVERYWHERE = ("tests/test_house.py", "tests/bench", "tests/docs")
+# Tests of the source tree, the benchmark, the examples, and of what is arithmetic only: run on the
+# Python that runs nox, and on no other.
+SAME_EVERYWHERE = (
+    *("tests/test_house.py", "tests/bench", "tests/docs", "tests/property/test_schedule.py"),
+    *("tests/property/test_log_merge.py", "tests/property/test_policy.py"),
+)
 
 nox.needs_version = ">=2025.11.12"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -54,6 +58,11 @@ def newest_patch(minor: str, versions: list[str]) -> str | None:
 def groups(*names: str) -> tuple[str, ...]:
     """Return the requirements of the named dependency groups of pyproject.toml."""
     return nox.project.dependency_groups(PYPROJECT, *names)
+
+
+def install_to_read(session: nox.Session, *requirements: str) -> None:
+    """Install what is read rather than run: to compile all of it would take longer than that."""
+    session.install(*requirements, env={"UV_COMPILE_BYTECODE": "0"})
 
 
 def others() -> list[str]:
@@ -93,7 +102,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types twice: mypy and pyright disagree where an annotation is vague."""
-    session.install("-e", ".[luigi,cli,notebook,otel]", *groups("test", "types", "bench"), "nox")
+    install_to_read(
+        session, "-e", ".[luigi,cli,notebook,otel]", *groups("test", "types", "bench"), "nox"
+    )
     session.run("mypy")
     session.run("pyright")
 
@@ -101,14 +112,14 @@ def types(session: nox.Session) -> None:
 @nox.session
 def layers(session: nox.Session) -> None:
     """Prove that imports go down the list of rooms only."""
-    session.install("-e", ".[luigi]", *groups("layers"))
+    install_to_read(session, "-e", ".[luigi]", *groups("layers"))
     session.run("lint-imports", "--no-cache", "--no-logo")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a dead reference is an error. The tests run its examples."""
-    session.install(".[luigi,cli]", *groups("docs"))
+    install_to_read(session, ".[luigi,cli]", *groups("docs"))
     target = session.posargs or ["docs/_build/html"]
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "docs", *target)
 

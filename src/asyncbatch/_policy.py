@@ -15,15 +15,15 @@ class PollPolicy:
 
     A job is looked at again after ``growth`` times the time since its last change, but not sooner
     than `min_interval` and not later than `max_interval`. What that costs, in calls: one
-    DescribeJobs serves 100 jobs, so looking at N live jobs takes N/100 calls; where a queue has
-    1,000 and more of them, it is listed instead, which takes about N/1,000 + 5 calls. What it
+    DescribeJobs serves 100 jobs, so looking at N live jobs takes N/100 calls; where 200 and more
+    of them are in one state of a queue, that is listed instead, which takes N/1,000 calls. What it
     brings, in seconds: news arrives on average half an interval after it happened, as long as the
     calls fit into `RateLimits.describe_per_second`; beyond that, one look at all jobs takes as
     long as its calls at that pace, and jobs that somebody awaits come first.
 
-    With the defaults, in virtual time: 1,000 jobs of 5 to 15 s, submitted at the quota, cost 96
-    calls, and half of the news came within 0.7 s; 10,000 jobs of 1 to 5 minutes cost 1,243 calls,
-    and half of the news came within 3.6 s, 95 % within 8.2 s.
+    With the defaults, in virtual time: 1,000 jobs of 5 to 15 s, submitted at the quota, cost 50
+    calls, and half of the news came within 0.9 s; 10,000 jobs of 1 to 5 minutes cost 847 calls,
+    and half of the news came within 3.9 s, 95 % within 8.9 s.
 
     Attributes:
         min_interval: Soonest look after a change.

@@ -87,12 +87,14 @@ async def test_where_listing_is_denied_jobs_are_followed_by_their_ids(
     assert "followed by their ids" in caplog.text
 
 
-@pytest.mark.parametrize(("others", "calls"), [(1_500, 2), (4_000, 4)], ids=["read", "left off"])
+@pytest.mark.parametrize(
+    ("others", "worth", "calls"), [(1_000, 0.75, 2), (3_000, 0.5, 3)], ids=["read", "left off"]
+)
 async def test_a_queue_that_is_crowded_by_others_is_not_swept(
-    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, others: int, calls: int
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, others: int, worth: float, calls: int
 ) -> None:
     """Two pages cost more than asking for 200 jobs by their ids; four are not read to the end."""
-    monkeypatch.setattr(_queues, "_WORTH", 0.75)
+    monkeypatch.setattr(_queues, "_WORTH", worth)
     async with bench(Script(duration=None), vcpus=1) as b:
         async with b.local.session.create_client("batch") as somebody_else:
             for number in range(others):

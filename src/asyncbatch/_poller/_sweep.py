@@ -136,9 +136,9 @@ class Sweeper:
 
     async def _sweep(self, name: str, queue: Queue) -> None:
         """List a queue once where that is worth it, and have those asked for that it lacks."""
-        counts = Counter(map(self._state, queue.jobs))
+        began = anyio.current_time()
         was_listed = bool(queue.states)
-        dropped = queue.choose(counts, anyio.current_time())
+        dropped = queue.choose(Counter(map(self._state, queue.jobs)), began)
         if queue.states and not was_listed:
             logger.info("following jobs of queue %s by listing it", name)
         self._ask_for_all_in(dropped, queue)
@@ -149,7 +149,9 @@ class Sweeper:
                 await self._list(name, queue, state, unseen)
         now = anyio.current_time()
         self._ask_for(unseen, now)
-        queue.due = now + self._policy.interval(self._typical_age(queue, now), self._rng)
+        interval = self._policy.interval(self._typical_age(queue, now), self._rng)
+        # From beginning to beginning, unless that would leave no time for anything else.
+        queue.due = max(began + interval, now + interval / 2)
 
     def _expect(self, jobs: Iterable[str]) -> None:
         """Mark the jobs that were not listed yet as they were described, so that it is no news."""
