@@ -138,7 +138,7 @@ class BatchTask(luigi.Task):
         Luigi asks ten times for each task, and goes through all attributes of the class each time.
         """
         # An attribute that is put into a class later, as `luigi.util.inherits` does, is found.
-        sizes = tuple(map(len, map(vars, cls.__mro__)))
+        sizes = tuple([len(vars(each)) for each in cls.__mro__])
         known_sizes, params = _params.get(cls, (None, []))
         if sizes != known_sizes:
             params = super().get_params()  # type: ignore[no-untyped-call] # Luigi's

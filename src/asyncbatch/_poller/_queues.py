@@ -7,7 +7,7 @@ some minutes, or as soon as there are enough jobs in it.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asyncbatch._schedule import BATCH_SIZE
@@ -49,6 +49,11 @@ class Queue:
         """When to look at it next; for ever later if it has too few jobs to begin with."""
         return self.due if self.states or self.has_enough else math.inf
 
+    @property
+    def most_calls(self) -> int:
+        """After how many calls a list is too expensive to be read to its end."""
+        return math.ceil(2 * _WORTH * len(self.jobs) / BATCH_SIZE)
+
     def choose(self, counts: Mapping[JobStatus | None, int], now: float) -> frozenset[JobStatus]:
         """Choose anew which states are listed; return those that are listed no longer.
 
@@ -57,26 +62,31 @@ class Queue:
             now: The time.
         """
         before = self.states
-        self.states = frozenset(s for s in LIVE if self._is_worth(s, counts.get(s, 0), now))
-        if JobStatus.SUBMITTED in self.states:
-            # Who was just submitted may have come to any state by the time of the list.
+        # Who was just submitted may be in any state when it is listed.
+        if self._is_worth(LIVE, counts.get(JobStatus.SUBMITTED, 0), now):
             self.states = frozenset(LIVE)
+        else:
+            self.states = frozenset(
+                state
+                for state in LIVE
+                if state is not JobStatus.SUBMITTED
+                and self._is_worth([state], counts.get(state, 0), now)
+            )
         return before - self.states
-
-    def most_calls(self, jobs: int) -> int:
-        """Return after how many calls a list is too expensive to be read to its end."""
-        return math.ceil(2 * _WORTH * jobs / BATCH_SIZE)
 
     def note_cost(self, state: JobStatus, calls: int, now: float) -> None:
         """Remember how many calls the list of a state took."""
         self._costs[state] = (calls, now)
 
-    def _is_worth(self, state: JobStatus, jobs: int, now: float) -> bool:
-        if jobs < (_TOO_FEW_JOBS if state in self.states else _ENOUGH_JOBS):
+    def _is_worth(self, states: Sequence[JobStatus], jobs: int, now: float) -> bool:
+        """Return whether listing some states is worth it for so many jobs."""
+        if jobs < (_TOO_FEW_JOBS if self.states.issuperset(states) else _ENOUGH_JOBS):
             return False
-        calls, at = self._costs.get(state, (0, -math.inf))
-        if now - at > _RETRY_SECONDS:
-            calls = math.ceil(jobs / _PAGE_SIZE)
-        if state is JobStatus.SUBMITTED:
-            calls += len(LIVE) - 1
+        calls = sum(self._calls(state, jobs, now) for state in states)
         return calls <= _WORTH * jobs / BATCH_SIZE
+
+    def _calls(self, state: JobStatus, jobs: int, now: float) -> int:
+        """Return how many calls a list takes, as far as is known."""
+        calls, at = self._costs.get(state, (0, -math.inf))
+        is_known = now - at <= _RETRY_SECONDS
+        return calls if is_known else math.ceil(jobs / _PAGE_SIZE)

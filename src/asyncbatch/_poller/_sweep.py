@@ -142,16 +142,21 @@ class Sweeper:
         if queue.states and not was_listed:
             logger.info("following jobs of queue %s by listing it", name)
         self._ask_for_all_in(dropped, queue)
+        if queue.states:
+            await self._list_all(name, queue)
+        now = anyio.current_time()
+        interval = self._policy.interval(self._typical_age(queue, now), self._rng)
+        # From beginning to beginning, unless that would leave no time for anything else.
+        queue.due = max(began + interval, now + interval / 2)
+
+    async def _list_all(self, name: str, queue: Queue) -> None:
+        """List the states that were chosen, and have jobs asked for that should be there."""
         unseen = {i: since for i, since in queue.jobs.items() if self._state(i) in queue.states}
         self._expect(queue.jobs)
         for state in LIVE:
             if state in queue.states:
                 await self._list(name, queue, state, unseen)
-        now = anyio.current_time()
-        self._ask_for(unseen, now)
-        interval = self._policy.interval(self._typical_age(queue, now), self._rng)
-        # From beginning to beginning, unless that would leave no time for anything else.
-        queue.due = max(began + interval, now + interval / 2)
+        self._ask_for(unseen, anyio.current_time())
 
     def _expect(self, jobs: Iterable[str]) -> None:
         """Mark the jobs that were not listed yet as they were described, so that it is no news."""
@@ -163,18 +168,16 @@ class Sweeper:
     async def _list(
         self, name: str, queue: Queue, state: JobStatus, unseen: dict[str, float]
     ) -> None:
-        """List a state, unless it turns out to be too expensive."""
-        ours = sum(self._state(job_id) is state for job_id in unseen)
-        most = math.inf if JobStatus.SUBMITTED in queue.states else queue.most_calls(ours)
+        """List a state; a list that turns out to be too expensive is left off.
+
+        Jobs that it would have had further on are asked for by their ids, as if it lacked them.
+        """
         calls = 0
         async with contextlib.aclosing(self._api.poll_queue(name, state, self._marks)) as pages:
             async for page in pages:
                 calls += 1
                 self._listed(page, unseen, queue)
-                if calls > most:
-                    # Nothing is known of those that were not listed yet.
-                    for job_id in [i for i in unseen if self._state(i) is state]:
-                        del unseen[job_id]
+                if calls > queue.most_calls:
                     break
         queue.note_cost(state, calls, anyio.current_time())
 
