@@ -38,6 +38,7 @@ class _Entry:
     due: float
     changed_at: float
     grace: float
+    seen_at: float
     ever_seen: bool = False
     missing_since: float | None = None
     is_out: bool = False
@@ -89,7 +90,9 @@ class Schedule:
             grace: Seconds for which it may be missing before it counts as vanished.
         """
         if job_id not in self._entries:
-            self._entries[job_id] = _Entry(due=now + delay, changed_at=now, grace=grace)
+            self._entries[job_id] = _Entry(
+                due=now + delay, changed_at=now, grace=grace, seen_at=now
+            )
             heapq.heappush(self._all, (now + delay, job_id))
 
     def remove(self, job_id: str) -> None:
@@ -114,13 +117,15 @@ class Schedule:
 
     def postpone(self, job_id: str, due: float) -> None:
         """Make a job due later, because it is known in another way how it does."""
-        if self.is_due_before(job_id, due):
-            self._push(job_id, self._entries[job_id], due)
-
-    def is_due_before(self, job_id: str, time: float) -> bool:
-        """Return whether a job is due before some time; False for one that is out or unknown."""
         entry = self._entries.get(job_id)
-        return entry is not None and not entry.is_out and entry.due < time
+        if entry is not None and not entry.is_out and entry.due < due:
+            self._push(job_id, entry, due)
+
+    def put_off(self, job_id: str, seconds: float) -> None:
+        """Make a job due so many seconds after it was last asked for, if that is later."""
+        entry = self._entries.get(job_id)
+        if entry is not None:
+            self.postpone(job_id, entry.seen_at + seconds)
 
     def note_change(self, job_id: str, now: float) -> None:
         """Note that a job was seen to change, in another way than by asking for it."""
@@ -174,6 +179,7 @@ class Schedule:
         if entry is None:
             return
         entry.ever_seen = True
+        entry.seen_at = now
         entry.missing_since = None
         entry.grace = max(entry.grace, self._policy.missing_grace)
         if changed:

@@ -45,6 +45,12 @@ _SETTLING_SECONDS = 10.0
 One that was listed or described before has moved on, and is asked for at once.
 """
 
+_PATIENCE_SECONDS = 60.0
+"""How long a page is waited for: DescribeJobs may well answer while ListJobs does not."""
+
+_GIVEN_UP_SECONDS = 600.0
+"""For how long jobs are followed by their ids after that."""
+
 _SAMPLE = 100
 """Jobs of a queue that are looked at to tell how long ago half of them changed."""
 
@@ -60,7 +66,7 @@ class Sweeper:
         rng: random.Random,
         schedule: Schedule,
         followed: Mapping[str, Followed],
-        described: Mapping[str, Mark],
+        described: MutableMapping[str, Mark],
         wake_poller: Callable[[], None],
     ) -> None:
         """Share schedule, handles and marks with the poller; wake it when jobs became due."""
@@ -74,6 +80,7 @@ class Sweeper:
         self._queues: dict[str, Queue] = {}
         self._queue_of: dict[str, str] = {}
         self._marks: MutableMapping[str, Mark] = {}
+        self._owed: set[str] = set()  # jobs that are to be described, whatever lists say
         self._woken = anyio.Event()
 
     def add(self, job_id: str, queue: str | None, now: float) -> None:
@@ -92,6 +99,7 @@ class Sweeper:
     def remove(self, job_id: str) -> None:
         """Forget a job that is followed no longer."""
         self._marks.pop(job_id, None)
+        self._owed.discard(job_id)
         name = self._queue_of.pop(job_id, None)
         if name is not None:
             del self._queues[name].jobs[job_id]
@@ -104,6 +112,13 @@ class Sweeper:
 
     def described(self, job_id: str, now: float) -> float:
         """Note that a job was described; return before when it need not be again."""
+        description = self._followed[job_id].description
+        if description is not None:
+            self.add(job_id, description.queue, now)
+            if description.status not in _BEFORE_RUNNING:
+                self._owed.discard(job_id)
+        # The next list is compared with what is known now, not with what the last one said.
+        self._marks.pop(job_id, None)
         name = self._queue_of.get(job_id)
         if name is not None:
             self._queues[name].jobs[job_id] = now
@@ -115,10 +130,17 @@ class Sweeper:
             name, queue = await self._next()
             try:
                 await self._sweep(name, queue)
+            except TimeoutError:
+                logger.warning("ListJobs does not answer: following queue %s by job ids", name)
+                self._give_up(queue, anyio.current_time() + _GIVEN_UP_SECONDS)
             except AsyncBatchError as error:
                 logger.warning("jobs of queue %s are followed by their ids: %s", name, error)
-                dropped, queue.states, queue.due = queue.states, frozenset(), math.inf
-                self._ask_for_all_in(dropped, queue)
+                self._give_up(queue, math.inf)
+
+    def _give_up(self, queue: Queue, until: float) -> None:
+        """Go back to asking by ids, until some time at least."""
+        dropped, queue.states, queue.due = queue.states, frozenset(), until
+        self._ask_for_all_in(dropped, queue)
 
     async def _next(self) -> tuple[str, Queue]:
         """Wait until a queue is due to be swept, and return it."""
@@ -174,34 +196,46 @@ class Sweeper:
         """
         calls = 0
         async with contextlib.aclosing(self._api.poll_queue(name, state, self._marks)) as pages:
-            async for page in pages:
-                calls += 1
-                self._listed(page, unseen, queue)
-                if calls > queue.most_calls:
+            while calls <= queue.most_calls:
+                with anyio.fail_after(_PATIENCE_SECONDS):
+                    page = await anext(pages, None)
+                if page is None:
                     break
+                calls += 1
+                self._listed(page, unseen, queue, state)
         queue.note_cost(state, calls, anyio.current_time())
 
     def _listed(
-        self, page: Mapping[str, JobDescription | None], unseen: dict[str, float], queue: Queue
+        self,
+        page: Mapping[str, JobDescription | None],
+        unseen: dict[str, float],
+        queue: Queue,
+        state: JobStatus,
     ) -> None:
-        """Take a page of live jobs."""
+        """Take a page of jobs in a state."""
         now = anyio.current_time()
         for job_id, summary in page.items():
             unseen.pop(job_id, None)
-            # A job that moves on while the queue is listed is in two lists: both are news.
             job = self._followed.get(job_id)
-            if job is None:
+            if job is None or job_id not in queue.jobs:
                 continue
-            if job_id in queue.jobs:
-                queue.jobs[job_id] = now
+            queue.jobs[job_id] = now
+            # A job that moves on while the queue is listed is in two lists: both are news.
             if summary is not None and job.glimpse(summary):
-                self._schedule.note_change(job_id, now)
-                if job.wants_details and summary.status not in _BEFORE_RUNNING:
-                    # Lists do not tell the log stream, for one.
-                    self._schedule.hurry(job_id, now)
-                    continue
-            if self._schedule.is_due_before(job_id, now + PUT_OFF_SECONDS / 2):
-                self._schedule.postpone(job_id, now + PUT_OFF_SECONDS)
+                self._take_news(job, now)
+            if self._state(job_id) is not state or job_id in self._owed:
+                # What is known of it is older than the list, or less than somebody waits for.
+                self._schedule.hurry(job_id, now, changed=False)
+            else:
+                self._schedule.put_off(job_id, PUT_OFF_SECONDS)
+
+    def _take_news(self, job: Followed, now: float) -> None:
+        """Note that a list told news of a job."""
+        self._schedule.note_change(job.id, now)
+        # The next description is news, even if it is the one of before.
+        self._described.pop(job.id, None)
+        if job.wants_details and self._state(job.id) not in _BEFORE_RUNNING:
+            self._owed.add(job.id)  # lists do not tell the log stream, for one
 
     def _ask_for(self, gone: Mapping[str, float], now: float) -> None:
         """Have jobs asked for by their ids that no list had."""
