@@ -23,12 +23,8 @@ AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 
 # Many tests wait for programs that they start: twice as many workers as cores.
 WORKERS = str(2 * (os.cpu_count() or 1))
-# Tests of the source tree, the benchmark, the examples, and of what is arithmetic only: run on the
-# Python that runs nox, and on no other.
-SAME_EVERYWHERE = (
-    *("tests/test_house.py", "tests/bench", "tests/docs", "tests/property/test_schedule.py"),
-    *("tests/property/test_log_merge.py", "tests/property/test_policy.py"),
-)
+# Tests of the source tree, the benchmark and the examples: run on the Python that runs nox only.
+SAME_EVERYWHERE = ("tests/test_house.py", "tests/bench", "tests/docs")
 
 nox.needs_version = ">=2025.11.12"
 nox.options.default_venv_backend = "uv|virtualenv"

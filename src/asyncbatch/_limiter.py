@@ -1,9 +1,9 @@
 """Pacing: how fast calls of one kind leave this client.
 
 A `Pacer` lets calls through first come, first served, and never more of them than the pace has
-made due. Where many wait, those that become due within two fifths of a second leave together, at
-the end of that time: a process that wakes up for each call by itself finds its caches cold every
-time, and pays for a SubmitJob twice the CPU time. The last of many leaves no later for it.
+made due. Where many wait, those that become due within a fifth of a second leave together: a
+process that wakes up for each call by itself finds its caches cold every time, and pays for a
+SubmitJob twice the CPU time.
 
 When AWS throttles, the pace is halved, at most once per reaction time; while nothing is throttled
 it creeps back linearly (AIMD: additive increase, multiplicative decrease), so that several clients
@@ -21,7 +21,7 @@ _LOWEST_SHARE = 0.02
 _REACTION_SECONDS = 1.0
 """Throttled answers within this time speak of one and the same burst."""
 
-_TOGETHER_SECONDS = 0.4
+_TOGETHER_SECONDS = 0.2
 """Calls that become due within this time leave together, at its end ..."""
 
 _NEAR_SECONDS = 0.05

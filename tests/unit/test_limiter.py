@@ -36,13 +36,12 @@ async def test_calls_leave_evenly_spaced_at_the_pace() -> None:
 
 
 async def test_fast_calls_that_wait_leave_in_small_groups() -> None:
-    """Never more of them than are due; none is held back longer than two fifths of a second."""
+    """Never more of them than are due, and none is held back longer than a fifth of a second."""
     departures = await departures_of(Pacer(49), 500)
     lateness = [departure - n / 49 for n, departure in enumerate(departures)]
     assert min(lateness) >= -1e-9
-    assert max(lateness) <= 0.4
-    assert departures[-1] == pytest.approx(499 / 49)
-    assert len(set(departures)) <= 500 / 16
+    assert max(lateness) <= 0.2
+    assert len(set(departures)) <= 500 / 8
 
 
 async def test_a_group_leaves_in_one_step_of_the_event_loop() -> None:
