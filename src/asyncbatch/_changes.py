@@ -19,3 +19,8 @@ def is_news(old: JobDescription, new: JobDescription) -> bool:
     return (
         old.status != new.status or old.status_reason != new.status_reason or old.array != new.array
     )
+
+
+def moves_on(old: JobDescription | None, new: JobDescription) -> bool:
+    """Whether the job did something, and there was not merely more to learn of it."""
+    return old is None or is_news(old, new) or old.started_at != new.started_at

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
+import anyio
 import pytest
 
 from asyncbatch import AsyncBatchClient, Event, PollPolicy, RateLimits
@@ -34,6 +35,12 @@ class Bench:
     def told(self, kind: type[Event]) -> list[Any]:
         """Return the events of one kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    async def next_call(self, operation: str) -> None:
+        """Wait until the next call of an operation has arrived at the engine."""
+        before = self.local.calls[operation]
+        while self.local.calls[operation] == before:  # noqa: ASYNC110 - nobody tells of calls
+            await anyio.sleep(0.05)
 
 
 class MakeBench(Protocol):

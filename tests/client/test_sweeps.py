@@ -22,7 +22,7 @@ pytestmark = pytest.mark.virtual_time
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a tenth of the usual number of jobs be many, to keep the tests short."""
+    """Let half of the usual number of jobs be many, to keep the tests short."""
     monkeypatch.setattr(_queues, "_ENOUGH_JOBS", 100)
     monkeypatch.setattr(_queues, "_TOO_FEW_JOBS", 60)
     monkeypatch.setattr(_queues, "_WORTH", 10.0)
@@ -124,6 +124,84 @@ async def test_that_a_job_is_listed_as_it_was_described_is_no_news(bench: MakeBe
             described = answers.mark(detail)
             assert described is not None
             assert answers.summary_mark(summary) == answers.summary_mark_of(described)
+
+
+async def test_what_was_described_is_not_read_again_from_lists(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(answers, "job_summary", lambda summary: read.append(summary["jobId"]))
+    async with bench(Script(startup=0, duration=None)) as b:
+        described = await b.batch.submit_many(_many(90))
+        await anyio.sleep(5)
+        await b.batch.submit_many(_many(30))
+        await anyio.sleep(60)
+        assert b.local.calls["ListJobs"] > 5
+        assert not {job.id for job in described}.intersection(read)
+
+
+async def test_new_jobs_are_not_asked_for_that_lists_tell_of(bench: MakeBench) -> None:
+    limits = RateLimits(submit_per_second=20)
+    async with bench(Script(startup=1, duration=None), limits=limits) as b:
+        await b.batch.submit_many(_many(200))
+        before = b.local.calls["DescribeJobs"]
+        jobs = await b.batch.submit_many(_many(400))
+        assert b.local.calls["DescribeJobs"] - before <= 1
+        await anyio.sleep(4)
+        assert {job.status for job in jobs} == {JobStatus.RUNNING}
+
+
+async def test_a_new_job_is_asked_for_soon_where_no_list_is_due(bench: MakeBench) -> None:
+    def script(launch: Launch) -> Script:
+        return Script(startup=0, duration=1 if launch.name == "new" else None)
+
+    async with bench(script) as b:
+        await b.batch.submit_many(_many(150))
+        await anyio.sleep(700)
+        await b.next_call("ListJobs")
+        before = b.local.calls["ListJobs"]
+        begin = anyio.current_time()
+        await b.batch.run([JobRequest("hello", queue="default", name="new")])
+        assert b.local.calls["ListJobs"] == before
+        assert anyio.current_time() - begin < 2
+
+
+async def test_slow_lists_are_as_frequent_as_fast_ones(bench: MakeBench) -> None:
+    policy = PollPolicy(min_interval=15, max_interval=15, jitter=0)
+    async with bench(Script(startup=0, duration=None), poll=policy) as b:
+        await b.batch.submit_many(_many(150))
+        await anyio.sleep(60)
+        with b.local.faults.add("ListJobs", Fault.latency(5)):
+            before = b.local.calls["ListJobs"]
+            await anyio.sleep(150)
+            assert b.local.calls["ListJobs"] - before == 10
+
+
+async def test_a_queue_in_which_jobs_change_is_listed_often(bench: MakeBench) -> None:
+    async with bench(Script(startup=0, duration=None), vcpus=320) as b:
+        first = await b.batch.submit("hello", queue="default", name="first", vcpus=200)
+        jobs = await b.batch.submit_many(_many(320))
+        await anyio.sleep(700)
+        assert Counter(job.status for job in jobs)[JobStatus.RUNNABLE] == 200
+        await first.terminate()
+        await anyio.sleep(17)
+        assert {job.status for job in jobs} == {JobStatus.RUNNING}
+        before = b.local.calls["ListJobs"]
+        await anyio.sleep(15)
+        assert b.local.calls["ListJobs"] - before >= 8
+
+
+async def test_details_that_are_learnt_late_are_no_change(bench: MakeBench) -> None:
+    """After ten minutes, jobs that only lists told of are described for the first time."""
+    limits = RateLimits(submit_per_second=20)
+    async with bench(Script(startup=1, duration=None), limits=limits) as b:
+        await b.batch.submit_many(_many(300))
+        await anyio.sleep(560)
+        before = b.local.calls.copy()
+        await anyio.sleep(120)
+        spent = b.local.calls - before
+        assert spent["DescribeJobs"] >= 3
+        assert spent["ListJobs"] <= 9
 
 
 async def test_only_states_in_which_many_jobs_are_are_listed(bench: MakeBench) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from asyncbatch import Job, JobRequest, JobResult, JobStatus
+from asyncbatch import Job, JobRequest, JobResult, JobStatus, PollPolicy
 from asyncbatch._poller import _queues
 from asyncbatch._submission._marks import wall_clock
 from asyncbatch.local import Fault, Launch, Script
@@ -45,9 +45,7 @@ async def test_a_job_that_is_submitted_during_a_list_is_not_forgotten(
         await b.batch.submit_many(_many(150))
         await anyio.sleep(700)
         b.local.faults.add("ListJobs", Fault.latency_before(1.4))
-        before = b.local.calls["ListJobs"]
-        while b.local.calls["ListJobs"] == before:  # noqa: ASYNC110 - nobody tells of calls
-            await anyio.sleep(0.05)
+        await b.next_call("ListJobs")
         await anyio.sleep(offset)
         job = await b.batch.submit("hello", queue="default", name="new")
         assert _seconds_late(await job) < 20
@@ -71,6 +69,26 @@ async def test_a_job_that_is_attached_before_aws_knows_it_is_followed(bench: Mak
         assert _seconds_late(await job) < 20
 
 
+async def test_jobs_that_are_attached_before_aws_knows_them_are_listed_later(
+    bench: MakeBench,
+) -> None:
+    async with bench(Script(startup=0, duration=None)) as b:
+        async with b.local.session.create_client("batch") as aws:
+            submitted = [
+                await aws.submit_job(jobName=f"j-{n}", jobQueue="default", jobDefinition="hello")
+                for n in range(150)
+            ]
+        with b.local.faults.add("DescribeJobs", Fault.lag(60)):
+            jobs = await b.batch.attach([answer["jobId"] for answer in submitted])
+            assert all(job.description is None for job in jobs)
+            await anyio.sleep(5)
+        await anyio.sleep(60)
+        assert {job.status for job in jobs} == {JobStatus.RUNNING}
+        before = b.local.calls["DescribeJobs"]
+        await anyio.sleep(300)
+        assert b.local.calls["DescribeJobs"] - before <= 2
+
+
 async def test_a_state_that_comes_again_is_news(bench: MakeBench) -> None:
     """The list says RUNNABLE as before; that the job was STARTING meanwhile, DescribeJobs told."""
 
@@ -91,6 +109,50 @@ async def test_a_state_that_comes_again_is_news(bench: MakeBench) -> None:
         really = {job["jobId"]: job["status"] for job in described["jobs"]}
         assert "RUNNABLE" in really.values()
         assert {job.id: str(job.status) for job in retried} == really
+
+
+async def test_a_list_that_comes_late_does_not_hide_what_a_description_told(
+    bench: MakeBench,
+) -> None:
+    """It says RUNNABLE for the last time; that the job is STARTING was described before."""
+
+    def script(launch: Launch) -> Script:
+        return Script(startup=500 if launch.name == "next" else 0, duration=None)
+
+    async with bench(script, vcpus=1) as b:
+        first = await b.batch.submit("hello", queue="default", name="first")
+        job = await b.batch.submit("hello", queue="default", name="next")
+        await b.batch.submit_many(_many(150))
+        await anyio.sleep(30)
+        assert {job.status} == {JobStatus.RUNNABLE}
+        with b.local.faults.add("ListJobs", Fault.latency(3)):
+            await b.next_call("ListJobs")
+            await first.terminate()
+            await anyio.sleep(0.5)
+            job.ask_soon()
+            await job.wait(JobStatus.STARTING)
+            await anyio.sleep(3)
+        await anyio.sleep(30)
+        assert {job.status} == {JobStatus.STARTING}
+
+
+async def test_a_new_job_that_was_described_is_missed_in_the_next_list(bench: MakeBench) -> None:
+    """It need not be waited for until lists show it: it was RUNNING, so it has ended."""
+
+    def script(launch: Launch) -> Script:
+        is_new = launch.name == "new"
+        return Script(startup=4.5 if is_new else 0, duration=2 if is_new else None)
+
+    policy = PollPolicy(min_interval=4, max_interval=4, jitter=0)
+    async with bench(script, poll=policy) as b:
+        await b.batch.submit_many(_many(150))
+        await anyio.sleep(30)
+        await b.next_call("ListJobs")
+        job = await b.batch.submit("hello", queue="default", name="new")
+        await anyio.sleep(5)
+        job.ask_soon()
+        assert (await job.wait(JobStatus.RUNNING)).status is JobStatus.RUNNING
+        assert _seconds_late(await job) < 3
 
 
 async def test_all_who_want_details_get_them_however_many_begin_at_once(bench: MakeBench) -> None:

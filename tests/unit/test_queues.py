@@ -77,3 +77,24 @@ def test_a_queue_is_looked_at_once_it_has_enough_jobs() -> None:
     assert queue.next_look == float("inf")
     queue.jobs["another"] = 0.0
     assert queue.next_look == float("-inf")
+
+
+@pytest.mark.parametrize(
+    ("listed", "state", "before", "expected"),
+    [
+        ({RUNNING}, SUBMITTED, 11.0, True),
+        ({RUNNING}, RUNNABLE, 11.0, True),
+        ({RUNNING}, RUNNABLE, 10.0, False),  # the list comes later
+        ({RUNNABLE}, RUNNING, 11.0, False),
+        ({}, SUBMITTED, 11.0, False),
+    ],
+)
+def test_jobs_may_come_into_lists_of_later_states(
+    listed: set[JobStatus],
+    state: JobStatus,
+    before: float,
+    *,
+    expected: bool,
+) -> None:
+    queue = Queue(states=frozenset(listed), due=10.0)
+    assert queue.may_list(state, before=before) is expected

@@ -290,9 +290,11 @@ def _user_agent() -> str:
     """
     from importlib.metadata import version  # 20 ms that only a client needs
 
-    own = (f"{package}/{version(package)}" for package in ("asyncbatch", "aiobotocore"))
+    import aiobotocore
+
+    own = f"asyncbatch/{version('asyncbatch')} aiobotocore/{aiobotocore.__version__}"
     python = ".".join(map(str, sys.version_info[:3]))
-    return f"{' '.join(own)} lang/python#{python} os/{sys.platform}"
+    return f"{own} lang/python#{python} os/{sys.platform}"
 
 
 def _region(session: Any, target: Target) -> str:

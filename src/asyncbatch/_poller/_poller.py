@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import anyio
 
 from asyncbatch._api import API, Mark
+from asyncbatch._changes import moves_on
 from asyncbatch._errors import AsyncBatchError, JobVanished
 from asyncbatch._models import JobDescription
 from asyncbatch._policy import PollPolicy
@@ -152,8 +153,10 @@ class Poller:
             if job_id not in news:
                 self._missing(job, now)
                 continue
-            description = news[job_id]
-            changed = description is not None and job.update(description)
+            known, description = job.description, news[job_id]
+            changed = (
+                description is not None and job.update(description) and moves_on(known, description)
+            )
             not_before = self._sweeper.described(job_id, now)
             self._schedule.seen(job_id, now, changed=changed, not_before=not_before)
             if description is not None and description.status.is_terminal:

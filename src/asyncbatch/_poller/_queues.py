@@ -54,6 +54,10 @@ class Queue:
         """After how many calls a list is too expensive to be read to its end."""
         return math.ceil(2 * _WORTH * len(self.jobs) / BATCH_SIZE)
 
+    def may_list(self, state: JobStatus, *, before: float) -> bool:
+        """Return whether a job in some state may come into a list of a later one before a time."""
+        return self.due < before and any(listed.reaches(state) for listed in self.states)
+
     def choose(self, counts: Mapping[JobStatus | None, int], now: float) -> frozenset[JobStatus]:
         """Choose anew which states are listed; return those that are listed no longer.
 

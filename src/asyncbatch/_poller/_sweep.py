@@ -6,7 +6,8 @@ A sweep lists those states of a queue in which many followed jobs are (`_queues`
 after the other. A followed job that should be in one of the lists and is in none has ended, or
 moved on to a state that was listed already or is not listed. All of that is settled by
 DescribeJobs, which the schedule then does at once. Jobs that were listed are known to live, so
-asking for them by id is put off, but not for ever.
+asking for them by id is put off, but not for ever. Asking for those that may be in the next list,
+such as new ones, is put off until that list had its say.
 
 How often a queue is swept depends on its jobs as `PollPolicy` has it for one job: on the time since
 half of them last changed.
@@ -44,6 +45,9 @@ _SETTLING_SECONDS = 10.0
 
 One that was listed or described before has moved on, and is asked for at once.
 """
+
+_LOOKS_LATER = 2.0
+"""After how many of the shortest intervals a job is asked for that may come into a list sooner."""
 
 _PATIENCE_SECONDS = 60.0
 """How long a page is waited for: DescribeJobs may well answer while ListJobs does not."""
@@ -107,8 +111,14 @@ class Sweeper:
     def put_off(self, job_id: str, now: float) -> float:
         """Return before when a job need not be asked for by its id."""
         name = self._queue_of.get(job_id)
-        is_listed = name is not None and self._state(job_id) in self._queues[name].states
-        return now + PUT_OFF_SECONDS if is_listed else -math.inf
+        state = self._state(job_id)
+        if name is None or state is None:
+            return -math.inf
+        queue = self._queues[name]
+        if state in queue.states:
+            return now + PUT_OFF_SECONDS
+        soon = now + min(_LOOKS_LATER * self._policy.min_interval, self._policy.max_interval)
+        return soon if queue.may_list(state, before=soon) else -math.inf
 
     def described(self, job_id: str, now: float) -> float:
         """Note that a job was described; return before when it need not be again."""
@@ -117,8 +127,6 @@ class Sweeper:
             self.add(job_id, description.queue, now)
             if description.status not in _BEFORE_RUNNING:
                 self._owed.discard(job_id)
-        # The next list is compared with what is known now, not with what the last one said.
-        self._marks.pop(job_id, None)
         name = self._queue_of.get(job_id)
         if name is not None:
             self._queues[name].jobs[job_id] = now
