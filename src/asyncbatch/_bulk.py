@@ -19,8 +19,10 @@ from asyncbatch._results import JobResult
 Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
 Settled = Callable[[Job | None, Exception | None], None]
 
-# Submissions under way at once: enough for the quota of 50/s at a latency above one second.
+# Submissions under way at once: enough for the quota of 50/s at a latency of most of a second.
 _WINDOW = 64
+# More are begun when so few are left, in one step of the event loop: one by one costs more.
+_REFILL_AT = 48
 _NAMED_FAILURES = 10
 
 
@@ -65,8 +67,8 @@ class _Submissions:
         self.error: Exception | None = None
         self._submitter = submitter
         self._under_way = 0
-        self._all_settled = anyio.Event()
-        self._window = anyio.Semaphore(_WINDOW, fast_acquire=True)
+        self._enough_settled = anyio.Event()
+        self._few_enough = 0
         self._in_flight = (
             None if max_in_flight is None else anyio.Semaphore(max_in_flight, fast_acquire=True)
         )
@@ -77,9 +79,7 @@ class _Submissions:
             await self._feed(requests)
         except Exception as error:  # noqa: BLE001 - from the caller's own iterable: raised later
             self.error = self.error or error
-        while self._under_way:
-            self._all_settled = anyio.Event()
-            await self._all_settled.wait()
+        await self._until_under_way(0)
 
     async def _feed(self, requests: Requests) -> None:
         place = 0
@@ -94,13 +94,20 @@ class _Submissions:
     async def _room(self) -> None:
         if self._in_flight is not None:
             await self._in_flight.acquire()
-        await self._window.acquire()
+        if self._under_way >= _WINDOW:
+            await self._until_under_way(_REFILL_AT)
+
+    async def _until_under_way(self, number: int) -> None:
+        """Wait until so few submissions are under way."""
+        self._few_enough = number
+        while self._under_way > number:
+            self._enough_settled = anyio.Event()
+            await self._enough_settled.wait()
 
     def _settled(self, place: int, job: Job | None, error: Exception | None) -> None:
-        self._window.release()
         self._under_way -= 1
-        if not self._under_way:
-            self._all_settled.set()
+        if self._under_way <= self._few_enough:
+            self._enough_settled.set()
         if job is None:
             self.error = self.error or error or self._submitter.not_submitted()
             self._leave()

@@ -5,6 +5,7 @@ tag. Where tagging is not allowed either, nothing marks a submission but its tim
 """
 
 import asyncio
+import functools
 import os
 import re
 import time
@@ -73,9 +74,13 @@ def unique_name(job_definition: str) -> str:
     Args:
         job_definition: Name, name:revision, or ARN of the job definition.
     """
-    stem = job_definition.rpartition("/")[2].partition(":")[0]
-    stem = re.sub(r"[^A-Za-z0-9_-]", "-", stem).lstrip("-_")[:_LONGEST_STEM] or "job"
-    return f"{stem}-{nonce()}"
+    return f"{_stem(job_definition)}-{nonce()}"
+
+
+@functools.lru_cache
+def _stem(job_definition: str) -> str:
+    name = job_definition.rpartition("/")[2].partition(":")[0]
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name).lstrip("-_")[:_LONGEST_STEM] or "job"
 
 
 def nonce() -> str:

@@ -15,6 +15,9 @@ Wire = Mapping[str, Any]
 
 SUBMIT_PAYLOAD_LIMIT = 30 * 1024
 DEFINITION_LIMIT = 24 * 1024
+# What requests without anything of the caller's own consist of: names, and numbers.
+_SHORT_MEMBERS = frozenset({"jobName", "jobQueue", "jobDefinition", "arrayProperties"})
+
 DEFINITION_HASH_TAG = "asyncbatch:definition-sha256"
 
 
@@ -55,7 +58,8 @@ def submit_job(
         arguments[member] = value
     if marks:
         arguments["tags"] = {**arguments.get("tags", {}), **marks}
-    _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "a SubmitJob request")
+    if not arguments.keys() <= _SHORT_MEMBERS:
+        _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "a SubmitJob request")
     return arguments
 
 
