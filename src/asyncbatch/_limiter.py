@@ -10,6 +10,7 @@ it creeps back linearly (AIMD: additive increase, multiplicative decrease), so t
 of one account share its quota.
 """
 
+import asyncio
 import math
 from collections import deque
 
@@ -39,11 +40,20 @@ _RECOVERY_SECONDS = 60.0
 class _Place:
     """A call that waits for its turn."""
 
-    __slots__ = ("has_turn", "news")
+    __slots__ = ("_news", "has_turn")
 
     def __init__(self) -> None:
         self.has_turn = False
-        self.news = anyio.Event()
+        # A future: with an event of anyio's, a whole turn takes half as long again.
+        self._news = asyncio.get_running_loop().create_future()
+
+    async def news(self) -> None:
+        """Wait until it has its turn, or is the first in the line."""
+        await self._news
+
+    def wake(self) -> None:
+        if not self._news.done():
+            self._news.set_result(None)
 
 
 class Pacer:
@@ -75,7 +85,7 @@ class Pacer:
         self._line.append(place)
         try:
             if self._line[0] is not place:
-                await place.news.wait()
+                await place.news()
             if not place.has_turn:  # it is the first in the line now
                 await self._sleep_until_due()
                 self._let_leave(anyio.current_time())
@@ -94,7 +104,7 @@ class Pacer:
             self._take_turn(now)
             place = self._line.popleft()
             place.has_turn = True
-            place.news.set()
+            place.wake()
             if not self._line or self._next_turn > now + _ROUNDING:
                 return
 
@@ -108,7 +118,7 @@ class Pacer:
         if not place.has_turn:
             self._line.remove(place)
         if self._line:
-            self._line[0].news.set()
+            self._line[0].wake()
 
     def throttled(self) -> float:
         """Slow down because AWS throttled a call; return the new pace, calls a second."""
