@@ -21,8 +21,10 @@ Settled = Callable[[Job | None, Exception | None], None]
 
 # Submissions under way at once: enough for the quota of 50/s at a latency of most of a second.
 _WINDOW = 64
-# More are begun when so few are left, in one step of the event loop: one by one costs more.
+# More are begun when so few are left, in one step of the event loop: one by one costs more. But
+# those that are being looked up for minutes must not keep the others waiting.
 _REFILL_AT = 48
+_REFILL_SECONDS = 0.3
 _NAMED_FAILURES = 10
 
 
@@ -95,7 +97,9 @@ class _Submissions:
         if self._in_flight is not None:
             await self._in_flight.acquire()
         if self._under_way >= _WINDOW:
-            await self._until_under_way(_REFILL_AT)
+            with anyio.move_on_after(_REFILL_SECONDS):
+                await self._until_under_way(_REFILL_AT)
+            await self._until_under_way(_WINDOW - 1)
 
     async def _until_under_way(self, number: int) -> None:
         """Wait until so few submissions are under way."""

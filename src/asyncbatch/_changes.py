@@ -23,4 +23,6 @@ def is_news(old: JobDescription, new: JobDescription) -> bool:
 
 def moves_on(old: JobDescription | None, new: JobDescription) -> bool:
     """Whether the job did something, and there was not merely more to learn of it."""
-    return old is None or is_news(old, new) or old.started_at != new.started_at
+    if old is None or is_news(old, new) or old.started_at != new.started_at:
+        return True
+    return not old.is_summary and len(old.attempts) != len(new.attempts)

@@ -107,6 +107,15 @@ async def test_requests_are_read_no_faster_than_they_are_submitted(bench: MakeBe
     assert read < 45 * 2 + 100
 
 
+async def test_slow_submissions_do_not_keep_the_others_waiting(bench: MakeBench) -> None:
+    async with bench(Script(duration=None)) as b:
+        b.local.faults.add("SubmitJob", Fault.latency(25, times=49))
+        async with anyio.create_task_group() as group:
+            group.start_soon(b.batch.submit_many, [JobRequest("hello")] * 150)
+            await anyio.sleep(15)
+            assert b.local.calls["SubmitJob"] == 150
+
+
 async def test_what_was_submitted_before_an_error_is_not_lost(bench: MakeBench) -> None:
     async with bench() as b:
         wrong = [JobRequest("hello")] * 70 + [JobRequest("nothing")] + [JobRequest("hello")] * 500

@@ -136,6 +136,66 @@ async def test_a_list_that_comes_late_does_not_hide_what_a_description_told(
         assert {job.status} == {JobStatus.STARTING}
 
 
+async def test_a_list_that_comes_late_does_not_undo_what_a_description_told(
+    bench: MakeBench,
+) -> None:
+    """The list was made while the new job was in its first attempt, and comes during the second."""
+
+    def script(launch: Launch) -> Script:
+        if launch.name != "new":
+            return Script(startup=0, duration=None)
+        first = launch.attempt == 1
+        return Script(startup=0 if first else 40, duration=1.5, exit_code=1)
+
+    policy = PollPolicy(min_interval=15, max_interval=15, jitter=0)
+    async with bench(script, poll=policy) as b:
+        await b.batch.submit_many(_many(150))
+        await anyio.sleep(60)
+        await b.next_call("ListJobs")
+        await anyio.sleep(14.5)
+        with b.local.faults.add("ListJobs", Fault.latency(4)):
+            job = await b.batch.submit("hello", queue="default", name="new", retry=2)
+            await b.next_call("ListJobs")
+            await anyio.sleep(2)
+            job.ask_soon()
+            await job.wait(JobStatus.STARTING)
+            await anyio.sleep(3)
+            assert {job.status} == {JobStatus.STARTING}
+
+
+async def test_a_description_that_comes_late_does_not_hide_what_a_list_told(
+    bench: MakeBench,
+) -> None:
+    """It tells of the first attempt when the list has told of the second: both are RUNNING."""
+
+    def script(launch: Launch) -> Script:
+        if launch.name != "retried":
+            return Script(startup=0, duration=None)
+        line = (1.0, f"attempt {launch.attempt}")
+        return Script(
+            startup=0, duration=60 if launch.attempt == 1 else None, exit_code=1, lines=[line]
+        )
+
+    async with bench(script) as b:
+        await b.batch.submit_many(_many(150))
+        await anyio.sleep(20)
+        job = await b.batch.submit("hello", queue="default", name="retried", retry=2)
+        begin = anyio.current_time()
+
+        async def answer_late() -> None:
+            await anyio.sleep(59.5)
+            with b.local.faults.add("DescribeJobs", Fault.latency(3)):
+                job.ask_soon()
+                await anyio.sleep(0.45)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(answer_late)
+            async for event in job.logs():
+                if event.message == "attempt 2":
+                    break
+        assert anyio.current_time() - begin < 60 + 30
+
+
 async def test_a_new_job_that_was_described_is_missed_in_the_next_list(bench: MakeBench) -> None:
     """It need not be waited for until lists show it: it was RUNNING, so it has ended."""
 

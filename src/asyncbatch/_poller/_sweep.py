@@ -127,6 +127,9 @@ class Sweeper:
             self.add(job_id, description.queue, now)
             if description.status not in _BEFORE_RUNNING:
                 self._owed.discard(job_id)
+        # List and description may have crossed: the next list is compared with what is known now,
+        # and one that is under way tells no news of this job.
+        self._marks.pop(job_id, None)
         name = self._queue_of.get(job_id)
         if name is not None:
             self._queues[name].jobs[job_id] = now
