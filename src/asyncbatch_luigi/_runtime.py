@@ -51,6 +51,8 @@ T = TypeVar("T")
 # Seconds for cleanup after an interrupt. Luigi waits for a terminated worker without any bound.
 GRACE = 30.0
 
+_SECONDS_BETWEEN_LOOKS = 0.5
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
 
@@ -77,13 +79,25 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float = GRACE) -> 
     with _signals_handled_by(on_signal):
         try:
             work.start()
-            news.get()
+            _wait_for(news)
         finally:
             # A signal came, or a handler that is not ours raised; otherwise this does nothing.
             work.cancel_and_wait(news, grace)
     if received:
         signal.raise_signal(received[0])
     return work.outcome.result()
+
+
+def _wait_for(news: "queue.SimpleQueue[signal.Signals | None]") -> None:
+    """Wait until there are news.
+
+    A signal interrupts the waiting, but not its very beginning: one that comes at that moment is
+    only handled when this thread runs the next time, so it does now and then.
+    """
+    while True:
+        with contextlib.suppress(queue.Empty):
+            news.get(timeout=_SECONDS_BETWEEN_LOOKS)
+            return
 
 
 def run_with_client(

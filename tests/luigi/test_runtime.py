@@ -1,5 +1,6 @@
 """The bridge from synchronous code to coroutines: results, cancellation, signals, forks."""
 
+import _thread
 import asyncio
 import os
 import signal
@@ -99,6 +100,17 @@ def test_signals_after_the_first_do_not_cut_the_cleanup(number: signal.Signals) 
     with pytest.raises(KeyboardInterrupt):
         _runtime.run(main)
     assert steps == ["cleaned up"]
+
+
+def test_a_signal_that_comes_as_the_waiting_begins_is_not_lost() -> None:
+    """Then it is marked as pending, but interrupts nothing: so does `interrupt_main`."""
+
+    async def main() -> None:
+        _thread.interrupt_main(signal.SIGINT)
+        await until_cancelled()
+
+    with pytest.raises(KeyboardInterrupt):
+        _runtime.run(main)
 
 
 def test_ctrl_c_counts_even_if_the_coroutine_ends_well() -> None:
