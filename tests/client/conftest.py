@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from asyncbatch import AsyncBatchClient, Event, PollPolicy, RateLimits
+from asyncbatch._poller import _queues
 from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
 
 DEFINITION: dict[str, Any] = {
@@ -35,6 +36,15 @@ class Bench:
     def told(self, kind: type[Event]) -> list[Any]:
         """Return the events of one kind, in order."""
         return [event for event in self.events if isinstance(event, kind)]
+
+    async def submitted_by_another(self, number: int) -> list[str]:
+        """Submit jobs past the client, and return their ids."""
+        async with self.local.session.create_client("batch") as aws:
+            answers = [
+                await aws.submit_job(jobName="theirs", jobQueue="default", jobDefinition="hello")
+                for _ in range(number)
+            ]
+        return [answer["jobId"] for answer in answers]
 
     async def next_call(self, operation: str) -> None:
         """Wait until the next call of an operation has arrived at the engine."""
@@ -80,3 +90,10 @@ def bench() -> MakeBench:
                 yield Bench(local, batch, events)
 
     return opened
+
+
+@pytest.fixture
+def half_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let half of the usual number of jobs be worth a list, to keep tests short."""
+    monkeypatch.setattr(_queues, "_ENOUGH_JOBS", 100)
+    monkeypatch.setattr(_queues, "_TOO_FEW_JOBS", 60)

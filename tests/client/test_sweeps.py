@@ -17,14 +17,12 @@ from tests.client.conftest import Bench, MakeBench
 if TYPE_CHECKING:
     import random
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("half_are_many")]
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let half of the usual number of jobs be many, to keep the tests short."""
-    monkeypatch.setattr(_queues, "_ENOUGH_JOBS", 100)
-    monkeypatch.setattr(_queues, "_TOO_FEW_JOBS", 60)
+def worth_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let lists be worth it where few are listed."""
     monkeypatch.setattr(_queues, "_WORTH", 10.0)
 
 
@@ -97,11 +95,7 @@ async def test_a_queue_that_is_crowded_by_others_is_not_swept(
     """Two pages cost more than asking for 200 jobs by their ids; four are not read to the end."""
     monkeypatch.setattr(_queues, "_WORTH", worth)
     async with bench(Script(duration=None), vcpus=1) as b:
-        async with b.local.session.create_client("batch") as somebody_else:
-            for number in range(others):
-                await somebody_else.submit_job(
-                    jobName=f"theirs-{number}", jobQueue="default", jobDefinition="hello"
-                )
+        await b.submitted_by_another(others)
         await b.batch.submit_many(_many(200))
         await anyio.sleep(300)
         assert b.local.calls["ListJobs"] == calls

@@ -12,14 +12,12 @@ from asyncbatch._submission._marks import wall_clock
 from asyncbatch.local import Fault, Launch, Script
 from tests.client.conftest import MakeBench
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("half_are_many")]
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let half of the usual number of jobs be many, to keep the tests short."""
-    monkeypatch.setattr(_queues, "_ENOUGH_JOBS", 100)
-    monkeypatch.setattr(_queues, "_TOO_FEW_JOBS", 60)
+def worth_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a list be worth as many calls as it saves."""
     monkeypatch.setattr(_queues, "_WORTH", 1.0)
 
 
@@ -53,17 +51,14 @@ async def test_a_job_that_is_submitted_during_a_list_is_not_forgotten(
 
 async def test_a_job_that_is_attached_before_aws_knows_it_is_followed(bench: MakeBench) -> None:
     def script(launch: Launch) -> Script:
-        return Script(startup=0, duration=100 if launch.name == "other" else None)
+        return Script(startup=0, duration=100 if launch.name == "theirs" else None)
 
     async with bench(script) as b:
         await b.batch.submit_many(_many(150))
         await anyio.sleep(30)
-        async with b.local.session.create_client("batch") as aws:
-            submitted = await aws.submit_job(
-                jobName="other", jobQueue="default", jobDefinition="hello"
-            )
+        submitted = await b.submitted_by_another(1)
         with b.local.faults.add("DescribeJobs", Fault.lag(3)):
-            [job] = await b.batch.attach([submitted["jobId"]])
+            [job] = await b.batch.attach(submitted)
             assert job.description is None
             await anyio.sleep(10)
         assert _seconds_late(await job) < 20
@@ -73,13 +68,9 @@ async def test_jobs_that_are_attached_before_aws_knows_them_are_listed_later(
     bench: MakeBench,
 ) -> None:
     async with bench(Script(startup=0, duration=None)) as b:
-        async with b.local.session.create_client("batch") as aws:
-            submitted = [
-                await aws.submit_job(jobName=f"j-{n}", jobQueue="default", jobDefinition="hello")
-                for n in range(150)
-            ]
+        submitted = await b.submitted_by_another(150)
         with b.local.faults.add("DescribeJobs", Fault.lag(60)):
-            jobs = await b.batch.attach([answer["jobId"] for answer in submitted])
+            jobs = await b.batch.attach(submitted)
             assert all(job.description is None for job in jobs)
             await anyio.sleep(5)
         await anyio.sleep(60)
