@@ -178,6 +178,12 @@ def test_letters_beyond_ascii_count_as_they_are_sent() -> None:
         submit(JobRequest("etl:3", parameters={"input": "é" * 5200}))
 
 
+def test_tags_count_as_well() -> None:
+    submit(JobRequest("etl:3", tags={"owner": "é" * 256}))
+    with pytest.raises(InvalidRequest, match="put large input into S3"):
+        submit(JobRequest("etl:3", tags={f"owner-{n}": "é" * 256 for n in range(20)}))
+
+
 DEFINITION = {
     "jobDefinitionName": "etl",
     "type": "container",
