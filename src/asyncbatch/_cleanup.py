@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from asyncbatch._job import Job
+from asyncbatch._jobs.job import Job
 
 if TYPE_CHECKING:  # only an open client needs these rooms
-    from asyncbatch._runtime import Runtime
+    from asyncbatch._session.session import Runtime
 
 CLEAN_UP_SECONDS = 60.0
 

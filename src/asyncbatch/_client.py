@@ -4,17 +4,17 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from os import PathLike
 from typing import Any, Unpack, cast
 
-from asyncbatch import _arguments, _bulk
-from asyncbatch import _checks as check
-from asyncbatch._array_job import ArrayJob
-from asyncbatch._errors import InvalidRequest
 from asyncbatch._group import JobGroup, OnError
-from asyncbatch._job import Job
+from asyncbatch._jobs import arguments, many
+from asyncbatch._jobs.array_job import ArrayJob
+from asyncbatch._jobs.job import Job
 from asyncbatch._log_methods import LogMethods
-from asyncbatch._models import JobDefinition, JobDescription, JobQueue
-from asyncbatch._request import JobFields, JobRequest
-from asyncbatch._results import JobResult
-from asyncbatch._status import JobStatus
+from asyncbatch._values import checks as check
+from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
+from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.requests import JobFields, JobRequest
+from asyncbatch._values.results import JobResult
+from asyncbatch._values.status import JobStatus
 
 _DESCRIBE_LIMIT = 100
 
@@ -64,7 +64,7 @@ class AsyncBatchClient(LogMethods):
         request = (
             job.replace(**fields) if isinstance(job, JobRequest) else JobRequest(job, **fields)
         )
-        return await _bulk.submit_one(request, runtime)
+        return await many.submit_one(request, runtime)
 
     async def submit_array(
         self, job: str | JobRequest | JobDefinition, /, size: int, **fields: Unpack[JobFields]
@@ -95,7 +95,7 @@ class AsyncBatchClient(LogMethods):
         fields["array_size"] = size
         return cast("ArrayJob", await self.submit(job, **fields))
 
-    async def submit_many(self, requests: _bulk.Requests, *, coalesce: bool = False) -> list[Job]:
+    async def submit_many(self, requests: many.Requests, *, coalesce: bool = False) -> list[Job]:
         """Submit many jobs at the pace that AWS allows.
 
         Args:
@@ -113,12 +113,12 @@ class AsyncBatchClient(LogMethods):
             ClientClosed: The client is not open.
         """
         runtime = self._require_open()
-        submit = _bulk.submit_coalesced if coalesce else _bulk.submit_all
+        submit = many.submit_coalesced if coalesce else many.submit_all
         return await submit(requests, runtime)
 
     async def run(
         self,
-        requests: _bulk.Requests,
+        requests: many.Requests,
         *,
         max_in_flight: int | None = None,
         coalesce: bool = False,
@@ -150,10 +150,10 @@ class AsyncBatchClient(LogMethods):
         if coalesce and max_in_flight is not None:
             raise InvalidRequest("max_in_flight", max_in_flight, "None where coalesce is True")
         if coalesce:
-            jobs = await _bulk.submit_coalesced(requests, runtime)
+            jobs = await many.submit_coalesced(requests, runtime)
         else:
-            jobs = await _bulk.submit_all(requests, runtime, max_in_flight=max_in_flight)
-        return await _bulk.results_in_order(jobs, check=check)
+            jobs = await many.submit_all(requests, runtime, max_in_flight=max_in_flight)
+        return await many.results_in_order(jobs, check=check)
 
     def job_group(
         self,
@@ -200,7 +200,7 @@ class AsyncBatchClient(LogMethods):
             APIError: AWS does not let us ask about the jobs.
         """
         self._require_open()
-        async for job in _bulk.as_completed(_arguments.handles(jobs)):
+        async for job in many.as_completed(arguments.handles(jobs)):
             yield job
 
     async def attach(self, job_ids: Iterable[str]) -> list[Job]:
@@ -221,7 +221,7 @@ class AsyncBatchClient(LogMethods):
             APIError: AWS refused.
         """
         runtime = self._require_open()
-        ids = _arguments.job_ids(job_ids)
+        ids = arguments.job_ids(job_ids)
         described = await self.describe(ids)
         jobs = [
             runtime.known(described[job_id]) if job_id in described else runtime.handle(job_id)
@@ -277,7 +277,7 @@ class AsyncBatchClient(LogMethods):
             APIError: AWS refused.
         """
         runtime = self._require_open()
-        ids = list(dict.fromkeys(_arguments.job_ids(jobs)))
+        ids = list(dict.fromkeys(arguments.job_ids(jobs)))
         described: dict[str, JobDescription] = {}
         for start in range(0, len(ids), _DESCRIBE_LIMIT):
             batch = await runtime.api.describe_jobs(ids[start : start + _DESCRIBE_LIMIT])
@@ -305,7 +305,7 @@ class AsyncBatchClient(LogMethods):
             APIError: AWS refused.
         """
         runtime = self._require_open()
-        wanted = _arguments.statuses(status)
+        wanted = arguments.statuses(status)
         queue = queue or await runtime.default_queue()
         found: dict[str, JobDescription] = {}
         # AWS ignores the state when it filters by name, so one pass gets all states.
@@ -356,7 +356,7 @@ class AsyncBatchClient(LogMethods):
         """
         runtime = self._require_open()
         check.reason(reason)
-        await runtime.terminate(_arguments.job_ids(jobs), reason)
+        await runtime.terminate(arguments.job_ids(jobs), reason)
 
     async def register_job_definition(
         self, definition: Mapping[str, Any] | str | PathLike[str], *, reuse: bool = True

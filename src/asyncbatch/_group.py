@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack
 
 import anyio
 
-from asyncbatch import _bulk
 from asyncbatch._cleanup import clean_up
-from asyncbatch._errors import AsyncBatchError, GroupClosed, JobFailed
-from asyncbatch._job import Job
-from asyncbatch._models import JobDefinition
-from asyncbatch._request import JobFields, JobRequest
-from asyncbatch._status import JobStatus
+from asyncbatch._jobs import many
+from asyncbatch._jobs.job import Job
+from asyncbatch._values.descriptions import JobDefinition
+from asyncbatch._values.errors import AsyncBatchError, GroupClosed, JobFailed
+from asyncbatch._values.requests import JobFields, JobRequest
+from asyncbatch._values.status import JobStatus
 
 if TYPE_CHECKING:  # only an open client needs these rooms
-    from asyncbatch._bulk import Settled
-    from asyncbatch._runtime import Runtime
+    from asyncbatch._jobs.many import Settled
+    from asyncbatch._session.session import Runtime
 
 logger = logging.getLogger("asyncbatch")
 
@@ -80,9 +80,9 @@ class JobGroup:
             job.replace(**fields) if isinstance(job, JobRequest) else JobRequest(job, **fields)
         )
         async with self._window:
-            return await _bulk.submit_one(request, self._members)
+            return await many.submit_one(request, self._members)
 
-    async def submit_many(self, requests: _bulk.Requests, *, coalesce: bool = False) -> list[Job]:
+    async def submit_many(self, requests: many.Requests, *, coalesce: bool = False) -> list[Job]:
         """Submit jobs that belong to the group; otherwise as `AsyncBatchClient.submit_many`.
 
         Raises:
@@ -91,7 +91,7 @@ class JobGroup:
                 `AsyncBatchClient.submit_many`.
         """
         self._members.require_open()
-        submit = _bulk.submit_coalesced if coalesce else _bulk.submit_all
+        submit = many.submit_coalesced if coalesce else many.submit_all
         return await submit(requests, self._members)
 
     async def __aenter__(self) -> Self:

@@ -6,17 +6,17 @@ from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from asyncbatch import _aws
-from asyncbatch import _checks as check
-from asyncbatch._aws import Target
-from asyncbatch._errors import ClientClosed, InvalidRequest
-from asyncbatch._events import Event, Observer
-from asyncbatch._policy import Journal, PollPolicy, RateLimits
-from asyncbatch._settings import Settings
+from asyncbatch._aws import connection
+from asyncbatch._aws.connection import Target
+from asyncbatch._session.settings import Settings
+from asyncbatch._values import checks as check
+from asyncbatch._values.errors import ClientClosed, InvalidRequest
+from asyncbatch._values.events import Event, Observer
+from asyncbatch._values.policies import Journal, PollPolicy, RateLimits
 
 if TYPE_CHECKING:  # only an open client needs these rooms; see `_rooms_of_an_open_client`
-    from asyncbatch._background import Background
-    from asyncbatch._runtime import Runtime
+    from asyncbatch._session.background import Background
+    from asyncbatch._session.session import Runtime
 
 logger = logging.getLogger("asyncbatch")
 
@@ -176,8 +176,8 @@ def _rooms_of_an_open_client() -> "Callable[[Settings], Background[Runtime]]":
 
     `import asyncbatch` has a tenth of a second for everything; these rooms take a third of that.
     """
-    from asyncbatch._background import Background
-    from asyncbatch._runtime import serve
+    from asyncbatch._session.background import Background
+    from asyncbatch._session.session import serve
 
     return lambda settings: Background(lambda ready, stop: serve(settings, ready, stop))
 
@@ -189,4 +189,4 @@ def preload() -> None:
     clients, or while nobody waits.
     """
     _rooms_of_an_open_client()
-    _aws.preload()
+    connection.preload()

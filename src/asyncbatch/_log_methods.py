@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 
-from asyncbatch import _arguments
-from asyncbatch import _checks as check
-from asyncbatch._job import Job
+from asyncbatch._jobs import arguments
+from asyncbatch._jobs.job import Job
 from asyncbatch._lifecycle import Lifecycle
-from asyncbatch._results import LogEvent
+from asyncbatch._values import checks as check
+from asyncbatch._values.results import LogEvent
 
 
 class LogMethods(Lifecycle):
@@ -51,8 +51,8 @@ class LogMethods(Lifecycle):
             ```
         """
         runtime = self._require_open()
-        given = _arguments.jobs_each(jobs)
-        ids = _arguments.job_ids(given)
+        given = arguments.jobs_each(jobs)
+        ids = arguments.job_ids(given)
         handles = [job if isinstance(job, Job) else runtime.handle(job) for job in given]
         each_once = list(dict(zip(ids, handles, strict=True)).values())
         async for event in runtime.logs.events(each_once, follow=follow, tail=tail, since=since):

@@ -14,11 +14,11 @@ from typing import TextIO
 import anyio
 import anyio.to_thread
 
-from asyncbatch import _checks as check
-from asyncbatch._errors import InvalidRequest
-from asyncbatch._job import Job
-from asyncbatch._results import LogEvent
-from asyncbatch._text import fit_for_terminal
+from asyncbatch._jobs.job import Job
+from asyncbatch._values import checks as check
+from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.results import LogEvent
+from asyncbatch._values.text import fit_for_terminal
 
 Lines = Job | AsyncIterable[LogEvent]
 

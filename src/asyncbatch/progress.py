@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from asyncbatch import _checks as check
-from asyncbatch._events import Event, JobLost, JobSubmitted, Observer, StatusChanged
-from asyncbatch._models import JobDescription
-from asyncbatch._status import JobStatus
+from asyncbatch._values import checks as check
+from asyncbatch._values.descriptions import JobDescription
+from asyncbatch._values.events import Event, JobLost, JobSubmitted, Observer, StatusChanged
+from asyncbatch._values.status import JobStatus
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from asyncbatch import AsyncBatchClient, Event, PollPolicy, RateLimits
-from asyncbatch._poller import _queues
+from asyncbatch._polling import queues
 from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
 
 DEFINITION: dict[str, Any] = {
@@ -95,5 +95,5 @@ def bench() -> MakeBench:
 @pytest.fixture
 def half_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let half of the usual number of jobs be worth a list, to keep tests short."""
-    monkeypatch.setattr(_queues, "_ENOUGH_JOBS", 100)
-    monkeypatch.setattr(_queues, "_TOO_FEW_JOBS", 60)
+    monkeypatch.setattr(queues, "_ENOUGH_JOBS", 100)
+    monkeypatch.setattr(queues, "_TOO_FEW_JOBS", 60)

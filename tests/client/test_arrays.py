@@ -19,7 +19,7 @@ from asyncbatch import (
     JobStatus,
     PollPolicy,
 )
-from asyncbatch._array_job import all_children_ended
+from asyncbatch._jobs.array_job import all_children_ended
 from asyncbatch.local import Fault, Launch, Script
 from tests.client.conftest import Bench, MakeBench
 

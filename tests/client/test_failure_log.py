@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from asyncbatch import Job, JobFailed, PollPolicy
-from asyncbatch._failure_log import seconds_until_complete
+from asyncbatch._logs.failure_log import seconds_until_complete
 from asyncbatch.local import Fault, Launch, Script
 from tests.client.conftest import MakeBench
 

@@ -17,7 +17,7 @@ from asyncbatch import (
     PollPolicy,
     RateLimits,
 )
-from asyncbatch._api import API
+from asyncbatch._aws.api import API
 from asyncbatch._cleanup import CLEAN_UP_SECONDS
 from asyncbatch.local import Fault
 from tests.client.conftest import MakeBench

@@ -19,7 +19,7 @@ from asyncbatch import (
     JournalError,
     SubmitUncertain,
 )
-from asyncbatch._journal._file import File
+from asyncbatch._journal.file import File
 from asyncbatch.local import Fault, Script
 from tests.client.conftest import MakeBench
 from tests.client.programs import after_crash, client, crash, requests, submitted

@@ -16,7 +16,7 @@ from asyncbatch import (
     RateLimits,
     RequestThrottled,
 )
-from asyncbatch._logs import _feed
+from asyncbatch._logs import feed
 from asyncbatch.local import Fault, Launch, Quotas, Script
 from tests.client.conftest import Bench, MakeBench
 from tests.client.logs import (
@@ -207,14 +207,14 @@ async def test_what_is_remembered_stays_as_it_is_over_time(bench: MakeBench) -> 
 async def test_what_waits_for_a_slow_consumer_is_bounded(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[_feed.Feed] = []
-    init = _feed.Feed.__init__
+    made: list[feed.Feed] = []
+    init = feed.Feed.__init__
 
-    def remember(self: _feed.Feed) -> None:
+    def remember(self: feed.Feed) -> None:
         init(self, limit=500)
         made.append(self)
 
-    monkeypatch.setattr(_feed.Feed, "__init__", remember)
+    monkeypatch.setattr(feed.Feed, "__init__", remember)
     async with bench(chatty) as b:
         jobs = await submit(b, 40)
         for job in jobs:

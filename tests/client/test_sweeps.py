@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from asyncbatch import JobFinished, JobRequest, JobStatus, PollPolicy, RateLimits
-from asyncbatch._aws import _parse
-from asyncbatch._poller import _queues
-from asyncbatch._wire import answers
+from asyncbatch._aws import sdk_hooks
+from asyncbatch._aws.wire import responses
+from asyncbatch._polling import queues
 from asyncbatch.local import Fault, Launch, Script
 from tests.client.conftest import Bench, MakeBench
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("half_are_many")
 @pytest.fixture(autouse=True)
 def worth_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let lists be worth it where few are listed."""
-    monkeypatch.setattr(_queues, "_WORTH", 10.0)
+    monkeypatch.setattr(queues, "_WORTH", 10.0)
 
 
 def _minutes(job: object) -> Script:
@@ -93,7 +93,7 @@ async def test_a_queue_that_is_crowded_by_others_is_not_swept(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch, others: int, worth: float, calls: int
 ) -> None:
     """Two pages cost more than asking for 200 jobs by their ids; four are not read to the end."""
-    monkeypatch.setattr(_queues, "_WORTH", worth)
+    monkeypatch.setattr(queues, "_WORTH", worth)
     async with bench(Script(duration=None), vcpus=1) as b:
         await b.submitted_by_another(others)
         await b.batch.submit_many(_many(200))
@@ -108,23 +108,23 @@ async def test_that_a_job_is_listed_as_it_was_described_is_no_news(bench: MakeBe
         await b.batch.submit("hello", queue="default", array_size=2)
         await anyio.sleep(60)
         async with b.local.session.create_client("batch") as aws:
-            _parse.install(aws)  # or an old botocore leaves out what it does not know
+            sdk_hooks.install(aws)  # or an old botocore leaves out what it does not know
             found = {}
             for state in ("RUNNING", "RUNNABLE", "PENDING"):
                 page = await aws.list_jobs(jobQueue="default", jobStatus=state)
                 [found[state]] = page["jobSummaryList"]
             details = await aws.describe_jobs(jobs=[summary["jobId"] for summary in found.values()])
         for summary, detail in zip(found.values(), details["jobs"], strict=True):
-            described = answers.mark(detail)
+            described = responses.mark(detail)
             assert described is not None
-            assert answers.summary_mark(summary) == answers.summary_mark_of(described)
+            assert responses.summary_mark(summary) == responses.summary_mark_of(described)
 
 
 async def test_what_was_described_is_not_read_again_from_lists(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    monkeypatch.setattr(answers, "job_summary", lambda summary: read.append(summary["jobId"]))
+    monkeypatch.setattr(responses, "job_summary", lambda summary: read.append(summary["jobId"]))
     async with bench(Script(startup=0, duration=None)) as b:
         described = await b.batch.submit_many(_many(90))
         await anyio.sleep(5)

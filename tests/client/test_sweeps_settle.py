@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from asyncbatch import Job, JobRequest, JobResult, JobStatus, PollPolicy
-from asyncbatch._poller import _queues
-from asyncbatch._submission._marks import wall_clock
+from asyncbatch._polling import queues
+from asyncbatch._submitting.marks import wall_clock
 from asyncbatch.local import Fault, Launch, Script
 from tests.client.conftest import MakeBench
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("half_are_many")
 @pytest.fixture(autouse=True)
 def worth_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a list be worth as many calls as it saves."""
-    monkeypatch.setattr(_queues, "_WORTH", 1.0)
+    monkeypatch.setattr(queues, "_WORTH", 1.0)
 
 
 def _many(number: int, name: str | None = None) -> Iterator[JobRequest]:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asyncbatch import AccessDenied, APIError, Job, JobRequest
-from asyncbatch._api import API
+from asyncbatch._aws.api import API
 from asyncbatch.local import Fault, Script
 from tests.client.conftest import Bench, MakeBench
 

@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from asyncbatch import JobRequest, coalesce
-from asyncbatch._wire import requests as wire
+from asyncbatch._aws.wire import requests as wire
 from tests.property import asked
 
 OVERRIDES_LIMIT = 8192

@@ -17,7 +17,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from asyncbatch import AsyncBatchClient, AsyncBatchError, JobRequest, JournalError
-from asyncbatch._journal._file import Change, File
+from asyncbatch._journal.file import Change, File
 from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor, run_in_virtual_time
 
 DEFINITION = {

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbatch._logs import _plan
-from asyncbatch._logs._cursor import Cursor
-from asyncbatch._logs._feed import Feed
-from asyncbatch._logs._pages import ServiceClock
-from asyncbatch._logs._places import Stream
-from asyncbatch._logs._window import KEPT, Window
+from asyncbatch._logs import plan
+from asyncbatch._logs.cursor import Cursor
+from asyncbatch._logs.feed import Feed
+from asyncbatch._logs.pages import ServiceClock
+from asyncbatch._logs.streams import Stream
+from asyncbatch._logs.window import KEPT, Window
 
 LATEST = 60_000  # milliseconds: the longest that an event takes until it can be read
 
@@ -193,18 +193,18 @@ def test_a_call_reads_at_most_a_hundred_streams_and_the_one_that_is_due(
     drawn: list[Drawn], now: float
 ) -> None:
     cursors = cursors_of(drawn)
-    batch = _plan.together(cursors[0], cursors, now)
+    batch = plan.together(cursors[0], cursors, now)
     assert batch.cursors[0] is cursors[0]
     assert len(set(batch.cursors)) == len(batch.cursors)
-    assert len({cursor.stream.name for cursor in batch.cursors}) <= _plan.MOST_STREAMS
+    assert len({cursor.stream.name for cursor in batch.cursors}) <= plan.MOST_STREAMS
 
 
 @given(drawn_cursors, st.floats(0, 200))
 def test_a_call_begins_early_enough_for_each_of_its_streams(drawn: list[Drawn], now: float) -> None:
     cursors = cursors_of(drawn)
-    batch = _plan.together(cursors[0], cursors, now)
+    batch = plan.together(cursors[0], cursors, now)
     for cursor in batch.cursors:
-        assert batch.start <= _plan.first_wanted(cursor, is_long=batch.is_long)
+        assert batch.start <= plan.first_wanted(cursor, is_long=batch.is_long)
         if batch.is_long:
             assert batch.start <= cursor.window.start
 
@@ -214,8 +214,8 @@ def test_no_stream_is_read_again_for_long_because_of_another(
     drawn: list[Drawn], now: float
 ) -> None:
     cursors = cursors_of(drawn)
-    batch = _plan.together(cursors[0], cursors, now)
+    batch = plan.together(cursors[0], cursors, now)
     if cursors[0].lag is not None:
         for cursor in batch.cursors:
-            own = _plan.first_wanted(cursor, is_long=batch.is_long)
+            own = plan.first_wanted(cursor, is_long=batch.is_long)
             assert own - batch.start <= 40_000

@@ -10,7 +10,7 @@ from botocore.parsers import create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbatch._aws._parse import parse_plainly
+from asyncbatch._aws.sdk_hooks import parse_plain_json
 
 _SESSION = botocore.session.Session()
 OPERATIONS = [
@@ -83,7 +83,7 @@ def test_generated_answers_are_parsed_alike(
     theirs.pop("ResponseMetadata")
 
     ours: dict[str, Any] = {}
-    parse_plainly(response_dict=response, customized_response_dict=ours)
+    parse_plain_json(response_dict=response, customized_response_dict=ours)
     assert ours == theirs
     assert response["body"] == b"{}"
 
@@ -102,9 +102,9 @@ def test_generated_answers_are_parsed_alike(
 def test_what_is_no_answer_is_left_to_the_parser(response: dict[str, Any]) -> None:
     before = dict(response)
     ours: dict[str, Any] = {}
-    parse_plainly(response_dict=response, customized_response_dict=ours)
+    parse_plain_json(response_dict=response, customized_response_dict=ours)
     assert (ours, response) == ({}, before)
 
 
 def test_a_hook_that_is_called_otherwise_one_day_does_nothing() -> None:
-    parse_plainly(something_new=1)
+    parse_plain_json(something_new=1)

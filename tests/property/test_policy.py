@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbatch import PollPolicy
-from asyncbatch._policy import Backoff
+from asyncbatch._values.policies import Backoff
 
 ROUNDING = 1e-9
 seconds = st.floats(0.001, 1e6)

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import event, given
 
 from asyncbatch import InvalidRequest, JobRequest
-from asyncbatch._wire import requests
+from asyncbatch._aws.wire import requests
 from tests.property import asked
 from tests.unit import shapes
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from asyncbatch import PollPolicy
-from asyncbatch._schedule import BATCH_SIZE, Schedule, Vanished
+from asyncbatch._polling.schedule import BATCH_SIZE, Schedule, Vanished
 
 POLICY = PollPolicy(
     min_interval=1, max_interval=15, growth=0.05, jitter=0, missing_grace=60, unknown_grace=10

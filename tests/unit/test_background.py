@@ -6,7 +6,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from asyncbatch._background import Background
+from asyncbatch._session.background import Background
 
 pytestmark = pytest.mark.virtual_time
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asyncbatch import ArrayProperties, Attempt, Container, JobDescription, JobStatus
-from asyncbatch._changes import moves_on
+from asyncbatch._polling.changes import moves_on
 
 DETAIL = JobDescription(job_id="1", status=JobStatus.RUNNING)
 SUMMARY = dataclasses.replace(DETAIL, is_summary=True)

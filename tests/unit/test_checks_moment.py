@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asyncbatch import InvalidRequest
-from asyncbatch import _checks as check
+from asyncbatch._values import checks as check
 
 
 def test_a_datetime_is_itself() -> None:

@@ -6,17 +6,18 @@ import pytest
 from aiobotocore.session import AioSession
 
 from asyncbatch import ServiceFault
-from asyncbatch._aws import Connection, Target, _connection
+from asyncbatch._aws import connection
+from asyncbatch._aws.connection import Connection, Target
 from asyncbatch.local import Fault, LocalBatch
 
 
 @pytest.fixture(autouse=True)
 def nothing_read_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_connection, "_loaders", {})
+    monkeypatch.setattr(connection, "_loaders", {})
 
 
 def loader_of_new_session() -> object:
-    session, _region = _connection._prepared(_connection.Target(region_name="eu-west-1"))
+    session, _region = connection._prepared(connection.Target(region_name="eu-west-1"))
     return session.get_component("data_loader")
 
 
@@ -25,8 +26,8 @@ def test_the_sdks_models_are_read_once() -> None:
 
 
 def test_what_is_preloaded_is_not_read_again() -> None:
-    _connection.preload()
-    [loader] = _connection._loaders.values()
+    connection.preload()
+    [loader] = connection._loaders.values()
     assert loader_of_new_session() is loader
 
 
@@ -41,9 +42,9 @@ def test_models_of_another_directory_are_read_for_themselves(
 def test_a_session_that_is_given_keeps_its_own() -> None:
     own = AioSession()
     loader = own.get_component("data_loader")
-    _connection._prepared(_connection.Target(region_name="eu-west-1", session=own))
+    connection._prepared(connection.Target(region_name="eu-west-1", session=own))
     assert own.get_component("data_loader") is loader
-    assert _connection._loaders == {}
+    assert connection._loaders == {}
 
 
 async def test_a_request_is_sent_once_and_names_no_attempt() -> None:

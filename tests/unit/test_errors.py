@@ -37,8 +37,8 @@ from asyncbatch import (
     ServiceFault,
     SubmitUncertain,
     Throttled,
-    _errors,
 )
+from asyncbatch._values import errors
 
 RESULT = JobResult(
     description=JobDescription(job_id="j-1", name="etl", status=JobStatus.FAILED),
@@ -109,7 +109,7 @@ each_error = pytest.mark.parametrize(
 def classes() -> list[type[AsyncBatchError]]:
     return [
         member
-        for _, member in inspect.getmembers(_errors, inspect.isclass)
+        for _, member in inspect.getmembers(errors, inspect.isclass)
         if issubclass(member, AsyncBatchError)
     ]
 
@@ -118,7 +118,7 @@ def drawn_tree() -> dict[str, str]:
     """Read parent by child off the docstring's drawing; names in brackets are further parents."""
     path: list[str] = []
     parents: dict[str, str] = {}
-    for line in (_errors.__doc__ or "").splitlines():
+    for line in (errors.__doc__ or "").splitlines():
         if match := re.match(r"    ((?:[│ ]   )*)(?:[├└]── )?(\w+)(?: \((\w+)\))?(?:  |$)", line):
             depth = len(match[1]) // 4 + ("── " in line)
             path[depth:] = [match[2]]
@@ -161,7 +161,7 @@ def facts_of(error: AsyncBatchError) -> dict[str, object]:
 def test_handles_do_not_travel() -> None:
     """A handle belongs to its client, in whose process it stays."""
     error = answered(AccessDenied)
-    error.submitted = (lambda: None,)  # type: ignore[assignment]
+    error.submitted = (lambda: None,)
     twin = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert twin.submitted == ()
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from asyncbatch import Attempt, Container, FailureKind, JobDescription, JobStatus
-from asyncbatch._failures import failure_of, result_of, wait_reason_of
+from asyncbatch._values.failures import failure_of, result_of, wait_reason_of
 
 K = FailureKind
 ESSENTIAL = "Essential container in task exited"

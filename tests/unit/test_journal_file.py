@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from asyncbatch import JournalError
-from asyncbatch._journal import Entry, EntryState, _file, _open
-from asyncbatch._journal._file import File
+from asyncbatch._journal import file as journal_file
+from asyncbatch._journal import opening
+from asyncbatch._journal.entries import Entry, EntryState
+from asyncbatch._journal.file import File
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def filled(path: Path, count: int = 3) -> list[Entry]:
     """Write a journal and close it."""
     entries = [entry(n, tag="ab", array_size=n + 1) for n in range(1, count + 1)]
     file = File(path)
-    file.apply(map(_file.intend, entries))
+    file.apply(map(journal_file.intend, entries))
     file.close()
     return entries
 
@@ -59,7 +61,7 @@ def opened(path: Path) -> list[Entry]:
 
 def written(path: Path) -> None:
     with contextlib.closing(File(path)) as file:
-        file.apply([_file.intend(entry(9))])
+        file.apply([journal_file.intend(entry(9))])
 
 
 # -- what is written is read -----------------------------------------------------------------------
@@ -72,12 +74,12 @@ def test_what_was_written_is_read_again(path: Path) -> None:
 def test_all_steps_of_a_submission_are_kept(path: Path) -> None:
     file = File(path)
     first, second = entry(1), entry(2)
-    file.apply([_file.intend(first), _file.intend(second)])
+    file.apply([journal_file.intend(first), journal_file.intend(second)])
     first.job_id, first.state = "j-1", EntryState.SUBMITTED
-    file.apply([_file.accept(first), _file.withdraw(second)])
+    file.apply([journal_file.accept(first), journal_file.withdraw(second)])
     assert file.entries() == [first]
     first.state = EntryState.SUCCEEDED
-    file.apply(_file.end(first, "{}"))
+    file.apply(journal_file.end(first, "{}"))
     assert (file.entries(), file.ends(0, 9)) == ([first], [(1, "{}")])
     file.close()
 
@@ -85,8 +87,8 @@ def test_all_steps_of_a_submission_are_kept(path: Path) -> None:
 def test_a_transaction_is_written_as_a_whole_or_not_at_all(path: Path) -> None:
     file = File(path)
     with pytest.raises(JournalError):
-        file.apply([_file.intend(entry(1)), ("INSERT INTO nowhere VALUES (1)", ())])
-    file.apply([_file.intend(entry(2))])
+        file.apply([journal_file.intend(entry(1)), ("INSERT INTO nowhere VALUES (1)", ())])
+    file.apply([journal_file.intend(entry(2))])
     assert file.entries() == [entry(2)]
     file.close()
 
@@ -110,11 +112,11 @@ def test_nobody_else_may_read_it(path: Path) -> None:
 def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = filled(path)
     step = "ALTER TABLE submissions ADD COLUMN colour TEXT DEFAULT 'red';"
-    monkeypatch.setattr(_open, "STEPS", (*_open.STEPS, step))
+    monkeypatch.setattr(opening, "STEPS", (*opening.STEPS, step))
     assert opened(path) == entries
     with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         assert raw.execute("SELECT DISTINCT colour FROM submissions").fetchall() == [("red",)]
-        assert raw.execute("PRAGMA user_version").fetchone() == (len(_open.STEPS),)
+        assert raw.execute("PRAGMA user_version").fetchone() == (len(opening.STEPS),)
 
 
 def test_a_step_that_fails_leaves_the_file_as_it_was(
@@ -123,7 +125,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(
     entries = filled(path)
     with monkeypatch.context() as patch:
         bad = "CREATE TABLE colours (name TEXT); DROP TABLE nowhere;"
-        patch.setattr(_open, "STEPS", (*_open.STEPS, bad))
+        patch.setattr(opening, "STEPS", (*opening.STEPS, bad))
         with pytest.raises(JournalError, match="nowhere"):
             File(path)
     assert opened(path) == entries
@@ -235,10 +237,10 @@ def test_a_full_disk_is_told_and_nothing_is_written_by_half(path: Path) -> None:
     pages = file._connection.execute("PRAGMA page_count").fetchone()[0]
     file._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(JournalError, match=r"full\. Free some space"):
-        file.apply(map(_file.intend, [entry(n) for n in range(1, 300)]))
+        file.apply(map(journal_file.intend, [entry(n) for n in range(1, 300)]))
     assert file.entries() == []
     file._connection.execute("PRAGMA max_page_count = 1000000")
-    file.apply([_file.intend(entry(1))])
+    file.apply([journal_file.intend(entry(1))])
     assert file.entries() == [entry(1)]
     file.close()
 
@@ -248,7 +250,7 @@ def test_a_full_disk_is_told_and_nothing_is_written_by_half(path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from asyncbatch._journal._file import File
+from asyncbatch._journal.file import File
 file = File(Path(sys.argv[1]))
 print("open", flush=True)
 sys.stdin.read()
@@ -320,15 +322,15 @@ def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
 def test_another_program_that_holds_the_database_is_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_open, "_PATIENCE", 0.01)
+    monkeypatch.setattr(opening, "_PATIENCE", 0.01)
     file = File(path)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match=r"locked.*such as a sqlite3 shell"):
-            file.apply([_file.intend(entry(1))])
+            file.apply([journal_file.intend(entry(1))])
         shell.execute("ROLLBACK")
     shell.close()
-    file.apply([_file.intend(entry(1))])
+    file.apply([journal_file.intend(entry(1))])
     file.close()
 
 
@@ -339,10 +341,10 @@ def test_another_program_that_holds_the_database_is_told(
 def test_a_write_that_was_torn_loses_itself_and_nothing_before(path: Path, kept: int) -> None:
     """The file is copied as it is; of the last transaction, only some bytes reached the disk."""
     file = File(path)
-    file.apply([_file.intend(entry(1))])
+    file.apply([journal_file.intend(entry(1))])
     wal = path.with_name(f"{path.name}-wal")
     size = wal.stat().st_size
-    file.apply([_file.intend(entry(2))])
+    file.apply([journal_file.intend(entry(2))])
     is_whole = kept >= wal.stat().st_size - size
     copy = path.with_name("copy.db")
     copy.write_bytes(path.read_bytes())

@@ -18,9 +18,9 @@ from asyncbatch import (
     PodProperties,
     RetryStrategy,
 )
-from asyncbatch._journal import identity_of
-from asyncbatch._journal._records import from_text, to_text
-from asyncbatch._wire import answers
+from asyncbatch._aws.wire import responses
+from asyncbatch._journal.encoding import from_text, to_text
+from asyncbatch._journal.entries import identity_of
 from tests.unit import losses
 
 MOMENT = datetime(2024, 1, 15, 10, 0, 0, 123_000, tzinfo=UTC)
@@ -84,7 +84,7 @@ def test_what_is_no_description_is_told(text: str) -> None:
 @pytest.mark.parametrize("nodes", losses.PLATFORMS)
 @pytest.mark.parametrize("platform", losses.PLATFORMS)
 def test_whatever_describe_jobs_may_say_comes_back(platform: str, nodes: str) -> None:
-    description = answers.job_description(losses.job_detail(platform, nodes))
+    description = responses.job_description(losses.job_detail(platform, nodes))
     assert from_text(to_text(description)) == description
 
 

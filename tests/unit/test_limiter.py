@@ -7,7 +7,7 @@ from itertools import pairwise
 import anyio
 import pytest
 
-from asyncbatch._limiter import Pacer
+from asyncbatch._aws.pacing import Pacer
 
 pytestmark = pytest.mark.virtual_time
 

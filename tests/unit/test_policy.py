@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asyncbatch import InvalidRequest, PollPolicy, RateLimits
-from asyncbatch._policy import Backoff
+from asyncbatch._values.policies import Backoff
 
 NAN, INFINITE = float("nan"), float("inf")
 

@@ -3,8 +3,8 @@
 import pytest
 
 from asyncbatch import JobStatus
-from asyncbatch._poller._queues import Queue
-from asyncbatch._status import LIVE
+from asyncbatch._polling.queues import Queue
+from asyncbatch._values.status import LIVE
 
 SUBMITTED, RUNNABLE, RUNNING = JobStatus.SUBMITTED, JobStatus.RUNNABLE, JobStatus.RUNNING
 

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from asyncbatch import JobStatus
-from asyncbatch._status import LIVE, TERMINAL
+from asyncbatch._values.status import LIVE, TERMINAL
 
 STRANGE = "HIBERNATING"
 NEVER_AGAIN = {

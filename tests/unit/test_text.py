@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbatch._text import fit_for_terminal, shortened
+from asyncbatch._values.text import fit_for_terminal, shortened
 
 RED, OFF = "\x1b[31m", "\x1b[0m"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asyncbatch._wire import answers
+from asyncbatch._aws.wire import responses
 from tests.unit import losses, shapes
 
 MINIMAL = {"jobId": "j-1", "status": "SUBMITTED"}
@@ -15,23 +15,23 @@ MINIMAL = {"jobId": "j-1", "status": "SUBMITTED"}
 @pytest.mark.parametrize("platform", losses.PLATFORMS)
 def test_nothing_that_describe_jobs_says_is_lost(platform: str, nodes: str) -> None:
     answer = losses.job_detail(platform, nodes)
-    assert losses.lost(answer, answers.job_description(answer)) == []
+    assert losses.lost(answer, responses.job_description(answer)) == []
 
 
 def test_nothing_that_list_jobs_says_is_lost() -> None:
     answer = shapes.filled(shapes.output_shape("ListJobs", "jobSummaryList"))
-    assert losses.lost(answer, answers.job_summary(answer)) == []
+    assert losses.lost(answer, responses.job_summary(answer)) == []
 
 
 def test_nothing_that_describe_job_queues_says_is_lost() -> None:
     answer = shapes.filled(shapes.output_shape("DescribeJobQueues", "jobQueues"))
-    kept = set(losses.words(answers.job_queue(answer)))
+    kept = set(losses.words(responses.job_queue(answer)))
     assert [leaf for _, leaf in shapes.leaves(answer) if str(leaf) not in kept] == []
 
 
 def test_the_search_for_lost_words_does_find_one() -> None:
     answer = {**MINIMAL, "statusReason": "said", "extraordinary": "unsaid"}
-    assert losses.lost(answer, answers.job_description({**answer, "extraordinary": ""})) == [
+    assert losses.lost(answer, responses.job_description({**answer, "extraordinary": ""})) == [
         ".extraordinary: unsaid"
     ]
 
@@ -53,4 +53,4 @@ def test_no_member_is_relied_upon(platform: str) -> None:
     """Whatever else is missing or null, a job with an id and a status can be followed."""
     for smaller in without_one(losses.job_detail(platform, platform)):
         if smaller.get("jobId") and smaller.get("status"):
-            assert answers.job_description(smaller).job_id == ".jobId"
+            assert responses.job_description(smaller).job_id == ".jobId"

@@ -15,7 +15,7 @@ from asyncbatch import (
     RetryAction,
     RetryStrategy,
 )
-from asyncbatch._wire import requests
+from asyncbatch._aws.wire import requests
 from tests.unit import shapes
 
 NAMED = {"jobName": "etl-1", "jobQueue": "default", "jobDefinition": "etl:3"}

@@ -2,7 +2,7 @@
 
 import json
 
-from asyncbatch._wire import answers
+from asyncbatch._aws.wire import responses
 
 
 def test_what_jobs_have_in_common_is_kept_once() -> None:
@@ -20,7 +20,7 @@ def test_what_jobs_have_in_common_is_kept_once() -> None:
     }
     # Parsed twice, as from two answers: nothing is the same object before.
     first, second = (
-        answers.job_description({"jobId": job_id, **json.loads(json.dumps(detail))})
+        responses.job_description({"jobId": job_id, **json.loads(json.dumps(detail))})
         for job_id in ("one", "two")
     )
     one, two = first.containers[0], second.containers[0]

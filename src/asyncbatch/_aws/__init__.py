@@ -4,7 +4,3 @@ The only package that knows botocore's shape. Everything that is not AWS (the em
 scripted faults, other people's fakes) plugs in below it: at aiobotocore's HTTP-session class or at
 the endpoint URL.
 """
-
-from asyncbatch._aws._connection import Connection as Connection
-from asyncbatch._aws._connection import Target as Target
-from asyncbatch._aws._connection import preload as preload

@@ -12,6 +12,6 @@ def main() -> None:
     """
     if not all(find_spec(name) for name in ("rich", "typer")):
         raise SystemExit("asyncbatch: this command needs an extra: pip install 'asyncbatch[cli]'")
-    from asyncbatch._cli._app import app
+    from asyncbatch._cli.app import app
 
     app(prog_name="asyncbatch")

@@ -17,9 +17,3 @@ them is found out again by asking AWS.
 opened and migrated, `_lock` that one process does so, `_records` how a description is written,
 `_writer` how many writes become few, `_journal` all of it together.
 """
-
-from asyncbatch._journal._entries import ENDED as ENDED
-from asyncbatch._journal._entries import Entry as Entry
-from asyncbatch._journal._entries import EntryState as EntryState
-from asyncbatch._journal._entries import identity_of as identity_of
-from asyncbatch._journal._journal import OpenJournal as OpenJournal

@@ -19,5 +19,3 @@ the latter.
 Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
 and https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
-
-from asyncbatch._logs._reader import LogReader as LogReader

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from asyncbatch._status import JobStatus
+from asyncbatch._values.status import JobStatus
 from asyncbatch.local._clock import Clock
 from asyncbatch.local._ids import IdMaker
 from asyncbatch.local._jobs import Array, Job

@@ -8,7 +8,7 @@ not once for each child.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from asyncbatch._status import JobStatus
+from asyncbatch._values.status import JobStatus
 from asyncbatch.local._errors import client_error
 from asyncbatch.local._jobs import Job
 from asyncbatch.local._limits import DEPENDENCIES

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asyncbatch._status import JobStatus
+from asyncbatch._values.status import JobStatus
 from asyncbatch.local._ids import task_arn
 from asyncbatch.local._jobs import Attempt, Job, Stop
 

@@ -19,7 +19,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 
-from asyncbatch._status import JobStatus
+from asyncbatch._values.status import JobStatus
 from asyncbatch.local._board import JobBoard
 from asyncbatch.local._clock import Clock
 from asyncbatch.local._dependencies import Dependencies, link

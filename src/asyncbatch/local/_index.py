@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 
-from asyncbatch._status import JobStatus
+from asyncbatch._values.status import JobStatus
 
 if TYPE_CHECKING:
     from asyncbatch.local._jobs import Job

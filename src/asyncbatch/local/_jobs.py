@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from asyncbatch._status import JobStatus
+from asyncbatch._values.status import JobStatus
 from asyncbatch.local._ids import batch_arn
 from asyncbatch.local._index import StatusIndex
 

@@ -8,7 +8,7 @@ more than the jobs that it passes.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from asyncbatch._status import JobStatus
+from asyncbatch._values.status import JobStatus
 from asyncbatch.local._errors import client_error, not_here
 from asyncbatch.local._index import StatusIndex
 from asyncbatch.local._jobs import Job

@@ -8,7 +8,7 @@ will ever be is set aside: it stays RUNNABLE, says why, and blocks nobody.
 from collections import deque
 from collections.abc import Iterator
 
-from asyncbatch._status import JobStatus
+from asyncbatch._values.status import JobStatus
 from asyncbatch.local._jobs import Job
 from asyncbatch.local._queues import JobQueue
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from asyncbatch._status import JobStatus
+from asyncbatch._values.status import JobStatus
 from asyncbatch.local._executors import Exit
 from asyncbatch.local._jobs import Attempt, CurrentAttempt, Job, Stop
 

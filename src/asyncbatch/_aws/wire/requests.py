@@ -1,0 +1,145 @@
+"""Arguments of SubmitJob and RegisterJobDefinition, made from values.
+
+Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.requests import Dependency, EvaluateOnExit, JobRequest, RetryStrategy
+
+Wire = Mapping[str, Any]
+
+SUBMIT_PAYLOAD_LIMIT = 30 * 1024
+DEFINITION_LIMIT = 24 * 1024
+# What requests without anything of the caller's own consist of: names, and numbers.
+_SHORT_MEMBERS = frozenset({"jobName", "jobQueue", "jobDefinition", "arrayProperties"})
+
+DEFINITION_HASH_TAG = "asyncbatch:definition-sha256"
+
+
+def submit_job(
+    request: JobRequest, *, name: str, queue: str, marks: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the arguments of SubmitJob.
+
+    Args:
+        request: What to submit.
+        name: Its job name.
+        queue: Its job queue.
+        marks: Tags beside those that the caller chose.
+
+    Raises:
+        InvalidRequest: `extra` repeats a field, or the whole is larger than AWS takes (30 KiB).
+    """
+    arguments = _present(
+        jobName=name,
+        jobQueue=queue,
+        jobDefinition=request.job_definition,
+        parameters=request.parameters,
+        containerOverrides=_container_overrides(request),
+        arrayProperties=_present(size=request.array_size),
+        dependsOn=[_dependency(d) for d in request.depends_on if isinstance(d, Dependency)],
+        retryStrategy=_retry_strategy(request.retry),
+        timeout=_timeout(request.attempt_timeout),
+        tags=request.tags,
+        propagateTags=request.propagate_tags,
+        shareIdentifier=request.share_identifier,
+        schedulingPriorityOverride=request.scheduling_priority,
+    )
+    for member, value in request.extra.items():
+        if member in arguments:
+            raise InvalidRequest(
+                "extra", member, "the request has a field for it; set it in one place"
+            )
+        arguments[member] = value
+    if marks:
+        arguments["tags"] = {**arguments.get("tags", {}), **marks}
+    if not arguments.keys() <= _SHORT_MEMBERS:
+        _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "a SubmitJob request")
+    return arguments
+
+
+def _container_overrides(request: JobRequest) -> dict[str, Any]:
+    resources = {"VCPU": request.vcpus, "MEMORY": request.memory_mib, "GPU": request.gpus}
+    return _present(
+        command=list(request.command or ()),
+        environment=[{"name": n, "value": v} for n, v in request.environment.items()],
+        resourceRequirements=[
+            {"type": kind, "value": f"{amount:g}" if isinstance(amount, float) else str(amount)}
+            for kind, amount in resources.items()
+            if amount is not None
+        ],
+    )
+
+
+def _dependency(dependency: Dependency) -> dict[str, str]:
+    return _present(jobId=dependency.job_id, type=dependency.type and str(dependency.type))
+
+
+def _retry_strategy(retry: RetryStrategy | int | None) -> dict[str, Any]:
+    if not isinstance(retry, RetryStrategy):
+        return {}
+    return _present(
+        attempts=retry.attempts,
+        evaluateOnExit=[_evaluate_on_exit(rule) for rule in retry.evaluate_on_exit],
+    )
+
+
+def _evaluate_on_exit(rule: EvaluateOnExit) -> dict[str, str]:
+    return _present(
+        onStatusReason=rule.on_status_reason,
+        onReason=rule.on_reason,
+        onExitCode=rule.on_exit_code,
+        action=str(rule.action),
+    )
+
+
+def _timeout(limit: timedelta | None) -> dict[str, int]:
+    return {} if limit is None else {"attemptDurationSeconds": int(limit.total_seconds())}
+
+
+def register_job_definition(definition: Wire, *, tagged: bool = True) -> dict[str, Any]:
+    """Return the arguments of RegisterJobDefinition.
+
+    Args:
+        definition: The definition in AWS's own spelling.
+        tagged: Whether a tag carries the content's hash, by which a revision is found again.
+
+    Raises:
+        InvalidRequest: A required member is missing, or the whole exceeds 24 KiB.
+    """
+    for member in ("jobDefinitionName", "type"):
+        if not isinstance(definition.get(member), str) or not definition[member]:
+            raise InvalidRequest(f"definition[{member!r}]", definition.get(member), "is required")
+    arguments = dict(definition)
+    if tagged:
+        arguments["tags"] = {
+            **definition.get("tags", {}),
+            DEFINITION_HASH_TAG: definition_hash(definition),
+        }
+    _check_size("definition", arguments, DEFINITION_LIMIT, "a job definition")
+    return arguments
+
+
+def definition_hash(definition: Wire) -> str:
+    """Return a hash of a job definition's content that does not depend on the order of members."""
+    import hashlib  # loads OpenSSL, which only registering needs
+
+    text = json.dumps(definition, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_size(field: str, arguments: Wire, limit: int, what: str) -> None:
+    size = len(json.dumps(arguments, default=str).encode())
+    if size > limit:
+        rule = f"{what} has at most {limit:,} bytes, not {size:,}; put large input into S3"
+        raise InvalidRequest(field, f"<{size:,} bytes>", rule)
+
+
+def _present(**members: object) -> dict[str, Any]:
+    """Return the members that were given: neither None nor empty. False and 0 are given."""
+    return {k: v for k, v in members.items() if v is not None and v not in ({}, [], ())}

@@ -1,0 +1,243 @@
+"""Values made from what AWS answers: DescribeJobs, ListJobs, queues and job definitions.
+
+What AWS says and the values do not model is kept in ``extra`` as it came, unless it is empty: Batch
+echoes dozens of empty lists per job. Of a member that is modelled in part, the rest is kept.
+
+Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asyncbatch._aws.wire import parts
+from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
+from asyncbatch._values.errors import AccessDenied, APIError, ServiceFault, Throttled
+from asyncbatch._values.status import JobStatus
+
+Wire = Mapping[str, Any]
+
+_DETAIL_MEMBERS = frozenset(
+    [
+        "jobArn",
+        "jobName",
+        "jobId",
+        "jobQueue",
+        "status",
+        "statusReason",
+        "shareIdentifier",
+        "schedulingPriority",
+        "createdAt",
+        "startedAt",
+        "stoppedAt",
+        "retryStrategy",
+        "dependsOn",
+        "jobDefinition",
+        "parameters",
+        "tags",
+        "timeout",
+        "isCancelled",
+        "isTerminated",
+        "container",
+        "attempts",
+        "arrayProperties",
+        "nodeProperties",
+        "nodeDetails",
+        "ecsProperties",
+        "eksProperties",
+        "eksAttempts",
+    ]
+)
+_PARTS: Mapping[str, frozenset[str]] = {
+    "retryStrategy": frozenset({"attempts"}),
+    "timeout": frozenset({"attemptDurationSeconds"}),
+    "arrayProperties": frozenset({"size", "index", "statusSummary", "statusSummaryLastUpdatedAt"}),
+    "nodeProperties": frozenset(
+        {"numNodes", "mainNode", "nodeRangeProperties", "nodeIndex", "isMainNode"}
+    ),
+    "nodeDetails": frozenset({"nodeIndex", "isMainNode"}),
+    "ecsProperties": frozenset({"taskProperties"}),
+    "eksProperties": frozenset({"podProperties"}),
+}
+
+
+def job_description(detail: Wire) -> JobDescription:
+    """Return the value for a JobDetail of DescribeJobs."""
+    return JobDescription(
+        **_common(detail),
+        containers=parts.job_containers(detail),
+        attempts=parts.attempts(detail),
+        array=parts.array(detail.get("arrayProperties")),
+        node=parts.node(detail.get("nodeProperties"), detail.get("nodeDetails")),
+        pod=parts.pod(detail.get("eksProperties")),
+        depends_on=tuple(d["jobId"] for d in detail.get("dependsOn") or () if d.get("jobId")),
+        parameters=parts.shared("parameters", dict(detail.get("parameters") or {})),
+        tags=parts.shared("tags", dict(detail.get("tags") or {})),
+        scheduling_priority=detail.get("schedulingPriority"),
+        attempt_timeout=parts.seconds((detail.get("timeout") or {}).get("attemptDurationSeconds")),
+        attempts_allowed=(detail.get("retryStrategy") or {}).get("attempts"),
+        extra=_job_rest(detail, _DETAIL_MEMBERS),
+    )
+
+
+Mark = tuple[object, ...]
+"""What tells two answers about one job apart."""
+
+
+def mark(detail: Wire) -> Mark | None:
+    """Return all that can change about a followed job; much cheaper than its description.
+
+    None where that is not so simple: jobs of several containers or nodes, and EKS jobs.
+    """
+    if "ecsProperties" in detail or "eksProperties" in detail or "nodeProperties" in detail:
+        return None
+    container = detail.get("container") or {}
+    array = detail.get("arrayProperties") or {}
+    return (
+        detail["status"],
+        detail.get("statusReason"),
+        detail.get("startedAt"),
+        detail.get("stoppedAt"),
+        len(detail.get("attempts") or ()),
+        container.get("logStreamName"),
+        container.get("taskArn"),
+        container.get("exitCode"),
+        container.get("reason"),
+        tuple((array.get("statusSummary") or {}).items()),
+        detail.get("isCancelled"),
+        detail.get("isTerminated"),
+    )
+
+
+def summary_mark(summary: Wire) -> Mark:
+    """Return all that ListJobs says of a live job and that can change."""
+    array = summary.get("arrayProperties") or {}
+    return (
+        summary["status"],
+        summary.get("statusReason"),
+        summary.get("startedAt"),  # another attempt may have begun since the last list
+        tuple((array.get("statusSummary") or {}).items()),
+    )
+
+
+def summary_mark_of(mark: Mark) -> Mark:
+    """Return the `summary_mark` of a job that looks as its `mark` says."""
+    status, reason, started_at, *_, counts, _is_cancelled, _is_terminated = mark
+    return status, reason, started_at, counts
+
+
+_SUMMARY_MEMBERS = frozenset(
+    [
+        "jobArn",
+        "jobId",
+        "jobName",
+        "createdAt",
+        "status",
+        "statusReason",
+        "startedAt",
+        "stoppedAt",
+        "container",
+        "arrayProperties",
+        "nodeProperties",
+        "jobDefinition",
+        "shareIdentifier",
+        "isCancelled",
+        "isTerminated",
+    ]
+)
+
+
+def job_summary(summary: Wire, *, queue: str | None = None) -> JobDescription:
+    """Return the value for a JobSummary of ListJobs: no attempts, streams or environment."""
+    container = summary.get("container")
+    return JobDescription(
+        **{**_common(summary), "queue": queue},
+        containers=(parts.one_container(container),) if container else (),
+        array=parts.array(summary.get("arrayProperties")),
+        # ListJobs folds what makes a parent and what makes a node into one.
+        node=parts.node(summary.get("nodeProperties"), summary.get("nodeProperties")),
+        is_summary=True,
+        extra=_job_rest(summary, _SUMMARY_MEMBERS),
+    )
+
+
+def job_queue(detail: Wire) -> JobQueue:
+    """Return the value for a JobQueueDetail of DescribeJobQueues."""
+    known = frozenset(
+        {"jobQueueName", "jobQueueArn", "state", "status", "statusReason", "priority"}
+    )
+    return JobQueue(
+        name=detail["jobQueueName"],
+        arn=detail["jobQueueArn"],
+        state=detail["state"],
+        status=detail.get("status"),
+        priority=detail.get("priority"),
+        status_reason=detail.get("statusReason"),
+        extra=parts.rest(detail, known),
+    )
+
+
+def job_definition(answer: Wire) -> JobDefinition:
+    """Return the value for a registered revision, or for one that was described."""
+    return JobDefinition(
+        name=answer["jobDefinitionName"],
+        revision=answer["revision"],
+        arn=answer["jobDefinitionArn"],
+    )
+
+
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJobs.html
+_REFUSALS: Mapping[str, type[APIError]] = {
+    "ThrottlingException": Throttled,
+    "ServerException": ServiceFault,
+    "AccessDenied": AccessDenied,
+}
+
+
+def refusals(operation: str, ids: Sequence[str], answer: Wire) -> dict[str, APIError]:
+    """Return why jobs were left out of a bulk operation, by their ids.
+
+    A job that the answer does not mention at all counts as one that AWS failed on.
+    """
+    done = set(answer.get("successful") or ())
+    told = {error["job"]: error for error in answer.get("errors") or ()}
+    refused: dict[str, APIError] = {}
+    for job_id in ids:
+        if job_id not in done or job_id in told:
+            error = told.get(job_id, {"message": "the answer does not mention the job"})
+            code = error.get("code", "ServerException")
+            kind = _REFUSALS.get(code, APIError)
+            refused[job_id] = kind(operation, code, f"{job_id}: {error.get('message', '')}")
+    return refused
+
+
+def _common(job: Wire) -> dict[str, Any]:
+    """Return the members that a detail and a summary share."""
+    return {
+        "job_id": job["jobId"],
+        "status": JobStatus.from_aws(job["status"]),
+        "name": job.get("jobName", ""),
+        "arn": job.get("jobArn"),
+        "queue": parts.shared_text(job.get("jobQueue")),
+        "job_definition": parts.shared_text(job.get("jobDefinition")),
+        "status_reason": parts.shared_text(job.get("statusReason") or None),
+        "created_at": parts.moment(job.get("createdAt")),
+        "started_at": parts.moment(job.get("startedAt")),
+        "stopped_at": parts.moment(job.get("stoppedAt")),
+        "share_identifier": job.get("shareIdentifier"),
+        "is_cancelled": bool(job.get("isCancelled")),
+        "is_terminated": bool(job.get("isTerminated")),
+    }
+
+
+def _job_rest(job: Wire, known: frozenset[str]) -> dict[str, Any]:
+    """Return what a description does not model, also of the members that it models in part."""
+    rest = parts.rest(job, known)
+    for member in _PARTS.keys() & job.keys():
+        if (said := job[member]) and (more := parts.rest(said, _PARTS[member])):
+            rest[member] = more
+    if tasks := parts.task_rests(job.get("ecsProperties") or {}):
+        rest["ecsProperties"] = {**rest.get("ecsProperties", {}), **tasks}
+    # A dependency without a job is one among an array's own children.
+    if typed := [d for d in job.get("dependsOn") or () if d.get("type")]:
+        rest["dependsOn"] = typed
+    return parts.shared("job", rest)

@@ -1,0 +1,167 @@
+"""What a client has to read logs with: one hub for each log group, a follower for each job."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
+
+import anyio
+
+from asyncbatch._aws.api import API
+from asyncbatch._logs.cursor import Cursor, log_events
+from asyncbatch._logs.feed import Feed
+from asyncbatch._logs.follower import Follower, LogSource, Wish
+from asyncbatch._logs.hub import Hub
+from asyncbatch._logs.streams import Stream, streams_of
+from asyncbatch._values import checks as check
+from asyncbatch._values.descriptions import JobDescription
+from asyncbatch._values.errors import AsyncBatchError, ClientClosed, ResourceNotFound
+from asyncbatch._values.policies import PollPolicy
+from asyncbatch._values.results import LogEvent
+
+_DESCRIBED_TOGETHER = 100
+
+
+class LogReader:
+    """Reads the logs of jobs."""
+
+    def __init__(self, api: API, policy: PollPolicy, start_soon: Callable[..., object]) -> None:
+        """Read through `api`, at the intervals of `policy`, in tasks that `start_soon` starts."""
+        self._api = api
+        self._policy = policy
+        self._start_soon = start_soon
+        self._hubs: dict[tuple[str | None, str], Hub] = {}
+
+    async def events(
+        self,
+        jobs: Sequence[LogSource],
+        *,
+        follow: bool,
+        tail: int | None,
+        since: datetime | timedelta | None,
+    ) -> AsyncIterator[LogEvent]:
+        """Yield the events of jobs, each stream's in their order.
+
+        Args:
+            jobs: Whose logs.
+            follow: Whether to wait for lines to come.
+            tail: Last lines of each stream to begin with; None begins at the head.
+            since: Moment from which on lines are wanted, or how long ago; None wants all.
+
+        Raises:
+            InvalidRequest: `tail` is not positive, or `since` is neither of both.
+            LogsUnavailable: The logs of a job are not in CloudWatch Logs. With several jobs, the
+                others' are yielded first; so it is with the following.
+            APIError: They cannot be read.
+            JobVanished: AWS does not answer for a job any more.
+            ClientClosed: The client was closed meanwhile.
+        """
+        if tail is not None:
+            check.integer("tail", tail, 1)
+        first = None if since is None else check.moment("since", since)
+        wish = Wish(follow=follow, tail=tail, since=first)
+        if not follow or tail is not None:
+            await self._describe(jobs)
+        feed = Feed()
+        scope = anyio.CancelScope()
+        self._start_soon(self._follow_all, list(jobs), wish, feed, scope)
+        try:
+            async for event in feed.events():
+                yield event
+        finally:
+            scope.cancel()
+
+    async def tail(self, description: JobDescription, number: int, lines: int) -> list[LogEvent]:
+        """Return the last events of one attempt, read from the end.
+
+        Raises:
+            LogsUnavailable: The logs are not in CloudWatch Logs.
+            APIError: They cannot be read.
+        """
+        events: list[LogEvent] = []
+        for stream in streams_of(description, number):
+            try:
+                pages = self._hub(stream).pages
+                found, _ = await pages.last_of_one(stream, lines, is_followed=False)
+            except ResourceNotFound:
+                continue
+            events += log_events(stream, found)
+        return sorted(events, key=lambda event: event.timestamp)[-lines:]
+
+    # -- what followers use -----------------------------------------------------------------------
+
+    def open(
+        self,
+        stream: Stream,
+        feed: Feed,
+        wish: Wish,
+        *,
+        tail: int | None,
+        on_fail: Callable[[], None],
+    ) -> Cursor:
+        """Begin to read a stream into a feed."""
+        cursor = Cursor(
+            stream,
+            feed,
+            tail=tail,
+            is_followed=wish.follow,
+            on_fail=on_fail,
+            now=anyio.current_time(),
+        )
+        self._hub(stream).add(cursor, self._start_soon)
+        return cursor
+
+    def close(self, cursors: Sequence[Cursor]) -> None:
+        """Stop reading."""
+        for cursor in cursors:
+            self._hub(cursor.stream).remove([cursor])
+
+    # ---------------------------------------------------------------------------------------------
+
+    async def _follow_all(
+        self, jobs: list[LogSource], wish: Wish, feed: Feed, scope: anyio.CancelScope
+    ) -> None:
+        """Follow jobs until all logs have ended; runs in the client's task group."""
+        try:
+            with scope:
+                async with anyio.create_task_group() as group:
+                    for job in jobs:
+                        group.start_soon(self._follow, job, wish, feed)
+                feed.end()
+        finally:
+            feed.end(ClientClosed("the client was closed while a log was read"))
+
+    async def _follow(self, job: LogSource, wish: Wish, feed: Feed) -> None:
+        """Follow one job, or the parts of one that writes no log itself."""
+        try:
+            while wish.follow and job.description is None:
+                await job.next_change(within=self._policy.max_interval)
+            if parts := job.log_parts():
+                await self._follow_parts(parts, wish, feed)
+            elif job.description is not None:
+                follower = Follower(job, wish, feed, self, drain=self._policy.log_drain)
+                await follower.run()
+        except AsyncBatchError as error:
+            feed.fail(error)
+
+    async def _follow_parts(self, parts: Sequence[LogSource], wish: Wish, feed: Feed) -> None:
+        if not wish.follow or wish.tail is not None:
+            await self._describe(parts)
+        async with anyio.create_task_group() as group:
+            for part in parts:
+                group.start_soon(self._follow, part, wish, feed)
+
+    async def _describe(self, jobs: Sequence[LogSource]) -> None:
+        """Bring what is known of jobs up to date: the present is asked for, not the future."""
+        known = {job.id: job for job in jobs if not job.is_finished}
+        ids = list(known)
+        for start in range(0, len(ids), _DESCRIBED_TOGETHER):
+            for description in await self._api.describe_jobs(
+                ids[start : start + _DESCRIBED_TOGETHER]
+            ):
+                known[description.job_id].update(description)
+
+    def _hub(self, stream: Stream) -> Hub:
+        key = (stream.region, stream.group)
+        if key not in self._hubs:
+            interval = self._policy.log_interval
+            self._hubs[key] = Hub(self._api, stream.group, stream.region, interval=interval)
+        return self._hubs[key]

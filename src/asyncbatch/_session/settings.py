@@ -1,0 +1,21 @@
+"""What a client was configured with."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from asyncbatch._aws.connection import Target
+from asyncbatch._values.events import Event
+from asyncbatch._values.policies import Journal, PollPolicy, RateLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a client was configured with."""
+
+    target: Target
+    poll: PollPolicy
+    limits: RateLimits
+    notify: Callable[[Event], None]
+    journal: Journal | None = None
+    rng: random.Random = field(default_factory=random.Random)

@@ -1,0 +1,95 @@
+"""What tells one submission from all others, so that it can be looked up when its answer is lost.
+
+A generated job name has a nonce in it. Where the caller chose the name, the nonce is the value of a
+tag. Where tagging is not allowed either, nothing marks a submission but its time and content.
+"""
+
+import asyncio
+import functools
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from asyncbatch._values.requests import JobRequest
+
+TAG = "asyncbatch-submission"
+
+_NONCE_BYTES = 6
+_LONGEST_STEM = 128 - 1 - 2 * _NONCE_BYTES
+
+
+class Record(Protocol):
+    """What keeps a record of a submission: a journal."""
+
+    async def intend(self, submission: "Submission", /) -> None:
+        """Hear that it is about to be sent; it is sent when this returns."""
+        ...
+
+    def accepted(self, job_id: str, /) -> None:
+        """Hear that there is a job."""
+        ...
+
+    def refused(self) -> None:
+        """Hear that there is none."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Submission:
+    """One SubmitJob, and all that it can be found again by.
+
+    Attributes:
+        name: Its job name.
+        queue: Name or ARN of its job queue.
+        job_definition: Its job definition, as the request named it.
+        since: When it was begun, in seconds since the epoch.
+        has_unique_name: Whether nobody else uses the name.
+        tag: Value of its tag, where the name is not unique; None where it has none.
+        request: What is submitted; None where that was not kept.
+        record: What keeps a record of it.
+    """
+
+    name: str
+    queue: str
+    job_definition: str
+    since: float
+    has_unique_name: bool
+    tag: str | None = None
+    request: JobRequest | None = None
+    record: Record | None = None
+
+    @property
+    def mark(self) -> str | None:
+        """What marks it, in words: the name, or ``tag=value``; None where nothing does."""
+        if self.has_unique_name:
+            return self.name
+        return None if self.tag is None else f"{TAG}={self.tag}"
+
+
+def unique_name(job_definition: str) -> str:
+    """Return a job name that tells what runs and that nobody else uses.
+
+    Args:
+        job_definition: Name, name:revision, or ARN of the job definition.
+    """
+    return f"{_stem(job_definition)}-{nonce()}"
+
+
+@functools.lru_cache
+def _stem(job_definition: str) -> str:
+    name = job_definition.rpartition("/")[2].partition(":")[0]
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name).lstrip("-_")[:_LONGEST_STEM] or "job"
+
+
+def nonce() -> str:
+    """Return a text that nobody else draws."""
+    return os.urandom(_NONCE_BYTES).hex()
+
+
+def wall_clock() -> float:
+    """Return seconds since the epoch; on a loop of virtual time, those of its own epoch."""
+    loop = asyncio.get_running_loop()
+    epoch: float | None = getattr(loop, "epoch", None)
+    return time.time() if epoch is None else epoch + loop.time()

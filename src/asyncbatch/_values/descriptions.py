@@ -1,0 +1,303 @@
+"""What AWS tells about jobs, queues and job definitions, as frozen values.
+
+What a caller asks for is in `_request`, how a job ended in `_results`. Nothing here spells AWS's
+camelCase or does I/O: `_wire` translates. Durations are `timedelta`, times are UTC-aware
+`datetime`, memory is MiB.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from asyncbatch._values.status import JobStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container of a job or of an attempt.
+
+    A container job has one; multi-container ECS tasks and EKS pods have several, told apart by
+    name. Members are None, or empty, where AWS says nothing (yet).
+
+    Attributes:
+        name: Container name; None for the only container of a container job.
+        image: Container image.
+        command: Command after parameter substitution.
+        environment: Environment variables, by name.
+        vcpus: vCPUs that are reserved for it; fractions occur on Fargate.
+        memory_mib: Memory limit in MiB.
+        gpus: GPUs that are reserved for it.
+        exit_code: Exit code; None while it runs, or where it never ran.
+        reason: Why it ended or could not start, in the container agent's words.
+        log_stream_name: CloudWatch log stream; appears when the job is RUNNING.
+        log_driver: Log driver when the job definition names one; None means awslogs.
+        log_options: Options of the log driver, in its own spelling.
+        task_arn: ECS task.
+        container_instance_arn: ECS container instance.
+        extra: What else AWS said, in AWS's spelling.
+    """
+
+    name: str | None = None
+    image: str | None = None
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    vcpus: float | None = None
+    memory_mib: int | None = None
+    gpus: int | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    log_stream_name: str | None = None
+    log_driver: str | None = None
+    log_options: Mapping[str, str] = field(default_factory=dict)
+    task_arn: str | None = None
+    container_instance_arn: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One finished attempt of a job.
+
+    Attributes:
+        number: 1 for the first attempt.
+        containers: Its containers; most jobs have one.
+        status_reason: Why it ended, in AWS's words.
+        started_at: When its containers started; None where they never did.
+        stopped_at: When it ended.
+        extra: What else AWS said, in AWS's spelling.
+    """
+
+    number: int
+    containers: tuple[Container, ...] = ()
+    status_reason: str | None = None
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int | None:
+        """First exit code that is not zero, else 0; None where no container ended."""
+        return exit_code_of(self.containers)
+
+    @property
+    def reason(self) -> str | None:
+        """First reason that a container gave."""
+        return reason_of(self.containers)
+
+    @property
+    def log_stream_names(self) -> tuple[str, ...]:
+        """Log streams of its containers, in order."""
+        return tuple(c.log_stream_name for c in self.containers if c.log_stream_name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayProperties:
+    """What makes a job the parent of an array job (`size`) or one of its children (`index`).
+
+    Attributes:
+        size: Number of child jobs; None on a child.
+        index: Index of this child; None on the parent.
+        status_summary: Children by status; empty on a child. It may lag behind the children.
+        updated_at: When AWS last updated the summary.
+    """
+
+    size: int | None = None
+    index: int | None = None
+    status_summary: Mapping[JobStatus, int] = field(default_factory=dict)
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRange:
+    """Nodes of a multi-node job that share one definition.
+
+    Attributes:
+        target_nodes: Node indexes such as ``0:3``, in AWS's notation.
+        containers: What runs on each of them.
+        extra: What else AWS said, in AWS's spelling.
+    """
+
+    target_nodes: str
+    containers: tuple[Container, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeProperties:
+    """What makes a job the parent of a multi-node job (`count`) or one of its nodes (`index`).
+
+    Attributes:
+        count: Number of nodes; None on a node.
+        main_index: Index of the main node, whose end ends the job.
+        index: Index of this node; None on the parent.
+        is_main: Whether this node is the main node.
+        ranges: What runs where; empty on a node.
+    """
+
+    count: int | None = None
+    main_index: int | None = None
+    index: int | None = None
+    is_main: bool = False
+    ranges: tuple[NodeRange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodProperties:
+    """Where an EKS job runs.
+
+    Attributes:
+        name: Pod name; appears when the pod is placed.
+        namespace: Kubernetes namespace.
+        node_name: Kubernetes node.
+        extra: What else AWS said of the pod, in AWS's spelling.
+    """
+
+    name: str | None = None
+    namespace: str | None = None
+    node_name: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDescription:
+    """A job as AWS described it at one moment: DescribeJobs, or a ListJobs summary.
+
+    Attributes:
+        job_id: Job id; ``parent:index`` for an array child, ``parent#node`` for a node.
+        status: State; see `JobStatus`.
+        name: Job name.
+        arn: Amazon Resource Name of the job.
+        queue: ARN of the job queue.
+        job_definition: ARN of the job definition, with revision.
+        status_reason: Why the job is in this state, in AWS's words.
+        created_at: When it was submitted.
+        started_at: When its last attempt started; None before.
+        stopped_at: When it ended; None before.
+        containers: Containers of the latest attempt.
+        attempts: Finished attempts, oldest first. Parents of arrays have none.
+        array: Set on array parents and children.
+        node: Set on multi-node parents and nodes.
+        pod: Set on EKS jobs.
+        depends_on: Ids of the jobs that it waits for.
+        parameters: Parameters for ``Ref::`` placeholders.
+        tags: Tags.
+        share_identifier: Share of a fair-share queue.
+        scheduling_priority: Priority within the share.
+        attempt_timeout: Time that one attempt may take.
+        attempts_allowed: How often the job may be attempted.
+        is_cancelled: Whether CancelJob ended it.
+        is_terminated: Whether TerminateJob ended it.
+        is_summary: Whether this came from ListJobs, which gives no attempts, streams or
+            environment.
+        extra: What else AWS said, in AWS's spelling.
+    """
+
+    job_id: str
+    status: JobStatus
+    name: str = ""
+    arn: str | None = None
+    queue: str | None = None
+    job_definition: str | None = None
+    status_reason: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    containers: tuple[Container, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    array: ArrayProperties | None = None
+    node: NodeProperties | None = None
+    pod: PodProperties | None = None
+    depends_on: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    share_identifier: str | None = None
+    scheduling_priority: int | None = None
+    attempt_timeout: timedelta | None = None
+    attempts_allowed: int | None = None
+    is_cancelled: bool = False
+    is_terminated: bool = False
+    is_summary: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the last attempt; None where no container ended."""
+        last = self.attempts[-1].exit_code if self.attempts else None
+        return exit_code_of(self.containers) if last is None else last
+
+    @property
+    def reason(self) -> str | None:
+        """Why the last attempt's container ended, in the container agent's words."""
+        last = self.attempts[-1].reason if self.attempts else None
+        return last or reason_of(self.containers)
+
+    @property
+    def is_array_parent(self) -> bool:
+        """Whether this is the parent of an array job."""
+        return self.array is not None and self.array.size is not None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Time from the last attempt's start to the end; None where one is missing."""
+        if self.started_at is None or self.stopped_at is None:
+            return None
+        return self.stopped_at - self.started_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobQueue:
+    """A job queue.
+
+    Attributes:
+        name: Queue name.
+        arn: Amazon Resource Name.
+        state: ``ENABLED`` or ``DISABLED``: whether it takes jobs.
+        status: ``VALID`` when it works; else such as ``CREATING``, ``DELETING``, ``INVALID``.
+        priority: Priority among the queues of a compute environment.
+        status_reason: More about the status.
+        extra: What else AWS said, in AWS's spelling.
+    """
+
+    name: str
+    arn: str
+    state: str
+    status: str | None = None
+    priority: int | None = None
+    status_reason: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether it is ENABLED and VALID."""
+        return self.state == "ENABLED" and self.status == "VALID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDefinition:
+    """A registered revision of a job definition.
+
+    Attributes:
+        name: Job definition name.
+        revision: Revision number.
+        arn: Amazon Resource Name, with the revision.
+    """
+
+    name: str
+    revision: int
+    arn: str
+
+    def __str__(self) -> str:
+        """Return ``name:revision``, which SubmitJob takes."""
+        return f"{self.name}:{self.revision}"
+
+
+def exit_code_of(containers: tuple[Container, ...]) -> int | None:
+    """Return the first exit code that is not zero, else 0; None where no container ended."""
+    codes = [c.exit_code for c in containers if c.exit_code is not None]
+    return next((code for code in codes if code), codes[0] if codes else None)
+
+
+def reason_of(containers: tuple[Container, ...]) -> str | None:
+    """Return the first reason that a container gave."""
+    return next((c.reason for c in containers if c.reason), None)

@@ -1,0 +1,139 @@
+"""How a job ended and what it wrote, as frozen values."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from asyncbatch._values.descriptions import JobDescription
+from asyncbatch._values.status import JobStatus
+
+
+class FailureKind(enum.StrEnum):
+    """What sort of trouble a job met; the rules are in `asyncbatch._values.failures`."""
+
+    EXIT_CODE = "exit code"
+    OUT_OF_MEMORY = "out of memory"
+    KILLED = "killed"
+    TIMEOUT = "timeout"
+    SPOT_INTERRUPTION = "spot interruption"
+    HOST_LOST = "host lost"
+    NOT_RUNNABLE = "command not runnable"
+    IMAGE_PULL = "image pull"
+    CONTAINER_START = "container start"
+    CONTAINER_RUNTIME = "container runtime"
+    RESOURCE_INITIALIZATION = "resource initialization"
+    TASK_START = "task start"
+    DEPENDENCY = "dependency"
+    ARRAY_CHILD = "array child"
+    TERMINATED = "terminated"
+    CANCELLED = "cancelled"
+    QUEUE_POLICY = "queue policy"
+    DEFINITION = "job definition"
+    CAPACITY = "capacity"
+    MISCONFIGURATION = "misconfiguration"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a job failed, or why it waits, classified.
+
+    Attributes:
+        kind: What sort of trouble.
+        transient: Whether the same job may well succeed when it is simply run again.
+        message: One sentence for a person: AWS's words, and what they mean.
+        attempt: Number of the attempt that decided; None where none ran.
+    """
+
+    kind: FailureKind
+    transient: bool
+    message: str
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """How a job ended.
+
+    Attributes:
+        description: The job as AWS last described it; its status is terminal.
+        failure: Why it failed; None when it succeeded.
+    """
+
+    description: JobDescription
+    failure: Failure | None = None
+
+    @property
+    def job_id(self) -> str:
+        """Job id."""
+        return self.description.job_id
+
+    @property
+    def name(self) -> str:
+        """Job name."""
+        return self.description.name
+
+    @property
+    def status(self) -> JobStatus:
+        """SUCCEEDED or FAILED."""
+        return self.description.status
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the job ended SUCCEEDED."""
+        return self.description.status is JobStatus.SUCCEEDED
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the last attempt; None where no container ended."""
+        return self.description.exit_code
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Time from the last attempt's start to the end; None if it never ran."""
+        return self.description.duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEvent:
+    """One line of a job's log.
+
+    Attributes:
+        timestamp: When the container wrote it.
+        message: The line, without its line end.
+        job_id: The job.
+        attempt: Attempt that wrote it; 1 for the first.
+        stream: CloudWatch log stream.
+        ingestion_time: When CloudWatch took it; None where it does not say.
+        container: Name of the container, in jobs of several; None in others.
+    """
+
+    timestamp: datetime
+    message: str
+    job_id: str
+    attempt: int
+    stream: str
+    ingestion_time: datetime | None = None
+    container: str | None = None
+
+    @property
+    def array_index(self) -> int | None:
+        """Index of the array's child that wrote it; None for other jobs."""
+        index = self.job_id.partition(":")[2].partition("#")[0]
+        return int(index) if index.isdecimal() else None
+
+    @property
+    def node_index(self) -> int | None:
+        """Index of the node that wrote it; None for jobs of a single node."""
+        index = self.job_id.partition("#")[2]
+        return int(index) if index.isdecimal() else None
+
+    @property
+    def label(self) -> str:
+        """Which part of a job wrote it, such as ``[7]``, ``#0`` or ``#0/sidecar``; often empty."""
+        index, node = self.array_index, self.node_index
+        place = ("" if index is None else f"[{index}]") + ("" if node is None else f"#{node}")
+        if self.container is None:
+            return place
+        return f"{place}/{self.container}" if place else self.container
