@@ -50,6 +50,7 @@ from asyncbatch._values.events import RequestRetried as RequestRetried
 from asyncbatch._values.events import RequestThrottled as RequestThrottled
 from asyncbatch._values.events import StatusChanged as StatusChanged
 from asyncbatch._values.policies import Journal as Journal
+from asyncbatch._values.policies import LogPolicy as LogPolicy
 from asyncbatch._values.policies import PollPolicy as PollPolicy
 from asyncbatch._values.policies import RateLimits as RateLimits
 from asyncbatch._values.requests import Dependency as Dependency

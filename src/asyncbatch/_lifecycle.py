@@ -12,7 +12,7 @@ from asyncbatch._session.settings import Settings
 from asyncbatch._values import checks as check
 from asyncbatch._values.errors import ClientClosed, InvalidRequest
 from asyncbatch._values.events import Event, Observer
-from asyncbatch._values.policies import Journal, PollPolicy, RateLimits
+from asyncbatch._values.policies import Journal, LogPolicy, PollPolicy, RateLimits
 
 if TYPE_CHECKING:  # only an open client needs these rooms; see `_rooms_of_an_open_client`
     from asyncbatch._session.background import Background
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # only an open client needs these rooms; see `_rooms_of_an_op
 
 logger = logging.getLogger("asyncbatch")
 
-_P = TypeVar("_P", PollPolicy, RateLimits)
+_P = TypeVar("_P", PollPolicy, LogPolicy, RateLimits)
 
 
 class Lifecycle:
@@ -34,6 +34,7 @@ class Lifecycle:
         session: object = None,
         endpoint_url: str | None = None,
         poll: PollPolicy | None = None,
+        logs: LogPolicy | None = None,
         limits: RateLimits | None = None,
         journal: Journal | str | PathLike[str] | None = None,
         observers: Iterable[Observer] = (),
@@ -46,6 +47,7 @@ class Lifecycle:
             session: An aioboto3 or aiobotocore session to use instead of a new one.
             endpoint_url: Endpoint of Batch and CloudWatch Logs, such as a local engine's.
             poll: How eagerly jobs are asked about.
+            logs: How logs are read, and how many last lines a `JobFailed` carries.
             limits: Most calls a second, by kind of call.
             journal: Where to keep what is submitted, so that a program that died can go on; the
                 path of a file, or a `Journal`. None keeps nothing.
@@ -64,6 +66,7 @@ class Lifecycle:
         self._settings = Settings(
             target=target,
             poll=_policy("poll", poll, PollPolicy),
+            logs=_policy("logs", logs, LogPolicy),
             limits=_policy("limits", limits, RateLimits),
             notify=self._notify,
             journal=_journal(journal),

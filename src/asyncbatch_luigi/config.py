@@ -3,19 +3,24 @@
 It is read when a client is made, and once for each client.
 """
 
-import dataclasses
 import weakref
 from typing import Any
 
 import luigi
 
-from asyncbatch import AsyncBatchClient, InvalidRequest, PollPolicy, RateLimits
+from asyncbatch import AsyncBatchClient, InvalidRequest, LogPolicy, PollPolicy, RateLimits
 
 # Seconds, as in Luigi's own module.
 POLL_TIME = 10
 # Seconds; as often as `RateLimits.describe_per_second` allows.
 _SOONEST_POLL = 0.2
 _LIMITS = ("submit_per_second", "describe_per_second", "list_per_second", "terminate_per_second")
+# Options of the section, and the fields of `LogPolicy` that they set.
+_LOG_OPTIONS = {
+    "log_interval": "interval",
+    "log_drain": "drain",
+    "failure_log_lines": "failure_lines",
+}
 
 
 class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after the class
@@ -85,10 +90,8 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
         region_name=settings.region,
         profile_name=settings.profile,
         endpoint_url=settings.endpoint_url,
-        poll=dataclasses.replace(
-            poll or PollPolicy(),
-            **_given(settings, "failure_log_lines", "log_interval", "log_drain"),
-        ),
+        poll=poll,
+        logs=_log_policy(settings),
         journal=settings.journal,
         limits=RateLimits(**_given(settings, *_LIMITS)),
     )
@@ -142,6 +145,20 @@ def poll_policy(poll_time: float) -> PollPolicy:
     longest = max(poll_time, _SOONEST_POLL)
     usual = PollPolicy()
     return PollPolicy(min_interval=min(usual.min_interval, longest), max_interval=longest)
+
+
+def _log_policy(settings: asyncbatch) -> LogPolicy:
+    """Return the configured `LogPolicy`.
+
+    Raises:
+        InvalidRequest: A value is out of range; the error names the option, not the field.
+    """
+    given = _given(settings, *_LOG_OPTIONS)
+    try:
+        return LogPolicy(**{_LOG_OPTIONS[option]: value for option, value in given.items()})
+    except InvalidRequest as error:
+        option = next(name for name, field in _LOG_OPTIONS.items() if field == error.field)
+        raise InvalidRequest(option, error.value, error.rule) from None
 
 
 def _given(settings: asyncbatch, *names: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import anyio
 import pytest
 
-from asyncbatch import AsyncBatchClient, Event, PollPolicy, RateLimits
+from asyncbatch import AsyncBatchClient, Event, LogPolicy, PollPolicy, RateLimits
 from asyncbatch._polling import queues
 from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
 
@@ -61,6 +61,7 @@ class MakeBench(Protocol):
         script: Script | Callable[..., Script] | None = None,
         *,
         poll: PollPolicy | None = None,
+        logs: LogPolicy | None = None,
         limits: RateLimits | None = None,
         **engine: object,
     ) -> AbstractAsyncContextManager[Bench]: ...
@@ -75,6 +76,7 @@ def bench() -> MakeBench:
         script: Script | Callable[..., Script] | None = None,
         *,
         poll: PollPolicy | None = None,
+        logs: LogPolicy | None = None,
         limits: RateLimits | None = None,
         **engine: object,
     ) -> AsyncIterator[Bench]:
@@ -83,7 +85,11 @@ def bench() -> MakeBench:
         async with LocalBatch(executor=ScriptedExecutor(script), **settings) as local:
             local.session.jobs_outlive_program = True  # the engine plays AWS
             client = AsyncBatchClient(
-                session=local.session, poll=poll, limits=limits, observers=[events.append]
+                session=local.session,
+                poll=poll,
+                logs=logs,
+                limits=limits,
+                observers=[events.append],
             )
             async with client as batch:
                 await batch.register_job_definition(DEFINITION)

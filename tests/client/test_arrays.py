@@ -17,7 +17,7 @@ from asyncbatch import (
     JobFailed,
     JobRequest,
     JobStatus,
-    PollPolicy,
+    LogPolicy,
 )
 from asyncbatch._jobs.array_job import all_children_ended
 from asyncbatch.local import Fault, Launch, Script
@@ -298,8 +298,8 @@ async def test_only_the_first_of_many_ranges_are_told(bench: MakeBench) -> None:
 
 
 async def test_where_no_log_is_wanted_the_summary_tells_it_all(bench: MakeBench) -> None:
-    poll = PollPolicy(failure_log_lines=0)
-    async with bench(_failing(1, reason="no disk"), poll=poll) as b:
+    logs = LogPolicy(failure_lines=0)
+    async with bench(_failing(1, reason="no disk"), logs=logs) as b:
         array = await b.batch.submit_array("hello", 2)
         await array.wait()
         before = b.local.calls["DescribeJobs"]

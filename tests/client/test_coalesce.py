@@ -12,6 +12,7 @@ from asyncbatch import (
     JobDefinitionNotFound,
     JobFailed,
     JobRequest,
+    LogPolicy,
     PollPolicy,
     RateLimits,
     coalesce,
@@ -20,7 +21,8 @@ from asyncbatch.local import Launch, LocalBatch, Script
 from tests import support
 from tests.client.conftest import DEFINITION, MakeBench
 
-QUICK = PollPolicy(min_interval=0.02, max_interval=0.1, log_interval=0.02, log_drain=0)
+QUICK = PollPolicy(min_interval=0.02, max_interval=0.1)
+QUICK_LOGS = LogPolicy(interval=0.02, drain=0)
 UNLIMITED = RateLimits(describe_per_second=1_000, log_events_per_second=1_000)
 virtual = pytest.mark.virtual_time
 
@@ -234,7 +236,9 @@ async def test_every_child_of_a_real_array_prints_its_own_value() -> None:
     ]
     async with (
         LocalBatch(vcpus=4) as local,
-        AsyncBatchClient(session=local.session, poll=QUICK, limits=UNLIMITED) as batch,
+        AsyncBatchClient(
+            session=local.session, poll=QUICK, logs=QUICK_LOGS, limits=UNLIMITED
+        ) as batch,
     ):
         await batch.register_job_definition(DEFINITION)
         jobs = await batch.submit_many(requests, coalesce=True)
@@ -249,7 +253,9 @@ async def test_another_endpoint_takes_the_arrays_as_well(
 ) -> None:
     setup = await support.set_up_batch(aio_session, moto)
     requests = [r.replace(queue=setup.queue) for r in _asked("abc")]
-    client = AsyncBatchClient(session=aio_session, endpoint_url=moto, poll=QUICK, limits=UNLIMITED)
+    client = AsyncBatchClient(
+        session=aio_session, endpoint_url=moto, poll=QUICK, logs=QUICK_LOGS, limits=UNLIMITED
+    )
     async with client as batch:
         results = await batch.run(requests, coalesce=True)
     assert [result.job_id.rpartition(":")[2] for result in results] == ["0", "1", "2"]

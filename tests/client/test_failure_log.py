@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from asyncbatch import Job, JobFailed, PollPolicy
+from asyncbatch import Job, JobFailed, LogPolicy
 from asyncbatch._logs.failure_log import seconds_until_complete
 from asyncbatch.local import Fault, Launch, Script
 from tests.client.conftest import MakeBench
@@ -43,10 +43,10 @@ async def test_an_attempt_without_a_log_does_not_show_that_of_another(bench: Mak
 
 
 async def test_how_many_lines_is_the_policys_affair(bench: MakeBench) -> None:
-    async with bench(script, poll=PollPolicy(failure_log_lines=3)) as b:
+    async with bench(script, logs=LogPolicy(failure_lines=3)) as b:
         error = await failure(await b.batch.submit("hello"))
         assert [event.message for event in error.log_tail] == ["1: 77", "1: 78", "1: 79"]
-    async with bench(script, poll=PollPolicy(failure_log_lines=0)) as b:
+    async with bench(script, logs=LogPolicy(failure_lines=0)) as b:
         assert (await failure(await b.batch.submit("hello"))).log_tail == ()
         assert b.local.calls["GetLogEvents"] == 0
 

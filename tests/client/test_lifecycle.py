@@ -156,6 +156,7 @@ def test_anything_else_is_no_session() -> None:
         ({"limits": PollPolicy()}, "limits=PollPolicy.*: a RateLimits"),
         ({"poll": {"max": 1}}, r"poll=\{'max': 1\}: a PollPolicy, or None"),
         ({"poll": {}}, r"poll=\{\}: a PollPolicy"),
+        ({"logs": PollPolicy()}, "logs=PollPolicy.*: a LogPolicy"),
         ({"journal": 5}, "journal=5: the path of a file"),
         ({"journal": b"x.db"}, "journal=b'x.db': the path of a file"),
         ({"journal": "\0"}, r"journal='\\x00': the path of a file"),

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import pytest
 from aiobotocore.session import AioSession
 
-from asyncbatch import AsyncBatchClient, PollPolicy
+from asyncbatch import AsyncBatchClient, LogPolicy, PollPolicy
 from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
 from tests import support
 
-QUICK = PollPolicy(
-    min_interval=0.02, max_interval=0.1, log_interval=0.02, log_drain=0.05, unknown_grace=0.2
-)
+QUICK = PollPolicy(min_interval=0.02, max_interval=0.1, unknown_grace=0.2)
+QUICK_LOGS = LogPolicy(interval=0.02, drain=0.05)
 
 WriteLog = Callable[[str, str, list[str]], Awaitable[None]]
 
@@ -44,7 +43,9 @@ class Endpoint:
 
     def client(self) -> AsyncBatchClient:
         """Return a client for it, not open yet."""
-        return AsyncBatchClient(session=self.session, endpoint_url=self.url, poll=QUICK)
+        return AsyncBatchClient(
+            session=self.session, endpoint_url=self.url, poll=QUICK, logs=QUICK_LOGS
+        )
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from asyncbatch import AsyncBatchClient, ConnectionFailed, CredentialsExpired, NoCredentials
 from asyncbatch.local import Door, LocalBatch, Script, ScriptedExecutor
-from tests.contract.conftest import QUICK
+from tests.contract.conftest import QUICK, QUICK_LOGS
 
 pytestmark = [pytest.mark.may_block, pytest.mark.timeout(60)]
 
@@ -35,7 +35,7 @@ async def _one_job_ends(client: AsyncBatchClient) -> None:
 async def test_the_environment_is_enough(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in door.environment.items():
         monkeypatch.setenv(name, value)
-    await _one_job_ends(AsyncBatchClient(poll=QUICK))
+    await _one_job_ends(AsyncBatchClient(poll=QUICK, logs=QUICK_LOGS))
 
 
 async def test_an_aioboto3_session_is_taken(door: Door) -> None:
@@ -46,7 +46,7 @@ async def test_an_aioboto3_session_is_taken(door: Door) -> None:
         aws_secret_access_key=door.environment["AWS_SECRET_ACCESS_KEY"],
         region_name="local",
     )
-    client = AsyncBatchClient(session=session, endpoint_url=door.url, poll=QUICK)
+    client = AsyncBatchClient(session=session, endpoint_url=door.url, poll=QUICK, logs=QUICK_LOGS)
     await _one_job_ends(client)
 
 

@@ -10,7 +10,7 @@ from anyio.from_thread import start_blocking_portal
 import asyncbatch
 import asyncbatch.local
 import asyncbatch.progress
-from asyncbatch import AsyncBatchClient, PollPolicy
+from asyncbatch import AsyncBatchClient, LogPolicy
 from asyncbatch.local import LocalBatch
 from tests.docs.fences import Fence, docstring_examples, read_fences, run_fences
 
@@ -75,9 +75,9 @@ async def register_etl(local: LocalBatch) -> None:
 def account(aws: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sit where a reader sits: in an empty directory, with an AWS account and a profile."""
     # CloudWatch shows lines late and is waited for; the local engine is never late.
-    defaults = PollPolicy.__init__.__kwdefaults__
+    defaults = LogPolicy.__init__.__kwdefaults__
     assert defaults is not None
-    monkeypatch.setitem(defaults, "log_drain", 0.0)
+    monkeypatch.setitem(defaults, "drain", 0.0)
     monkeypatch.chdir(tmp_path)
     for name, value in aws.items():
         monkeypatch.setenv(name, value)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asyncbatch import InvalidRequest, PollPolicy, RateLimits
+from asyncbatch import InvalidRequest, LogPolicy, PollPolicy, RateLimits
 from asyncbatch._values.policies import Backoff
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -20,6 +20,14 @@ class Middle(random.Random):
 
 
 ALL_LIMITS = [field.name for field in fields(RateLimits)]
+
+
+def policy_with(field: str) -> Any:  # noqa: ANN401
+    """Return the class that has a field."""
+    kinds = (PollPolicy, LogPolicy, RateLimits)
+    return next(kind for kind in kinds if field in {each.name for each in fields(kind)})
+
+
 OF_THE_REGION = ["log_events_per_second", "filter_log_events_per_second"]
 
 
@@ -33,23 +41,24 @@ def test_these_may_be_left_to_the_region(field: str) -> None:
     ("field", "value"),
     [
         (field, value)
-        for field in ("min_interval", "max_interval", "log_interval", *ALL_LIMITS)
+        for field in ("min_interval", "max_interval", "interval", *ALL_LIMITS)
         for value in (0, -1.0, NAN, INFINITE, True, "1", None)
         if value is not None or field not in OF_THE_REGION
     ],
 )
 def test_what_must_be_above_zero(field: str, value: Any) -> None:  # noqa: ANN401
-    policy: Any = PollPolicy if hasattr(PollPolicy, field) else RateLimits
+    policy = policy_with(field)
     with pytest.raises(InvalidRequest, match=f"{field}=.*a number above 0"):
         policy(**{field: value})
 
 
-@pytest.mark.parametrize("field", ["growth", "missing_grace", "unknown_grace", "log_drain"])
+@pytest.mark.parametrize("field", ["growth", "missing_grace", "unknown_grace", "drain"])
 @pytest.mark.parametrize("value", [-0.1, NAN, INFINITE, False, "1", None])
 def test_what_may_be_zero(field: str, value: Any) -> None:  # noqa: ANN401
-    PollPolicy(**{field: 0})
+    policy = policy_with(field)
+    policy(**{field: 0})
     with pytest.raises(InvalidRequest, match=f"{field}=.*a number, 0 or more"):
-        PollPolicy(**{field: value})
+        policy(**{field: value})
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, NAN, "1", None])
@@ -62,9 +71,9 @@ def test_jitter_is_a_share(value: Any) -> None:  # noqa: ANN401
 
 @pytest.mark.parametrize("value", [-1, 1.5, True, None])
 def test_lines_are_counted_in_whole_numbers(value: Any) -> None:  # noqa: ANN401
-    PollPolicy(failure_log_lines=0)
-    with pytest.raises(InvalidRequest, match=r"failure_log_lines=.*a whole number"):
-        PollPolicy(failure_log_lines=value)
+    LogPolicy(failure_lines=0)
+    with pytest.raises(InvalidRequest, match=r"failure_lines=.*a whole number"):
+        LogPolicy(failure_lines=value)
 
 
 def test_the_latest_look_is_not_before_the_soonest() -> None:

@@ -15,12 +15,13 @@ from asyncbatch._cli import demo_jobs, demo_report
 from asyncbatch._client import AsyncBatchClient
 from asyncbatch._jobs.job import Job
 from asyncbatch._values.errors import JobFailed
-from asyncbatch._values.policies import PollPolicy
+from asyncbatch._values.policies import LogPolicy, PollPolicy
 from asyncbatch._values.requests import JobRequest
 from asyncbatch._values.results import JobResult
 
 # Jobs that take a second each are asked about more eagerly than those of AWS.
-_POLL = PollPolicy(min_interval=0.25, max_interval=1, log_interval=0.25, log_drain=0.5)
+_POLL = PollPolicy(min_interval=0.25, max_interval=1)
+_LOGS = LogPolicy(interval=0.25, drain=0.5)
 # More than the machine may have: the jobs sleep.
 _VCPUS = 8
 _FOLLOWED = {"train": "magenta", "upload": "yellow"}
@@ -49,7 +50,9 @@ async def run_demo() -> int:
         _say(console, f"{local.notice}\n", style="dim")
         started_at = time.monotonic()
         with progress.display(console) as observer:
-            client = AsyncBatchClient(session=local.session, poll=_POLL, observers=[observer])
+            client = AsyncBatchClient(
+                session=local.session, poll=_POLL, logs=_LOGS, observers=[observer]
+            )
             async with client as batch:
                 jobs = await _submit(batch)
                 results = await _follow(jobs, console)

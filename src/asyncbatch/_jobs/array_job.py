@@ -143,7 +143,7 @@ class ArrayJob(Job):
         try:
             self._services.require_open()
             listed = await self._list_failed(_LISTED_FOR_WORDS)
-            if listed and self._services.policy.failure_log_lines:
+            if listed and self._services.log_policy.failure_lines:
                 first = await self._child_failure(self._child(_index(listed[0])))
         except AsyncBatchError as error:
             notes.append(f"Not all could be read of the failed children: {error}")

@@ -360,7 +360,7 @@ class Job:
 
     async def _failure(self, result: JobResult) -> JobFailed:
         """Return the error for a failed job, with the last lines of its log if there are any."""
-        lines = self._services.policy.failure_log_lines
+        lines = self._services.log_policy.failure_lines
         self._failure_log = log = self._failure_log or FailureLog()
         if lines and result.description.attempts:
             # Other endpoints than AWS's show the last lines at once.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # only an open client needs these rooms, and it has loaded th
     from asyncbatch._logs.reader import LogReader
     from asyncbatch._polling.poller import Poller
     from asyncbatch._values.events import Event
-    from asyncbatch._values.policies import PollPolicy
+    from asyncbatch._values.policies import LogPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Services:
     api: "API"
     poller: "Poller"
     logs: "LogReader"
-    policy: "PollPolicy"
+    log_policy: "LogPolicy"
     notify: "Callable[[Event], None]"
     require_open: Callable[[], None]
     console_url: Callable[[str], str | None]

@@ -2,7 +2,7 @@
 
 Attempts are followed in their order. The end of an attempt is not the end of its log: CloudWatch
 shows lines some seconds after they were written. So its streams are read on until no line came for
-`PollPolicy.log_drain` seconds, but not for ever.
+`LogPolicy.drain` seconds, but not for ever.
 """
 
 import time
@@ -25,7 +25,7 @@ _CLOCK_TOLERANCE = 300.0
 # A list told that a job is RUNNING, but not its streams: it is described this often until then.
 _ASK_EVERY = 5.0
 _LONGEST_DRAIN = 6
-"""Times `log_drain`: late lines are not waited for any longer, though they keep coming."""
+"""Times `LogPolicy.drain`: late lines are not waited for any longer, though they keep coming."""
 
 
 class LogSource(Protocol):

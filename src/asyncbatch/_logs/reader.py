@@ -1,5 +1,6 @@
 """What a client has to read logs with: one hub for each log group, a follower for each job."""
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from asyncbatch._logs.streams import Stream, streams_of
 from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, ResourceNotFound
-from asyncbatch._values.policies import PollPolicy
+from asyncbatch._values.policies import LogPolicy
 from asyncbatch._values.results import LogEvent
 
 _DESCRIBED_TOGETHER = 100
@@ -23,7 +24,7 @@ _DESCRIBED_TOGETHER = 100
 class LogReader:
     """Reads the logs of jobs."""
 
-    def __init__(self, api: API, policy: PollPolicy, start_soon: Callable[..., object]) -> None:
+    def __init__(self, api: API, policy: LogPolicy, start_soon: Callable[..., object]) -> None:
         """Read through `api`, at the intervals of `policy`, in tasks that `start_soon` starts."""
         self._api = api
         self._policy = policy
@@ -133,11 +134,11 @@ class LogReader:
         """Follow one job, or the parts of one that writes no log itself."""
         try:
             while wish.follow and job.description is None:
-                await job.next_change(within=self._policy.max_interval)
+                await job.next_change(within=math.inf)
             if parts := job.log_parts():
                 await self._follow_parts(parts, wish, feed)
             elif job.description is not None:
-                follower = Follower(job, wish, feed, self, drain=self._policy.log_drain)
+                follower = Follower(job, wish, feed, self, drain=self._policy.drain)
                 await follower.run()
         except AsyncBatchError as error:
             feed.fail(error)
@@ -162,6 +163,6 @@ class LogReader:
     def _hub(self, stream: Stream) -> Hub:
         key = (stream.region, stream.group)
         if key not in self._hubs:
-            interval = self._policy.log_interval
+            interval = self._policy.interval
             self._hubs[key] = Hub(self._api, stream.group, stream.region, interval=interval)
         return self._hubs[key]

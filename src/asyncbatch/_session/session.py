@@ -74,7 +74,7 @@ class Runtime:
             can_resume=continuing is not None,
             is_needed=connection.jobs_outlive_program,
         )
-        self.logs = LogReader(self.api, settings.poll, group.start_soon)
+        self.logs = LogReader(self.api, settings.logs, group.start_soon)
         self.region_name = connection.region
         self.submitter = Submitter(self.api)
         self._settings = settings
@@ -88,7 +88,7 @@ class Runtime:
             api=self.api,
             poller=self.poller,
             logs=self.logs,
-            policy=settings.poll,
+            log_policy=settings.logs,
             notify=self._told,
             require_open=self.require_open,
             console_url=connection.console_url,

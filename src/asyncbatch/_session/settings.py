@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from asyncbatch._aws.connection import Target
 from asyncbatch._values.events import Event
-from asyncbatch._values.policies import Journal, PollPolicy, RateLimits
+from asyncbatch._values.policies import Journal, LogPolicy, PollPolicy, RateLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,7 @@ class Settings:
 
     target: Target
     poll: PollPolicy
+    logs: LogPolicy
     limits: RateLimits
     notify: Callable[[Event], None]
     journal: Journal | None = None

@@ -36,11 +36,6 @@ class PollPolicy:
             while.
         unknown_grace: The same for an id that was attached and never seen: more likely a typing
             error.
-        log_interval: How often a followed log is asked for more lines.
-        log_drain: How long no line must have come after the end of an attempt until its log counts
-            as complete; six times as long at most. CloudWatch takes some seconds to show what was
-            written.
-        failure_log_lines: How many last log lines a `JobFailed` carries; 0 fetches none.
 
     Raises:
         InvalidRequest: A number is out of range.
@@ -52,15 +47,11 @@ class PollPolicy:
     jitter: float = 0.1
     missing_grace: float = 270.0
     unknown_grace: float = 30.0
-    log_interval: float = 1.0
-    log_drain: float = 10.0
-    failure_log_lines: int = 50
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _require_positive(self, "min_interval", "max_interval", "log_interval")
-        _require_not_negative(self, "growth", "missing_grace", "unknown_grace", "log_drain")
-        check.integer("failure_log_lines", self.failure_log_lines, 0)
+        _require_positive(self, "min_interval", "max_interval")
+        _require_not_negative(self, "growth", "missing_grace", "unknown_grace")
         if self.max_interval < self.min_interval:
             raise InvalidRequest("max_interval", self.max_interval, "not below min_interval")
         if not _is_number(self.jitter) or not 0 <= self.jitter <= 1:
@@ -75,6 +66,33 @@ class PollPolicy:
         """
         plain = min(max(self.growth * age, self.min_interval), self.max_interval)
         return plain * (1 + self.jitter * (rng.random() - 0.5))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPolicy:
+    """How logs are read.
+
+    Attributes:
+        interval: Seconds between two reads of a log stream that is followed. Longer where the
+            rate limits of `RateLimits` require it.
+        drain: Seconds without a new line, counted from the end of an attempt, after which its log
+            is complete. CloudWatch Logs shows lines some seconds after they were written. A log
+            that goes on is read for at most six times as long.
+        failure_lines: Number of last log lines that a `JobFailed` carries; 0 reads none.
+
+    Raises:
+        InvalidRequest: A number is out of range.
+    """
+
+    interval: float = 1.0
+    drain: float = 10.0
+    failure_lines: int = 50
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _require_positive(self, "interval")
+        _require_not_negative(self, "drain")
+        check.integer("failure_lines", self.failure_lines, 0)
 
 
 # Calls a second per account, by Region; "" stands for all others. Not adjustable.
