@@ -1,0 +1,311 @@
+"""AWS Batch as a state machine: no sockets, no threads; clock and executor are arguments.
+
+Theory of operation
+-------------------
+Every job goes SUBMITTED -> (PENDING) -> RUNNABLE -> STARTING -> RUNNING -> SUCCEEDED | FAILED, and
+back to RUNNABLE when it is tried again. Three things drive it:
+
+* a *turn*, which follows a change on the clock's next tick: it evaluates what was submitted, then
+  starts what the scheduler admits. Many changes share one turn.
+* what the executor reports of an attempt (`_AttemptReport`).
+* requests: submit, cancel, terminate.
+
+The end of a job can end others: an array's parent, the jobs that depend on it. Such ends wait in a
+line (`_ended`) instead of calling each other, so a chain of 10,000 dependent jobs needs no deep
+stack. Each transition touches the job, its index and its direct dependents, and nothing else.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+
+from asyncbatch._values.status import JobStatus
+from asyncbatch.local._engine.dependencies import Dependencies, link
+from asyncbatch.local._engine.ids import IdMaker
+from asyncbatch.local._engine.job_store import JobStore
+from asyncbatch.local._engine.jobs import CurrentAttempt, Job, Stop
+from asyncbatch.local._engine.launch import build_launch
+from asyncbatch.local._engine.log_store import LogStore
+from asyncbatch.local._engine.queues import JobQueue
+from asyncbatch.local._engine.scheduler import Scheduler
+from asyncbatch.local._engine.submission import Submission
+from asyncbatch.local._engine.verdict import judge, record
+from asyncbatch.local._executors.base import Executor, Exit
+from asyncbatch.local._time.clock import Clock, epoch_milliseconds
+
+CHILD_FAILED = "Array Child Job failed"
+DEPENDENCY_FAILED = "Dependent Job failed"
+NOT_STARTED = "Task failed to start"
+
+_LOGGER = logging.getLogger("asyncbatch.local")
+_STARTED = (JobStatus.STARTING, JobStatus.RUNNING)
+
+
+class Engine:
+    """Runs jobs on an executor, and remembers them.
+
+    Args:
+        clock: What time it is.
+        executor: What runs an attempt; it must be open.
+        jobs: The store of all jobs.
+        ids: Where the ids of attempts come from.
+        logs: Where the output goes.
+        vcpus: How many vCPUs the jobs share.
+        stop_grace: Seconds between asking an attempt to end and ending it by force.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        executor: Executor,
+        jobs: JobStore,
+        ids: IdMaker,
+        logs: LogStore,
+        vcpus: int,
+        stop_grace: float,
+    ) -> None:
+        self._clock = clock
+        self._executor = executor
+        self._jobs = jobs
+        self._ids = ids
+        self._logs = logs
+        self._stop_grace = stop_grace
+        self._scheduler = Scheduler(vcpus)
+        self._submitted: deque[Job] = deque()
+        self._ended: deque[Job] = deque()
+        self._turn_is_due = False
+        self._settling = False
+        self._closed = False
+
+    # --- requests ---------------------------------------------------------------------------
+
+    def submit(self, submission: Submission, dependencies: Dependencies) -> Job:
+        """Take a new job; it is SUBMITTED until the next turn."""
+        job = self._jobs.add(submission)
+        link(job, dependencies)
+        self._submitted.append(job)
+        self._request_turn()
+        return job
+
+    def terminate(self, job: Job, reason: str) -> None:
+        """End a job, whatever it is doing."""
+        for target in _with_children(job):
+            if target.is_over:
+                continue
+            target.stop, target.stop_reason = Stop.TERMINATED, reason
+            if target.status in _STARTED:
+                self._stop_attempt(target)
+            elif target.array is None:
+                self._finish(target, JobStatus.FAILED, reason)
+        self._settle()
+
+    def cancel(self, job: Job, reason: str) -> None:
+        """End a job that has not started; a PENDING one ends once its dependencies have ended."""
+        for target in _with_children(job):
+            if target.is_over or target.status in _STARTED or target.stop is not None:
+                continue
+            target.stop, target.stop_reason = Stop.CANCELLED, reason
+            if target.array is None and target.status is not JobStatus.PENDING:
+                self._finish(target, JobStatus.FAILED, reason)
+        self._settle()
+
+    def front_of(self, queue: JobQueue, limit: int) -> list[Job]:
+        """Return the RUNNABLE jobs that start next."""
+        return self._scheduler.front(queue, limit)
+
+    def drop_queue(self, queue: JobQueue) -> None:
+        """Terminate what a deleted queue still holds."""
+        for job in self._jobs.of_queue(queue).in_order:
+            self.terminate(job, "Job queue was deleted")
+        self._scheduler.forget(queue)
+
+    def close(self) -> None:
+        """Start nothing more; attempts that run go on until the executor ends them."""
+        self._closed = True
+
+    # --- from SUBMITTED to STARTING ---------------------------------------------------------
+
+    def _request_turn(self) -> None:
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            self._clock.call_later(0, self._turn)
+
+    def _turn(self) -> None:
+        self._turn_is_due = False
+        while self._submitted:
+            self._evaluate(self._submitted.popleft())
+        self._settle()
+        if not self._closed:
+            for job in self._scheduler.admit():
+                self._start(job)
+
+    def _evaluate(self, job: Job) -> None:
+        if job.is_over:
+            return
+        if job.blockers > 1 or job.array is not None:
+            for waiting in _with_children(job):
+                if not waiting.is_over:
+                    self._jobs.move(waiting, JobStatus.PENDING)
+        self._unblock(job)
+
+    def _unblock(self, job: Job) -> None:
+        """Take one blocker away; without any left, the job is ready."""
+        if job.is_over:
+            return
+        if job.doomed:
+            self._fail_with_children(job, DEPENDENCY_FAILED)
+            return
+        job.blockers -= 1
+        if job.blockers == 0:
+            self._ready(job)
+
+    def _ready(self, job: Job) -> None:
+        if job.array is not None:
+            for child in job.array.children:
+                self._unblock(child)
+        elif job.stop is not None:
+            self._finish(job, JobStatus.FAILED, job.stop_reason)
+        else:
+            self._make_runnable(job)
+
+    def _make_runnable(self, job: Job) -> None:
+        job.queued_at = epoch_milliseconds(self._clock)
+        job.status_reason = None
+        self._jobs.move(job, JobStatus.RUNNABLE)
+        self._scheduler.enqueue(job)
+        self._request_turn()
+
+    def _start(self, job: Job) -> None:
+        number = len(job.attempts) + 1
+        job.current = CurrentAttempt(number=number, task_id=self._ids.task_id())
+        self._jobs.move(job, JobStatus.STARTING)
+        position = "" if job.position is None else job.position
+        sequence = job.sequence if job.parent is None else job.parent.sequence
+        launch = build_launch(job, number, self._ids.rng_for(sequence, position, number))
+        report = _AttemptReport(self, job, job.current)
+        try:
+            job.current.process = self._executor.start(launch, report)
+        except Exception as error:  # anybody's code: it must not strand other jobs
+            _LOGGER.exception("the executor could not start job %s", job.id)
+            cause = Exit(exit_code=None, reason=repr(error), status_reason=NOT_STARTED)
+            self._clock.call_later(0, report.exited, cause)
+
+    # --- attempts ---------------------------------------------------------------------------
+
+    def attempt_running(self, job: Job, attempt: CurrentAttempt) -> None:
+        """Note that an attempt's command runs."""
+        job.started_at = epoch_milliseconds(self._clock)
+        if job.parent is not None and job.parent.started_at is None:
+            job.parent.started_at = job.started_at
+        log = job.spec.log
+        if log is not None:
+            name = f"{log.prefix}/default/{attempt.task_id}"
+            attempt.log_stream = self._logs.create_stream(log.group, name)
+        if job.spec.timeout_seconds is not None:
+            attempt.timeout = self._clock.call_later(job.spec.timeout_seconds, self._time_out, job)
+        self._jobs.move(job, JobStatus.RUNNING)
+
+    def attempt_wrote(self, attempt: CurrentAttempt, message: str) -> None:
+        """Note a line of an attempt's output."""
+        if attempt.log_stream is not None:
+            self._logs.append(attempt.log_stream, message)
+
+    def attempt_exited(self, job: Job, attempt: CurrentAttempt, exit: Exit) -> None:  # noqa: A002 (the word for it)
+        """Note that an attempt has ended, and decide what becomes of its job."""
+        if attempt.timeout is not None:
+            attempt.timeout.cancel()
+        job.current = None
+        self._scheduler.release(job)
+        finished = record(job, attempt, exit, epoch_milliseconds(self._clock))
+        job.attempts.append(finished)
+        verdict = judge(job, finished)
+        if verdict.status is JobStatus.RUNNABLE:
+            self._make_runnable(job)
+        else:
+            self._finish(job, verdict.status, verdict.reason)
+        self._settle()
+        self._request_turn()
+
+    def _time_out(self, job: Job) -> None:
+        if job.stop is None:
+            job.stop = Stop.TIMED_OUT
+            self._stop_attempt(job)
+
+    def _stop_attempt(self, job: Job) -> None:
+        if job.current is not None and job.current.process is not None:
+            job.current.process.stop(self._stop_grace)
+
+    # --- ends -------------------------------------------------------------------------------
+
+    def _finish(self, job: Job, status: JobStatus, reason: str | None) -> None:
+        job.status_reason = reason
+        job.stopped_at = epoch_milliseconds(self._clock)
+        self._jobs.move(job, status)
+        self._ended.append(job)
+
+    def _fail_with_children(self, job: Job, reason: str) -> None:
+        """Fail a job that cannot run any more; an array's parent fails after its children."""
+        for target in _with_children(job):
+            if target.array is None and not target.is_over:
+                self._finish(target, JobStatus.FAILED, target.stop_reason or reason)
+
+    def _settle(self) -> None:
+        """Let the ends that wait in line take effect; they may add more to it."""
+        if self._settling:
+            return
+        self._settling = True
+        while self._ended:
+            job = self._ended.popleft()
+            if job.parent is not None:
+                self._child_ended(job.parent)
+            for dependent in job.dependents:
+                if job.status is JobStatus.SUCCEEDED:
+                    self._unblock(dependent)
+                elif not dependent.is_over:
+                    self._fail_with_children(dependent, DEPENDENCY_FAILED)
+            job.dependents.clear()
+        self._settling = False
+
+    def _child_ended(self, parent: Job) -> None:
+        array = parent.array
+        if array is None or parent.is_over or array.finished < len(array.children):
+            return
+        if array.index.count(JobStatus.FAILED) == 0:
+            self._finish(parent, JobStatus.SUCCEEDED, None)
+        elif parent.stop is not None:
+            self._finish(parent, JobStatus.FAILED, parent.stop_reason)
+        else:
+            self._finish(parent, JobStatus.FAILED, self._failure_of_array(parent))
+
+    @staticmethod
+    def _failure_of_array(parent: Job) -> str:
+        never_ran = parent.blockers > 0
+        return DEPENDENCY_FAILED if never_ran else CHILD_FAILED
+
+
+class _AttemptReport:
+    """What the executor of one attempt reports to."""
+
+    __slots__ = ("_attempt", "_engine", "_job")
+
+    def __init__(self, engine: Engine, job: Job, attempt: CurrentAttempt) -> None:
+        self._engine = engine
+        self._job = job
+        self._attempt = attempt
+
+    def running(self) -> None:
+        self._engine.attempt_running(self._job, self._attempt)
+
+    def line(self, message: str) -> None:
+        self._engine.attempt_wrote(self._attempt, message)
+
+    def exited(self, exit: Exit) -> None:  # noqa: A002 (the word for it)
+        self._engine.attempt_exited(self._job, self._attempt, exit)
+
+
+def _with_children(job: Job) -> Iterator[Job]:
+    """Yield a job and, when it is an array's parent, its children."""
+    yield job
+    if job.array is not None:
+        yield from job.array.children

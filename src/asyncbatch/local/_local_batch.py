@@ -1,0 +1,228 @@
+"""`LocalBatch`: the engine, its services and its doors, put together and taken apart again."""
+
+import asyncio
+import logging
+import os
+from collections import Counter
+from contextlib import AbstractAsyncContextManager
+from functools import cache
+from types import TracebackType
+from typing import Self
+
+from botocore.loaders import Loader
+from botocore.loaders import create_loader as create_botocore_loader
+
+from asyncbatch.local._doors.http_server import Door, open_door
+from asyncbatch.local._doors.in_process import LocalSession
+from asyncbatch.local._engine.definitions import JobDefinitions
+from asyncbatch.local._engine.engine import Engine
+from asyncbatch.local._engine.ids import IdMaker
+from asyncbatch.local._engine.job_store import JobStore
+from asyncbatch.local._engine.log_store import LogStore
+from asyncbatch.local._engine.queues import JobQueues
+from asyncbatch.local._executors.base import Executor
+from asyncbatch.local._executors.processes import ProcessExecutor
+from asyncbatch.local._service.faults import Faults
+from asyncbatch.local._service.job_api import JobApi
+from asyncbatch.local._service.ledger import Ledger
+from asyncbatch.local._service.logs_api import LogsApi
+from asyncbatch.local._service.quotas import Quotas
+from asyncbatch.local._service.resource_api import ResourceApi
+from asyncbatch.local._service.routing import Router
+from asyncbatch.local._service.service import Handler, Service
+from asyncbatch.local._time.clock import Clock, LoopClock
+
+NOTICE = (
+    "Local engine: jobs run as processes of this machine, as this user. There is no container:"
+    " the image is ignored and memory is not limited. Nothing is remembered after the end."
+)
+_LOGGER = logging.getLogger("asyncbatch.local")
+_STOP_GRACE = 30.0  # seconds that AWS Batch leaves between SIGTERM and SIGKILL
+
+
+class LocalBatch:
+    """An AWS Batch and CloudWatch Logs that lives in this process.
+
+    It starts with one job queue, `default`. Open it with `async with`, connect clients through
+    `session`.
+
+    Args:
+        vcpus: How many vCPUs the jobs share; by default, as many as the machine has.
+        executor: What runs the jobs; by default, a `ProcessExecutor`.
+        quotas: How many requests a second are taken; by default, any number.
+        seed: Makes identifiers and chance the same in every run; None draws new ones.
+        log_delay: Seconds until a line of output can be read.
+        stop_grace: Seconds between SIGTERM and SIGKILL for a job that is terminated or timed out.
+
+    Attributes:
+        ledger: What was really asked and done.
+
+    Example:
+        ```python
+        async with LocalBatch(vcpus=4) as local:
+            async with AsyncBatchClient(session=local.session) as client:
+                echo = {"image": "any", "vcpus": 1, "memory": 64, "command": ["echo", "hello"]}
+                hello = {"type": "container", "containerProperties": echo}
+                await client.register_job_definition({"jobDefinitionName": "hello", **hello})
+                result = await (await client.submit("hello", queue="default"))
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        vcpus: int | None = None,
+        executor: Executor | None = None,
+        quotas: Quotas | None = None,
+        seed: int | None = None,
+        log_delay: float = 0.0,
+        stop_grace: float = _STOP_GRACE,
+    ) -> None:
+        self._vcpus = vcpus if vcpus is not None else os.cpu_count() or 1
+        self._executor = executor if executor is not None else ProcessExecutor()
+        self._quotas = quotas if quotas is not None else Quotas.unlimited()
+        self._ids = IdMaker(seed)
+        self._log_delay = log_delay
+        self._stop_grace = stop_grace
+        self._faults = Faults(self._ids.rng_for("faults"))
+        self._running: _Running | None = None
+        self.ledger = Ledger()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def open(self) -> None:
+        """Start the engine; `async with` does it.
+
+        Raises:
+            RuntimeError: It was opened before.
+        """
+        if self._running is not None:
+            raise RuntimeError("LocalBatch was opened before: make a new one for each run.")
+        clock = LoopClock(asyncio.get_running_loop())
+        # Reading botocore's service models takes some tens of milliseconds of disk and JSON.
+        loader, router = await asyncio.to_thread(_load_models)
+        await self._executor.open(clock)
+        if isinstance(self._executor, ProcessExecutor):
+            _LOGGER.warning(NOTICE)
+        self._running = self._assemble(clock, loader, router)
+
+    async def aclose(self) -> None:
+        """End every job that still runs, and wait for that; harmless when called again."""
+        if self._running is not None:
+            self._running.engine.close()
+            await self._executor.aclose()
+            self._running.service.close()
+
+    @property
+    def session(self) -> LocalSession:
+        """An aiobotocore session whose clients reach this engine and nothing else."""
+        return self._open.session
+
+    def serve(self, *, port: int = 0) -> AbstractAsyncContextManager[Door]:
+        """Serve HTTP on 127.0.0.1, for other programs than this one.
+
+        Args:
+            port: The TCP port; 0 takes a free one.
+
+        Returns:
+            An async context manager; it yields the `Door`, which closes with the block.
+        """
+        return open_door(self._open.service, port)
+
+    @property
+    def notice(self) -> str:
+        """What this engine is not; logged as a warning when it is opened to run commands."""
+        return NOTICE
+
+    @property
+    def faults(self) -> Faults:
+        """The faults that are in force; `faults.add` injects one."""
+        return self._faults
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How many requests of each operation have arrived."""
+        return self.ledger.calls
+
+    @property
+    def logs(self) -> LogStore:
+        """The log groups and streams, to write events into them by hand."""
+        return self._open.logs
+
+    @property
+    def _open(self) -> "_Running":
+        if self._running is None:
+            raise RuntimeError("LocalBatch is not open: use `async with LocalBatch() as local:`.")
+        return self._running
+
+    def _assemble(self, clock: Clock, loader: Loader, router: Router) -> "_Running":
+        logs = LogStore(clock, delay=self._log_delay)
+        jobs = JobStore(clock, self._ids)
+        engine = Engine(
+            clock=clock,
+            executor=self._executor,
+            jobs=jobs,
+            ids=self._ids,
+            logs=logs,
+            vcpus=self._vcpus,
+            stop_grace=self._stop_grace,
+        )
+        service = Service(
+            router=router,
+            handlers=self._handlers(clock, jobs, engine) | LogsApi(logs).handlers(),
+            clock=clock,
+            ids=self._ids,
+            quotas=self._quotas,
+            faults=self._faults,
+            ledger=self.ledger,
+        )
+        return _Running(engine, service, logs, LocalSession(service, loader))
+
+    def _handlers(self, clock: Clock, jobs: JobStore, engine: Engine) -> dict[str, Handler]:
+        """Return what carries out the operations of AWS Batch."""
+        queues, definitions = JobQueues(), JobDefinitions()
+        job_api = JobApi(
+            engine=engine,
+            jobs=jobs,
+            queues=queues,
+            definitions=definitions,
+            clock=clock,
+            ledger=self.ledger,
+        )
+        resource_api = ResourceApi(
+            engine=engine,
+            queues=queues,
+            definitions=definitions,
+            jobs=jobs,
+            vcpus=self._vcpus,
+        )
+        return job_api.handlers() | resource_api.handlers()
+
+
+class _Running:
+    """What exists while a `LocalBatch` is open."""
+
+    def __init__(
+        self, engine: Engine, service: Service, logs: LogStore, session: LocalSession
+    ) -> None:
+        self.engine = engine
+        self.service = service
+        self.logs = logs
+        self.session = session
+
+
+@cache
+def _load_models() -> tuple[Loader, Router]:
+    """Read botocore's service models, once for all engines of this process: they never change."""
+    loader = create_botocore_loader()
+    return loader, Router(loader)

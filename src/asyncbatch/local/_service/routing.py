@@ -1,0 +1,133 @@
+"""HTTP requests to operations and back, by botocore's own service models.
+
+Only operations and members that the installed botocore knows are understood, so what the engine
+accepts is what the client in use can send.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel
+from botocore.validate import ParamValidator
+
+from asyncbatch.local._engine.errors import ServiceError, executing_error, invalid_parameter
+from asyncbatch.local._service.messages import BATCH, LOGS, Call, Request
+
+_LOGS_PREFIX = "Logs_20140328."
+
+
+class Router:
+    """Understands requests to AWS Batch and CloudWatch Logs.
+
+    Args:
+        loader: Where the service models come from; reading them takes some tens of milliseconds.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        self._batch = _model(loader, BATCH)
+        self._logs = _model(loader, LOGS)
+        self._routes: dict[tuple[str, str], str] = {}
+        for name in self._batch.operation_names:
+            http = self._batch.operation_model(name).http
+            self._routes[http["method"], http["requestUri"].partition("{")[0]] = name
+
+    def understand(self, request: Request, request_id: str) -> Call:
+        """Return what a request asks for.
+
+        Raises:
+            ServiceError: No such operation, or an input that does not fit its model.
+        """
+        target = request.headers.get("x-amz-target", "")
+        if target.startswith(_LOGS_PREFIX):
+            return self._understand_logs(request, target.removeprefix(_LOGS_PREFIX), request_id)
+        return self._understand_batch(request, request_id)
+
+    def _understand_logs(self, request: Request, operation: str, request_id: str) -> Call:
+        if operation not in self._logs.operation_names:
+            raise unknown_operation(operation)
+        params = _json_body(request)
+        problem = _problem(params, self._logs.operation_model(operation))
+        if problem:
+            raise invalid_parameter(problem)
+        return Call(
+            service=LOGS,
+            operation=operation,
+            params=params,
+            body=request.body,
+            request_id=request_id,
+        )
+
+    def _understand_batch(self, request: Request, request_id: str) -> Call:
+        parts = urlsplit(request.target)
+        operation, in_path = self._route(request.method, parts.path)
+        model = self._batch.operation_model(operation)
+        params = {**_json_body(request), **_located(model, in_path, parts.query)}
+        problem = _problem(params, model)
+        if problem:
+            raise executing_error(problem, request_id)
+        return Call(
+            service=BATCH,
+            operation=operation,
+            params=params,
+            body=request.body,
+            request_id=request_id,
+        )
+
+    def _route(self, method: str, path: str) -> tuple[str, str]:
+        """Return the operation, and the rest of the path that belongs to its input."""
+        operation = self._routes.get((method, path))
+        if operation is not None:
+            return operation, ""
+        prefix, rest = path[: path.find("/", 4) + 1], path[path.find("/", 4) + 1 :]
+        operation = self._routes.get((method, prefix))
+        if operation is None or not rest:
+            raise unknown_operation(f"{method} {path}")
+        return operation, unquote(rest)
+
+
+def unknown_operation(operation: str) -> ServiceError:
+    """Return the error for an operation that the local engine does not have."""
+    return ServiceError(
+        "UnknownOperationException", f"The local engine does not have the operation {operation}."
+    )
+
+
+def _model(loader: Loader, service: str) -> ServiceModel:
+    return ServiceModel(loader.load_service_model(service, "service-2"), service)
+
+
+def _json_body(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(request.body or b"{}")
+    except ValueError as error:
+        raise ServiceError("SerializationException", f"The request is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise ServiceError("SerializationException", "The request is not a JSON object.")
+    return body
+
+
+def _located(model: OperationModel, in_path: str, query: str) -> dict[str, Any]:
+    """Return the input's members that are in the path or the query string."""
+    if model.input_shape is None:
+        return {}
+    found: dict[str, Any] = {}
+    values = parse_qs(query, keep_blank_values=True)
+    for member, shape in model.input_shape.members.items():
+        location = shape.serialization.get("location")
+        if location == "uri":
+            found[member] = in_path
+        elif location == "querystring":
+            found[member] = values.get(shape.serialization["name"], [])
+    return found
+
+
+def _problem(params: Mapping[str, Any], model: OperationModel) -> str:
+    """Return what is wrong with an input by its model; nothing when it is good."""
+    if model.input_shape is None:
+        return ""
+    report = ParamValidator().validate(params, model.input_shape)
+    problem: str = report.generate_report() if report.has_errors() else ""
+    return problem

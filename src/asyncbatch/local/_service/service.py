@@ -1,0 +1,195 @@
+"""Both services as one: an HTTP request goes in; a response comes out, or the connection is lost.
+
+This is where a request is understood, counted, held up by quotas and faults, and carried out. It
+knows nothing of sockets: the doors do.
+"""
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+
+from asyncbatch.local._engine.errors import ServiceError
+from asyncbatch.local._engine.ids import IdMaker
+from asyncbatch.local._service.faults import Fault, Faults, Kind
+from asyncbatch.local._service.ledger import Ledger
+from asyncbatch.local._service.messages import LOGS, Call, Request, Response, Views
+from asyncbatch.local._service.quotas import Quotas, TokenBucket
+from asyncbatch.local._service.rendering import render_answer, render_error
+from asyncbatch.local._service.routing import Router, unknown_operation
+from asyncbatch.local._time.clock import Clock
+
+Handler = Callable[[Call], dict[str, Any]]
+Drawn = Mapping[Kind, Fault]
+
+
+class Loss(enum.Enum):
+    """How a connection ends before its answer has arrived."""
+
+    REFUSED = enum.auto()
+    DROPPED = enum.auto()
+    RESET = enum.auto()
+
+
+class ConnectionLost(Exception):
+    """The connection ends before the answer has arrived.
+
+    Attributes:
+        how: How it ends.
+        partial: The response that is cut off in the middle; None when nothing was sent.
+    """
+
+    def __init__(self, how: Loss, *, partial: Response | None = None) -> None:
+        super().__init__(how.name.lower())
+        self.how = how
+        self.partial = partial
+
+
+_BEFORE = {
+    Kind.REFUSE: Loss.REFUSED,
+    Kind.DROP_BEFORE: Loss.DROPPED,
+    Kind.RESET_BEFORE: Loss.RESET,
+}
+_AFTER = {Kind.DROP_AFTER: Loss.DROPPED, Kind.RESET_AFTER: Loss.RESET}
+
+
+class Service:
+    """AWS Batch and CloudWatch Logs.
+
+    Args:
+        router: What understands requests.
+        handlers: What carries out each operation.
+        clock: What time it is.
+        ids: Where request ids come from.
+        quotas: How many requests get through.
+        faults: What goes wrong.
+        ledger: What is counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        router: Router,
+        handlers: Mapping[str, Handler],
+        clock: Clock,
+        ids: IdMaker,
+        quotas: Quotas,
+        faults: Faults,
+        ledger: Ledger,
+    ) -> None:
+        self._router = router
+        self._handlers = handlers
+        self._clock = clock
+        self._ids = ids
+        self._quotas = quotas
+        self._faults = faults
+        self._ledger = ledger
+        self._buckets: dict[str, TokenBucket] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """Refuse all requests from now on, as if nobody listened."""
+        self._closed = True
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request.
+
+        Raises:
+            ConnectionLost: A fault took the answer, and perhaps the request; or it is closed.
+        """
+        if self._closed:
+            raise ConnectionLost(Loss.REFUSED)
+        request_id = self._ids.uuid()
+        try:
+            call = self._router.understand(request, request_id)
+        except ServiceError as error:
+            return render_error(error, request.headers, request_id)
+        self._ledger.calls[call.operation] += 1
+        drawn = self._faults.draw(call.operation, self._clock.time())
+        await _sleep(drawn.get(Kind.LATENCY_BEFORE))
+        self._lose(call, drawn, _BEFORE)
+        response = self._answer(call, drawn, request)
+        await _sleep(drawn.get(Kind.LATENCY))
+        self._lose(call, drawn, _AFTER)
+        return self._spoil_body(call, drawn, response)
+
+    def _answer(self, call: Call, drawn: Drawn, request: Request) -> Response:
+        try:
+            self._check_rate(call, drawn)
+            if Kind.ERROR in drawn:
+                _raise_error(drawn[Kind.ERROR])
+            handler = self._handlers.get(call.operation) or _no_handler
+            return render_answer(call, handler(_with_views(call, drawn)))
+        except ServiceError as error:
+            throttled = error.code in {"TooManyRequestsException", "ThrottlingException"}
+            counter = self._ledger.throttled if throttled else self._ledger.failed
+            counter[call.operation] += 1
+            return render_error(error, request.headers, call.request_id)
+
+    def _check_rate(self, call: Call, drawn: Drawn) -> None:
+        rate = self._quotas.rate_of(call.operation)
+        within = True
+        if rate is not None:
+            bucket = self._buckets.setdefault(call.operation, TokenBucket(rate))
+            within = bucket.take(self._clock.time())
+        if within and Kind.THROTTLE not in drawn:
+            return
+        if call.service == LOGS:
+            raise ServiceError("ThrottlingException", "Rate exceeded")
+        raise ServiceError("TooManyRequestsException", "Too Many Requests", status=429)
+
+    def _lose(self, call: Call, drawn: Drawn, losses: Mapping[Kind, Loss]) -> None:
+        for kind, loss in losses.items():
+            if kind in drawn:
+                self._ledger.lost[call.operation] += 1
+                raise ConnectionLost(loss)
+
+    def _spoil_body(self, call: Call, drawn: Drawn, response: Response) -> Response:
+        if Kind.TRUNCATE in drawn:
+            self._ledger.lost[call.operation] += 1
+            raise ConnectionLost(Loss.DROPPED, partial=response)
+        if Kind.SLOW_BODY not in drawn:
+            return response
+        return Response(
+            status=response.status,
+            headers=response.headers,
+            body=response.body,
+            seconds_in_body=drawn[Kind.SLOW_BODY].seconds,
+        )
+
+
+def _with_views(call: Call, drawn: Drawn) -> Call:
+    """Return the call with what this answer is to hide."""
+    lag, forget = drawn.get(Kind.LAG), drawn.get(Kind.FORGET)
+    empty = Kind.EMPTY_PAGE in drawn
+    partial = drawn.get(Kind.PARTIAL)
+    if lag is None and forget is None and partial is None and not empty:
+        return call
+    views = Views(
+        lag=lag.seconds if lag else 0.0,
+        forget=forget.seconds if forget else float("inf"),
+        empty_page=empty,
+        left_out=(partial.code, partial.message) if partial else None,
+    )
+    return Call(
+        service=call.service,
+        operation=call.operation,
+        params=call.params,
+        body=call.body,
+        request_id=call.request_id,
+        views=views,
+    )
+
+
+def _raise_error(fault: Fault) -> None:
+    raise ServiceError(fault.code, fault.message, status=fault.status)
+
+
+def _no_handler(call: Call) -> dict[str, Any]:
+    raise unknown_operation(call.operation)
+
+
+async def _sleep(fault: Fault | None) -> None:
+    if fault is not None:
+        await anyio.sleep(fault.seconds)  # noqa: TID251 (the latency that was asked for)

@@ -1,0 +1,54 @@
+"""Bytes become lines as a container's log driver makes them."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncbatch.local._executors.lines import LONGEST_LINE, LineSplitter
+
+
+def _split(*chunks: bytes) -> list[str]:
+    splitter = LineSplitter()
+    lines = [line for chunk in chunks for line in splitter.feed(chunk)]
+    return lines + list(splitter.flush())
+
+
+def test_a_line_is_complete_at_its_end_and_not_before() -> None:
+    splitter = LineSplitter()
+    assert list(splitter.feed(b"one\ntw")) == ["one"]
+    assert list(splitter.feed(b"o\n")) == ["two"]
+    assert list(splitter.feed(b"tail")) == []
+    assert list(splitter.flush()) == ["tail"]
+    assert list(splitter.flush()) == []
+
+
+def test_empty_lines_are_no_events() -> None:
+    assert _split(b"\n\na\n\nb\n") == ["a", "b"]
+
+
+def test_what_is_not_utf8_is_replaced() -> None:
+    assert _split(b"caf\xe9\n") == ["caf�"]
+
+
+def test_a_very_long_line_becomes_several() -> None:
+    assert [len(line) for line in _split(b"x" * (2 * LONGEST_LINE + 5) + b"\n")] == [
+        LONGEST_LINE,
+        LONGEST_LINE,
+        5,
+    ]
+
+
+def test_a_cut_does_not_split_a_character() -> None:
+    text = "x" + "é" * LONGEST_LINE
+    lines = _split(text.encode())
+    assert "".join(lines) == text
+    assert all(len(line.encode()) <= LONGEST_LINE for line in lines)
+
+
+@given(data=st.binary(max_size=200), cuts=st.lists(st.integers(0, 200), max_size=5))
+def test_how_the_bytes_arrive_does_not_matter(data: bytes, cuts: list[int]) -> None:
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    chunks = [data[a:b] for a, b in itertools.pairwise(places)]
+    assert _split(*chunks) == _split(data)
+    assert _split(data) == [line.decode(errors="replace") for line in data.split(b"\n") if line]
