@@ -85,9 +85,7 @@ async def test_a_retried_job_goes_back() -> None:
 
 
 async def test_a_state_that_is_new_to_us_is_shown_by_its_name() -> None:
-    assert await last_line(changed("a", JobStatus.from_aws("MELTING"))) == (
-        "0/1 jobs ended: 1 MELTING"
-    )
+    assert await last_line(changed("a", JobStatus("MELTING"))) == ("0/1 jobs ended: 1 MELTING")
 
 
 async def test_an_array_counts_as_its_children() -> None:

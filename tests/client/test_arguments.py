@@ -58,3 +58,11 @@ async def test_only_a_handle_tells_when_its_job_has_ended(bench: MakeBench) -> N
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="jobs='abc': each one is a Job"):
             await JOBS["as_completed"](b.batch, ["abc"])
+
+
+async def test_waiting_for_an_unknown_state_raises_invalid_request(bench: MakeBench) -> None:
+    """A misspelt state would otherwise never be reached, and the wait would last until the end."""
+    async with bench() as b:
+        job = await b.batch.submit("hello")
+        with pytest.raises(InvalidRequest, match=r"until='RUNING': one of SUBMITTED, .*, FAILED"):
+            await job.wait(until="RUNING")  # type: ignore[arg-type]

@@ -57,7 +57,7 @@ EVERYTHING = JobDescription(
     [
         EVERYTHING,
         JobDescription(job_id="j-2", status=JobStatus.SUCCEEDED),
-        JobDescription(job_id="j-3", status=JobStatus.from_aws("PONDERING")),
+        JobDescription(job_id="j-3", status=JobStatus("PONDERING")),
     ],
     ids=lambda description: description.job_id,
 )

@@ -42,7 +42,4 @@ def statuses(status: JobStatus | Iterable[JobStatus] | None) -> tuple[JobStatus,
     if status is None:
         return tuple(JobStatus)
     wanted = (status,) if isinstance(status, str) else tuple(status)
-    for state in wanted:
-        if state not in list(JobStatus):
-            raise InvalidRequest("status", state, f"one of {', '.join(JobStatus)}")
-    return tuple(JobStatus(state) for state in wanted)
+    return tuple(check.status("status", state) for state in wanted)

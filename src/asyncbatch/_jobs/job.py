@@ -154,7 +154,7 @@ class Job:
             ClientClosed: The client was closed before.
             APIError: AWS does not let us ask; the job itself goes on.
         """
-        goal = None if until is None else JobStatus(until)
+        goal = None if until is None else check.status("until", until)
         while True:
             description = self._description
             if description is not None and (

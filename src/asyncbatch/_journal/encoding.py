@@ -135,5 +135,5 @@ def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
 _SCALARS: dict[object, _Read] = {
     datetime: datetime.fromisoformat,
     timedelta: lambda microseconds: microseconds * _MICROSECOND,
-    JobStatus: JobStatus.from_aws,
+    JobStatus: JobStatus,
 }

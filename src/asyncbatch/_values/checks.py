@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.status import JobStatus
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _SHARE_IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,255}\*?")
@@ -126,6 +127,12 @@ def optional_choice(field: str, value: object, choices: type[enum.StrEnum]) -> N
     """Allow None, or a member of an enumeration."""
     if value is not None:
         choice(field, value, choices)
+
+
+def status(field: str, value: object) -> JobStatus:
+    """Return the known state that a caller names; a misspelt one would never be reached."""
+    choice(field, value, JobStatus)
+    return JobStatus(str(value))
 
 
 def optional_timeout(field: str, value: object) -> None:

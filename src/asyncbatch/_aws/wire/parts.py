@@ -178,7 +178,7 @@ def array(properties: Wire | None) -> ArrayProperties | None:
     return ArrayProperties(
         size=properties.get("size"),
         index=properties.get("index"),
-        status_summary={JobStatus.from_aws(s): n for s, n in summary.items()},
+        status_summary={JobStatus(s): n for s, n in summary.items()},
         updated_at=moment(properties.get("statusSummaryLastUpdatedAt")),
     )
 

@@ -214,7 +214,7 @@ def _common(job: Wire) -> dict[str, Any]:
     """Return the members that a detail and a summary share."""
     return {
         "job_id": job["jobId"],
-        "status": JobStatus.from_aws(job["status"]),
+        "status": JobStatus(job["status"]),
         "name": job.get("jobName", ""),
         "arn": job.get("jobArn"),
         "queue": parts.shared_text(job.get("jobQueue")),

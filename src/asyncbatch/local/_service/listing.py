@@ -52,10 +52,9 @@ def list_jobs(
 
 def _status(params: Mapping[str, Any]) -> JobStatus:
     given = params.get("jobStatus", JobStatus.RUNNING)
-    try:
-        return JobStatus(given)
-    except ValueError:
-        raise client_error(f"Job status {given} is not one of {', '.join(JobStatus)}.") from None
+    if given not in JobStatus.__members__:
+        raise client_error(f"Job status {given} is not one of {', '.join(JobStatus)}.")
+    return JobStatus(given)
 
 
 def _by_status(
