@@ -31,7 +31,7 @@ from asyncbatch._aws.wire import requests as wire
 from asyncbatch._journal.entries import identity_of
 from asyncbatch._submitting import marks
 from asyncbatch_luigi import BatchArrayTask, BatchTask
-from asyncbatch_luigi._assignment import Assignment, assignment_of
+from asyncbatch_luigi._request import RunPlan, plan_run
 from asyncbatch_luigi.config import asyncbatch
 from tests.luigi.support import make
 
@@ -305,9 +305,9 @@ def daily(name: str = "Daily", base: type = BatchTask, **attributes: object) -> 
     return make(kind, day=3)
 
 
-def assigned(task: BatchTask, *, journal: str = "") -> Assignment:
+def assigned(task: BatchTask, *, journal: str = "") -> RunPlan:
     settings = make(asyncbatch, journal=journal)
-    return assignment_of(task, task._request(settings), settings)
+    return plan_run(task, task._request(settings), settings)
 
 
 SEQUENTIAL = Dependency(type=DependencyType.SEQUENTIAL)

@@ -9,8 +9,8 @@ except ModuleNotFoundError as _error:
         "asyncbatch_luigi needs Luigi: pip install 'asyncbatch[luigi]'", name="luigi"
     ) from _error
 
+from asyncbatch_luigi._conversions import random_id as _random_id  # noqa: F401 - Luigi's module has it
 from asyncbatch_luigi._errors import BatchJobException as BatchJobException
-from asyncbatch_luigi._values import random_id as _random_id  # noqa: F401 - Luigi's module has it
 from asyncbatch_luigi.array import BatchArrayTask as BatchArrayTask
 from asyncbatch_luigi.client import BatchClient as BatchClient
 from asyncbatch_luigi.config import POLL_TIME as POLL_TIME

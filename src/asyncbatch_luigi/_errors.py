@@ -25,7 +25,7 @@ class BatchJobException(JobFailed):
         self.args = ("\n".join(lines),)
 
     @classmethod
-    def of(cls, error: JobFailed) -> Self:
+    def from_failure(cls, error: JobFailed) -> Self:
         """Return the same failure in Luigi's words, with the notes that were made on it."""
         told = cls(error.result, error.log_tail)
         for note in getattr(error, "__notes__", ()):

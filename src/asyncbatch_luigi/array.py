@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from asyncbatch import ArrayJob, InvalidRequest, Job, JobRequest, JobResult, coalesce
-from asyncbatch_luigi._assignment import request_of
-from asyncbatch_luigi._values import as_text
+from asyncbatch_luigi._conversions import as_text
+from asyncbatch_luigi._request import build_request
 from asyncbatch_luigi.config import asyncbatch
 from asyncbatch_luigi.task import BatchTask
 
@@ -47,7 +47,7 @@ class BatchArrayTask(BatchTask):
     def _request(self, settings: asyncbatch) -> JobRequest:
         if self.wants_results not in ("failed", "all", "none"):
             raise InvalidRequest("wants_results", self.wants_results, "failed, all or none")
-        request = request_of(self, settings)
+        request = build_request(self, settings)
         children = [
             as_text(f"children[{index}]", child) for index, child in enumerate(self.children)
         ]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from asyncbatch import AsyncBatchClient, InvalidRequest, Job, JobFailed, JobRequest, JobStatus
-from asyncbatch_luigi import _runtime
+from asyncbatch_luigi import _bridge
+from asyncbatch_luigi._conversions import as_text
 from asyncbatch_luigi._errors import BatchJobException
-from asyncbatch_luigi._values import as_text
 from asyncbatch_luigi.config import POLL_TIME, new_client, poll_policy
 
 logger = logging.getLogger("luigi-interface")
@@ -156,7 +156,7 @@ class BatchClient:
                 await job
             except JobFailed as error:
                 logger.debug("Job details:\n%s", error.result.description)
-                raise BatchJobException.of(error) from None
+                raise BatchJobException.from_failure(error) from None
             logger.info("Batch job %s SUCCEEDED", job_id)
             return True
 
@@ -187,7 +187,7 @@ class BatchClient:
         return self._run(register)
 
     def _run(self, start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]]) -> T:
-        return _runtime.run_with_client(start, lambda: new_client(poll_policy(self.poll_time)))
+        return _bridge.run_with_client(start, lambda: new_client(poll_policy(self.poll_time)))
 
 
 async def _active_queues(batch: AsyncBatchClient) -> list[str]:

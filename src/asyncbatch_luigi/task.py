@@ -9,10 +9,10 @@ from typing import Any
 import luigi
 
 from asyncbatch import AsyncBatchClient, InvalidRequest, Job, JobRequest, JobResult
-from asyncbatch_luigi import _runtime
-from asyncbatch_luigi._assignment import assignment_of, request_of
-from asyncbatch_luigi._job import JobOfTask
-from asyncbatch_luigi._reports import Reports
+from asyncbatch_luigi import _bridge
+from asyncbatch_luigi._job_run import JobRun
+from asyncbatch_luigi._request import build_request, plan_run
+from asyncbatch_luigi._scheduler_reports import SchedulerReports
 from asyncbatch_luigi.config import POLL_TIME, asyncbatch, new_client, poll_policy, settings_of
 
 # The fields of a request that a task's author knows by other names than ``job_`` and the field's.
@@ -129,7 +129,7 @@ class BatchTask(luigi.Task):
     def __init__(self, *args: object, **kwargs: object) -> None:
         """Take the parameters' values, as every Luigi task does."""
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # as Luigi declares it
-        _runtime.expect_tasks()
+        _bridge.expect_tasks()
 
     @classmethod
     def get_params(cls) -> list[tuple[str, Any]]:
@@ -163,7 +163,7 @@ class BatchTask(luigi.Task):
             JobDefinitionNotFound: There is no such job definition.
             AsyncBatchError: AWS refused, could not be reached, or does not know the job any more.
         """
-        _runtime.run_with_client(self._run_on, lambda: new_client(poll_policy(self.poll_time)))
+        _bridge.run_with_client(self._run_on, lambda: new_client(poll_policy(self.poll_time)))
 
     def _run_on(self, batch: AsyncBatchClient) -> Coroutine[Any, Any, None]:
         """Do what `run` does, but on a loop and a client that somebody else has.
@@ -176,17 +176,17 @@ class BatchTask(luigi.Task):
         """
         settings = settings_of(batch)
         try:
-            assignment = assignment_of(self, self._request(settings), settings)
+            plan = plan_run(self, self._request(settings), settings)
         except InvalidRequest as error:
             raise self._reworded(error) from None
-        reports = Reports(
+        reports = SchedulerReports(
             tracking_url=self.set_tracking_url,
             status_message=self.set_status_message,
             progress=self.set_progress_percentage,
         )
-        return self._carry_out(JobOfTask(batch, assignment, reports, at_end=self._at_end))
+        return self._carry_out(JobRun(batch, plan, reports, at_end=self._at_end))
 
-    async def _carry_out(self, job: JobOfTask) -> None:
+    async def _carry_out(self, job: JobRun) -> None:
         self.job_result = None
         try:
             await job.run()
@@ -196,7 +196,7 @@ class BatchTask(luigi.Task):
             self.job_result = job.result
 
     def _request(self, settings: asyncbatch) -> JobRequest:
-        return request_of(self, settings)
+        return build_request(self, settings)
 
     async def _at_end(self, job: Job) -> None:
         """Do what is left to do while the client is open."""

@@ -1,5 +1,6 @@
 """From the attributes of a task to the job that is submitted."""
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -9,14 +10,14 @@ import pytest
 
 from asyncbatch import InvalidRequest, JobRequest, RetryStrategy
 from asyncbatch_luigi import BatchTask
-from asyncbatch_luigi._assignment import Assignment, assignment_of, request_of
+from asyncbatch_luigi._request import RunPlan, _content_hash, build_request, plan_run
 from asyncbatch_luigi.config import asyncbatch
 from tests.luigi.support import Aws, make
 
 
-def assign(task: BatchTask) -> Assignment:
+def assign(task: BatchTask) -> RunPlan:
     settings = make(asyncbatch)
-    return assignment_of(task, request_of(task, settings), settings)
+    return plan_run(task, build_request(task, settings), settings)
 
 
 def task_with(**attributes: object) -> BatchTask:
@@ -213,3 +214,22 @@ def test_a_name_of_ones_own_is_told_apart_by_tags() -> None:
         for note in ("one", "two", "one")
     ]
     assert tags[0] == tags[2] != tags[1]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FutureRequest(JobRequest):
+    """A request of a later version, which has one more field."""
+
+    priority_boost: int | None = None
+
+
+def test_a_field_added_later_changes_the_content_hash_only_where_it_is_set() -> None:
+    today, unset, set_ = [
+        _content_hash("Daily_3", request)
+        for request in (
+            JobRequest("etl", vcpus=2),
+            FutureRequest("etl", vcpus=2),
+            FutureRequest("etl", vcpus=2, priority_boost=1),
+        )
+    ]
+    assert today == unset != set_

@@ -9,9 +9,9 @@ import pytest
 from asyncbatch import AsyncBatchClient, JobRequest
 from asyncbatch.local import Fault, Launch, LocalBatch, Script, ScriptedExecutor
 from asyncbatch_luigi import BatchJobException
-from asyncbatch_luigi._assignment import Assignment
-from asyncbatch_luigi._job import JobOfTask
-from asyncbatch_luigi._reports import Reports
+from asyncbatch_luigi._job_run import JobRun
+from asyncbatch_luigi._request import RunPlan
+from asyncbatch_luigi._scheduler_reports import SchedulerReports
 from tests.luigi.support import register_definitions
 
 pytestmark = pytest.mark.virtual_time
@@ -19,16 +19,16 @@ pytestmark = pytest.mark.virtual_time
 SPEAKING = Script(startup=0, duration=20, lines=[(1, "reading"), (10, "writing"), (21, "late")])
 
 
-async def run(local: LocalBatch, assignment: Assignment, reports: Reports | None = None) -> None:
+async def run(local: LocalBatch, plan: RunPlan, reports: SchedulerReports | None = None) -> None:
     await register_definitions(local)
     async with AsyncBatchClient(session=local.session) as batch:
-        await JobOfTask(batch, assignment, reports or Reports()).run()
+        await JobRun(batch, plan, reports or SchedulerReports()).run()
 
 
 def asking(
     *, stream_logs: bool = False, terminate: bool = False, size: int | None = None
-) -> Assignment:
-    return Assignment(
+) -> RunPlan:
+    return RunPlan(
         request=JobRequest("succeeds", queue="default", array_size=size),
         stream_logs=stream_logs,
         terminate_on_interrupt=terminate,
@@ -84,7 +84,7 @@ def odd_ones_fail(launch: Launch) -> Script:
 async def test_an_array_tells_its_counts_and_its_progress() -> None:
     messages: list[str] = []
     percents: list[int] = []
-    reports = Reports(status_message=messages.append, progress=percents.append)
+    reports = SchedulerReports(status_message=messages.append, progress=percents.append)
     async with LocalBatch(executor=ScriptedExecutor(odd_ones_fail), vcpus=8) as local:
         with pytest.raises(BatchJobException, match="2 of 4 children failed"):
             await run(local, asking(size=4), reports)
@@ -97,10 +97,10 @@ async def test_an_array_tells_its_counts_and_its_progress() -> None:
 # -- interrupts ------------------------------------------------------------------------------------
 
 
-async def interrupt(local: LocalBatch, assignment: Assignment) -> str:
+async def interrupt(local: LocalBatch, plan: RunPlan) -> str:
     """Interrupt a run whose job is RUNNING, and return the job's status a minute later."""
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(run(local, assignment))
+        task = group.create_task(run(local, plan))
         await anyio.sleep(60)
         task.cancel()
     await anyio.sleep(60)

@@ -9,7 +9,7 @@ import pytest
 
 from asyncbatch import InvalidRequest
 from asyncbatch_luigi import BatchJobException
-from asyncbatch_luigi._assignment import assignment_of, request_of
+from asyncbatch_luigi._request import build_request, plan_run
 from asyncbatch_luigi.config import asyncbatch as configuration
 from asyncbatch_luigi.config import new_client, poll_policy
 from tests.luigi.support import Aws, make
@@ -119,7 +119,7 @@ def test_what_a_task_says_comes_before_the_configuration(section: dict[str, str]
     section["on_interrupt"] = "terminate"
     settings = make(configuration)
     decided, undecided = [
-        assignment_of(task, request_of(task, settings), settings)
+        plan_run(task, build_request(task, settings), settings)
         for task in (make(Decided, "etl"), make(Quick, "etl"))
     ]
     assert (undecided.stream_logs, undecided.follow_live_job) == (True, True)

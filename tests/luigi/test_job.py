@@ -13,12 +13,12 @@ from luigi.rpc import RPCError
 from asyncbatch import AccessDenied, AsyncBatchClient, JobRequest
 from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
 from asyncbatch_luigi import BatchJobException
-from asyncbatch_luigi._assignment import Assignment
-from asyncbatch_luigi._job import JobOfTask
-from asyncbatch_luigi._reports import Reports
+from asyncbatch_luigi._job_run import JobRun
+from asyncbatch_luigi._request import RunPlan
+from asyncbatch_luigi._scheduler_reports import SchedulerReports
 from tests.luigi.support import EAGER, make, register_definitions
 
-NO_REPORTS = Reports()
+NO_REPORTS = SchedulerReports()
 AT_ONCE = Script(startup=0, duration=0)
 
 
@@ -30,12 +30,12 @@ async def open_local(script: Script) -> AsyncIterator[LocalBatch]:
         yield local
 
 
-async def run_job(local: LocalBatch, reports: Reports = NO_REPORTS) -> None:
+async def run_job(local: LocalBatch, reports: SchedulerReports = NO_REPORTS) -> None:
     """Run the job of a task, in a Region that has a console."""
     client = AsyncBatchClient(session=local.session, region_name="eu-west-1", poll=EAGER)
     async with client:
-        assignment = Assignment(request=JobRequest("succeeds", queue="default"))
-        await JobOfTask(client, assignment, reports).run()
+        plan = RunPlan(request=JobRequest("succeeds", queue="default"))
+        await JobRun(client, plan, reports).run()
 
 
 async def run_until_submitted(local: LocalBatch) -> None:
@@ -86,7 +86,7 @@ async def test_an_error_that_is_not_the_jobs_says_that_the_job_goes_on() -> None
 async def test_luigi_is_told_the_console_link_and_each_state() -> None:
     links: list[str] = []
     messages: list[str] = []
-    reports = Reports(tracking_url=links.append, status_message=messages.append)
+    reports = SchedulerReports(tracking_url=links.append, status_message=messages.append)
     async with open_local(AT_ONCE) as local:
         await run_job(local, reports)
         [job] = local.ledger.submissions
@@ -103,7 +103,7 @@ async def test_a_scheduler_that_is_away_does_not_end_the_waiting(
 
     async with open_local(AT_ONCE) as local:
         caplog.set_level(logging.INFO, logger="luigi-interface")
-        await run_job(local, Reports(tracking_url=away, status_message=away))
+        await run_job(local, SchedulerReports(tracking_url=away, status_message=away))
     assert "Luigi's scheduler could not be told" in caplog.text
     assert "is SUCCEEDED" in caplog.text
 

@@ -8,7 +8,7 @@ import luigi
 import pytest
 
 from asyncbatch import JournalError
-from asyncbatch_luigi import BatchJobException, BatchTask, _runtime
+from asyncbatch_luigi import BatchJobException, BatchTask, _bridge
 from asyncbatch_luigi.config import new_client
 from tests.luigi.support import Aws, Run, make
 from tests.luigi.tasks import Quick
@@ -35,7 +35,7 @@ async def run_until_submitted(aws: Aws, task: BatchTask) -> None:
 
 def test_a_rerun_follows_the_job_that_is_live(aws: Aws) -> None:
     task = make(Quick, job_definition="endless")
-    _runtime.run(lambda: run_until_submitted(aws, task))
+    _bridge.run(lambda: run_until_submitted(aws, task))
     [job] = aws.local.ledger.submissions
     aws.ask("terminate_job", jobId=job.job_id, reason="the test has seen enough")
     with pytest.raises(BatchJobException, match=job.job_id):
@@ -67,7 +67,7 @@ def test_two_processes_cannot_share_it(aws: Aws) -> None:
             await new_client().open()
 
     with pytest.raises(JournalError, match=str(Path("run.db"))):
-        _runtime.run(meet)
+        _bridge.run(meet)
 
 
 def test_a_forked_worker_that_cannot_have_it_says_what_helps(aws: Aws, run: Run) -> None:

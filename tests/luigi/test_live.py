@@ -13,7 +13,7 @@ import pytest
 from asyncbatch import AsyncBatchClient, JobStatus
 from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
 from asyncbatch_luigi import BatchTask
-from asyncbatch_luigi._assignment import assignment_of, request_of
+from asyncbatch_luigi._request import build_request, plan_run
 from asyncbatch_luigi.config import asyncbatch
 from tests.luigi.support import make, register_definitions
 
@@ -135,7 +135,7 @@ async def test_who_asks_while_others_are_told_is_told_what_is_new() -> None:
 async def submit_elsewhere(local: LocalBatch, task: BatchTask) -> None:
     """Submit the job of a task, as another driver that did not look first."""
     settings = make(asyncbatch)
-    request = assignment_of(task, request_of(task, settings), settings).request
+    request = plan_run(task, build_request(task, settings), settings).request
     async with new_client(local) as batch:
         await batch.submit(request)
 

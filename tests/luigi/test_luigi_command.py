@@ -5,7 +5,7 @@ from typing import Self
 
 import pytest
 
-from asyncbatch_luigi.worker import _build, _luigi
+from asyncbatch_luigi.worker import _entry_points, _luigi_private
 from tests.luigi.support import Aws
 from tests.luigi.workers import Marked, configured
 
@@ -13,7 +13,7 @@ from tests.luigi.workers import Marked, configured
 def run(*arguments: str) -> int | str | None:
     """Run the command in this process; return its exit code."""
     with pytest.raises(SystemExit) as caught:
-        _build.main([*arguments, "--local-scheduler", "--no-lock"])
+        _entry_points.main([*arguments, "--local-scheduler", "--no-lock"])
     return caught.value.code
 
 
@@ -22,12 +22,12 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Collect the one-process workers that are made."""
     made: list[object] = []
 
-    class Noted(_luigi.OneProcessWorker):
+    class Noted(_luigi_private.OneProcessWorker):
         def __enter__(self) -> Self:
             made.append(self)
             return super().__enter__()
 
-    monkeypatch.setattr(_luigi, "OneProcessWorker", Noted)
+    monkeypatch.setattr(_luigi_private, "OneProcessWorker", Noted)
     return made
 
 

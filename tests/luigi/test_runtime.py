@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 
-from asyncbatch_luigi import _runtime
+from asyncbatch_luigi import _bridge
 
 # The bridge is what blocks; the loops that run on it have threads of their own.
 pytestmark = pytest.mark.may_block
@@ -38,7 +38,7 @@ async def until_cancelled() -> None:
 
 
 def test_it_returns_what_the_coroutine_returns() -> None:
-    assert _runtime.run(answer) == 42
+    assert _bridge.run(answer) == 42
 
 
 def test_it_raises_what_the_coroutine_raises() -> None:
@@ -46,24 +46,24 @@ def test_it_raises_what_the_coroutine_raises() -> None:
         raise LookupError("no such thing")
 
     with pytest.raises(LookupError, match="no such thing"):
-        _runtime.run(fail)
+        _bridge.run(fail)
 
 
 async def test_it_runs_where_a_loop_is_running() -> None:
-    assert _runtime.run(answer) == 42
+    assert _bridge.run(answer) == 42
 
 
 def test_it_runs_in_any_thread() -> None:
     with ThreadPoolExecutor(1) as threads:
-        assert threads.submit(_runtime.run, answer).result() == 42
+        assert threads.submit(_bridge.run, answer).result() == 42
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_it_runs_in_a_forked_child_of_a_process_that_used_it() -> None:
-    _runtime.run(answer)
+    _bridge.run(answer)
     child = os.fork()
     if child == 0:
-        os._exit(_runtime.run(answer))
+        os._exit(_bridge.run(answer))
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 42
 
@@ -80,7 +80,7 @@ def test_ctrl_c_lets_the_cleanup_end_and_is_a_keyboard_interrupt() -> None:
             await asyncio.to_thread(steps.append, "cleaned up")
 
     with pytest.raises(KeyboardInterrupt):
-        _runtime.run(main)
+        _bridge.run(main)
     assert steps == ["cancelled", "cleaned up"]
 
 
@@ -98,7 +98,7 @@ def test_signals_after_the_first_do_not_cut_the_cleanup(number: signal.Signals) 
             await asyncio.to_thread(steps.append, "cleaned up")
 
     with pytest.raises(KeyboardInterrupt):
-        _runtime.run(main)
+        _bridge.run(main)
     assert steps == ["cleaned up"]
 
 
@@ -110,7 +110,7 @@ def test_a_signal_that_comes_as_the_waiting_begins_is_not_lost() -> None:
         await until_cancelled()
 
     with pytest.raises(KeyboardInterrupt):
-        _runtime.run(main)
+        _bridge.run(main)
 
 
 def test_ctrl_c_counts_even_if_the_coroutine_ends_well() -> None:
@@ -118,7 +118,7 @@ def test_ctrl_c_counts_even_if_the_coroutine_ends_well() -> None:
         send(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        _runtime.run(main)
+        _bridge.run(main)
 
 
 def test_cleanup_that_outlasts_its_grace_is_abandoned(caplog: pytest.LogCaptureFixture) -> None:
@@ -132,7 +132,7 @@ def test_cleanup_that_outlasts_its_grace_is_abandoned(caplog: pytest.LogCaptureF
             release.wait()
 
     with pytest.raises(KeyboardInterrupt):
-        _runtime.run(main, grace=0)
+        _bridge.run(main, grace=0)
     assert "Cleanup has not ended within 0 s and is abandoned" in caplog.text
     release.set()
 
@@ -153,7 +153,7 @@ def test_a_handler_of_somebody_else_stays_and_still_cancels() -> None:
     previous = signal.signal(signal.SIGTERM, handler)
     try:
         with pytest.raises(Terminated):
-            _runtime.run(main)
+            _bridge.run(main)
         assert signal.getsignal(signal.SIGTERM) is handler
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -162,5 +162,5 @@ def test_a_handler_of_somebody_else_stays_and_still_cancels() -> None:
 
 def test_the_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    _runtime.run(answer)
+    _bridge.run(answer)
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from luigi.scheduler import Scheduler
 
-from asyncbatch_luigi.worker._scheduler import LocalScheduler
+from asyncbatch_luigi.worker._local_scheduler import LocalScheduler
 from tests.luigi.support import make
 
 ME = "me"

@@ -9,7 +9,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from asyncbatch import AsyncBatchClient, InvalidRequest
-from asyncbatch_luigi import BatchJobException, _runtime
+from asyncbatch_luigi import BatchJobException, _bridge
 from asyncbatch_luigi.config import new_client
 from tests.luigi.support import Aws, Run, make
 from tests.luigi.tasks import Quick
@@ -42,9 +42,9 @@ def worker(aws: Aws) -> Iterator[Worker]:
         portal.wrap_async_context_manager(new_client()) as client,
     ):
         worker = Worker(portal, client)
-        _runtime.share(worker)
+        _bridge.share(worker)
         yield worker
-        _runtime.share(None)
+        _bridge.share(None)
 
 
 def test_a_task_runs_on_the_workers_client(aws: Aws, run: Run, worker: Worker) -> None:
@@ -67,10 +67,10 @@ def test_a_wrong_value_is_told_in_luigis_words_before_anything_runs(worker: Work
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_a_forked_child_has_no_part_in_it(worker: Worker) -> None:
-    assert _runtime.shared_runner() is worker
+    assert _bridge.shared_runner() is worker
     child = os.fork()
     if child == 0:
-        os._exit(0 if _runtime.shared_runner() is None else 1)
+        os._exit(0 if _bridge.shared_runner() is None else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 

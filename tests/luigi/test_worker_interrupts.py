@@ -7,7 +7,7 @@ import luigi
 import pytest
 
 from asyncbatch import AsyncBatchClient
-from asyncbatch_luigi import _runtime
+from asyncbatch_luigi import _bridge
 from tests.luigi.processes import started
 from tests.luigi.support import Aws, make
 from tests.luigi.workers import ONE_PROCESS, Marked, Workers, forget, notes
@@ -94,8 +94,8 @@ class CtrlC(Marked):
 def test_a_cleanup_that_does_not_end_is_abandoned(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(_runtime, "GRACE", 0.1)
-    monkeypatch.setattr("asyncbatch_luigi.worker._luigi._CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr(_bridge, "GRACE", 0.1)
+    monkeypatch.setattr("asyncbatch_luigi.worker._luigi_private._CLOSING_SECONDS", 0.1)
     notes.clear()
     workers = Workers(kind=ONE_PROCESS)
     with pytest.raises(KeyboardInterrupt):

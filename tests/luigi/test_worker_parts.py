@@ -13,14 +13,14 @@ import pytest
 from luigi.worker import Worker
 
 from asyncbatch_luigi import build
-from asyncbatch_luigi.worker import _luigi
-from asyncbatch_luigi.worker._children import Children, Waiting
-from asyncbatch_luigi.worker._garbage import RareCollections
-from asyncbatch_luigi.worker._locked import Locked
-from asyncbatch_luigi.worker._mailbox import Mailbox, Result
-from asyncbatch_luigi.worker._pace import Pace
-from asyncbatch_luigi.worker._reports import Reporter, Reports
-from asyncbatch_luigi.worker._threads import Threads
+from asyncbatch_luigi.worker import _luigi_private
+from asyncbatch_luigi.worker._child_processes import ChildProcesses, QueuedProcess
+from asyncbatch_luigi.worker._garbage_collection import RareCollections
+from asyncbatch_luigi.worker._get_work_pace import GetWorkPace
+from asyncbatch_luigi.worker._locked_scheduler import LockedScheduler
+from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
+from asyncbatch_luigi.worker._report_thread import ReportThread, TaskReporter
+from asyncbatch_luigi.worker._thread_pool import DaemonThreadPool
 from tests.luigi.support import Aws, make
 from tests.luigi.workers import Marked
 
@@ -31,11 +31,11 @@ DONE: Result = ("task", "DONE", None, [], [])
 
 
 @pytest.fixture
-def mailbox() -> Mailbox:
-    return Mailbox(multiprocessing.Queue())
+def mailbox() -> MainThreadQueue:
+    return MainThreadQueue(multiprocessing.Queue())
 
 
-def test_calls_are_made_by_whoever_reads(mailbox: Mailbox) -> None:
+def test_calls_are_made_by_whoever_reads(mailbox: MainThreadQueue) -> None:
     made: list[str] = []
     mailbox.call(lambda: made.append("first"))
     mailbox.put(DONE)
@@ -46,7 +46,7 @@ def test_calls_are_made_by_whoever_reads(mailbox: Mailbox) -> None:
         mailbox.get(timeout=0)
 
 
-def test_results_of_children_arrive_as_well(mailbox: Mailbox) -> None:
+def test_results_of_children_arrive_as_well(mailbox: MainThreadQueue) -> None:
     mailbox.expect_children()
     mailbox.from_children.put(DONE)
     assert mailbox.get(timeout=10) == DONE
@@ -58,7 +58,7 @@ def test_results_of_children_arrive_as_well(mailbox: Mailbox) -> None:
 
 def test_a_slow_scheduler_is_left_in_peace_for_a_while() -> None:
     now = [100.0]
-    pace = Pace(longest=1.0, clock=lambda: now[0])
+    pace = GetWorkPace(longest=1.0, clock=lambda: now[0])
     assert pace.patience == 0
     for took, has_work, patience in ((0.1, True, 0.0), (0.1, False, 0.5), (3.0, False, 1.0)):
         pace.asking()
@@ -72,7 +72,7 @@ def test_a_slow_scheduler_is_left_in_peace_for_a_while() -> None:
 
 
 def test_so_many_threads_run_and_the_others_wait_their_turn() -> None:
-    threads = Threads("test", limit=2)
+    threads = DaemonThreadPool("test", limit=2)
     gate = threading.Event()
     begun, ended = threading.Semaphore(0), threading.Semaphore(0)
     at_work = [0, 0]
@@ -116,11 +116,15 @@ class Child:
 
 
 def test_children_beyond_the_limit_wait_for_their_turn() -> None:
-    children = Children()
+    children = ChildProcesses()
     processes: dict[str, Any] = {}
     for name in "abc":
         processes[name] = children.admit(name, Child(), most=2)
-    assert [isinstance(process, Waiting) for process in processes.values()] == [False, False, True]
+    assert [isinstance(process, QueuedProcess) for process in processes.values()] == [
+        False,
+        False,
+        True,
+    ]
     assert children.next_ones(processes, most=2) == []
     del processes["a"]
     assert children.next_ones(processes, most=2) == ["c"]
@@ -128,7 +132,7 @@ def test_children_beyond_the_limit_wait_for_their_turn() -> None:
 
 
 def test_a_child_that_died_or_is_late_is_told_of_once() -> None:
-    children = Children()
+    children = ChildProcesses()
     died, late, fine = Child(exitcode=-9), Child(), Child()
     late.timeout_time = 10.0
     for name, child in (("died", died), ("late", late), ("fine", fine)):
@@ -161,19 +165,19 @@ class Told:
 
 
 def test_an_answer_does_not_list_what_the_worker_runs_itself() -> None:
-    answer = Locked(Told()).get_work(worker="me")
+    answer = LockedScheduler(Told()).get_work(worker="me")
     assert [task["worker"] for task in answer["running_tasks"]] == ["you"]
 
 
 def test_in_another_process_it_is_the_scheduler_itself() -> None:
-    copy = pickle.loads(pickle.dumps(Locked({"a": "scheduler"})))  # noqa: S301 - our own
+    copy = pickle.loads(pickle.dumps(LockedScheduler({"a": "scheduler"})))  # noqa: S301 - our own
     assert copy == {"a": "scheduler"}
 
 
 def test_only_the_newest_report_is_sent_and_none_after_the_end() -> None:
     told = Told()
-    locked = Locked(told)
-    reporter = Reporter(Reports(locked.lock), locked, "me", "task", None)
+    locked = LockedScheduler(told)
+    reporter = TaskReporter(ReportThread(locked.lock), locked, "me", "task", None)
     reporter.update_status_message("one")
     reporter.update_tracking_url("http://example.org")
     reporter.update_status_message("two")
@@ -198,7 +202,7 @@ def new_version(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_a_name(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_luigi, "_NEEDED", {Worker: ("_purge_children", "_something_new")})
+    patch.setattr(_luigi_private, "_NEEDED", {Worker: ("_purge_children", "_something_new")})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ The main thread is Luigi's: it asks the scheduler for work, and makes all events
 at a time. Everything else comes to it by way of a mailbox. It never waits for AWS.
 """
 
-from asyncbatch_luigi.worker._build import OneProcess as OneProcess
-from asyncbatch_luigi.worker._build import build as build
+from asyncbatch_luigi.worker._entry_points import OneProcess as OneProcess
+from asyncbatch_luigi.worker._entry_points import build as build
 
 __all__ = ["OneProcess", "build"]

@@ -20,10 +20,10 @@ from luigi.task import flatten as _flatten
 from luigi.task_status import DONE, FAILED, PENDING
 from luigi.worker import TaskException
 
-from asyncbatch_luigi.worker._crew import Crew, run_in_name_of
-from asyncbatch_luigi.worker._interrupts import Terminated
-from asyncbatch_luigi.worker._loop import Running
-from asyncbatch_luigi.worker._reports import Reporter
+from asyncbatch_luigi.worker._loop_thread import LoopTask
+from asyncbatch_luigi.worker._report_thread import TaskReporter
+from asyncbatch_luigi.worker._resources import WorkerResources, run_in_name_of
+from asyncbatch_luigi.worker._signals import Terminated
 
 flatten: Any = _flatten  # it declares no types
 
@@ -49,8 +49,8 @@ class TaskRun(ABC):
     def __init__(
         self,
         task: Any,  # noqa: ANN401 - a luigi.Task, whose attributes have no types
-        crew: Crew,
-        reporter: Reporter,
+        crew: WorkerResources,
+        reporter: TaskReporter,
         worker_timeout: float,
     ) -> None:
         """Remember all; `run` begins."""
@@ -61,7 +61,7 @@ class TaskRun(ABC):
         self.timeout_time = time.time() + worker_timeout if worker_timeout else None
         self._crew = crew
         self._context = contextlib.ExitStack()
-        self._running: Running | None = None
+        self._running: LoopTask | None = None
         self._missing: list[str] = []
         self._began = 0.0
         self._is_alive = True
@@ -106,7 +106,7 @@ class TaskRun(ABC):
         if self._is_terminated:
             raise asyncio.CancelledError
 
-    def waits_for(self, running: Running) -> None:
+    def waits_for(self, running: LoopTask) -> None:
         """Hear, in the task's thread, which coroutine it waits for."""
         self._running = running
         if self._is_terminated:

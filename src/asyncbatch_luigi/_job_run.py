@@ -21,10 +21,10 @@ from asyncbatch import (
     JobRequest,
     JobResult,
 )
-from asyncbatch_luigi._assignment import Assignment
 from asyncbatch_luigi._errors import BatchJobException
-from asyncbatch_luigi._live import live_job
-from asyncbatch_luigi._reports import Reports, state_of
+from asyncbatch_luigi._find_live import find_live_job
+from asyncbatch_luigi._request import RunPlan
+from asyncbatch_luigi._scheduler_reports import SchedulerReports, state_of
 
 logger = logging.getLogger("luigi-interface")
 
@@ -32,7 +32,7 @@ logger = logging.getLogger("luigi-interface")
 _TERMINATION_GRACE = 20.0
 
 
-class JobOfTask:
+class JobRun:
     """Submits a job, or finds the one that runs already; follows it to its end, and reports.
 
     Attributes:
@@ -42,8 +42,8 @@ class JobOfTask:
     def __init__(
         self,
         client: AsyncBatchClient,
-        assignment: Assignment,
-        reports: Reports,
+        plan: RunPlan,
+        reports: SchedulerReports,
         *,
         at_end: Callable[[Job], Awaitable[None]] | None = None,
     ) -> None:
@@ -51,14 +51,14 @@ class JobOfTask:
 
         Args:
             client: A client; it is open when `run` is called.
-            assignment: What to do.
+            plan: What to do.
             reports: Where to tell how it goes.
             at_end: Called with the job when it has ended, well or not.
         """
         self.result: JobResult | None = None
         self._client = client
         self._region = ""
-        self._assignment = assignment
+        self._plan = plan
         self._reports = reports
         self._at_end = at_end
         self._job: Job | None = None
@@ -74,9 +74,7 @@ class JobOfTask:
         try:
             job = self._job = await self._live() or await self._submit()
             await self._reports.begin(job)
-            await (
-                self._follow_with_log(job) if self._assignment.stream_logs else self._follow(job)
-            )
+            await (self._follow_with_log(job) if self._plan.stream_logs else self._follow(job))
             await self._end(job)
         except asyncio.CancelledError:
             await self._interrupted()
@@ -89,21 +87,21 @@ class JobOfTask:
     # -- getting a job ----------------------------------------------------------------------------
 
     async def _live(self) -> Job | None:
-        if not self._assignment.follow_live_job:
+        if not self._plan.follow_live_job:
             return None
-        job = await live_job(self._client, self._assignment)
+        job = await find_live_job(self._client, self._plan)
         if job is not None:
             logger.info("Following AWS Batch job %s of an earlier run%s", job.id, _link(job))
         return job
 
     async def _submit(self) -> Job:
-        assignment = self._assignment
-        request = assignment.request
-        tagged = request.replace(tags={**assignment.identity, **request.tags})
+        plan = self._plan
+        request = plan.request
+        tagged = request.replace(tags={**plan.identity, **request.tags})
         try:
             job = await self._submit_unless_refused(tagged)
         except AccessDenied as error:
-            if not assignment.identity or "TagResource" not in error.message:
+            if not plan.identity or "TagResource" not in error.message:
                 raise
             logger.warning(
                 "The job is submitted without tags, as tagging is not allowed: %s", error
@@ -173,7 +171,7 @@ class JobOfTask:
         if self._at_end is not None:
             await self._at_end(job)
         if failure is not None:
-            raise BatchJobException.of(failure) from None
+            raise BatchJobException.from_failure(failure) from None
 
     # -- being interrupted ------------------------------------------------------------------------
 
@@ -182,7 +180,7 @@ class JobOfTask:
         job = self._job
         if job is None or job.is_finished:
             return
-        if self._assignment.terminate_on_interrupt:
+        if self._plan.terminate_on_interrupt:
             with anyio.move_on_after(_TERMINATION_GRACE, shield=True):
                 try:
                     await job.terminate("the run of its Luigi task was interrupted")

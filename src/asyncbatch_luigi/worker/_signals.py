@@ -21,7 +21,7 @@ class Terminated(SystemExit):
     """SIGTERM arrived: the main thread leaves the worker."""
 
 
-class Interrupts:
+class SignalHandlers:
     """The signals of the main thread, while a worker runs in it."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Interrupts:
             self.check()
 
 
-_watched: list[Interrupts] = []
+_watched: list[SignalHandlers] = []
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

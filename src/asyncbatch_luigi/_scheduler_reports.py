@@ -16,7 +16,7 @@ Report = Callable[[Any], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reports:
+class SchedulerReports:
     """The calls with which Luigi's worker lets a task say how it goes; None outside of a worker.
 
     They may take their time, so they are made in threads, unless they have an attribute

@@ -7,7 +7,7 @@ from collections.abc import Callable
 _REST = 5.0
 
 
-class Pace:
+class GetWorkPace:
     """Decides when to ask again.
 
     Attributes:

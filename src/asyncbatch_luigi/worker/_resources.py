@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from asyncbatch import AsyncBatchClient
-from asyncbatch_luigi._runtime import GRACE
+from asyncbatch_luigi._bridge import GRACE
 from asyncbatch_luigi.config import new_client
-from asyncbatch_luigi.worker._loop import Loop, Running, Work
-from asyncbatch_luigi.worker._mailbox import Mailbox
-from asyncbatch_luigi.worker._threads import Threads
+from asyncbatch_luigi.worker._loop_thread import LoopTask, LoopThread, Work
+from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue
+from asyncbatch_luigi.worker._thread_pool import DaemonThreadPool
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ _MOST_CHECKS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
+class LuigiFunctions:
     """How Luigi, in its version and configuration, does what a run of a task takes.
 
     Attributes:
@@ -44,7 +44,7 @@ class Ways:
     context: Callable[[Any], Any] | None
 
 
-class Crew:
+class WorkerResources:
     """The loop, the client and the threads that the tasks of one worker share.
 
     Attributes:
@@ -56,16 +56,16 @@ class Crew:
         checks: Where tasks are asked whether they are complete.
     """
 
-    def __init__(self, worker_id: str, mailbox: Mailbox, ways: Ways) -> None:
+    def __init__(self, worker_id: str, mailbox: MainThreadQueue, ways: LuigiFunctions) -> None:
         """Have no thread yet; `start` makes the first one."""
         self.worker_id = worker_id
         self.mailbox = mailbox
         self.ways = ways
-        self.loop = Loop()
-        self.threads = Threads("asyncbatch-run", _MOST_THREADS)
-        self.checks = Threads("asyncbatch-complete", _MOST_CHECKS)
+        self.loop = LoopThread()
+        self.threads = DaemonThreadPool("asyncbatch-run", _MOST_THREADS)
+        self.checks = DaemonThreadPool("asyncbatch-complete", _MOST_CHECKS)
 
-    def begin(self, start: Callable[[AsyncBatchClient], Work]) -> Running:
+    def begin(self, start: Callable[[AsyncBatchClient], Work]) -> LoopTask:
         """Run what `start` makes of the shared client; return at once."""
         return self.loop.run_with_client(start, new_client)
 
@@ -90,7 +90,7 @@ class ThreadTask(Protocol):
             CancelledError: It is.
         """
 
-    def waits_for(self, running: Running) -> None:
+    def waits_for(self, running: LoopTask) -> None:
         """Hear what it waits for; cancel that if the task is to end."""
 
 
@@ -106,10 +106,10 @@ def run_in_name_of(task: ThreadTask, function: Callable[[], T]) -> T:
         del _here.task
 
 
-class Runner:
+class ClientRunner:
     """Runs coroutines on the worker's loop for those who wait for them in other threads."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: WorkerResources) -> None:
         """Know who has the loop and the client."""
         self._crew = crew
 

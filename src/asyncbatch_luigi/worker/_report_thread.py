@@ -24,11 +24,11 @@ Send = Callable[[], object]
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class Reports:
+class ReportThread:
     """Sends what running tasks report.
 
     Args:
-        lock: Held while something is sent; see `Locked`.
+        lock: Held while something is sent; see `LockedScheduler`.
     """
 
     def __init__(self, lock: "threading.RLock") -> None:
@@ -92,7 +92,7 @@ def _instant(report: F) -> F:
     return report
 
 
-class Reporter:
+class TaskReporter:
     """What a task of this process reports with; it has the shape of Luigi's `TaskStatusReporter`.
 
     Attributes:
@@ -101,7 +101,7 @@ class Reporter:
 
     def __init__(
         self,
-        reports: Reports,
+        reports: ReportThread,
         scheduler: Any,  # noqa: ANN401 - Luigi's, which has no types
         worker_id: str,
         task_id: str,

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 
-class Waiting:
+class QueuedProcess:
     """Stands for the process of a task that waits for its turn."""
 
     use_multiprocessing = False
@@ -29,7 +29,7 @@ class Waiting:
         return False
 
 
-class Children:
+class ChildProcesses:
     """The forked children, and the tasks that wait for one."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Children:
             self._forked[task_id] = process
             return process
         self._waiting.append(task_id)
-        return Waiting(process.task, process.status_reporter)
+        return QueuedProcess(process.task, process.status_reporter)
 
     def next_ones(self, running: dict[str, Any], most: int) -> list[str]:
         """Return the ids of waiting tasks that may start now.

@@ -20,17 +20,17 @@ import luigi.scheduler
 import luigi.worker
 from luigi.task_status import FAILED, PENDING, RUNNING
 
-from asyncbatch_luigi import _runtime
-from asyncbatch_luigi.worker._children import Children
-from asyncbatch_luigi.worker._crew import Crew, Runner, Ways
-from asyncbatch_luigi.worker._garbage import RareCollections
-from asyncbatch_luigi.worker._interrupts import Interrupts
-from asyncbatch_luigi.worker._locked import Locked
-from asyncbatch_luigi.worker._mailbox import Mailbox, Result
-from asyncbatch_luigi.worker._pace import Pace
-from asyncbatch_luigi.worker._reports import Reporter, Reports
+from asyncbatch_luigi import _bridge
+from asyncbatch_luigi.worker._child_processes import ChildProcesses
+from asyncbatch_luigi.worker._garbage_collection import RareCollections
+from asyncbatch_luigi.worker._get_work_pace import GetWorkPace
+from asyncbatch_luigi.worker._locked_scheduler import LockedScheduler
+from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
+from asyncbatch_luigi.worker._report_thread import ReportThread, TaskReporter
+from asyncbatch_luigi.worker._resources import ClientRunner, LuigiFunctions, WorkerResources
+from asyncbatch_luigi.worker._run_modes import RunMode, run_mode_of
+from asyncbatch_luigi.worker._signals import SignalHandlers
 from asyncbatch_luigi.worker._task_run import CoroutineRun, TaskRun, ThreadRun
-from asyncbatch_luigi.worker._ways import Way, way_of
 
 logger = logging.getLogger("luigi-interface")
 
@@ -129,27 +129,29 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # as _worker says
     ) -> None:
         """Make the worker; nothing runs before it is entered."""
         super().__init__(
-            scheduler=Locked(scheduler), worker_processes=worker_processes, assistant=assistant
+            scheduler=LockedScheduler(scheduler),
+            worker_processes=worker_processes,
+            assistant=assistant,
         )
         queue_of_children: Any = self._task_result_queue
-        self._mailbox = Mailbox(queue_of_children)
+        self._mailbox = MainThreadQueue(queue_of_children)
         self._task_result_queue: Any = self._mailbox
-        self._reports = Reports(self._scheduler.lock)
-        self._crew = Crew(self._id, self._mailbox, self._ways())
-        self._pace = Pace(self._config.wait_interval)
-        self._interrupts = Interrupts()
+        self._reports = ReportThread(self._scheduler.lock)
+        self._crew = WorkerResources(self._id, self._mailbox, self._ways())
+        self._pace = GetWorkPace(self._config.wait_interval)
+        self._interrupts = SignalHandlers()
         self._collections = RareCollections()
-        self._children = Children()
+        self._children = ChildProcesses()
         self._timeouts: list[tuple[float, int, TaskRun]] = []
 
-    def _ways(self) -> Ways:
+    def _ways(self) -> LuigiFunctions:
         cache, config = self._task_completion_cache, self._config
 
         def note_complete(task: Any) -> None:  # noqa: ANN401 - Luigi's
             if cache is not None:
                 cache[task.task_id] = True
 
-        return Ways(
+        return LuigiFunctions(
             is_complete=functools.partial(_worker.check_complete_cached, completion_cache=cache),
             note_complete=note_complete,
             forward=forward,
@@ -183,8 +185,8 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # as _worker says
         self._collections.begin()
         self._crew.start()
         self._reports.start()
-        self._previous_runner = _runtime.shared_runner()
-        _runtime.share(Runner(self._crew))
+        self._previous_runner = _bridge.shared_runner()
+        _bridge.share(ClientRunner(self._crew))
         self._interrupts.begin()
         super().__enter__()
         return self
@@ -193,7 +195,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # as _worker says
         """Cancel what still runs, let it clean up within bounds, and stop the threads."""
         self._interrupts.hold()
         try:
-            _runtime.share(self._previous_runner)
+            _bridge.share(self._previous_runner)
             self._cancel_all()
             super().__exit__(*error)
             self._crew.close(_CLOSING_SECONDS)
@@ -206,26 +208,26 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # as _worker says
         runs = [run for run in self._running_tasks.values() if isinstance(run, TaskRun)]
         for run in runs:
             run.terminate()
-        until = time.monotonic() + _runtime.GRACE
+        until = time.monotonic() + _bridge.GRACE
         while any(run.is_alive() for run in runs) and time.monotonic() < until:
             self._mailbox.collect(0.1)
             self._mailbox.results.clear()
         late = [run for run in runs if run.is_alive()]
         if late:
-            logger.warning("Cleanup of %d tasks is abandoned after %g s", len(late), _runtime.GRACE)
+            logger.warning("Cleanup of %d tasks is abandoned after %g s", len(late), _bridge.GRACE)
         for run in late:
             run.abandon()
 
     # -- running tasks ----------------------------------------------------------------------------
 
     def _create_task_process(self, task: Any) -> Any:  # noqa: ANN401 - Luigi's
-        way = way_of(task)
-        if way is Way.LUIGI:
+        way = run_mode_of(task)
+        if way is RunMode.LUIGI:
             return self._luigis_own(super()._create_task_process(task))
         messages: queue.Queue[Any] | None = queue.Queue() if task.accepts_messages else None
-        reporter = Reporter(self._reports, self._scheduler, self._id, task.task_id, messages)
+        reporter = TaskReporter(self._reports, self._scheduler, self._id, task.task_id, messages)
         timeout = self._config.timeout if task.worker_timeout is None else task.worker_timeout
-        run = (CoroutineRun if way is Way.COROUTINE else ThreadRun)(
+        run = (CoroutineRun if way is RunMode.COROUTINE else ThreadRun)(
             task, self._crew, reporter, timeout
         )
         if run.timeout_time is not None:
@@ -268,7 +270,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # as _worker says
             if not run.is_timed_out and run.is_alive():
                 _, _, why, _, _ = self._timed_out(run)
                 run.time_out(why)
-                heapq.heappush(self._timeouts, (now + _runtime.GRACE, id(run), run))
+                heapq.heappush(self._timeouts, (now + _bridge.GRACE, id(run), run))
             else:
                 run.abandon()
 
@@ -312,7 +314,7 @@ def _named(context: str | None) -> Callable[[Any], Any] | None:
 # -- the local scheduler --------------------------------------------------------------------------
 
 
-class OpenScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker says
+class LuigiScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker says
     """Luigi's scheduler of one process, with names for what `LocalScheduler` needs of it."""
 
     def __init__(self) -> None:

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 import anyio
 
 from asyncbatch import AccessDenied, AsyncBatchClient, Job, JobStatus
-from asyncbatch_luigi._assignment import Assignment
+from asyncbatch_luigi._request import RunPlan
 
 logger = logging.getLogger("luigi-interface")
 
 _LIVE = tuple(status for status in JobStatus if not status.is_terminal)
 
 
-async def live_job(client: AsyncBatchClient, assignment: Assignment) -> Job | None:
+async def find_live_job(client: AsyncBatchClient, plan: RunPlan) -> Job | None:
     """Return the live job that is just what a task asks for; None if there is none.
 
     Raises:
@@ -30,17 +30,17 @@ async def live_job(client: AsyncBatchClient, assignment: Assignment) -> Job | No
         InvalidRequest: No single job queue can be the default.
         APIError: AWS refused, or could not be asked.
     """
-    name = assignment.request.name or ""
-    if assignment.has_own_name and not assignment.identity:
+    name = plan.request.name or ""
+    if plan.has_own_name and not plan.identity:
         return None  # nothing would tell it from other tasks' jobs of the same name
-    looks = _looks.setdefault(client, {}).setdefault(assignment.request.queue, _Looks())
-    jobs = await looks.jobs_named(client, assignment.request.queue, name)
-    if assignment.has_own_name and jobs:
+    looks = _looks.setdefault(client, {}).setdefault(plan.request.queue, _Looks())
+    jobs = await looks.jobs_named(client, plan.request.queue, name)
+    if plan.has_own_name and jobs:
         described = await client.describe(jobs)
         jobs = [
             job
             for job in jobs
-            if job.id in described and assignment.identity.items() <= described[job.id].tags.items()
+            if job.id in described and plan.identity.items() <= described[job.id].tags.items()
         ]
     # The latest, should there be several.
     return max(jobs, key=_created, default=None)

@@ -10,8 +10,8 @@ import luigi.rpc
 import luigi.scheduler
 import luigi.worker
 
-from asyncbatch_luigi.worker import _luigi
-from asyncbatch_luigi.worker._scheduler import LocalScheduler
+from asyncbatch_luigi.worker import _luigi_private
+from asyncbatch_luigi.worker._local_scheduler import LocalScheduler
 
 
 class OneProcess:
@@ -29,15 +29,15 @@ class OneProcess:
 
     def create_local_scheduler(self) -> Any:  # noqa: ANN401 - Luigi's
         """Return the scheduler of a process that needs no `luigid`."""
-        if _luigi.unsupported() is None:
+        if _luigi_private.unsupported() is None:
             return LocalScheduler()
-        return _luigi.untyped(luigi.scheduler.Scheduler)(
+        return _luigi_private.untyped(luigi.scheduler.Scheduler)(
             prune_on_get_work=True, record_task_history=False
         )
 
     def create_remote_scheduler(self, url: str) -> Any:  # noqa: ANN401 - as above
         """Return what speaks with the `luigid` at a URL."""
-        return _luigi.untyped(luigi.rpc.RemoteScheduler)(url)
+        return _luigi_private.untyped(luigi.rpc.RemoteScheduler)(url)
 
     def create_worker(
         self,
@@ -52,13 +52,13 @@ class OneProcess:
             worker_processes: How many tasks of other kinds it may run at a time.
             assistant: Whether it runs tasks that it did not schedule.
         """
-        reason = _luigi.unsupported()
+        reason = _luigi_private.unsupported()
         if reason is None:
-            return _luigi.OneProcessWorker(scheduler, worker_processes, assistant)
+            return _luigi_private.OneProcessWorker(scheduler, worker_processes, assistant)
         warnings.warn(
             f"BatchTasks run in Luigi's ordinary workers: {reason}", RuntimeWarning, stacklevel=2
         )
-        return _luigi.untyped(luigi.worker.Worker)(
+        return _luigi_private.untyped(luigi.worker.Worker)(
             scheduler=scheduler, worker_processes=worker_processes, assistant=assistant
         )
 
@@ -82,7 +82,7 @@ def build(
         Whether all tasks were scheduled without an error, as ``luigi.build`` has it.
     """
     factory = OneProcess() if worker_scheduler_factory is None else worker_scheduler_factory
-    return _luigi.untyped(luigi.build)(tasks, factory, detailed_summary, **env_params)
+    return _luigi_private.untyped(luigi.build)(tasks, factory, detailed_summary, **env_params)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -94,4 +94,4 @@ def main(arguments: list[str] | None = None) -> None:
     Raises:
         SystemExit: Always, with the return code that Luigi is configured to give.
     """
-    _luigi.run_command(sys.argv[1:] if arguments is None else arguments, OneProcess())
+    _luigi_private.run_command(sys.argv[1:] if arguments is None else arguments, OneProcess())

@@ -21,7 +21,7 @@ Result = tuple[str, str, Any, list[str], list[Any]]
 _CLOSING_SECONDS = 1.0
 
 
-class Mailbox:
+class MainThreadQueue:
     """A queue of results; calls that arrive in between are made by whoever reads it.
 
     Attributes:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Locked:
+class LockedScheduler:
     """A scheduler behind a lock.
 
     Attributes:
@@ -55,5 +55,5 @@ class Locked:
         return locked
 
 
-def _itself(scheduler: Any) -> Any:  # noqa: ANN401 - as `Locked` has it
+def _itself(scheduler: Any) -> Any:  # noqa: ANN401 - as `LockedScheduler` has it
     return scheduler

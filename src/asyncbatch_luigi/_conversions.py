@@ -49,11 +49,11 @@ def as_timeout(value: timedelta | float | None) -> timedelta | None:
     return timedelta(seconds=value) if isinstance(value, int | float) else value
 
 
-def thawed(value: Any) -> Any:  # noqa: ANN401 - JSON
+def to_plain(value: Any) -> Any:  # noqa: ANN401 - JSON
     """Return a value of Luigi's dictionary and list parameters as plain, changeable Python."""
     if isinstance(value, Mapping):
-        return {key: thawed(member) for key, member in value.items()}
-    return [thawed(member) for member in value] if isinstance(value, list | tuple) else value
+        return {key: to_plain(member) for key, member in value.items()}
+    return [to_plain(member) for member in value] if isinstance(value, list | tuple) else value
 
 
 def random_id() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from luigi.task_status import PENDING, RUNNING
 
-from asyncbatch_luigi.worker._luigi import OpenScheduler
+from asyncbatch_luigi.worker._luigi_private import LuigiScheduler
 
 _RANKING_SECONDS = 0.25
 _PRUNING_SECONDS = 1.0
@@ -23,7 +23,7 @@ _PRUNING_SECONDS = 1.0
 Resources = Mapping[str, int]
 
 
-class LocalScheduler(OpenScheduler):
+class LocalScheduler(LuigiScheduler):
     """Luigi's local scheduler, for one worker with thousands of tasks."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -81,7 +81,7 @@ class _Ranking:
     needs, as long as the worker has processes for tasks that wait.
     """
 
-    def __init__(self, scheduler: OpenScheduler, tasks: Iterable[Any], processes: int) -> None:
+    def __init__(self, scheduler: LuigiScheduler, tasks: Iterable[Any], processes: int) -> None:
         """Begin at the first task.
 
         Args:

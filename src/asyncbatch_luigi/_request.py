@@ -13,31 +13,73 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from asyncbatch import InvalidRequest, JobRequest
-from asyncbatch_luigi._values import as_retry, as_text, as_timeout, thawed
-
-if TYPE_CHECKING:
-    from asyncbatch_luigi import config
-    from asyncbatch_luigi.task import BatchTask
+from asyncbatch_luigi import config
+from asyncbatch_luigi._conversions import as_retry, as_text, as_timeout, to_plain
 
 FAMILY_TAG = "luigi:task-family"
 ID_TAG = "luigi:task-id"
 CONTENT_TAG = "luigi:content"
 
-_CONTENT = {field.name for field in dataclasses.fields(JobRequest)} - {"name", "tags", "key"}
+# The fields that have always been part of the content hash, set or not. The hash is stored in names
+# and tags of live jobs, so this list must never change.
+_ALWAYS_HASHED = frozenset(
+    (
+        *("array_size", "attempt_timeout", "command", "depends_on", "environment", "extra", "gpus"),
+        *("job_definition", "memory_mib", "parameters", "propagate_tags", "queue", "retry"),
+        *("scheduling_priority", "share_identifier", "vcpus"),
+    )
+)
+_NEVER_HASHED = frozenset(("name", "tags", "key"))
 
 _LONGEST_NAME = 128
 _LONGEST_TAG = 256
 _LONGEST_ID = 200
-_HASH = 12
+_HASH_LENGTH = 12
 # Luigi ends a task id with its own hash of family and parameters.
-_LUIGI_HASH = 10
+_LUIGI_HASH_LENGTH = 10
+
+
+class TaskAttributes(Protocol):
+    """The attributes of a `BatchTask` that are read here; their meaning is documented there."""
+
+    task_id: str
+    job_definition: Any
+    job_name: Any
+    job_queue: Any
+    job_command: Any
+    job_environment: Any
+    job_vcpus: Any
+    job_memory_mib: Any
+    job_gpus: Any
+    job_array_size: Any
+    job_depends_on: Any
+    job_retry: Any
+    job_attempt_timeout: Any
+    job_share_identifier: Any
+    job_scheduling_priority: Any
+    job_tags: Any
+    job_propagate_tags: Any
+    job_extra: Any
+    stream_logs: Any
+    on_interrupt: Any
+    follow_live_job: Any
+
+    @property
+    def task_family(self) -> str:
+        """Luigi's name of the task's class."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """Values for ``Ref::`` placeholders."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
+class RunPlan:
     """What is to be done for one run of a task.
 
     Attributes:
@@ -57,20 +99,18 @@ class Assignment:
     terminate_on_interrupt: bool = False
 
 
-def assignment_of(
-    task: "BatchTask", request: JobRequest, settings: "config.asyncbatch"
-) -> Assignment:
+def plan_run(task: TaskAttributes, request: JobRequest, settings: config.asyncbatch) -> RunPlan:
     """Return what is to be done for a task.
 
     Args:
         task: The task.
-        request: What `request_of` made of it.
+        request: What `build_request` made of it.
         settings: Luigi's configuration.
 
     Raises:
         InvalidRequest: A value breaks a rule.
     """
-    content = _content(task.task_id, request)
+    content = _content_hash(task.task_id, request)
     # A journal finds the job by this key; a search by name would only add calls.
     key = f"{task.task_id[-_LONGEST_ID:]}-{content}" if settings.journal else None
     identity = {
@@ -79,7 +119,7 @@ def assignment_of(
     }
     if request.name is not None:
         identity[CONTENT_TAG] = content
-    return Assignment(
+    return RunPlan(
         request=request.replace(name=request.name or _name(task.task_id, content), key=key),
         identity=identity if settings.tag_jobs else {},
         has_own_name=request.name is not None,
@@ -90,7 +130,7 @@ def assignment_of(
     )
 
 
-def request_of(task: "BatchTask", settings: "config.asyncbatch") -> JobRequest:
+def build_request(task: TaskAttributes, settings: config.asyncbatch) -> JobRequest:
     """Return the request that a task's attributes make.
 
     Raises:
@@ -115,7 +155,7 @@ def request_of(task: "BatchTask", settings: "config.asyncbatch") -> JobRequest:
         propagate_tags=task.job_propagate_tags,
         share_identifier=task.job_share_identifier or None,
         scheduling_priority=task.job_scheduling_priority,
-        extra=thawed(task.job_extra or {}),
+        extra=to_plain(task.job_extra or {}),
     )
 
 
@@ -130,11 +170,28 @@ def _terminates(on_interrupt: object) -> bool:
     return on_interrupt == "terminate"
 
 
-def _content(task_id: str, request: JobRequest) -> str:
+def _content_hash(task_id: str, request: JobRequest) -> str:
     """Return a hash of what is asked for, whatever it is called and tagged with."""
-    members = {name: getattr(request, name) for name in _CONTENT}
-    words = json.dumps([task_id, members], sort_keys=True, default=str)
-    return hashlib.sha256(words.encode()).hexdigest()[:_HASH]
+    fields = {
+        field.name: getattr(request, field.name)
+        for field in dataclasses.fields(request)
+        if _is_hashed(field, request)
+    }
+    text = json.dumps([task_id, fields], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
+
+
+def _is_hashed(field: "dataclasses.Field[Any]", request: JobRequest) -> bool:
+    """Return whether a field is part of the hash: a new one only where it is set."""
+    if field.name in _NEVER_HASHED:
+        return False
+    return field.name in _ALWAYS_HASHED or getattr(request, field.name) != _default(field)
+
+
+def _default(field: "dataclasses.Field[Any]") -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def _name(task_id: str, content: str) -> str:
@@ -142,5 +199,5 @@ def _name(task_id: str, content: str) -> str:
     stem = re.sub(r"[^A-Za-z0-9_-]", "-", task_id).lstrip("-_")
     room = _LONGEST_NAME - 1 - len(content)
     if len(stem) > room:
-        stem = f"{stem[: room - 1 - _LUIGI_HASH]}-{stem[-_LUIGI_HASH:]}"
+        stem = f"{stem[: room - 1 - _LUIGI_HASH_LENGTH]}-{stem[-_LUIGI_HASH_LENGTH:]}"
     return f"{stem}-{content}" if stem else f"task-{content}"

@@ -19,7 +19,7 @@ from asyncbatch import AsyncBatchClient
 Work = Coroutine[Any, Any, Any]
 
 
-class Running:
+class LoopTask:
     """A coroutine that was handed to the loop.
 
     Attributes:
@@ -73,7 +73,7 @@ class _Shared:
     """A client for all, and the opening of it."""
 
     client: AsyncBatchClient
-    opening: Running
+    opening: LoopTask
 
     @property
     def has_failed(self) -> bool:
@@ -92,7 +92,7 @@ class _Shared:
             work.close()  # where it never began, it must not be missed
 
 
-class Loop:
+class LoopThread:
     """An event loop in a thread, with the one client that its coroutines share."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class Loop:
         self._shared: _Shared | None = None
         self._lock = threading.Lock()
         self._started: Future[asyncio.AbstractEventLoop] = Future()
-        self._to_begin: deque[tuple[Running, Work]] = deque()
+        self._to_begin: deque[tuple[LoopTask, Work]] = deque()
         self._is_woken = False
         self._thread = threading.Thread(target=self._run, name="asyncbatch-worker", daemon=True)
         self._stop: asyncio.Event
@@ -112,10 +112,10 @@ class Loop:
         self._thread.start()
         self._started.result()
 
-    def submit(self, work: Work) -> Running:
+    def submit(self, work: Work) -> LoopTask:
         """Run a coroutine on the loop; return at once."""
         loop = self._started.result()
-        running = Running(loop)
+        running = LoopTask(loop)
         self._to_begin.append((running, work))
         # To wake the loop for each of a thousand tasks would cost a thousand system calls.
         if not self._is_woken or loop.is_closed():
@@ -132,7 +132,7 @@ class Loop:
 
     def run_with_client(
         self, start: Callable[[AsyncBatchClient], Work], make: Callable[[], AsyncBatchClient]
-    ) -> Running:
+    ) -> LoopTask:
         """Run what `start` makes of the client, as soon as that is open; return at once.
 
         Where opening it fails, so does the coroutine, and the next one tries again.

@@ -1,4 +1,4 @@
-"""Threads for what blocks: overridden `run()` methods, and asking whether tasks are complete.
+"""Daemon threads for blocking calls: overridden `run()` methods, and `complete()` of tasks.
 
 The threads are daemons, unlike those of `concurrent.futures`: one that never returns must not keep
 the process from exiting.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 Call = Callable[[], object]
 
 
-class Threads:
+class DaemonThreadPool:
     """Runs functions in up to so many threads; the others wait their turn."""
 
     def __init__(self, name: str, limit: int) -> None:

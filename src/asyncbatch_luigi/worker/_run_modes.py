@@ -7,7 +7,7 @@ import luigi
 from asyncbatch_luigi.task import BatchTask
 
 
-class Way(Enum):
+class RunMode(Enum):
     """How a task is run."""
 
     COROUTINE = auto()
@@ -20,9 +20,9 @@ class Way(Enum):
     """As Luigi does: every other task."""
 
 
-def way_of(task: luigi.Task) -> Way:
+def run_mode_of(task: luigi.Task) -> RunMode:
     """Return how a task is run."""
     if not isinstance(task, BatchTask):
-        return Way.LUIGI
+        return RunMode.LUIGI
     is_ours = type(task).run is BatchTask.run and "run" not in vars(task)
-    return Way.COROUTINE if is_ours else Way.THREAD
+    return RunMode.COROUTINE if is_ours else RunMode.THREAD
