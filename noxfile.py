@@ -25,6 +25,12 @@ AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 WORKERS = str(2 * (os.cpu_count() or 1))
 # Tests of the source tree, the benchmark and the examples: run on the Python that runs nox only.
 SAME_EVERYWHERE = ("tests/test_house.py", "tests/bench", "tests/docs")
+# Each package's own tests, and the contract with AWS: half a minute for a Python in between.
+QUICK_TESTS = (
+    *("tests/values", "tests/aws", "tests/journal", "tests/test_public_api.py"),
+    *("tests/polling/test_changes.py", "tests/polling/test_queues.py"),
+    *("tests/polling/test_schedule.py", "tests/session/test_background.py", "tests/contract"),
+)
 
 nox.needs_version = ">=2025.11.12"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -135,7 +141,7 @@ def tests(session: nox.Session, aiobotocore: str) -> None:
 def tests_between(session: nox.Session) -> None:
     """Run the quick tests: those of the parts, and those of the contract with AWS."""
     session.install(".[luigi,cli,notebook,otel]", *groups("test"))
-    session.run("pytest", "--numprocesses", WORKERS, "tests/unit", "tests/contract")
+    session.run("pytest", "--numprocesses", WORKERS, *QUICK_TESTS)
 
 
 @nox.session

@@ -13,8 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from aiobotocore.session import AioSession
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
 
 from tests import support
+from tests.fixtures.bench import MakeBench, open_bench
+
+# Property tests: the same examples in each run. `HYPOTHESIS_PROFILE=explore` draws many new ones;
+# what it finds becomes a row of a test. No deadlines: timings depend on the machine, not the code.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.register_profile("explore", max_examples=2000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 def pytest_configure() -> None:
@@ -74,3 +82,9 @@ def moto(moto_server: str) -> str:
     """Return the URL of a moto without jobs, queues or memories; its jobs end at once."""
     support.reset_moto(moto_server)
     return moto_server
+
+
+@pytest.fixture
+def bench() -> MakeBench:
+    """Return a context manager that opens a local engine and a client of it."""
+    return open_bench

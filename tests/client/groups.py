@@ -8,7 +8,7 @@ from asyncbatch import (
     JobRequest,
 )
 from asyncbatch.local import Launch, Script
-from tests.client.conftest import Bench
+from tests.fixtures.bench import Bench
 
 Body = Callable[[JobGroup], Awaitable[None]]
 

@@ -7,7 +7,7 @@ import pytest
 
 from asyncbatch import AccessDenied, InvalidRequest, JobRequest, JobStatus
 from asyncbatch.local import Fault, Script
-from tests.client.conftest import DEFINITION, MakeBench
+from tests.fixtures.bench import DEFINITION, MakeBench
 
 pytestmark = pytest.mark.virtual_time
 

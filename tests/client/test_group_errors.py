@@ -20,7 +20,6 @@ from asyncbatch import (
 from asyncbatch._aws.api import API
 from asyncbatch._cleanup import CLEAN_UP_SECONDS
 from asyncbatch.local import Fault
-from tests.client.conftest import MakeBench
 from tests.client.groups import (
     LONG,
     Mine,
@@ -30,6 +29,7 @@ from tests.client.groups import (
     long_then_mine,
     runs,
 )
+from tests.fixtures.bench import MakeBench
 
 pytestmark = pytest.mark.virtual_time
 

@@ -15,7 +15,7 @@ from asyncbatch import (
     PollPolicy,
 )
 from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
-from tests.client.conftest import MakeBench
+from tests.fixtures.bench import MakeBench
 
 pytestmark = pytest.mark.virtual_time
 

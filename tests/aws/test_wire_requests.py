@@ -1,0 +1,223 @@
+"""A request becomes the arguments of SubmitJob, a definition those of RegisterJobDefinition."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from asyncbatch import (
+    Dependency,
+    DependencyType,
+    EvaluateOnExit,
+    InvalidRequest,
+    JobRequest,
+    RetryAction,
+    RetryStrategy,
+)
+from asyncbatch._aws.wire import requests
+from tests.fixtures import shapes
+
+NAMED = {"jobName": "etl-1", "jobQueue": "default", "jobDefinition": "etl:3"}
+
+
+def submit(request: JobRequest) -> dict[str, Any]:
+    return requests.submit_job(request, name="etl-1", queue="default")
+
+
+# The fields of a request, and what SubmitJob gets beside name, queue and job definition.
+ROWS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"name": "etl-1", "queue": "default"}, {}),
+    ({"parameters": {"day": 7}}, {"parameters": {"day": "7"}}),
+    ({"command": ["echo", "hi"]}, {"containerOverrides": {"command": ["echo", "hi"]}}),
+    (
+        {"environment": {"A": "1", "B": ""}},
+        {
+            "containerOverrides": {
+                "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": ""}]
+            }
+        },
+    ),
+    (
+        {"vcpus": 0.25, "memory_mib": 512, "gpus": 1},
+        {
+            "containerOverrides": {
+                "resourceRequirements": [
+                    {"type": "VCPU", "value": "0.25"},
+                    {"type": "MEMORY", "value": "512"},
+                    {"type": "GPU", "value": "1"},
+                ]
+            }
+        },
+    ),
+    (
+        {"vcpus": 2.0},
+        {"containerOverrides": {"resourceRequirements": [{"type": "VCPU", "value": "2"}]}},
+    ),
+    ({"array_size": 10_000}, {"arrayProperties": {"size": 10_000}}),
+    ({"depends_on": ["j-1"]}, {"dependsOn": [{"jobId": "j-1"}]}),
+    (
+        {
+            "array_size": 2,
+            "depends_on": [
+                Dependency("j-1", DependencyType.N_TO_N),
+                Dependency(type=DependencyType.SEQUENTIAL),
+            ],
+        },
+        {
+            "arrayProperties": {"size": 2},
+            "dependsOn": [{"jobId": "j-1", "type": "N_TO_N"}, {"type": "SEQUENTIAL"}],
+        },
+    ),
+    ({"retry": 3}, {"retryStrategy": {"attempts": 3}}),
+    (
+        {
+            "retry": RetryStrategy(
+                attempts=2,
+                evaluate_on_exit=(
+                    EvaluateOnExit(action=RetryAction.RETRY, on_status_reason="Host EC2*"),
+                    EvaluateOnExit(action=RetryAction.EXIT, on_reason="*", on_exit_code="1"),
+                ),
+            )
+        },
+        {
+            "retryStrategy": {
+                "attempts": 2,
+                "evaluateOnExit": [
+                    {"onStatusReason": "Host EC2*", "action": "retry"},
+                    {"onReason": "*", "onExitCode": "1", "action": "exit"},
+                ],
+            }
+        },
+    ),
+    ({"attempt_timeout": timedelta(hours=1)}, {"timeout": {"attemptDurationSeconds": 3600}}),
+    ({"tags": {"team": "a"}}, {"tags": {"team": "a"}}),
+    ({"propagate_tags": False}, {"propagateTags": False}),
+    (
+        {"share_identifier": "teamA", "scheduling_priority": 0},
+        {"shareIdentifier": "teamA", "schedulingPriorityOverride": 0},
+    ),
+    (
+        {"extra": {"nodeOverrides": {"numNodes": 2}}},
+        {"nodeOverrides": {"numNodes": 2}},
+    ),
+    (
+        {"extra": {"containerOverrides": {"instanceType": "m5.large"}}},
+        {"containerOverrides": {"instanceType": "m5.large"}},
+    ),
+]
+
+each_row = pytest.mark.parametrize(("fields", "arguments"), ROWS, ids=[str(r[0]) for r in ROWS])
+
+
+@each_row
+def test_a_request_in_awss_spelling(fields: dict[str, Any], arguments: dict[str, Any]) -> None:
+    assert submit(JobRequest("etl:3", **fields)) == {**NAMED, **arguments}
+
+
+@each_row
+def test_botocore_has_no_objection(fields: dict[str, Any], arguments: dict[str, Any]) -> None:
+    assert shapes.objections("SubmitJob", submit(JobRequest("etl:3", **fields))) == ""
+
+
+def test_the_validator_does_object_to_what_is_wrong() -> None:
+    assert "jobName" in shapes.objections("SubmitJob", {"jobName": 7})
+
+
+def test_every_member_of_submit_job_has_a_field_or_goes_through_extra() -> None:
+    """A member that AWS adds one day is named here, so that somebody decides about it."""
+    rows = {member for _, arguments in ROWS for member in arguments}
+    members = shapes.batch_model().operation_model("SubmitJob").input_shape.members
+    assert set(members) - rows - set(NAMED) == {
+        "eksPropertiesOverride",
+        "ecsPropertiesOverride",
+        "consumableResourcePropertiesOverride",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "member"),
+    [
+        ({}, "jobName"),
+        ({}, "jobQueue"),
+        ({}, "jobDefinition"),
+        ({"command": ["a"]}, "containerOverrides"),
+        ({"tags": {"a": "b"}}, "tags"),
+        ({"retry": 2}, "retryStrategy"),
+    ],
+)
+def test_extra_does_not_repeat_a_field(fields: dict[str, Any], member: str) -> None:
+    with pytest.raises(InvalidRequest, match="set it in one place") as caught:
+        submit(JobRequest("etl:3", extra={member: {}}, **fields))
+    assert (caught.value.field, caught.value.value) == ("extra", member)
+
+
+def request_of_size(size: int) -> JobRequest:
+    """Return a request whose body has just this size."""
+    empty = JobRequest("etl:3", parameters={"input": ""})
+    missing = size - len(shapes.body_of("SubmitJob", submit(empty)))
+    return JobRequest("etl:3", parameters={"input": "x" * missing})
+
+
+def test_the_payload_may_have_30_kib() -> None:
+    body = shapes.body_of("SubmitJob", submit(request_of_size(30 * 1024)))
+    assert len(body) == 30 * 1024
+
+
+def test_a_larger_payload_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="at most 30,720 bytes, not 30,721") as caught:
+        submit(request_of_size(30 * 1024 + 1))
+    assert caught.value.field == "request"
+
+
+def test_letters_beyond_ascii_count_as_they_are_sent() -> None:
+    """JSON escapes them: a letter takes six bytes."""
+    submit(JobRequest("etl:3", parameters={"input": "é" * 5000}))
+    with pytest.raises(InvalidRequest, match="put large input into S3"):
+        submit(JobRequest("etl:3", parameters={"input": "é" * 5200}))
+
+
+def test_tags_count_as_well() -> None:
+    submit(JobRequest("etl:3", tags={"owner": "é" * 256}))
+    with pytest.raises(InvalidRequest, match="put large input into S3"):
+        submit(JobRequest("etl:3", tags={f"owner-{n}": "é" * 256 for n in range(20)}))
+
+
+DEFINITION = {
+    "jobDefinitionName": "etl",
+    "type": "container",
+    "containerProperties": {"image": "busybox", "vcpus": 1, "memory": 128},
+    "tags": {"team": "a"},
+}
+
+
+def test_a_definition_is_tagged_with_the_hash_of_its_content() -> None:
+    arguments = requests.register_job_definition(DEFINITION)
+    content_hash = requests.definition_hash(DEFINITION)
+    assert arguments["tags"] == {"team": "a", "asyncbatch:definition-sha256": content_hash}
+    assert shapes.objections("RegisterJobDefinition", arguments) == ""
+    assert DEFINITION["tags"] == {"team": "a"}
+
+
+def test_a_definition_need_not_be_tagged() -> None:
+    assert requests.register_job_definition(DEFINITION, tagged=False) == DEFINITION
+
+
+def test_the_hash_does_not_depend_on_the_order_of_members() -> None:
+    shuffled = json.loads(json.dumps(DEFINITION, sort_keys=True))
+    assert requests.definition_hash(shuffled) == requests.definition_hash(DEFINITION)
+    changed = {**DEFINITION, "type": "multinode"}
+    assert requests.definition_hash(changed) != requests.definition_hash(DEFINITION)
+
+
+@pytest.mark.parametrize("member", ["jobDefinitionName", "type"])
+def test_a_definition_has_a_name_and_a_type(member: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{member}.*is required"):
+        requests.register_job_definition({**DEFINITION, member: ""})
+
+
+def test_a_definition_may_have_24_kib() -> None:
+    large = {**DEFINITION, "parameters": {"input": "x" * 24 * 1024}}
+    with pytest.raises(InvalidRequest, match="a job definition has at most 24,576 bytes"):
+        requests.register_job_definition(large)

@@ -1,0 +1,225 @@
+"""Many requests: results in order, bounded windows, and nothing lost when one of them is wrong."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import anyio
+import pytest
+
+from asyncbatch import (
+    AccessDenied,
+    ClientClosed,
+    InvalidRequest,
+    JobDefinitionNotFound,
+    JobFailed,
+    JobRequest,
+    JobVanished,
+)
+from asyncbatch.local import Fault, Script
+from tests.fixtures.bench import MakeBench
+
+pytestmark = pytest.mark.virtual_time
+
+
+def _by_name(job: object) -> Script:
+    """Read from a job's name how it runs and exits: ``r-<seconds>-<exit code>``."""
+    _, seconds, code = job.name.split("-")[:3]  # type: ignore[attr-defined]
+    return Script(startup=0, duration=float(seconds), exit_code=int(code))
+
+
+def _requests(*names: str) -> list[JobRequest]:
+    return [JobRequest("hello", name=name) for name in names]
+
+
+async def test_results_come_in_the_order_of_the_requests(bench: MakeBench) -> None:
+    async with bench(_by_name) as b:
+        results = await b.batch.run(_requests("r-50-0", "r-5-0", "r-20-0"))
+    assert [r.name for r in results] == ["r-50-0", "r-5-0", "r-20-0"]
+
+
+async def test_an_asynchronous_iterable_is_as_good(bench: MakeBench) -> None:
+    async def requests() -> AsyncIterator[JobRequest]:
+        for request in _requests("r-1-0", "r-2-0"):
+            yield request
+
+    async with bench(_by_name) as b:
+        assert len(await b.batch.run(requests())) == 2
+
+
+async def test_no_requests_is_no_work(bench: MakeBench) -> None:
+    async with bench() as b:
+        assert await b.batch.run([]) == []
+        assert await b.batch.submit_many([]) == []
+        assert b.local.calls["SubmitJob"] == 0
+
+
+async def test_a_failure_is_raised_after_all_have_ended_and_names_the_others(
+    bench: MakeBench,
+) -> None:
+    async with bench(_by_name) as b:
+        with pytest.raises(JobFailed, match=r"r-5-3.*exit code 3") as caught:
+            await b.batch.run(_requests("r-100-0", "r-5-3", "r-50-4"))
+        assert any("2 of 3 jobs failed; also: r-50-4" in note for note in caught.value.__notes__)
+
+
+async def test_failures_are_returned_when_nobody_wants_them_raised(bench: MakeBench) -> None:
+    async with bench(_by_name) as b:
+        results = await b.batch.run(_requests("r-1-0", "r-1-3"), check=False)
+    assert [r.succeeded for r in results] == [True, False]
+
+
+async def test_no_more_jobs_than_allowed_are_in_flight(bench: MakeBench) -> None:
+    running: set[str] = set()
+    ended: set[str] = set()
+    most = 0
+
+    def watch(job: object) -> Script:
+        nonlocal most
+        running.add(job.id)  # type: ignore[attr-defined]
+        most = max(most, len(running - ended))
+        return Script(startup=0, duration=10)
+
+    async with bench(watch) as b:
+        b.batch._observers = (lambda e: ended.add(e.job_id) if hasattr(e, "result") else None,)
+        results = await b.batch.run((JobRequest("hello") for _ in range(25)), max_in_flight=4)
+    assert len(results) == 25
+    assert most == 4
+
+
+async def test_in_flight_of_zero_is_a_mistake(bench: MakeBench) -> None:
+    async with bench() as b:
+        with pytest.raises(InvalidRequest, match="max_in_flight=0"):
+            await b.batch.run([], max_in_flight=0)
+
+
+async def test_requests_are_read_no_faster_than_they_are_submitted(bench: MakeBench) -> None:
+    """A million requests from a generator must not pile up in memory."""
+    read = 0
+
+    def requests() -> Iterator[JobRequest]:
+        nonlocal read
+        for _ in range(1_000):
+            read += 1
+            yield JobRequest("hello")
+
+    async with bench() as b:
+        with anyio.move_on_after(2):
+            await b.batch.submit_many(requests())
+    assert read < 45 * 2 + 100
+
+
+async def test_slow_submissions_do_not_keep_the_others_waiting(bench: MakeBench) -> None:
+    async with bench(Script(duration=None)) as b:
+        b.local.faults.add("SubmitJob", Fault.latency(25, times=49))
+        async with anyio.create_task_group() as group:
+            group.start_soon(b.batch.submit_many, [JobRequest("hello")] * 150)
+            await anyio.sleep(15)
+            assert b.local.calls["SubmitJob"] == 150
+
+
+async def test_what_was_submitted_before_an_error_is_not_lost(bench: MakeBench) -> None:
+    async with bench() as b:
+        wrong = [JobRequest("hello")] * 70 + [JobRequest("nothing")] + [JobRequest("hello")] * 500
+        with pytest.raises(JobDefinitionNotFound) as caught:
+            await b.batch.submit_many(wrong)
+        submitted = caught.value.submitted
+        assert {job.id for job in submitted} == {s.job_id for s in b.local.ledger.submissions}
+        assert 70 <= len(submitted) < 200
+        assert (await submitted[0]).succeeded
+
+
+async def test_something_else_than_a_request_is_a_mistake(bench: MakeBench) -> None:
+    async with bench() as b:
+        with pytest.raises(InvalidRequest, match="requests='hello': each one is a JobRequest"):
+            await b.batch.submit_many(["hello"])  # type: ignore[list-item]
+
+
+async def test_what_the_callers_generator_raises_arrives_as_it_is(bench: MakeBench) -> None:
+    def requests() -> Iterator[JobRequest]:
+        yield JobRequest("hello")
+        raise LookupError("no more rows")
+
+    async with bench() as b:
+        with pytest.raises(LookupError, match="no more rows"):
+            await b.batch.submit_many(requests())
+        assert b.local.calls["SubmitJob"] == 1
+
+
+async def test_a_vanished_job_is_told_after_the_others_ended(bench: MakeBench) -> None:
+    async with bench(_by_name) as b:
+        with b.local.faults.add("DescribeJobs", Fault.forget(0)), pytest.raises(JobVanished):
+            await b.batch.run(_requests("r-1-0", "r-2-0"))
+
+
+# -- as_completed ----------------------------------------------------------------------------------
+
+
+async def test_jobs_are_yielded_as_they_end(bench: MakeBench) -> None:
+    async with bench(_by_name) as b:
+        jobs = await b.batch.submit_many(_requests("r-90-0", "r-30-1", "r-60-0"))
+        order = [job.name async for job in b.batch.as_completed([*jobs, jobs[0]])]
+    assert order == ["r-30-1", "r-60-0", "r-90-0"]
+
+
+async def test_jobs_that_have_ended_already_are_yielded_too(bench: MakeBench) -> None:
+    async with bench(_by_name) as b:
+        jobs = await b.batch.submit_many(_requests("r-1-0", "r-2-0"))
+        for job in jobs:
+            await job
+        assert [job.name async for job in b.batch.as_completed(jobs)] == ["r-1-0", "r-2-0"]
+
+
+async def test_whoever_waits_for_the_next_hears_of_trouble(bench: MakeBench) -> None:
+    async with bench(_by_name) as b:
+        jobs = await b.batch.submit_many(_requests("r-900-0", "r-900-0"))
+        denial = Fault.error("AccessDeniedException", "no", status=403)
+        with b.local.faults.add("DescribeJobs", denial), pytest.raises(AccessDenied):
+            async for _ in b.batch.as_completed(jobs):
+                pass
+
+
+async def test_whoever_waits_for_the_next_hears_of_the_closing(bench: MakeBench) -> None:
+    async with bench(_by_name) as b:
+        jobs = await b.batch.submit_many(_requests("r-900-0"))
+        async with anyio.create_task_group() as group:
+
+            async def wait() -> None:
+                with pytest.raises(ClientClosed):
+                    async for _ in b.batch.as_completed(jobs):
+                        pass
+
+            group.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            await b.batch.aclose()
+
+
+# -- terminate -------------------------------------------------------------------------------------
+
+
+async def test_terminated_jobs_fail_with_the_reason(bench: MakeBench) -> None:
+    async with bench(Script(duration=9_000)) as b:
+        jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(3))
+        await b.batch.terminate([jobs[0], jobs[1].id], reason="enough")
+        for job in jobs[:2]:
+            result = await job.result(check=False)
+            assert result.failure is not None
+            assert "enough" in result.failure.message
+        assert not jobs[2].is_finished
+
+
+async def test_terminating_an_ended_job_changes_nothing(bench: MakeBench) -> None:
+    async with bench() as b:
+        job = await b.batch.submit("hello")
+        await job
+        await job.terminate()
+        assert (await b.batch.describe([job]))[job.id].status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 1025])
+async def test_a_reason_that_aws_would_refuse_is_not_sent(bench: MakeBench, reason: str) -> None:
+    async with bench(Script(duration=9_000)) as b:
+        job = await b.batch.submit("hello")
+        with pytest.raises(InvalidRequest, match="reason="):
+            await job.terminate(reason)
+        with pytest.raises(InvalidRequest, match="reason="):
+            await b.batch.terminate([job], reason=reason)
+        assert b.local.calls["TerminateJob"] == 0

@@ -1,0 +1,120 @@
+"""Logs of jobs that have several streams: nodes, containers, groups and Regions of their own.
+
+The engine runs no such jobs, so their descriptions are made here, and their lines written by hand.
+"""
+
+from typing import Any
+
+import pytest
+
+from asyncbatch import (
+    Attempt,
+    Container,
+    Job,
+    JobDescription,
+    JobStatus,
+    LogEvent,
+    LogsUnavailable,
+    NodeProperties,
+)
+from tests.fixtures.bench import Bench, MakeBench
+
+pytestmark = pytest.mark.virtual_time
+
+GROUP = "/aws/batch/job"
+ENDED = JobStatus.SUCCEEDED
+
+
+def known(b: Bench, description: JobDescription) -> Job:
+    runtime = b.batch._runtime
+    assert runtime is not None
+    return runtime.known(description)
+
+
+def write(b: Bench, stream: str, *lines: str, group: str = GROUP) -> None:
+    target = b.local.logs.create_stream(group, stream)
+    for line in lines:
+        b.local.logs.append(target, line)
+
+
+def described(job_id: str, *containers: Container, **fields: Any) -> JobDescription:  # noqa: ANN401
+    attempt = Attempt(number=1, containers=containers)
+    return JobDescription(
+        job_id=job_id, status=ENDED, containers=containers, attempts=(attempt,), **fields
+    )
+
+
+async def read(job: Job, **how: Any) -> list[LogEvent]:  # noqa: ANN401
+    return [event async for event in job.logs(**how)]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+async def test_each_container_has_its_lines_labelled(bench: MakeBench, *, follow: bool) -> None:
+    async with bench() as b:
+        write(b, "one", "a", "b")
+        write(b, "two", "c")
+        job = known(
+            b,
+            described(
+                "job",
+                Container(name="main", log_stream_name="one"),
+                Container(name="sidecar", log_stream_name="two"),
+                Container(name="silent"),
+            ),
+        )
+        events = await read(job, follow=follow)
+    found = {(event.label, event.message) for event in events}
+    assert found == {("main", "a"), ("main", "b"), ("sidecar", "c")}
+    assert [e.message for e in events if e.container == "main"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+async def test_each_node_has_its_lines_labelled(bench: MakeBench, *, follow: bool) -> None:
+    async with bench() as b:
+        nodes = []
+        for index in range(3):
+            write(b, f"node-{index}", f"hello from {index}")
+            container = Container(name="main", log_stream_name=f"node-{index}")
+            node = NodeProperties(index=index)
+            nodes.append(known(b, described(f"job#{index}", container, node=node)))
+        count = NodeProperties(count=len(nodes))
+        parent = known(b, JobDescription(job_id="job", status=ENDED, node=count))
+        events = await read(parent, follow=follow)
+    assert sorted((e.label, e.node_index, e.message) for e in events) == [
+        (f"#{n}/main", n, f"hello from {n}") for n in range(3)
+    ]
+
+
+async def test_containers_with_another_driver_are_left_out(bench: MakeBench) -> None:
+    async with bench() as b:
+        write(b, "one", "a")
+        job = known(
+            b,
+            described(
+                "job",
+                Container(name="main", log_stream_name="one", log_driver="awslogs"),
+                Container(name="router", log_stream_name="?", log_driver="awsfirelens"),
+            ),
+        )
+        assert [event.message for event in await read(job)] == ["a"]
+
+
+async def test_group_and_region_are_those_of_the_configuration(bench: MakeBench) -> None:
+    """The engine has one store for all Regions; what counts is which one is asked."""
+    options = {"awslogs-group": "/my/own", "awslogs-region": "eu-north-1"}
+    async with bench() as b:
+        write(b, "one", "a", group="/my/own")
+        job = known(b, described("job", Container(log_stream_name="one", log_options=options)))
+        assert [event.message for event in await read(job)] == ["a"]
+        runtime = b.batch._runtime
+        assert runtime is not None
+        clients = runtime.api._caller._connection._clients
+    assert ("logs", "eu-north-1") in clients
+
+
+async def test_a_missing_group_says_in_which_region_it_was_looked_for(bench: MakeBench) -> None:
+    options = {"awslogs-group": "/my/own", "awslogs-region": "eu-north-1"}
+    async with bench() as b:
+        job = known(b, described("job", Container(log_stream_name="one", log_options=options)))
+        with pytest.raises(LogsUnavailable, match="'/my/own' in eu-north-1"):
+            await read(job)

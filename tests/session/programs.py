@@ -1,0 +1,39 @@
+"""Programs with a journal that die: the helpers of the tests about them.
+
+A crash is a copy of the journal's files: what the disk holds at one moment, while the jobs go on.
+"""
+
+import shutil
+from pathlib import Path
+
+import anyio
+
+from asyncbatch import AsyncBatchClient, JobRequest, Journal
+from tests.fixtures.bench import Bench
+
+
+def client(b: Bench, journal: Path | Journal) -> AsyncBatchClient:
+    """Return the client of a program with a journal."""
+    return AsyncBatchClient(session=b.local.session, journal=journal, observers=[b.events.append])
+
+
+def after_crash(path: Path) -> Path:
+    """Return where `crash` leaves a journal."""
+    return path.with_name(f"after-crash-{path.name}")
+
+
+async def crash(path: Path) -> None:
+    """Keep a journal as a program leaves it that is killed now."""
+    copy = after_crash(path)
+    for suffix in ("", "-wal"):
+        if (file := path.with_name(path.name + suffix)).exists():
+            await anyio.to_thread.run_sync(shutil.copy, file, copy.with_name(copy.name + suffix))
+
+
+def requests(count: int) -> list[JobRequest]:
+    """Return requests of which every three are equal."""
+    return [JobRequest("hello", environment={"N": str(n // 3)}) for n in range(count)]
+
+
+def submitted(b: Bench) -> list[str]:
+    return [each.job_id for each in b.local.ledger.submissions]

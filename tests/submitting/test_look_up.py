@@ -1,0 +1,373 @@
+"""Safe submission: whatever becomes of an answer, a request makes exactly one job.
+
+The oracle is the engine's ledger: it lists every submission that was carried out.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from asyncbatch import (
+    AccessDenied,
+    ClientClosed,
+    ConnectionFailed,
+    Job,
+    JobRequest,
+    JobStatus,
+    JobSubmitted,
+    ServiceFault,
+    SubmitUncertain,
+)
+from asyncbatch.local import Fault, Script
+from tests.fixtures.bench import Bench, MakeBench
+
+pytestmark = pytest.mark.virtual_time
+
+TAG = "asyncbatch-submission"
+
+PASSING: dict[str, Callable[[], Fault]] = {
+    "throttled": lambda: Fault.throttle(times=3),
+    "refused connection": lambda: Fault.refuse(times=2),
+    "dropped before": lambda: Fault.drop_before(times=1),
+    "dropped after": lambda: Fault.drop_after(times=1),
+    "reset before": lambda: Fault.reset_before(times=1),
+    "reset after": lambda: Fault.reset_after(times=1),
+    "truncated answer": lambda: Fault.truncated(times=1),
+    "5xx": lambda: Fault.server_error(times=1),
+    "5xx for minutes": lambda: Fault.server_error(times=12),
+    "slow beyond the read timeout": lambda: Fault.latency(120, times=1),
+    "arrives only after the read timeout": lambda: Fault.latency_before(120, times=1),
+    "body stops": lambda: Fault.slow_body(120, times=1),
+}
+
+each_passing_fault = pytest.mark.parametrize("fault", PASSING)
+each_name = pytest.mark.parametrize("name", [None, "mine"])
+
+
+def submitted(b: Bench) -> list[str]:
+    return [each.job_id for each in b.local.ledger.submissions]
+
+
+def refuse_tags(b: Bench) -> None:
+    """Have AWS refuse the next submission, which carries a tag, as it does without permission."""
+    said = "User: me is not authorized to perform: batch:TagResource"
+    b.local.faults.add("SubmitJob", Fault.error("AccessDeniedException", said, status=403, times=1))
+
+
+async def stop_tagging(b: Bench) -> Job:
+    refuse_tags(b)
+    return await b.batch.submit("hello", name="first")
+
+
+# -- what passes -----------------------------------------------------------------------------------
+
+
+@each_name
+@each_passing_fault
+async def test_a_fault_that_passes_costs_neither_the_job_nor_a_second_one(
+    bench: MakeBench, fault: str, name: str | None
+) -> None:
+    async with bench() as b:
+        with b.local.faults.add("SubmitJob", PASSING[fault]()) as injected:
+            job = await b.batch.submit("hello", name=name)
+            result = await job
+        assert injected.hits >= 1
+        assert result.succeeded
+        assert submitted(b) == [job.id]
+
+
+@each_passing_fault
+async def test_the_same_holds_where_tags_are_refused(bench: MakeBench, fault: str) -> None:
+    async with bench() as b:
+        await stop_tagging(b)
+        with b.local.faults.add("SubmitJob", PASSING[fault]()):
+            job = await b.batch.submit("hello", name="mine", environment={"A": "1"})
+        assert submitted(b)[1:] == [job.id]
+
+
+@each_name
+async def test_a_list_that_lags_is_waited_for(bench: MakeBench, name: str | None) -> None:
+    async with bench() as b:
+        b.local.faults.add("ListJobs", Fault.lag(6))
+        b.local.faults.add("DescribeJobs", Fault.lag(9))
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        job = await b.batch.submit("hello", name=name)
+        assert submitted(b) == [job.id]
+
+
+async def test_many_submissions_of_one_name_are_told_apart(bench: MakeBench) -> None:
+    """Half of the answers are lost; the job names are all the same."""
+    async with bench() as b:
+        b.local.faults.add("SubmitJob", Fault.drop_after(probability=0.5))
+        jobs = await b.batch.submit_many(JobRequest("hello", name="mine") for _ in range(40))
+        assert sorted(job.id for job in jobs) == sorted(submitted(b))
+
+
+async def test_many_submissions_of_one_name_are_told_apart_without_tags(bench: MakeBench) -> None:
+    async with bench() as b:
+        await stop_tagging(b)
+        # Where nothing marks them, the time does: with two in one moment, it would be uncertain.
+        b.local.faults.add("SubmitJob", Fault.drop_after(probability=0.5))
+        jobs = await b.batch.submit_many(
+            JobRequest("hello", name="mine", environment={"N": str(n)}) for n in range(20)
+        )
+        assert sorted(job.id for job in jobs) == sorted(submitted(b)[1:])
+
+
+async def test_arrays_go_the_same_way(bench: MakeBench) -> None:
+    async with bench() as b:
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        array = await b.batch.submit_array("hello", size=3, name="mine")
+        b.local.faults.add("SubmitJob", Fault.server_error(times=1))
+        together = await b.batch.submit_many(
+            [JobRequest("hello", command=["true"], environment={"N": str(n)}) for n in range(5)],
+            coalesce=True,
+        )
+        assert submitted(b) == [array.id, together[0].id.partition(":")[0]]
+
+
+# -- tags ------------------------------------------------------------------------------------------
+
+
+async def test_a_tag_marks_only_jobs_with_a_name_of_their_own(bench: MakeBench) -> None:
+    async with bench() as b:
+        mine = await b.batch.submit("hello", name="mine", tags={"team": "red"})
+        other = await b.batch.submit("hello", tags={"team": "red"})
+        tags = {job.id: (await job.wait(until=JobStatus.RUNNABLE)).tags for job in (mine, other)}
+    assert tags[other.id] == {"team": "red"}
+    assert sorted(tags[mine.id]) == [TAG, "team"]
+
+
+async def test_a_refused_tag_is_left_out_with_one_warning(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench() as b:
+        with caplog.at_level(logging.WARNING, "asyncbatch"):
+            jobs = [await stop_tagging(b)]
+            jobs += [await b.batch.submit("hello", name="next") for _ in range(3)]
+        for job in jobs:
+            assert TAG not in (await job.wait()).tags
+        assert b.local.calls["SubmitJob"] == 5
+    assert len([r for r in caplog.records if "batch:TagResource" in r.message]) == 1
+
+
+async def test_where_submitting_is_refused_it_is_not_blamed_on_the_tag(bench: MakeBench) -> None:
+    async with bench() as b:
+        denied = Fault.error("AccessDeniedException", "batch:SubmitJob: no", status=403, times=2)
+        b.local.faults.add("SubmitJob", denied)
+        with pytest.raises(AccessDenied, match="batch:SubmitJob"):
+            await b.batch.submit("hello", name="mine")
+        job = await b.batch.submit("hello", name="mine")
+        assert TAG in (await job.wait()).tags
+
+
+async def test_a_job_with_fifty_tags_is_submitted_as_it_is(bench: MakeBench) -> None:
+    async with bench() as b:
+        tags = {f"t{n}": "x" for n in range(50)}
+        job = await b.batch.submit("hello", name="mine", tags=tags)
+        assert dict((await job.wait()).tags) == tags
+
+
+# -- what cannot be settled ------------------------------------------------------------------------
+
+
+@each_name
+async def test_what_cannot_be_looked_up_is_uncertain_and_not_sent_again(
+    bench: MakeBench, name: str | None
+) -> None:
+    async with bench() as b:
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        b.local.faults.add("ListJobs", Fault.error("AccessDeniedException", "no", status=403))
+        with pytest.raises(SubmitUncertain, match="list-jobs --job-queue default") as caught:
+            await b.batch.submit("hello", name=name)
+        assert b.local.calls["SubmitJob"] == 1
+    error = caught.value
+    assert (error.queue, error.job_definition) == ("default", "hello")
+    assert error.name == b.local.ledger.submissions[0].name
+    assert error.since.timestamp() <= b.local.ledger.submissions[0].at <= error.until.timestamp()
+    assert error.mark == error.name if name is None else str(error.mark).startswith(f"{TAG}=")
+
+
+async def test_an_outage_of_the_list_ends_in_bounded_time(bench: MakeBench) -> None:
+    async with bench() as b:
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        b.local.faults.add("ListJobs", Fault.server_error())
+        with pytest.raises(SubmitUncertain), anyio.fail_after(300):
+            await b.batch.submit("hello")
+
+
+async def test_an_outage_of_the_service_ends_in_bounded_time(bench: MakeBench) -> None:
+    async with bench() as b:
+        b.local.faults.add("SubmitJob", Fault.server_error())
+        with pytest.raises(ServiceFault) as caught, anyio.fail_after(700):
+            await b.batch.submit("hello", name="mine")
+        assert caught.value.__notes__ == ["The job was looked up: it does not exist."]
+        assert submitted(b) == []
+
+
+async def test_a_job_that_is_listed_and_not_described_is_uncertain(bench: MakeBench) -> None:
+    async with bench() as b:
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        with (
+            b.local.faults.add("DescribeJobs", Fault.lag(1_000)),
+            pytest.raises(SubmitUncertain, match="does not describe it"),
+        ):
+            await b.batch.submit("hello", name="mine")
+
+
+UNMARKED: dict[str, tuple[dict[str, str], str]] = {
+    "the same twice": ({"N": "1"}, "several such jobs"),
+    "another's content": ({"N": "2"}, "not surely this one"),
+}
+
+
+@pytest.mark.parametrize("case", UNMARKED)
+async def test_without_a_mark_a_second_job_like_it_makes_it_uncertain(
+    bench: MakeBench, case: str
+) -> None:
+    """Somebody else submits a job of this name at the same moment."""
+    environment, said = UNMARKED[case]
+    async with bench() as b:
+        await stop_tagging(b)
+        same = environment == {"N": "1"}
+        fault = Fault.drop_after if same else Fault.drop_before
+        b.local.faults.add("SubmitJob", fault(times=1))
+        async with (
+            anyio.create_task_group() as group,
+            b.local.session.create_client("batch") as aws,
+        ):
+
+            async def submit() -> None:
+                with pytest.raises(SubmitUncertain, match=said):
+                    await b.batch.submit("hello", name="mine", environment={"N": "1"})
+
+            group.start_soon(submit)
+            await anyio.sleep(0.5)
+            variables = [{"name": name, "value": value} for name, value in environment.items()]
+            await aws.submit_job(
+                jobName="mine",
+                jobQueue="default",
+                jobDefinition="hello",
+                containerOverrides={"environment": variables},
+            )
+
+
+async def test_without_a_mark_jobs_of_long_ago_do_not_count(bench: MakeBench) -> None:
+    async with bench() as b:
+        await stop_tagging(b)
+        async with b.local.session.create_client("batch") as aws:
+            old = await aws.submit_job(jobName="mine", jobQueue="default", jobDefinition="hello")
+        await anyio.sleep(600)
+        b.local.faults.add("SubmitJob", Fault.drop_before(times=1))
+        job = await b.batch.submit("hello", name="mine")
+        assert job.id != old["jobId"]
+        assert len(submitted(b)) == 3
+
+
+async def test_without_a_mark_a_job_of_a_moment_ago_makes_it_uncertain(bench: MakeBench) -> None:
+    """Two clocks differ by up to five minutes, so it may be ours or the one before."""
+    async with bench() as b:
+        await stop_tagging(b)
+        async with b.local.session.create_client("batch") as aws:
+            await aws.submit_job(jobName="mine", jobQueue="default", jobDefinition="hello")
+        await anyio.sleep(60)
+        b.local.faults.add("SubmitJob", Fault.drop_before(times=1))
+        with pytest.raises(SubmitUncertain, match="perhaps before"):
+            await b.batch.submit("hello", name="mine")
+
+
+# -- cancelling and closing ------------------------------------------------------------------------
+
+
+async def test_cancelling_the_caller_does_not_tear_a_submission_apart(bench: MakeBench) -> None:
+    """The job that AWS accepts is followed although nobody waits for it."""
+    async with bench() as b:
+        await b.batch.default_queue()
+        with b.local.faults.add("SubmitJob", Fault.latency(5)), anyio.move_on_after(1) as scope:
+            await b.batch.submit("hello")
+        assert scope.cancelled_caught
+        assert b.told(JobSubmitted) == []
+        await anyio.sleep(10)
+        assert [e.job_id for e in b.told(JobSubmitted)] == submitted(b)
+
+
+ON_THE_WIRE: dict[str, Callable[[], Fault]] = {
+    "slow": lambda: Fault.latency(5, times=1),
+    "slow and lost": lambda: Fault.latency(60, times=1),
+    "lost": lambda: Fault.drop_after(times=1),
+    "not carried out": lambda: Fault.server_error(times=1),
+}
+
+
+@each_name
+@pytest.mark.parametrize("lag", [0.0, 12.0])
+@pytest.mark.parametrize("fault", ON_THE_WIRE)
+async def test_closing_the_client_settles_what_is_on_the_wire(
+    bench: MakeBench, fault: str, lag: float, name: str | None
+) -> None:
+    """Whoever waits hears of the job if there is one, and that there is none otherwise."""
+    heard: list[str] = []
+    refusals: list[str] = []
+
+    async def submit(b: Bench) -> None:
+        try:
+            heard.append((await b.batch.submit("hello", queue="default", name=name)).id)
+        except ClientClosed as error:
+            refusals.append(str(error))
+
+    async with bench(Script(duration=60)) as b, anyio.create_task_group() as group:
+        b.local.faults.add("SubmitJob", ON_THE_WIRE[fault]())
+        b.local.faults.add("ListJobs", Fault.lag(lag))
+        group.start_soon(submit, b)
+        await anyio.sleep(0.5)
+        with anyio.fail_after(60):
+            await b.batch.aclose()
+    assert heard == submitted(b)
+    if not heard:
+        assert refusals == ["the client was closed before the job was submitted"]
+
+
+async def test_closing_while_nothing_can_be_asked_is_bounded_and_told(bench: MakeBench) -> None:
+    async with bench() as b, anyio.create_task_group() as group:
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        b.local.faults.add("ListJobs", Fault.server_error())
+
+        async def submit() -> None:
+            with pytest.raises(SubmitUncertain):
+                await b.batch.submit("hello", queue="default")
+
+        group.start_soon(submit)
+        await anyio.sleep(0.5)
+        with anyio.fail_after(30):
+            await b.batch.aclose()
+
+
+async def test_a_loop_that_is_shut_down_leaves_no_unknown_either(bench: MakeBench) -> None:
+    """`asyncio.run` cancels all tasks natively, which no shield withstands."""
+    async with bench(Script(duration=60)) as b:
+        await b.batch.default_queue()
+        b.local.faults.add("SubmitJob", Fault.latency(5, times=1))
+        before = asyncio.all_tasks()
+        jobs: list[Job] = []
+        async with anyio.create_task_group() as group:
+
+            async def submit() -> None:
+                jobs.append(await b.batch.submit("hello"))
+
+            group.start_soon(submit)
+            await anyio.sleep(1)
+            (sending,) = [t for t in asyncio.all_tasks() - before if "_send" in t.get_name()]
+            sending.cancel()
+        assert [job.id for job in jobs] == submitted(b)
+
+
+async def test_an_endpoint_that_never_answered_is_told_soon(bench: MakeBench) -> None:
+    async with bench() as b:
+        b.local.faults.add("*", Fault.refuse())
+        await b.batch.aclose()
+        await b.batch.open()
+        with pytest.raises(ConnectionFailed, match="endpoint_url"), anyio.fail_after(10):
+            await b.batch.submit("hello", queue="default", name="mine")

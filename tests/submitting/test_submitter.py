@@ -1,0 +1,186 @@
+"""Submission: each request exactly one job, or one clear error."""
+
+import anyio
+import pytest
+
+from asyncbatch import (
+    APIError,
+    AsyncBatchClient,
+    ConnectionFailed,
+    InvalidRequest,
+    JobDefinitionNotFound,
+    JobQueueNotFound,
+    JobRequest,
+    JobStatus,
+    JobSubmitted,
+    RateLimits,
+    RequestThrottled,
+)
+from asyncbatch.local import Fault, Quotas, Rate, Script
+from tests.fixtures.bench import MakeBench
+
+pytestmark = pytest.mark.virtual_time
+
+
+async def test_a_job_gets_a_unique_name_that_tells_what_runs(bench: MakeBench) -> None:
+    async with bench() as b:
+        first = await b.batch.submit("hello")
+        second = await b.batch.submit("hello")
+    assert first.name.startswith("hello-")
+    assert first.name != second.name
+
+
+async def test_the_name_of_the_caller_is_kept(bench: MakeBench) -> None:
+    async with bench() as b:
+        assert (await b.batch.submit("hello", name="mine")).name == "mine"
+
+
+async def test_fields_beside_a_request_replace_its_own(bench: MakeBench) -> None:
+    async with bench() as b:
+        job = await b.batch.submit(JobRequest("hello", name="old"), name="new")
+        assert job.name == "new"
+
+
+async def test_observers_hear_of_a_submission(bench: MakeBench) -> None:
+    async with bench() as b:
+        job = await b.batch.submit("hello", array_size=3)
+    told = JobSubmitted(job_id=job.id, name=job.name, queue="default", array_size=3)
+    assert b.told(JobSubmitted) == [told]
+
+
+async def test_a_new_job_is_submitted_until_it_is_seen(bench: MakeBench) -> None:
+    async with bench() as b:
+        job = await b.batch.submit("hello")
+        assert (job.status, job.description) == (JobStatus.SUBMITTED, None)
+
+
+# -- queues ----------------------------------------------------------------------------------------
+
+
+async def test_the_only_queue_that_takes_jobs_is_the_default(bench: MakeBench) -> None:
+    """DISABLED queues do not count, and the default is looked up once."""
+    async with bench() as b:
+        await _add_queues(b.local.session, 3, state="DISABLED")
+        job = await b.batch.submit("hello")
+        assert (await job.wait()).queue is not None
+        assert await b.batch.default_queue() == "default"
+        await b.batch.submit("hello")
+    assert b.local.calls["DescribeJobQueues"] == 1
+
+
+async def test_several_queues_have_to_be_chosen_from(bench: MakeBench) -> None:
+    async with bench() as b:
+        await _add_queues(b.local.session, 1, state="ENABLED")
+        with pytest.raises(
+            InvalidRequest, match="queue=None: name one of the job queues: default, q0"
+        ):
+            await b.batch.submit("hello")
+        assert (await b.batch.submit("hello", queue="q0")).id
+    assert b.local.calls["SubmitJob"] == 1
+
+
+async def _add_queues(session: object, count: int, *, state: str) -> None:
+    async with session.create_client("batch") as raw:  # type: ignore[attr-defined]
+        environment = (await raw.describe_compute_environments())["computeEnvironments"][0]
+        order = [{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}]
+        for number in range(count):
+            await raw.create_job_queue(
+                jobQueueName=f"q{number}", state=state, priority=1, computeEnvironmentOrder=order
+            )
+
+
+async def test_an_unknown_queue_is_told_as_such(bench: MakeBench) -> None:
+    async with bench() as b:
+        with pytest.raises(JobQueueNotFound, match=r"nowhere.*describe-job-queues"):
+            await b.batch.submit("hello", queue="nowhere")
+
+
+async def test_an_unknown_job_definition_is_told_as_such(bench: MakeBench) -> None:
+    async with bench() as b:
+        with pytest.raises(JobDefinitionNotFound, match=r"nothing.*register_job_definition"):
+            await b.batch.submit("nothing")
+
+
+async def test_nothing_is_sent_for_a_request_that_cannot_be_right(bench: MakeBench) -> None:
+    async with bench() as b:
+        before = b.local.calls.total()
+        with pytest.raises(InvalidRequest, match="array_size=1: a whole number, 2 to 10,000"):
+            await b.batch.submit("hello", array_size=1)
+        with pytest.raises(InvalidRequest, match="30,720 bytes"):
+            await b.batch.submit("hello", queue="default", parameters={"big": "x" * 31_000})
+        with pytest.raises(InvalidRequest, match="noSuchMember"):
+            await b.batch.submit("hello", queue="default", extra={"noSuchMember": 1})
+        assert b.local.calls.total() == before
+
+
+# -- faults ----------------------------------------------------------------------------------------
+
+
+async def test_a_refused_job_is_not_sent_again(bench: MakeBench) -> None:
+    async with bench() as b:
+        refusal = Fault.error("ClientException", "Error executing request, Exception : no")
+        with b.local.faults.add("SubmitJob", refusal), pytest.raises(APIError, match=": no"):
+            await b.batch.submit("hello")
+        assert b.local.calls["SubmitJob"] == 1
+
+
+async def test_an_endpoint_that_never_answers_is_told_soon(bench: MakeBench) -> None:
+    async with bench() as b:
+        b.local.faults.add("*", Fault.drop_before())
+        await b.batch.aclose()
+        await b.batch.open()
+        with pytest.raises(ConnectionFailed, match="endpoint_url"), anyio.fail_after(10):
+            await b.batch.submit("hello", name="mine")
+
+
+async def test_a_burst_is_paced_to_the_quota_and_nothing_is_lost(bench: MakeBench) -> None:
+    quotas = Quotas(rates={"SubmitJob": Rate(50, 50)})
+    async with bench(quotas=quotas) as b:
+        jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(300))
+        assert len({job.id for job in jobs}) == 300
+        assert b.local.ledger.throttled["SubmitJob"] == 0
+
+
+async def test_two_clients_share_the_quota_and_neither_loses_a_job(bench: MakeBench) -> None:
+    quotas = Quotas(rates={"SubmitJob": Rate(50, 50)})
+    async with bench(quotas=quotas) as b, AsyncBatchClient(session=b.local.session) as other:
+        started = anyio.current_time()
+        async with anyio.create_task_group() as group:
+            for batch in (b.batch, other):
+                group.start_soon(batch.submit_many, [JobRequest("hello")] * 500)
+        lasted = anyio.current_time() - started
+    assert len(b.local.ledger.submissions) == 1_000
+    # Twenty seconds are the least that the quota allows; giving way to each other costs some.
+    assert lasted < 2 * 20
+    assert b.local.ledger.throttled["SubmitJob"] < 300
+
+
+async def test_throttling_slows_the_pace_and_is_no_error(bench: MakeBench) -> None:
+    """Somebody else uses most of the quota: 10/s are left, although 45/s are configured."""
+    quotas = Quotas(rates={"SubmitJob": Rate(10, 10)})
+    async with bench(quotas=quotas, limits=RateLimits(submit_per_second=45)) as b:
+        jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(300))
+        assert len({job.id for job in jobs}) == len(b.local.ledger.submissions) == 300
+        told = b.told(RequestThrottled)
+        assert min(e.per_second for e in told) < 12
+        assert b.local.calls["SubmitJob"] < 2 * 300
+
+
+async def test_what_goes_wrong_in_one_submission_leaves_the_others_alone(
+    bench: MakeBench,
+) -> None:
+    """Even a bug, here of a value that cannot be told as JSON, is its own caller's business."""
+    endless: dict[str, object] = {}
+    endless["again"] = endless
+    async with bench(Script(duration=60)) as b:
+        job = await b.batch.submit("hello")
+        with pytest.raises(ValueError, match="Circular"):
+            await b.batch.submit("hello", extra={"nodeOverrides": endless})
+        assert (await job).succeeded
+
+
+def test_an_endpoint_or_a_region_that_cannot_be_one_is_told_by_name() -> None:
+    with pytest.raises(InvalidRequest, match="endpoint_url='localhost:4566': a URL"):
+        AsyncBatchClient(endpoint_url="localhost:4566")
+    with pytest.raises(InvalidRequest, match="region_name='us east'"):
+        AsyncBatchClient(region_name="us east")
