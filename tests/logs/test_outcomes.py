@@ -80,7 +80,7 @@ async def test_a_missing_log_group_is_told_when_the_others_are_through(bench: Ma
         await job.wait(until=JobStatus.RUNNING)
         b.local.logs._groups.pop("/mine")
         events: list[LogEvent] = []
-        with pytest.raises(LogsUnavailable, match="no log group '/mine'") as caught:
+        with pytest.raises(LogsUnavailable, match="log group '/mine' does not exist") as caught:
             await collect(b.batch.logs([job, *others]), events)
         assert caught.value.job_id == job.id
         assert_all_once_in_order(others, events)
@@ -92,7 +92,7 @@ ELSEWHERE: dict[str, tuple[dict[str, Any], str]] = {
         r"splunk-url=https://splunk\.example",
     ),
     "json-file": ({"logDriver": "json-file"}, "docker logs"),
-    "fluentd": ({"logDriver": "fluentd"}, "what fluentd sends to"),
+    "fluentd": ({"logDriver": "fluentd"}, "the destination of fluentd"),
 }
 
 

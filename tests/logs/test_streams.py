@@ -116,5 +116,5 @@ async def test_a_missing_group_says_in_which_region_it_was_looked_for(bench: Mak
     options = {"awslogs-group": "/my/own", "awslogs-region": "eu-north-1"}
     async with bench() as b:
         job = known(b, described("job", Container(log_stream_name="one", log_options=options)))
-        with pytest.raises(LogsUnavailable, match="'/my/own' in eu-north-1"):
+        with pytest.raises(LogsUnavailable, match="'/my/own' does not exist in eu-north-1"):
             await read(job)

@@ -15,7 +15,7 @@ from asyncbatch._logs.cursor import Cursor
 from asyncbatch._logs.feed import Feed
 from asyncbatch._logs.pages import ServiceClock
 from asyncbatch._logs.streams import Stream
-from asyncbatch._logs.window import KEPT, Window
+from asyncbatch._logs.window import MAX_REMEMBERED, Window
 
 LATEST = 60_000  # milliseconds: the longest that an event takes until it can be read
 
@@ -88,7 +88,7 @@ def test_going_over_from_one_operation_to_the_other_loses_and_doubles_nothing(
             by_token, place, first = is_token_read, 0, window.start
         readable = [e for e in by_arrival(events) if e.readable <= now and e.timestamp >= first]
         if by_token:
-            new = [e for e in readable[place:] if window.admits_unnamed(e.timestamp, e.message)]
+            new = [e for e in readable[place:] if window.admits_without_id(e.timestamp, e.message)]
             place = len(readable)
         else:
             again = [e for e in readable if e.timestamp >= window.start]
@@ -111,14 +111,14 @@ def test_the_past_is_settled_for_good(start: int, moments: list[int]) -> None:
 
 def test_what_is_remembered_of_a_heavy_stream_is_bounded() -> None:
     window = Window(0)
-    for number in range(3 * KEPT):
-        assert window.admits_unnamed(number, "line")
+    for number in range(3 * MAX_REMEMBERED):
+        assert window.admits_without_id(number, "line")
     assert window.is_overflowing
-    assert len(window) == KEPT
+    assert len(window) == MAX_REMEMBERED
     window.restart()
-    assert window.start == 2 * KEPT + 1
-    assert not window.admits_unnamed(window.start, "line")
-    assert window.admits_unnamed(window.start, "line")
+    assert window.start == 2 * MAX_REMEMBERED + 1
+    assert not window.admits_without_id(window.start, "line")
+    assert window.admits_without_id(window.start, "line")
 
 
 @given(
@@ -154,8 +154,8 @@ class Drawn:
     """What a plan looks at."""
 
     start: int
-    settled: int | None
-    resume: int | None
+    complete_at_ms: int | None
+    resume_from: int | None
     lag: int | None
     due: float
 
@@ -164,8 +164,8 @@ drawn_cursors = st.lists(
     st.builds(
         Drawn,
         start=st.integers(0, 10**6),
-        settled=st.none() | st.integers(0, 2 * 10**6),
-        resume=st.none() | st.integers(0, 2 * 10**6),
+        complete_at_ms=st.none() | st.integers(0, 2 * 10**6),
+        resume_from=st.none() | st.integers(0, 2 * 10**6),
         lag=st.none() | st.integers(0, 10**6),
         due=st.floats(0, 100),
     ),
@@ -183,7 +183,8 @@ def cursors_of(drawn: list[Drawn]) -> list[Cursor]:
         cursor = Cursor(
             stream, Feed(), tail=None, is_followed=True, on_fail=lambda: None, now=one.due
         )
-        cursor.settled, cursor.resume, cursor.lag = one.settled, one.resume, one.lag
+        cursor.complete_at_ms, cursor.resume_from = one.complete_at_ms, one.resume_from
+        cursor.lag = one.lag
         made.append(cursor)
     return made
 
@@ -193,19 +194,19 @@ def test_a_call_reads_at_most_a_hundred_streams_and_the_one_that_is_due(
     drawn: list[Drawn], now: float
 ) -> None:
     cursors = cursors_of(drawn)
-    batch = plan.together(cursors[0], cursors, now)
+    batch = plan.choose_batch(cursors[0], cursors, now)
     assert batch.cursors[0] is cursors[0]
     assert len(set(batch.cursors)) == len(batch.cursors)
-    assert len({cursor.stream.name for cursor in batch.cursors}) <= plan.MOST_STREAMS
+    assert len({cursor.stream.name for cursor in batch.cursors}) <= plan.MAX_STREAMS
 
 
 @given(drawn_cursors, st.floats(0, 200))
 def test_a_call_begins_early_enough_for_each_of_its_streams(drawn: list[Drawn], now: float) -> None:
     cursors = cursors_of(drawn)
-    batch = plan.together(cursors[0], cursors, now)
+    batch = plan.choose_batch(cursors[0], cursors, now)
     for cursor in batch.cursors:
-        assert batch.start <= plan.first_wanted(cursor, is_long=batch.is_long)
-        if batch.is_long:
+        assert batch.start <= plan.read_start(cursor, is_full=batch.is_full)
+        if batch.is_full:
             assert batch.start <= cursor.window.start
 
 
@@ -214,8 +215,8 @@ def test_no_stream_is_read_again_for_long_because_of_another(
     drawn: list[Drawn], now: float
 ) -> None:
     cursors = cursors_of(drawn)
-    batch = plan.together(cursors[0], cursors, now)
+    batch = plan.choose_batch(cursors[0], cursors, now)
     if cursors[0].lag is not None:
         for cursor in batch.cursors:
-            own = plan.first_wanted(cursor, is_long=batch.is_long)
+            own = plan.read_start(cursor, is_full=batch.is_full)
             assert own - batch.start <= 40_000

@@ -1,5 +1,6 @@
-"""How far one stream was read, for one consumer."""
+"""How far one log stream was read, for one consumer."""
 
+import enum
 import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -14,39 +15,52 @@ from asyncbatch._values.errors import AsyncBatchError
 from asyncbatch._values.results import LogEvent
 
 Wire = dict[str, Any]
+"""A request, an answer or an event in AWS's spelling."""
+
+_MAX_MISSING_INTERVAL = 15.0  # seconds
+
+
+class Missing(enum.Enum):
+    """What CloudWatch Logs did not find."""
+
+    GROUP = enum.auto()
+    STREAM = enum.auto()
 
 
 class Cursor:
-    """One stream on its way into a feed.
+    """The position in one stream whose events go into one feed.
+
+    Times in seconds are the event loop's clock; times in ms are the service's, since the epoch.
 
     Attributes:
         stream: The stream.
         feed: Where its events go.
-        window: What was delivered of the stretch that is read again.
-        tail: Last lines to begin with; None begins at the head.
-        is_followed: Whether somebody waits for lines to come.
-        by_token: Whether it is read with GetLogEvents; else, together with others.
-        token: Where GetLogEvents goes on; None at the beginning.
-        first: Time (ms) from which GetLogEvents reads.
-        is_heavy: Whether it writes so much that it is better read alone.
-        is_busy: Whether a call for it is under way.
-        due: When to read it next, by the event loop's clock.
-        reached: When the last read began that came to the end of the stream.
-        last_line: When the last line came.
-        settled: The service's time (ms) when that read began; None where it is not known.
-        resume: Time (ms) from which a pass that was cut short is taken up again.
-        last_long: When the whole window was last read again.
-        lag: Longest time (ms) that an event took until it could be read; None before the first.
-        missing: What does not exist yet: ``"log group"`` or ``"log stream"``.
-        tries: How often it was missing in a row.
+        window: The events that were delivered of the stretch that is read again.
+        tail: Number of last events to begin with; None begins at the head.
+        is_followed: Whether the consumer waits for events to come.
+        by_token: Whether GetLogEvents reads it; else FilterLogEvents, together with other streams.
+        token: Where GetLogEvents continues; None at the beginning.
+        token_start: Time (ms) that a read by token without a `token` starts from.
+        is_heavy: Whether it writes so much that only GetLogEvents should read it.
+        is_busy: Whether a read of it is under way.
+        due: When to read it next (s).
+        complete_at: When the last read began that reached the end of the stream (s).
+        complete_at_ms: The same moment on the service's clock (ms); None if not known.
+        last_line_at: When the last event was delivered (s).
+        resume_from: Time (ms) from which to continue after a read that stopped at a full feed.
+        last_full_read: When its whole window was last read again (s).
+        lag: Longest time (ms) from an event's timestamp until it was ingested; None before the
+            first event.
+        missing: What does not exist, or not yet.
+        tries: Number of reads in a row that found it missing or had their token refused.
         error: Why it is not read any more.
-        on_fail: Called when that happens.
+        on_fail: Called when `error` is set.
     """
 
     __slots__ = (
-        "_progress", "by_token", "due", "error", "feed", "first", "is_busy", "is_followed",
-        "is_heavy", "lag", "last_line", "last_long", "missing", "on_fail", "reached", "resume",
-        "settled", "stream", "tail", "token", "tries", "window",
+        "_progress", "by_token", "complete_at", "complete_at_ms", "due", "error", "feed",
+        "is_busy", "is_followed", "is_heavy", "lag", "last_full_read", "last_line_at", "missing",
+        "on_fail", "resume_from", "stream", "tail", "token", "token_start", "tries", "window",
     )  # fmt: skip
 
     def __init__(
@@ -66,71 +80,84 @@ class Cursor:
         self.window = Window(stream.start)
         self.tail = tail
         self.is_followed = is_followed
+        # Only GetLogEvents can read backwards from the end.
         self.by_token = tail is not None
         self.token: str | None = None
-        self.first = stream.start
+        self.token_start = stream.start
         self.is_heavy = False
         self.is_busy = False
         self.due = now
-        self.reached = -math.inf
-        self.last_line = -math.inf
-        self.settled: int | None = None
-        self.resume: int | None = None
-        self.last_long = now
+        self.complete_at = -math.inf
+        self.complete_at_ms: int | None = None
+        self.last_line_at = -math.inf
+        self.resume_from: int | None = None
+        self.last_full_read = now
         self.lag: int | None = None
-        self.missing: str | None = None
+        self.missing: Missing | None = None
         self.tries = 0
         self.error: AsyncBatchError | None = None
         self._progress: anyio.Event | None = None
 
     @property
-    def wants_more(self) -> bool:
-        """Whether it is to be read when it is due."""
+    def is_readable(self) -> bool:
+        """Whether it may be read when it is due."""
         return not self.is_busy and self.error is None and not self.feed.is_full
 
-    def go_by_token(self, *, by_token: bool) -> None:
-        """Be read with the other operation from now on; what was delivered is recognised."""
+    def switch(self, *, by_token: bool) -> None:
+        """Read it with the other operation from now on; delivered events are recognised."""
         self.window.restart()
         self.by_token = by_token
         self.token = None
-        self.first = self.window.start
+        self.token_start = self.window.start
 
     def deliver(self, events: Iterable[Wire], now: float) -> None:
-        """Turn events into values and hand them on."""
+        """Put new events into the feed."""
         values = log_events(self.stream, events)
         if values:
-            self.last_line = now
+            self.last_line_at = now
             self.feed.put(values)
 
     def observe_lag(self, events: Iterable[Wire]) -> None:
-        """Learn from events how long they took until they could be read."""
-        took = [event.get("ingestionTime", 0) - event["timestamp"] for event in events]
-        self.lag = max(self.lag or 0, max(took, default=0))
+        """Update the lag from events that were read for the first time."""
+        lags = [event.get("ingestionTime", 0) - event["timestamp"] for event in events]
+        self.lag = max(self.lag or 0, max(lags, default=0))
 
-    def came_to_end(self, began: float, service_time: int | None) -> None:
-        """Note that a read which began at a moment has reached the end of the stream."""
-        self.reached = began
-        self.resume = None
+    def note_complete(self, began: float, began_ms: int | None) -> None:
+        """Note that a read reached the end of the stream.
+
+        Args:
+            began: When the read began (s): all that was readable then was delivered.
+            began_ms: The same moment on the service's clock (ms); None if not known.
+        """
+        self.complete_at = began
+        self.resume_from = None
         self.missing, self.tries = None, 0
-        if service_time is not None:
-            self.settled = service_time
+        if began_ms is not None:
+            self.complete_at_ms = began_ms
         self._announce()
 
-    def is_missing(self, what: str, began: float) -> None:
-        """Note that there is nothing to read yet."""
-        self.reached = began
+    def note_missing(self, what: Missing, *, began: float, now: float) -> None:
+        """Note that there is nothing to read yet, and try again after 1, 2, 4, 8, then 15 s.
+
+        Batch names a stream before the container has written its first line, which creates it.
+        """
+        self.complete_at = began
         self.missing = what
         self.tries += 1
+        self.due = now + min(2.0 ** min(self.tries, 6) / 2, _MAX_MISSING_INTERVAL)
+        if what is Missing.STREAM:
+            # FilterLogEvents fails for all its streams if one of them does not exist.
+            self.by_token = True
         self._announce()
 
     def fail(self, error: AsyncBatchError) -> None:
-        """Give up."""
+        """Stop reading it."""
         self.error = error
         self.on_fail()
 
-    async def read_since(self, moment: float) -> None:
-        """Wait until the stream was read to its end by a read that began then, or later."""
-        while self.reached < moment:
+    async def wait_for_complete_read(self, *, since: float) -> None:
+        """Wait until a read that began at `since` (s) or later has reached the stream's end."""
+        while self.complete_at < since:
             self._progress = self._progress or anyio.Event()
             await self._progress.wait()
 
@@ -143,7 +170,8 @@ class Cursor:
 def log_events(stream: Stream, events: Iterable[Wire]) -> list[LogEvent]:
     """Return events of a stream as values."""
     values = []
-    moments: dict[int | None, datetime | None] = {None: None}  # events come in bursts
+    # Events come in bursts of equal times, so each datetime is made once.
+    moments: dict[int | None, datetime | None] = {None: None}
     for event in events:
         written, ingested = event["timestamp"], event.get("ingestionTime")
         for moment in (written, ingested):

@@ -1,8 +1,8 @@
-"""Reads the streams of one log group, for all followers of a client together.
+"""Schedules the reads of the streams of one log group, for all followers of a client.
 
-One loop looks which stream is due. It reads it alone with GetLogEvents, or with up to 99 others
-with FilterLogEvents, in a task that ends with that read: a long read holds nobody up. A stream is
-in one read at a time. Whoever's feed is full is left out until there is room.
+One loop waits until a stream is due. It starts a task that reads the stream with GetLogEvents, or
+with up to 99 others with FilterLogEvents, so a long read never delays other streams. A stream is
+part of one read at a time. Streams whose feed is full are not read until there is room.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -11,17 +11,21 @@ import anyio
 
 from asyncbatch._aws.api import API
 from asyncbatch._logs import plan
-from asyncbatch._logs.by_filter import read_together
-from asyncbatch._logs.by_token import read_alone
+from asyncbatch._logs.by_filter import read_streams
+from asyncbatch._logs.by_token import read_stream
 from asyncbatch._logs.cursor import Cursor
-from asyncbatch._logs.pages import Pages, ServiceClock
-from asyncbatch._values.errors import AsyncBatchError
+from asyncbatch._logs.pages import Pages
+from asyncbatch._values.errors import AccessDenied, AsyncBatchError
 
 StartSoon = Callable[..., object]
 
 
 class Hub:
-    """The streams of one log group that are read right now."""
+    """The streams of one log group that are read at present.
+
+    Attributes:
+        pages: The calls.
+    """
 
     def __init__(self, api: API, group: str, region: str | None, *, interval: float) -> None:
         """Read nothing yet.
@@ -29,25 +33,25 @@ class Hub:
         Args:
             api: The calls.
             group: Name of the log group.
-            region: AWS Region; None for the client's own.
+            region: AWS Region of the group; None for the client's own.
             interval: Seconds between two reads of a stream.
         """
-        self.clock = ServiceClock()
         self.pages = Pages(api, group, region)
-        self.interval = interval
-        self.may_filter = True
-        # Each stream that is read alone costs a call an interval: a quarter of the quota is theirs.
-        quota = api.logs_per_second("GetLogEvents", region)
-        self._alone_at_most = max(1, int(quota * interval / 4))
+        self._interval = interval
+        self._may_filter = True
+        # Each stream that is read by token costs one call per interval. They may take a quarter
+        # of the rate limit; the rest is for first reads, tails and streams that write a lot.
+        per_second = api.logs_per_second("GetLogEvents", region)
+        self._max_by_token = max(1, int(per_second * interval / 4))
         self._cursors: dict[Cursor, None] = {}
-        self._woken = anyio.Event()
+        self._wakened = anyio.Event()
         self._is_running = False
 
     def add(self, cursor: Cursor, start_soon: StartSoon) -> None:
         """Begin to read a stream."""
         self._cursors[cursor] = None
         cursor.by_token = cursor.by_token or not self._is_crowded
-        cursor.feed.when_room(self.wake)
+        cursor.feed.on_room(self.wake)
         self.wake()
         if not self._is_running:
             self._is_running = True
@@ -60,51 +64,56 @@ class Hub:
         self.wake()
 
     def wake(self) -> None:
-        """Look again what is due."""
-        self._woken.set()
+        """Check again which stream is due."""
+        self._wakened.set()
 
     @property
     def _is_crowded(self) -> bool:
-        return self.may_filter and len(self._cursors) > self._alone_at_most
+        return self._may_filter and len(self._cursors) > self._max_by_token
 
     async def _run(self) -> None:
         """Read until no stream is left."""
         while self._cursors:
+            # The group waits for reads under way, during which streams may be added again.
             async with anyio.create_task_group() as group:
                 while self._cursors:
                     await self._step(group.start_soon)
         self._is_running = False
 
     async def _step(self, start_soon: StartSoon) -> None:
-        """Begin to read what is due, or wait until something is."""
-        ready = sorted((c for c in self._cursors if c.wants_more), key=lambda c: c.due)
+        """Start a read if a stream is due, else wait."""
+        ready = sorted((c for c in self._cursors if c.is_readable), key=lambda c: c.due)
         wait = ready[0].due - anyio.current_time() if ready else None
         if wait is None or wait > 0:
-            self._woken = anyio.Event()
+            self._wakened = anyio.Event()
             with anyio.move_on_after(wait):
-                await self._woken.wait()
+                await self._wakened.wait()
             return
         for cursor in ready:
             self._assign(cursor)
         if ready[0].by_token:
-            self._begin([ready[0]], start_soon, read_alone, self, ready[0])
+            self._start([ready[0]], start_soon, read_stream, self.pages, ready[0])
             return
         await self.pages.turn()
-        # Much may have changed meanwhile.
+        # Streams may have been added, removed or filled up while this waited for the rate limit.
         now = anyio.current_time()
-        ready = [c for c in ready if c in self._cursors and c.wants_more and not c.by_token]
+        ready = [c for c in ready if c in self._cursors and c.is_readable and not c.by_token]
         if ready:
-            batch = plan.together(ready[0], ready, now)
-            self._begin(batch.cursors, start_soon, read_together, self, batch)
+            batch = plan.choose_batch(ready[0], ready, now)
+            self._start(batch.cursors, start_soon, self._read_batch, batch)
 
     def _assign(self, cursor: Cursor) -> None:
-        """Let a stream that is read alone join the others where there are many."""
-        is_read_up = cursor.settled is not None and cursor.missing is None
-        is_heavy = cursor.is_heavy or cursor.window.is_overflowing
-        if cursor.by_token and self._is_crowded and is_read_up and not is_heavy:
-            cursor.go_by_token(by_token=False)
+        """Switch a stream from GetLogEvents to FilterLogEvents where there are many.
 
-    def _begin(
+        Not before it was read to its end once: until then, its window is the whole stream, which
+        would be read again. Streams that write a lot stay with GetLogEvents.
+        """
+        is_complete = cursor.complete_at_ms is not None and cursor.missing is None
+        is_heavy = cursor.is_heavy or cursor.window.is_overflowing
+        if cursor.by_token and self._is_crowded and is_complete and not is_heavy:
+            cursor.switch(by_token=False)
+
+    def _start(
         self,
         cursors: list[Cursor],
         start_soon: StartSoon,
@@ -113,15 +122,24 @@ class Hub:
     ) -> None:
         for cursor in cursors:
             cursor.is_busy = True
-        start_soon(self._guarded, cursors, read, *arguments)
+        start_soon(self._read, cursors, read, *arguments)
 
-    async def _guarded(
+    async def _read_batch(self, batch: plan.Batch) -> None:
+        try:
+            await read_streams(self.pages, batch)
+        except AccessDenied:
+            # Some IAM policies allow GetLogEvents only.
+            self._may_filter = False
+            for cursor in batch.cursors:
+                cursor.switch(by_token=True)
+
+    async def _read(
         self,
         cursors: list[Cursor],
         read: Callable[..., Awaitable[None]],
         *arguments: object,
     ) -> None:
-        """Read, and tell those concerned if that is not possible."""
+        """Read, and fail the cursors if that is not possible."""
         began = anyio.current_time()
         try:
             await read(*arguments)
@@ -131,6 +149,6 @@ class Hub:
         finally:
             for cursor in cursors:
                 cursor.is_busy = False
-                if not cursor.feed.is_full:  # else it goes on as soon as there is room
-                    cursor.due = max(cursor.due, began + self.interval)
+                if not cursor.feed.is_full:  # a full feed is due as soon as it has room
+                    cursor.due = max(cursor.due, began + self._interval)
             self.wake()

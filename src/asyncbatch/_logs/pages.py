@@ -1,24 +1,27 @@
-"""Single calls to CloudWatch Logs for one log group, and what time it is there."""
+"""Single calls to CloudWatch Logs for one log group, and the time on its clock."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from asyncbatch._aws.api import API
 from asyncbatch._aws.retrying import POLLING, READING
-from asyncbatch._logs.cursor import Cursor, Wire
+from asyncbatch._logs.cursor import Cursor, Missing, Wire
 from asyncbatch._logs.streams import Stream
 from asyncbatch._values.errors import ResourceNotFound
 
-MISSING_GROUP = "log group"
-MISSING_STREAM = "log stream"
-_INVALID = "InvalidParameterException"
-# Clocks run at different speeds: ours is believed a ten-thousandth less than it says.
-_PER_SECOND = 999.9
-_MOST_EVENTS = 10_000
+_INVALID_PARAMETER = "InvalidParameterException"
+# Milliseconds of the service's clock per second of the event loop's. Clocks run at slightly
+# different speeds; the estimate may lag behind the service's clock, but never run ahead of it.
+_MS_PER_SECOND = 999.9
+_MAX_EVENTS = 10_000  # per page of GetLogEvents
 
 
 class ServiceClock:
-    """What time it is at the service, at the earliest, by the moments at which it took events."""
+    """A lower bound of the time at the service, from the ingestion times of events.
+
+    What was read completely is settled by the service's time, not by this machine's, whose clock
+    may be wrong by minutes. A bound that is too late would skip events that are still to come.
+    """
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -26,106 +29,127 @@ class ServiceClock:
         self._seen_at: float | None = None
 
     def at(self, moment: float) -> int | None:
-        """Return the service's time (ms) at a moment of the event loop's; it may be later."""
+        """Return the service's time (ms) at a time of the event loop (s), or somewhat earlier."""
         if self._seen_at is None:
             return None
         passed = moment - self._seen_at
-        return self._ingested + int(passed * (_PER_SECOND if passed > 0 else 1000))
+        return self._ingested + int(passed * (_MS_PER_SECOND if passed > 0 else 1000))
 
     def observe(self, events: Iterable[Wire], now: float) -> None:
-        """Learn from events that could be read now."""
+        """Update the bound: the events were readable at `now` (s), so they were ingested before."""
         newest = max((event.get("ingestionTime", 0) for event in events), default=0)
         if newest and newest >= (self.at(now) or 0):
             self._ingested, self._seen_at = newest, now
 
 
 class Pages:
-    """Reads pages of the streams of one log group."""
+    """Reads pages of the streams of one log group.
+
+    Attributes:
+        clock: The time at the service.
+    """
 
     def __init__(self, api: API, group: str, region: str | None) -> None:
-        """Read a group, of another Region than the client's if need be."""
+        """Read one group.
+
+        Args:
+            api: The calls.
+            group: Name of the log group.
+            region: AWS Region of the group; None for the client's own.
+        """
+        self.clock = ServiceClock()
         self._api = api
         self._group = group
         self._region = region
 
     async def turn(self) -> None:
-        """Wait until the next `of_many` may leave, to choose its streams as late as possible."""
+        """Wait until the next `of_streams` may leave, to choose its streams as late as possible."""
         await self._api.logs_turn("FilterLogEvents", self._region)
 
-    async def of_one(
+    async def of_stream(
         self, stream: Stream, arguments: Mapping[str, Any], *, is_followed: bool
     ) -> Wire:
-        """Return a page of one stream.
+        """Return a page of GetLogEvents.
 
         Raises:
-            ResourceNotFound: There is no such group or stream, or not yet.
+            ResourceNotFound: The group or stream does not exist, or not yet.
             APIError: It cannot be read.
         """
-        asked = {
+        request = {
             "logGroupName": self._group,
             "logStreamName": stream.name,
             **arguments,
         }
-        return await self._call("GetLogEvents", asked, is_followed=is_followed)
+        return await self._call("GetLogEvents", request, is_followed=is_followed)
 
-    async def last_of_one(
+    async def end_of_stream(
         self, stream: Stream, lines: int, *, is_followed: bool
     ) -> tuple[list[Wire], str | None]:
-        """Return the last events of one stream, and the token with which to go on behind them.
+        """Return the last events of a stream, and the token with which to continue after them.
 
         Raises:
-            ResourceNotFound: There is no such group or stream, or not yet.
+            ResourceNotFound: The group or stream does not exist, or not yet.
             APIError: It cannot be read.
         """
         pages: list[list[Wire]] = []
-        arguments: Wire = {"limit": min(lines, _MOST_EVENTS), "startFromHead": False}
+        arguments: Wire = {"limit": min(lines, _MAX_EVENTS), "startFromHead": False}
         arguments["startTime"] = stream.start
         forward: str | None = None
         while sum(map(len, pages)) < lines:
-            page = await self.of_one(stream, arguments, is_followed=is_followed)
+            page = await self.of_stream(stream, arguments, is_followed=is_followed)
+            # The first page is the newest one: what comes later continues after it.
             forward = forward or page["nextForwardToken"]
             pages.append(page["events"])
+            # At the head of the stream, AWS returns the token that was passed. An empty page does
+            # not mean the head: pages between may be empty.
             if page["nextBackwardToken"] == arguments.get("nextToken"):
                 break
             arguments["nextToken"] = page["nextBackwardToken"]
         found = [event for page in reversed(pages) for event in page]
         return found[-lines:], forward
 
-    async def of_many(
+    async def of_streams(
         self, cursors: list[Cursor], start: int, token: str | None, *, has_turn: bool
     ) -> Wire:
-        """Return a page of at most 100 streams, from a time (ms) on.
+        """Return a page of FilterLogEvents for at most 100 streams.
+
+        Args:
+            cursors: The streams.
+            start: Time (ms) to read from.
+            token: Where to continue; None for the first page.
+            has_turn: Whether `turn` was awaited before.
 
         Raises:
-            ResourceNotFound: There is no such group, or one of the streams is not there (yet).
+            ResourceNotFound: The group, or one of the streams, does not exist, or not yet.
             APIError: They cannot be read.
         """
-        asked: Wire = {
+        request: Wire = {
             "logGroupName": self._group,
             "logStreamNames": list({c.stream.name: None for c in cursors}),
             "startTime": start,
         }
         if token is not None:
-            asked["nextToken"] = token
+            request["nextToken"] = token
         is_followed = any(cursor.is_followed for cursor in cursors)
         return await self._call(
-            "FilterLogEvents", asked, is_followed=is_followed, has_turn=has_turn
+            "FilterLogEvents", request, is_followed=is_followed, has_turn=has_turn
         )
 
     async def _call(
-        self, operation: str, asked: Wire, *, is_followed: bool, has_turn: bool = False
+        self, operation: str, request: Wire, *, is_followed: bool, has_turn: bool = False
     ) -> Wire:
+        # A log that is followed survives an outage of any length; a single read fails after it.
         patience = POLLING if is_followed else READING
         return await self._api.read_logs(
-            operation, asked, patience, region=self._region, has_turn=has_turn
+            operation, request, patience, region=self._region, has_turn=has_turn
         )
 
 
-def what_is_missing(error: ResourceNotFound) -> str:
-    """Return what AWS did not find."""
-    return MISSING_GROUP if "group" in error.message else MISSING_STREAM
+def what_is_missing(error: ResourceNotFound) -> Missing:
+    """Return what does not exist; AWS says so only in the message."""
+    return Missing.GROUP if "group" in error.message else Missing.STREAM
 
 
-def is_bad_token(code: str) -> bool:
-    """Whether an error code says that a token is not good any more; they live for 24 hours."""
-    return code == _INVALID
+def is_invalid_token(code: str) -> bool:
+    """Return whether an error code can mean an expired token; tokens expire after 24 hours."""
+    return code == _INVALID_PARAMETER

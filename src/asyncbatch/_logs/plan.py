@@ -1,9 +1,13 @@
-"""Which streams are read next, together, and from when on. Pure: the time is an argument.
+"""Which streams share a FilterLogEvents call, and the time it starts from. Pure.
 
-An event can be read some seconds after it was written: its lag. Where everything was read that
-there was at a moment, what is still to come was written later than that moment less the longest
-lag. So each read with FilterLogEvents begins a little before the last one, and every now and then
-much earlier. Streams that begin about alike go together, so that none is read again for another.
+An event becomes readable some seconds after its timestamp: its lag. If all that was readable at a
+time T was delivered, then every event still to come has a timestamp later than T minus the longest
+lag. So a read of a stream starts a little before T, at `read_start`. The lag is observed, not
+known: a later event than any before would be missed by that. So every `FULL_READ_INTERVAL` the
+whole window is read again, which reaches back `window_length`.
+
+A call has one start for all its streams. Streams with similar starts are read together, so that
+little is read again only because another stream needs it.
 """
 
 from collections.abc import Iterable
@@ -11,77 +15,86 @@ from typing import NamedTuple
 
 from asyncbatch._logs.cursor import Cursor
 
-MOST_STREAMS = 100
-"""Most streams that one FilterLogEvents reads."""
+MAX_STREAMS = 100
+"""Maximum number of streams per FilterLogEvents call.
 
-LONG_EVERY = 15.0
-"""Seconds between two reads of the whole window."""
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+"""
 
-_SHORT, _LONG, _LONGEST = 10_000, 60_000, 900_000  # milliseconds
-_ALIKE = 20_000  # milliseconds: streams that begin within this time go together
+FULL_READ_INTERVAL = 15.0
+"""Seconds between two reads of the whole window of a stream."""
+
+# Milliseconds. A read reaches back twice the longest lag seen, within these bounds; with no event
+# seen yet, nothing is known of the lag, and the longest is assumed.
+_MIN_OVERLAP = 10_000
+_MIN_WINDOW = 60_000
+_MAX_LAG = 900_000
+# Milliseconds: streams whose starts differ by no more are read together.
+_SIMILAR = 20_000
 
 
 class Batch(NamedTuple):
-    """Streams that one call reads.
+    """The streams of one call.
 
     Attributes:
-        cursors: The streams.
-        start: Time (ms) from which to read.
-        is_long: Whether that is the whole window.
+        cursors: The streams; at most `MAX_STREAMS` names, each perhaps for several consumers.
+        start: Time (ms) to read from.
+        is_full: Whether that covers the whole window of each stream.
     """
 
     cursors: list[Cursor]
     start: int
-    is_long: bool
+    is_full: bool
 
 
-def kept(lag: int | None) -> int:
-    """Return how long (ms) events are remembered, and late ones looked for."""
-    return _LONGEST if lag is None else min(max(2 * lag, _LONG), _LONGEST)
+def window_length(lag: int | None) -> int:
+    """Return how long (ms) events are remembered, and late events looked for."""
+    return _MAX_LAG if lag is None else min(max(2 * lag, _MIN_WINDOW), _MAX_LAG)
 
 
-def first_wanted(cursor: Cursor, *, is_long: bool) -> int:
-    """Return the time (ms) from which a stream is read next.
+def read_start(cursor: Cursor, *, is_full: bool) -> int:
+    """Return the time (ms) from which to read a stream next.
 
     Args:
         cursor: How far it was read.
-        is_long: Whether to read the whole window.
+        is_full: Whether to read its whole window.
     """
     start = cursor.window.start
-    if is_long or cursor.settled is None:
-        return start if cursor.resume is None or is_long else max(start, cursor.resume)
-    lag = _LONGEST if cursor.lag is None else min(max(2 * cursor.lag, _SHORT), _LONGEST)
-    recent = cursor.settled - lag
-    return max(start, recent if cursor.resume is None else min(recent, cursor.resume))
+    if is_full or cursor.complete_at_ms is None:
+        return start if cursor.resume_from is None or is_full else max(start, cursor.resume_from)
+    overlap = _MAX_LAG if cursor.lag is None else min(max(2 * cursor.lag, _MIN_OVERLAP), _MAX_LAG)
+    recent = cursor.complete_at_ms - overlap
+    return max(start, recent if cursor.resume_from is None else min(recent, cursor.resume_from))
 
 
-def wants_long(cursor: Cursor, now: float) -> bool:
-    """Whether it is time to read the whole window of a stream."""
-    return cursor.settled is not None and now - cursor.last_long >= LONG_EVERY
+def is_full_read_due(cursor: Cursor, now: float) -> bool:
+    """Return whether it is time to read the whole window of a stream."""
+    return cursor.complete_at_ms is not None and now - cursor.last_full_read >= FULL_READ_INTERVAL
 
 
-def together(first: Cursor, others: Iterable[Cursor], now: float) -> Batch:
-    """Choose the streams that one call reads.
+def choose_batch(first: Cursor, others: Iterable[Cursor], now: float) -> Batch:
+    """Choose the streams of the next call.
 
     Args:
-        first: The one that is due.
-        others: Those that may be read, soonest due first.
-        now: The event loop's time.
+        first: The stream that is due first.
+        others: All streams that may be read, in the order in which they are due.
+        now: The event loop's time (s).
     """
-    is_long = wants_long(first, now)
-    start = first_wanted(first, is_long=is_long)
+    is_full = is_full_read_due(first, now)
+    start = read_start(first, is_full=is_full)
     names = {first.stream.name}
-    chosen, begin = [first], start
+    chosen, earliest = [first], start
     for cursor in others:
+        # Streams without any event yet are read from far back. That costs nothing as long as they
+        # are among themselves, but would read minutes of other streams again.
         if cursor is first or (cursor.lag is None) != (first.lag is None):
             continue
-        own = first_wanted(cursor, is_long=is_long)
-        # Where nothing came yet, nothing can come twice.
-        if first.lag is not None and abs(own - start) > _ALIKE:
+        own = read_start(cursor, is_full=is_full)
+        if first.lag is not None and abs(own - start) > _SIMILAR:
             continue
-        if cursor.stream.name not in names and len(names) == MOST_STREAMS:
+        if cursor.stream.name not in names and len(names) == MAX_STREAMS:
             break
         names.add(cursor.stream.name)
         chosen.append(cursor)
-        begin = min(begin, own)
-    return Batch(chosen, begin, is_long)
+        earliest = min(earliest, own)
+    return Batch(chosen, earliest, is_full)

@@ -1,4 +1,4 @@
-"""What a client has to read logs with: one hub for each log group, a follower for each job."""
+"""`LogReader`: one hub for each log group, one follower for each job."""
 
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -9,7 +9,7 @@ import anyio
 from asyncbatch._aws.api import API
 from asyncbatch._logs.cursor import Cursor, log_events
 from asyncbatch._logs.feed import Feed
-from asyncbatch._logs.follower import Follower, LogSource, Wish
+from asyncbatch._logs.follower import Follower, LogOptions, LogSource
 from asyncbatch._logs.hub import Hub
 from asyncbatch._logs.streams import Stream, streams_of
 from asyncbatch._values import checks as check
@@ -22,10 +22,16 @@ _DESCRIBED_TOGETHER = 100
 
 
 class LogReader:
-    """Reads the logs of jobs."""
+    """Reads the logs of jobs for all consumers of a client."""
 
     def __init__(self, api: API, policy: LogPolicy, start_soon: Callable[..., object]) -> None:
-        """Read through `api`, at the intervals of `policy`, in tasks that `start_soon` starts."""
+        """Read nothing yet.
+
+        Args:
+            api: The calls.
+            policy: How logs are read.
+            start_soon: Starts a task in the client's task group.
+        """
         self._api = api
         self._policy = policy
         self._start_soon = start_soon
@@ -39,31 +45,34 @@ class LogReader:
         tail: int | None,
         since: datetime | timedelta | None,
     ) -> AsyncIterator[LogEvent]:
-        """Yield the events of jobs, each stream's in their order.
+        """Yield the events of jobs, those of each stream in order.
 
         Args:
-            jobs: Whose logs.
+            jobs: The jobs.
             follow: Whether to wait for lines to come.
-            tail: Last lines of each stream to begin with; None begins at the head.
-            since: Moment from which on lines are wanted, or how long ago; None wants all.
+            tail: Number of last lines of each stream to begin with; None begins at the head.
+            since: Time of the first lines that are wanted, or how long ago; None wants all.
 
         Raises:
-            InvalidRequest: `tail` is not positive, or `since` is neither of both.
-            LogsUnavailable: The logs of a job are not in CloudWatch Logs. With several jobs, the
-                others' are yielded first; so it is with the following.
-            APIError: They cannot be read.
-            JobVanished: AWS does not answer for a job any more.
+            InvalidRequest: `tail` is not positive, or `since` is neither an aware datetime nor a
+                timedelta.
+            LogsUnavailable: The logs of a job are not in CloudWatch Logs. This and the following
+                errors concern one job and are raised after the events of all others.
+            APIError: The logs of a job cannot be read.
+            JobVanished: AWS no longer knows a job.
             ClientClosed: The client was closed meanwhile.
         """
         if tail is not None:
             check.integer("tail", tail, 1)
         first = None if since is None else check.moment("since", since)
-        wish = Wish(follow=follow, tail=tail, since=first)
+        options = LogOptions(follow=follow, tail=tail, since=first)
         if not follow or tail is not None:
             await self._describe(jobs)
         feed = Feed()
+        # The followers run in the client's task group, not in the consumer's task: a generator
+        # that is not exhausted must not leave a cancel scope open in a task of the user.
         scope = anyio.CancelScope()
-        self._start_soon(self._follow_all, list(jobs), wish, feed, scope)
+        self._start_soon(self._follow_all, list(jobs), options, feed, scope)
         try:
             async for event in feed.events():
                 yield event
@@ -73,6 +82,11 @@ class LogReader:
     async def tail(self, description: JobDescription, number: int, lines: int) -> list[LogEvent]:
         """Return the last events of one attempt, read from the end.
 
+        Args:
+            description: The job.
+            number: Number of the attempt.
+            lines: Maximum number of events.
+
         Raises:
             LogsUnavailable: The logs are not in CloudWatch Logs.
             APIError: They cannot be read.
@@ -81,19 +95,19 @@ class LogReader:
         for stream in streams_of(description, number):
             try:
                 pages = self._hub(stream).pages
-                found, _ = await pages.last_of_one(stream, lines, is_followed=False)
+                found, _ = await pages.end_of_stream(stream, lines, is_followed=False)
             except ResourceNotFound:
                 continue
             events += log_events(stream, found)
         return sorted(events, key=lambda event: event.timestamp)[-lines:]
 
-    # -- what followers use -----------------------------------------------------------------------
+    # -- used by followers ------------------------------------------------------------------------
 
     def open(
         self,
         stream: Stream,
         feed: Feed,
-        wish: Wish,
+        options: LogOptions,
         *,
         tail: int | None,
         on_fail: Callable[[], None],
@@ -103,7 +117,7 @@ class LogReader:
             stream,
             feed,
             tail=tail,
-            is_followed=wish.follow,
+            is_followed=options.follow,
             on_fail=on_fail,
             now=anyio.current_time(),
         )
@@ -111,47 +125,54 @@ class LogReader:
         return cursor
 
     def close(self, cursors: Sequence[Cursor]) -> None:
-        """Stop reading."""
+        """Stop reading streams."""
         for cursor in cursors:
             self._hub(cursor.stream).remove([cursor])
 
     # ---------------------------------------------------------------------------------------------
 
     async def _follow_all(
-        self, jobs: list[LogSource], wish: Wish, feed: Feed, scope: anyio.CancelScope
+        self, jobs: list[LogSource], options: LogOptions, feed: Feed, scope: anyio.CancelScope
     ) -> None:
         """Follow jobs until all logs have ended; runs in the client's task group."""
         try:
             with scope:
                 async with anyio.create_task_group() as group:
                     for job in jobs:
-                        group.start_soon(self._follow, job, wish, feed)
-                feed.end()
+                        group.start_soon(self._follow, job, options, feed)
+                feed.close()
         finally:
-            feed.end(ClientClosed("the client was closed while a log was read"))
+            # Has no effect after the close above, and is not seen by a consumer that left.
+            feed.close(ClientClosed("the client was closed while a log was read"))
 
-    async def _follow(self, job: LogSource, wish: Wish, feed: Feed) -> None:
+    async def _follow(self, job: LogSource, options: LogOptions, feed: Feed) -> None:
         """Follow one job, or the parts of one that writes no log itself."""
         try:
-            while wish.follow and job.description is None:
+            while options.follow and job.description is None:
                 await job.next_change(within=math.inf)
             if parts := job.log_parts():
-                await self._follow_parts(parts, wish, feed)
+                await self._follow_parts(parts, options, feed)
             elif job.description is not None:
-                follower = Follower(job, wish, feed, self, drain=self._policy.drain)
+                follower = Follower(job, options, feed, self, drain=self._policy.drain)
                 await follower.run()
         except AsyncBatchError as error:
             feed.fail(error)
 
-    async def _follow_parts(self, parts: Sequence[LogSource], wish: Wish, feed: Feed) -> None:
-        if not wish.follow or wish.tail is not None:
+    async def _follow_parts(
+        self, parts: Sequence[LogSource], options: LogOptions, feed: Feed
+    ) -> None:
+        if not options.follow or options.tail is not None:
             await self._describe(parts)
         async with anyio.create_task_group() as group:
             for part in parts:
-                group.start_soon(self._follow, part, wish, feed)
+                group.start_soon(self._follow, part, options, feed)
 
     async def _describe(self, jobs: Sequence[LogSource]) -> None:
-        """Bring what is known of jobs up to date: the present is asked for, not the future."""
+        """Update the descriptions of live jobs, for consumers that want what is there now.
+
+        A handle's description may be some seconds old, and name no stream of an attempt that has
+        begun since.
+        """
         known = {job.id: job for job in jobs if not job.is_finished}
         ids = list(known)
         for start in range(0, len(ids), _DESCRIBED_TOGETHER):

@@ -1,7 +1,7 @@
-"""Where a job's log is: from its description to its streams, or why there are none to read. Pure.
+"""From a job's description to its log streams, or to the reason why there are none. Pure.
 
-Each attempt writes a stream of its own; multi-container jobs write one per container. AWS says the
-stream's name when the job is RUNNING; group and Region are in the container's log configuration.
+Each attempt writes its own stream; multi-container jobs write one per container. AWS names the
+stream once the job is RUNNING. Group and Region are in the container's log configuration.
 """
 
 import math
@@ -13,10 +13,10 @@ from asyncbatch._values.errors import LogsUnavailable
 
 DEFAULT_GROUP = "/aws/batch/job"
 _CLOUDWATCH = "awslogs"
-# No job logs before it was submitted; by how much clocks differ is not known, so much is allowed.
-_CLOCKS_DIFFER = 3_600_000
+# Milliseconds. No job logs before it was created, but the container's clock may be slow.
+_CLOCK_TOLERANCE = 3_600_000
 
-# Where a log driver says that it sends the lines.
+# The log options that name the destination, by log driver.
 _DESTINATIONS = {
     "awsfirelens": ("Name", "Host", "region", "delivery_stream"),
     "fluentd": ("fluentd-address",),
@@ -33,12 +33,12 @@ class Stream:
 
     Attributes:
         job_id: The job.
-        attempt: Number of the attempt that writes it.
-        group: Log group.
-        name: Name of the stream.
-        region: AWS Region; None for the client's own.
-        container: Name of the container, where there are several.
-        start: Milliseconds since the epoch: nothing from before is wanted.
+        attempt: Number of the attempt that writes it; the first is 1.
+        group: Name of the log group.
+        name: Name of the log stream.
+        region: AWS Region of the group; None for the client's own.
+        container: Name of the container, in jobs with several.
+        start: Milliseconds since the epoch: older events are not wanted.
     """
 
     job_id: str
@@ -51,25 +51,25 @@ class Stream:
 
 
 def latest_attempt(description: JobDescription) -> int:
-    """Return the number of the attempt that ran last, or that is next to run."""
+    """Return the number of the attempt that runs, will run next, or ran last."""
     finished = len(description.attempts)
     return max(1, finished) if description.status.is_terminal else finished + 1
 
 
 def is_over(description: JobDescription, number: int) -> bool:
-    """Whether an attempt writes nothing more."""
+    """Return whether an attempt has ended."""
     return description.status.is_terminal or number <= len(description.attempts)
 
 
 def streams_of(
     description: JobDescription, number: int, since: datetime | None = None
 ) -> list[Stream]:
-    """Return the streams of an attempt that are known by now.
+    """Return the streams of an attempt as far as AWS has named them.
 
     Args:
         description: The job.
         number: Number of the attempt.
-        since: Moment from which on events are wanted; None wants all.
+        since: Time of the first events that are wanted; None wants all.
 
     Raises:
         LogsUnavailable: The logs are not in CloudWatch Logs.
@@ -78,10 +78,11 @@ def streams_of(
         raise _in_the_cluster(description)
     _require_cloudwatch(description)
     streams = []
-    for place, container in enumerate(_containers(description, number)):
-        # An attempt's container names no log configuration: the job's own of that place does.
+    for position, container in enumerate(_containers(description, number)):
+        # Attempts list their containers without log configuration; it is that of the job's
+        # container at the same position.
         known = () if container.log_options else description.containers
-        configured = known[place] if place < len(known) else container
+        configured = known[position] if position < len(known) else container
         if container.log_stream_name and (configured.log_driver or _CLOUDWATCH) == _CLOUDWATCH:
             stream = Stream(
                 job_id=description.job_id,
@@ -101,15 +102,15 @@ def group_missing(stream: Stream) -> LogsUnavailable:
     where = f" in {stream.region}" if stream.region else ""
     return LogsUnavailable(
         stream.job_id,
-        f"there is no log group {stream.group!r}{where}",
-        "Was it deleted, or is this another account or Region? Its retention may have ended, too.",
+        f"log group {stream.group!r} does not exist{where}",
+        "Check the account, the Region, and whether the group was deleted.",
     )
 
 
 def _start(description: JobDescription, since: datetime | None) -> int:
-    """Return the time (ms) before which there is nothing, or nothing that is wanted."""
+    """Return the time (ms) of the earliest event that can exist and is wanted."""
     created = description.created_at
-    first = 0 if created is None else int(created.timestamp() * 1000) - _CLOCKS_DIFFER
+    first = 0 if created is None else int(created.timestamp() * 1000) - _CLOCK_TOLERANCE
     if since is None:
         return max(0, first)
     return max(0, first, math.ceil(since.timestamp() * 1000))
@@ -121,42 +122,48 @@ def _in_the_cluster(description: JobDescription) -> LogsUnavailable:
     namespace = (pod.namespace if pod else None) or "default"
     return LogsUnavailable(
         description.job_id,
-        f"EKS jobs log in their cluster, and AWS Batch names no log stream; it is pod {name} "
-        f"in namespace {namespace}",
-        f"Look with `kubectl logs -n {namespace} {name}`, or by the pod's name in the log group "
-        "/aws/containerinsights/CLUSTER/application if Container Insights or Fluent Bit is set up.",
+        "EKS jobs log inside their cluster, and AWS Batch names no log stream for them "
+        f"(pod {name}, namespace {namespace})",
+        f"Run `kubectl logs -n {namespace} {name}`, or search the log group "
+        "/aws/containerinsights/CLUSTER/application for the pod's name if Container Insights or "
+        "Fluent Bit is set up.",
     )
 
 
 def _require_cloudwatch(description: JobDescription) -> None:
-    """Raise unless a container logs to CloudWatch, as those without a configuration do."""
+    """Raise unless a container logs to CloudWatch Logs, which is the default."""
     containers = description.containers
     if not containers or any((c.log_driver or _CLOUDWATCH) == _CLOUDWATCH for c in containers):
         return
     drivers = ", ".join(sorted({str(c.log_driver) for c in containers}))
-    places = "; ".join(dict.fromkeys(_where(c) for c in containers))
+    destinations = "; ".join(dict.fromkeys(_destination(c) for c in containers))
     raise LogsUnavailable(
-        description.job_id, f"its log driver is {drivers}, not awslogs", f"Look at {places}."
+        description.job_id,
+        f"its log driver is {drivers}, not awslogs",
+        f"Read them from {destinations}.",
     )
 
 
-def _where(container: Container) -> str:
-    """Return where a log driver sends the lines, in a few words."""
+def _destination(container: Container) -> str:
+    """Return where a log driver sends the lines."""
     driver = str(container.log_driver)
     if driver in _ON_THE_INSTANCE:
         instance = container.container_instance_arn or "the container instance"
         return f"{instance}, with {_ON_THE_INSTANCE[driver]}"
     named = [name for name in _DESTINATIONS.get(driver, ()) if name in container.log_options]
-    told = ", ".join(f"{name}={container.log_options[name]}" for name in named)
-    return f"what {driver} sends to ({told})" if told else f"what {driver} sends to"
+    options = ", ".join(f"{name}={container.log_options[name]}" for name in named)
+    return f"the destination of {driver} ({options})" if options else f"the destination of {driver}"
 
 
 def _containers(description: JobDescription, number: int) -> tuple[Container, ...]:
-    """Return the containers of an attempt; of the latest one, the job itself may know more."""
+    """Return the containers of an attempt.
+
+    The latest attempt is listed only after its end; until then, the job's own containers are its.
+    """
     if number <= len(description.attempts):
         attempt = description.attempts[number - 1]
         if attempt.log_stream_names or number < latest_attempt(description):
             return attempt.containers
-    # After a retry, the job names the stream of the attempt before until the next one runs.
+    # After a retry, the job still names the stream of the previous attempt until the next one runs.
     written = {name for attempt in description.attempts for name in attempt.log_stream_names}
     return tuple(c for c in description.containers if c.log_stream_name not in written)
