@@ -5,21 +5,45 @@ import re
 from pathlib import Path
 from typing import Any
 
-import asyncbatch
+import pytest
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-ENTRY = re.compile(r"^\.\. auto(?:class|exception|function|data):: (\w+)", re.MULTILINE)
+DIRECTIVE = re.compile(
+    r"^\.\. (currentmodule|autoclass|autoexception|autofunction|autodata):: ([\w.]+)", re.MULTILINE
+)
 
 
-def test_every_public_name_of_the_client_is_in_the_reference() -> None:
-    pages = REFERENCE.glob("*.md")
-    listed = [name for page in pages for name in ENTRY.findall(page.read_text(encoding="utf-8"))]
-    assert sorted(listed) == sorted(asyncbatch.__all__)
+def names_in_the_reference() -> list[tuple[str, str]]:
+    """Return (module, name) of each entry of the reference pages."""
+    entries: list[tuple[str, str]] = []
+    for page in sorted(REFERENCE.glob("*.md")):
+        module = ""
+        for directive, argument in DIRECTIVE.findall(page.read_text(encoding="utf-8")):
+            if directive == "currentmodule":
+                module = argument
+            else:
+                entries.append((module, argument))
+    return entries
 
 
-def test_every_line_of_luigis_configuration_is_in_the_reference() -> None:
+@pytest.mark.parametrize("module", ["asyncbatch", "asyncbatch.local", "asyncbatch_luigi"])
+def test_reference_lists_every_public_name_once(module: str) -> None:
+    listed = [name for where, name in names_in_the_reference() if where == module]
+    assert sorted(listed) == sorted(importlib.import_module(module).__all__)
+
+
+def test_reference_lists_every_line_of_the_luigi_configuration() -> None:
     section: Any = importlib.import_module("asyncbatch_luigi.config").asyncbatch
 
     page = (REFERENCE / "luigi-configuration.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert sorted(listed) == sorted(name for name, _ in section.get_params())
+
+
+def test_tests_named_in_the_reference_exist() -> None:
+    tests = Path(__file__).parents[1] / "luigi"
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in tests.rglob("*.py"))
+    page = (REFERENCE / "luigi-worker.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+)`", page)
+    assert named
+    assert [name for name in named if f"def {name}(" not in sources] == []
