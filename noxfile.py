@@ -24,7 +24,7 @@ AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 # Many tests wait for programs that they start: twice as many workers as cores.
 WORKERS = str(2 * (os.cpu_count() or 1))
 # Tests of the source tree, the benchmark and the examples: run on the Python that runs nox only.
-SAME_EVERYWHERE = ("tests/test_house.py", "tests/bench", "tests/docs")
+SAME_EVERYWHERE = ("tests/bench", "tests/docs")
 # Each package's own tests, and the contract with AWS: half a minute for a Python in between.
 QUICK_TESTS = (
     *("tests/values", "tests/aws", "tests/journal", "tests/test_public_api.py"),
@@ -99,6 +99,7 @@ def lint(session: nox.Session) -> None:
     session.install(*groups("lint"))
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
+    session.run("pre-commit", "validate-config")
 
 
 @nox.session
