@@ -19,7 +19,7 @@ from asyncbatch import (
     RetryStrategy,
 )
 from asyncbatch._aws.wire import responses
-from asyncbatch._journal.encoding import from_text, to_text
+from asyncbatch._journal.encoding import Decoder, to_text
 from asyncbatch._journal.entries import identity_of
 from tests.fixtures import losses
 
@@ -62,7 +62,7 @@ EVERYTHING = JobDescription(
     ids=lambda description: description.job_id,
 )
 def test_a_description_comes_back_as_it_was(description: JobDescription) -> None:
-    assert from_text(to_text(description)) == description
+    assert Decoder().from_text(to_text(description)) == description
 
 
 def test_only_what_is_not_the_default_is_written() -> None:
@@ -72,24 +72,25 @@ def test_only_what_is_not_the_default_is_written() -> None:
 
 def test_what_a_newer_version_wrote_is_passed_over() -> None:
     text = '{"job_id": "j-2", "status": "SUCCEEDED", "colour": {"red": 1}}'
-    assert from_text(text) == JobDescription(job_id="j-2", status=JobStatus.SUCCEEDED)
+    assert Decoder().from_text(text) == JobDescription(job_id="j-2", status=JobStatus.SUCCEEDED)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null"])
 def test_what_is_no_description_is_told(text: str) -> None:
     with pytest.raises(ValueError, match=r"description|Expecting"):
-        from_text(text)
+        Decoder().from_text(text)
 
 
 @pytest.mark.parametrize("nodes", losses.PLATFORMS)
 @pytest.mark.parametrize("platform", losses.PLATFORMS)
 def test_whatever_describe_jobs_may_say_comes_back(platform: str, nodes: str) -> None:
     description = responses.job_description(losses.job_detail(platform, nodes))
-    assert from_text(to_text(description)) == description
+    assert Decoder().from_text(to_text(description)) == description
 
 
 def test_what_jobs_have_in_common_is_kept_once() -> None:
-    one, two = (from_text(to_text(EVERYTHING)) for _ in range(2))
+    decoder = Decoder()
+    one, two = (decoder.from_text(to_text(EVERYTHING)) for _ in range(2))
     assert one.tags is two.tags
     assert one.containers[0].environment is two.containers[0].environment
 

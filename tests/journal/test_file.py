@@ -46,7 +46,7 @@ def filled(path: Path, count: int = 3) -> list[Entry]:
     """Write a journal and close it."""
     entries = [entry(n, tag="ab", array_size=n + 1) for n in range(1, count + 1)]
     file = File(path)
-    file.apply(map(journal_file.intend, entries))
+    file.apply(map(journal_file.write_entry, entries))
     file.close()
     return entries
 
@@ -61,7 +61,7 @@ def opened(path: Path) -> list[Entry]:
 
 def written(path: Path) -> None:
     with contextlib.closing(File(path)) as file:
-        file.apply([journal_file.intend(entry(9))])
+        file.apply([journal_file.write_entry(entry(9))])
 
 
 # -- what is written is read -----------------------------------------------------------------------
@@ -74,12 +74,12 @@ def test_what_was_written_is_read_again(path: Path) -> None:
 def test_all_steps_of_a_submission_are_kept(path: Path) -> None:
     file = File(path)
     first, second = entry(1), entry(2)
-    file.apply([journal_file.intend(first), journal_file.intend(second)])
+    file.apply([journal_file.write_entry(first), journal_file.write_entry(second)])
     first.job_id, first.state = "j-1", EntryState.SUBMITTED
-    file.apply([journal_file.accept(first), journal_file.withdraw(second)])
+    file.apply([journal_file.update_state(first), journal_file.delete_entry(second)])
     assert file.entries() == [first]
     first.state = EntryState.SUCCEEDED
-    file.apply(journal_file.end(first, "{}"))
+    file.apply(journal_file.write_end(first, "{}"))
     assert (file.entries(), file.ends(0, 9)) == ([first], [(1, "{}")])
     file.close()
 
@@ -87,8 +87,8 @@ def test_all_steps_of_a_submission_are_kept(path: Path) -> None:
 def test_a_transaction_is_written_as_a_whole_or_not_at_all(path: Path) -> None:
     file = File(path)
     with pytest.raises(JournalError):
-        file.apply([journal_file.intend(entry(1)), ("INSERT INTO nowhere VALUES (1)", ())])
-    file.apply([journal_file.intend(entry(2))])
+        file.apply([journal_file.write_entry(entry(1)), ("INSERT INTO nowhere VALUES (1)", ())])
+    file.apply([journal_file.write_entry(entry(2))])
     assert file.entries() == [entry(2)]
     file.close()
 
@@ -180,16 +180,19 @@ def make_pipe(path: Path) -> None:
 
 
 UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "text": (write_text, "it is a file, but not a journal. Give the journal a file of its own"),
-    "another database": (write_database, "not a journal of asyncbatch. Give the journal a file"),
+    "text": (write_text, "it is not a journal. Use another file for the journal"),
+    "another database": (
+        write_database,
+        "not a journal of asyncbatch. Use another file for the journal",
+    ),
     "damaged": (write_damaged, r"it is damaged: (?s:.*)\.recover"),
     "cut off": (write_cut_off, r"it is damaged: .*\.recover"),
-    "nonsense": (write_nonsense, "what no journal does: 'HAPPY'.*Begin a new journal"),
+    "nonsense": (write_nonsense, "invalid data: 'HAPPY'.*Start a new journal"),
     "a directory": (
         make_directory,
-        r"it is a directory\. Name a file in it, such as .*/run\.db/run",
+        r"it is a directory\. Use a file in it, such as .*/run\.db/run",
     ),
-    "a pipe": (make_pipe, "it is no regular file. Give the journal a file of its own"),
+    "a pipe": (make_pipe, "it is not a regular file. Use another file for the journal"),
 }
 
 
@@ -236,11 +239,11 @@ def test_a_full_disk_is_told_and_nothing_is_written_by_half(path: Path) -> None:
     file = File(path)
     pages = file._connection.execute("PRAGMA page_count").fetchone()[0]
     file._connection.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(JournalError, match=r"full\. Free some space"):
-        file.apply(map(journal_file.intend, [entry(n) for n in range(1, 300)]))
+    with pytest.raises(JournalError, match=r"full\. Free space"):
+        file.apply(map(journal_file.write_entry, [entry(n) for n in range(1, 300)]))
     assert file.entries() == []
     file._connection.execute("PRAGMA max_page_count = 1000000")
-    file.apply([journal_file.intend(entry(1))])
+    file.apply([journal_file.write_entry(entry(1))])
     assert file.entries() == [entry(1)]
     file.close()
 
@@ -265,7 +268,7 @@ def test_a_second_process_is_told_who_has_it_open(path: Path) -> None:
         assert holder.stdout is not None
         holder.stdout.readline()
         with pytest.raises(
-            JournalError, match=f"process {holder.pid} has it open.*file of its own"
+            JournalError, match=f"process {holder.pid} has it open.*use another file"
         ):
             File(path)
         holder.kill()
@@ -322,15 +325,15 @@ def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
 def test_another_program_that_holds_the_database_is_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "_PATIENCE", 0.01)
+    monkeypatch.setattr(opening, "_BUSY_SECONDS", 0.01)
     file = File(path)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalError, match=r"locked.*such as a sqlite3 shell"):
-            file.apply([journal_file.intend(entry(1))])
+            file.apply([journal_file.write_entry(entry(1))])
         shell.execute("ROLLBACK")
     shell.close()
-    file.apply([journal_file.intend(entry(1))])
+    file.apply([journal_file.write_entry(entry(1))])
     file.close()
 
 
@@ -341,10 +344,10 @@ def test_another_program_that_holds_the_database_is_told(
 def test_a_write_that_was_torn_loses_itself_and_nothing_before(path: Path, kept: int) -> None:
     """The file is copied as it is; of the last transaction, only some bytes reached the disk."""
     file = File(path)
-    file.apply([journal_file.intend(entry(1))])
+    file.apply([journal_file.write_entry(entry(1))])
     wal = path.with_name(f"{path.name}-wal")
     size = wal.stat().st_size
-    file.apply([journal_file.intend(entry(2))])
+    file.apply([journal_file.write_entry(entry(2))])
     is_whole = kept >= wal.stat().st_size - size
     copy = path.with_name("copy.db")
     copy.write_bytes(path.read_bytes())

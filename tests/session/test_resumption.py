@@ -275,7 +275,7 @@ async def test_a_disk_that_is_full_stops_submissions_and_nothing_else(
         async with client(b, path) as batch:
             assert [job.status for job in await batch.resume()][:5] == ["SUCCEEDED"] * 5
         assert len(submitted(b)) == 6
-    assert len([r for r in caplog.records if "Jobs are still followed" in r.message]) == 1
+    assert len([r for r in caplog.records if "jobs are still followed" in r.message]) == 1
 
 
 async def test_a_journal_that_cannot_be_opened_stops_the_client(

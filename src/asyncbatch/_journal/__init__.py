@@ -1,19 +1,25 @@
-"""The journal: what a client submitted, kept in a file that survives `kill -9`.
+"""The journal: what a client submitted, in a file that survives `kill -9`.
 
 Theory of operation
 -------------------
-A submission leaves three traces:
+A submission is recorded in up to three steps:
 
     intent ──(SubmitJob)──► job id ──(the job runs)──► end
        │
-       └── AWS refused it: the intent is taken back
+       └── AWS refused the request: the intent is deleted
 
 The *intent* is on disk before SubmitJob is sent. So a program that dies at any moment leaves, for
-every job that AWS may have accepted, either the job's id or an intent that says what to look for.
-The job id and the end are written when they are known, and nobody waits for that: what is lost of
-them is found out again by asking AWS.
+each job that AWS may have accepted, either the job's id or an intent with the name or tag to search
+for. Job id and end are written when they are known, and no caller waits for these writes: what is
+lost of them is found again with ListJobs and DescribeJobs.
 
-`_entries` is what the journal knows, `_file` its file and the statements, `_open` how that is
-opened and migrated, `_lock` that one process does so, `_records` how a description is written,
-`_writer` how many writes become few, `_journal` all of it together.
+The modules:
+
+    entries     what the journal knows of one submission, and which requests are the same
+    encoding    a job's last description as JSON, and back
+    file        the SQLite file: statements and transactions
+    opening     opening, checking and migrating it; SQLite's errors as `JournalError`
+    lock        at most one process uses a journal
+    writer      many small writes in few transactions
+    journal     `OpenJournal`: all of it together, for an open client
 """

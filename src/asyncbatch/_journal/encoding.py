@@ -1,7 +1,7 @@
-"""A job's last description as text, and back.
+"""A job's last description as JSON, and back.
 
-Fields that have their default are left out, and fields that are not known are passed over, so that
-a description can be read by an older or a newer version of this package.
+Fields with their default value are left out, and unknown fields are ignored. So a description can
+be read by an older or a newer version of this package.
 """
 
 import dataclasses
@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from asyncbatch._aws.wire import parts
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.status import JobStatus
 
@@ -27,22 +26,9 @@ def to_text(description: JobDescription) -> str:
     return json.dumps(_plain(description), separators=(",", ":"), default=str)
 
 
-def from_text(text: str) -> JobDescription:
-    """Return the description that a text tells.
-
-    Raises:
-        ValueError: The text tells none.
-    """
-    try:
-        description: JobDescription = _reader(JobDescription)(json.loads(text))
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"not a job description: {error!r}") from error
-    return description
-
-
 def _plain(value: object) -> object:
-    """Return a value in words of JSON."""
-    if type(value) in _PLAIN:  # first of all: most are
+    """Return a value as JSON has it: moments in ISO format, durations in microseconds."""
+    if type(value) in _PLAIN:  # first, because most values are
         return value
     if isinstance(value, datetime | timedelta):
         return value.isoformat() if isinstance(value, datetime) else value // _MICROSECOND
@@ -52,8 +38,8 @@ def _plain(value: object) -> object:
         return {str(name): _plain(each) for name, each in value.items()}
     if dataclasses.is_dataclass(value):
         kind: type = type(value)
-        told = ((name, getattr(value, name), default) for name, default in _defaults(kind))
-        return {name: _plain(each) for name, each, default in told if each != default}
+        members = ((name, getattr(value, name), default) for name, default in _defaults(kind))
+        return {name: _plain(each) for name, each, default in members if each != default}
     return value
 
 
@@ -71,46 +57,7 @@ def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
     )
 
 
-@functools.cache
-def _reader(hint: object) -> _Read:
-    """Return the function that makes a value of a type from words of JSON."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is types.UnionType or origin is typing.Union:
-        return _reader(next(each for each in arguments if each is not types.NoneType))
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _dataclass_reader(hint)
-    if origin is tuple:
-        each = _reader(arguments[0])
-        return tuple if each is _as_it_is else lambda value: tuple(map(each, value))
-    if origin is Mapping and (name := _reader(arguments[0])) is not _as_it_is:
-        return lambda value: {name(key): said for key, said in value.items()}
-    return _SCALARS.get(hint, _as_it_is)
-
-
-def _dataclass_reader(kind: type) -> _Read:
-    """Return what makes a dataclass: it looks only at the fields that JSON has no word for.
-
-    A hundred thousand jobs of one definition have much in common; that is kept once.
-    """
-    hints = typing.get_type_hints(kind)
-    readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
-    changing = [(name, read) for name, read in readers.items() if read is not _as_it_is]
-    common = [(name, f"{kind.__name__}.{name}") for name in readers if name in _COMMON]
-
-    def read(value: dict[str, Any]) -> Any:  # noqa: ANN401 - of the kind that was asked for
-        for name, reader in changing:
-            if value.get(name) is not None:
-                value[name] = reader(value[name])
-        for name, part in common:
-            if name in value:
-                value[name] = parts.shared(part, value[name])
-        if not value.keys() <= readers.keys():
-            value = {name: v for name, v in value.items() if name in readers}
-        return kind(**value)
-
-    return read
-
-
+# Fields that are equal in most jobs of one definition or queue.
 _COMMON = frozenset(
     [
         "command",
@@ -128,7 +75,82 @@ _COMMON = frozenset(
 )
 
 
-def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
+class Decoder:
+    """Reads descriptions; values that many jobs have in common are kept in memory once.
+
+    The types of the fields decide how JSON is read. The function for each type is made once, and
+    skips fields whose value in JSON is the value in Python: a rerun reads 100,000 descriptions.
+    """
+
+    def __init__(self) -> None:
+        """Have read nothing yet."""
+        self._readers: dict[object, _Read] = dict(_SCALARS)
+        self._last: dict[str, object] = {}
+
+    def from_text(self, text: str) -> JobDescription:
+        """Return the description that `to_text` has written.
+
+        Raises:
+            ValueError: The text is not a description.
+        """
+        try:
+            description: JobDescription = self._reader(JobDescription)(json.loads(text))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not a job description: {error!r}") from error
+        return description
+
+    def _reader(self, hint: object) -> _Read:
+        """Return the function that makes a value of a type from JSON."""
+        if hint not in self._readers:
+            self._readers[hint] = self._new_reader(hint)
+        return self._readers[hint]
+
+    def _new_reader(self, hint: object) -> _Read:
+        origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+        if origin is types.UnionType or origin is typing.Union:
+            # Only `X | None` occurs, and None is read nowhere.
+            return self._reader(next(each for each in arguments if each is not types.NoneType))
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            return self._dataclass_reader(hint)
+        if origin is tuple:
+            each = self._reader(arguments[0])
+            return tuple if each is _unchanged else lambda value: tuple(map(each, value))
+        if origin is Mapping and (key := self._reader(arguments[0])) is not _unchanged:
+            return lambda value: {key(name): each for name, each in value.items()}
+        return _unchanged
+
+    def _dataclass_reader(self, kind: type) -> _Read:
+        """Return the function that makes a dataclass; it converts only what JSON cannot express."""
+        hints = typing.get_type_hints(kind)
+        readers = {
+            field.name: self._reader(hints[field.name]) for field in dataclasses.fields(kind)
+        }
+        converted = [(name, read) for name, read in readers.items() if read is not _unchanged]
+        common = [(name, f"{kind.__name__}.{name}") for name in readers if name in _COMMON]
+
+        def read(value: dict[str, Any]) -> Any:  # noqa: ANN401 - an instance of `kind`
+            for name, reader in converted:
+                if value.get(name) is not None:
+                    value[name] = reader(value[name])
+            for name, part in common:
+                if name in value:
+                    value[name] = self._shared(part, value[name])
+            if not value.keys() <= readers.keys():
+                value = {name: v for name, v in value.items() if name in readers}
+            return kind(**value)
+
+        return read
+
+    def _shared(self, part: str, value: object) -> object:
+        """Return the last value of a part of a job if it is equal."""
+        last = self._last.get(part)
+        if last == value:
+            return last
+        self._last[part] = value
+        return value
+
+
+def _unchanged(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
     return value
 
 

@@ -1,4 +1,4 @@
-"""What the journal knows of one submission, and which submissions are the same."""
+"""What the journal knows of one submission, and which requests are the same."""
 
 import enum
 import hashlib
@@ -11,16 +11,16 @@ from asyncbatch._values.requests import JobRequest
 
 
 class EntryState(enum.StrEnum):
-    """How far a submission has come, as far as the journal was told."""
+    """How far a submission has come, as far as the journal knows."""
 
     INTENT = "INTENT"
-    """SubmitJob may have been sent; whether AWS accepted it is not known."""
+    """SubmitJob may have been sent; it is not known whether AWS accepted it."""
     SUBMITTED = "SUBMITTED"
-    """AWS accepted it; its end is not known."""
+    """AWS accepted it; the job's end is not known."""
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     LOST = "LOST"
-    """AWS did not answer for it any more."""
+    """AWS no longer knows the job."""
 
 
 ENDED = frozenset({EntryState.SUCCEEDED, EntryState.FAILED})
@@ -31,19 +31,19 @@ class Entry:
     """One submission.
 
     Attributes:
-        number: Its place in the journal, from 1 on.
-        identity: What makes a request the same as another: its key, or a hash of its content.
-        ordinal: Which one of several equal requests of one run it is, from 0 on.
+        number: Its position in the journal; the first is 1.
+        identity: Equal for requests that are the same; see `identity_of`.
+        ordinal: Its position among the equal requests of one run; the first is 0.
         state: How far it has come.
         name: Job name.
-        queue: Job queue, as it was named.
-        job_definition: Job definition, as it was named.
-        has_unique_name: Whether nobody else uses the name.
-        tag: Value of the tag that marks it; None where it has none.
+        queue: Job queue, as the request names it.
+        job_definition: Job definition, as the request names it.
+        has_unique_name: Whether the name was generated, so that no other submission uses it.
+        tag: Value of the tag that marks the job; None if it has none.
         array_size: Number of children; None for a job that is no array.
-        since: When it was begun, in seconds since the epoch.
-        job_id: Job id; None until AWS has given one.
-        is_end_told: Whether observers of this program have heard of its end.
+        since: When the submission began, in seconds since the epoch.
+        job_id: Job id; None until AWS has accepted the request.
+        is_end_told: Whether observers of this client were notified of its end; not in the file.
     """
 
     number: int
@@ -62,18 +62,22 @@ class Entry:
 
 
 def identity_of(request: JobRequest) -> str:
-    """Return what makes a request the same as another one: its key, or a hash of its content.
+    """Return a text that is equal for equal requests: the key, or a hash of the content.
 
-    It says the same in every run and on every machine, as long as the request says the same.
+    A later run recognises a request by it, perhaps on another machine or with another version of
+    this package. So it must never change for the same request: the job would be submitted again.
 
     Raises:
-        InvalidRequest: The request is larger than AWS takes.
+        InvalidRequest: The request is larger than AWS accepts.
     """
     if request.key is not None:
         return f"key:{request.key}"
+    # What SubmitJob would send: fields that are not set do not enter it, so a new field of
+    # `JobRequest` changes no identity of a request without it.
     content: dict[str, Any] = requests.submit_job(
         request, name=request.name or "", queue=request.queue or ""
     )
+    # The order of environment variables has no meaning; that of all other lists has.
     if overrides := content.get("containerOverrides"):
         variables = sorted(overrides.get("environment", ()), key=lambda each: str(each["name"]))
         content = {**content, "containerOverrides": {**overrides, "environment": variables}}

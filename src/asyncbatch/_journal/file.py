@@ -1,4 +1,4 @@
-"""The journal's file: what is read from it and written to it. It blocks: used in a thread only."""
+"""The SQLite file of a journal: statements and transactions. Blocks: for the journal's thread."""
 
 import contextlib
 import sqlite3
@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from asyncbatch._journal.entries import Entry, EntryState
-from asyncbatch._journal.lock import locked
-from asyncbatch._journal.opening import connect, require_file, told
+from asyncbatch._journal.lock import hold_lock
+from asyncbatch._journal.opening import connect, journal_error, require_file
 from asyncbatch._values.errors import JournalError
 
 Change = tuple[str, tuple[object, ...]]
-"""A statement and its values."""
+"""An SQL statement and its values."""
 
-_INTEND = """
+_WRITE_ENTRY = """
     INSERT OR REPLACE INTO submissions (
         number, identity, ordinal, state, name, queue, job_definition, has_unique_name, tag,
         array_size, since, job_id
     ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_ENTRIES = """
+_READ_ENTRIES = """
     SELECT
         number, identity, ordinal, state, name, queue, job_definition, has_unique_name, tag,
         array_size, since, job_id
@@ -29,10 +29,10 @@ _ENTRIES = """
 """
 
 
-def intend(entry: Entry) -> Change:
-    """Write an entry, or write over it."""
+def write_entry(entry: Entry) -> Change:
+    """Insert an entry, or replace the one with its number."""
     return (
-        _INTEND,
+        _WRITE_ENTRY,
         (
             entry.number,
             entry.identity,
@@ -50,24 +50,24 @@ def intend(entry: Entry) -> Change:
     )
 
 
-def accept(entry: Entry) -> Change:
-    """Note the job id that AWS gave."""
+def update_state(entry: Entry) -> Change:
+    """Update job id and state."""
     return (
         "UPDATE submissions SET job_id = ?, state = ? WHERE number = ?",
         (entry.job_id, str(entry.state), entry.number),
     )
 
 
-def withdraw(entry: Entry) -> Change:
-    """Take an intent back: there is no such job."""
+def delete_entry(entry: Entry) -> Change:
+    """Delete an entry: there is no such job."""
     return "DELETE FROM submissions WHERE number = ?", (entry.number,)
 
 
-def end(entry: Entry, description: str) -> tuple[Change, Change]:
-    """Note how a job ended."""
+def write_end(entry: Entry, description: str) -> tuple[Change, Change]:
+    """Update the state, and insert the job's last description."""
     return (
         ("INSERT OR REPLACE INTO ends VALUES (?, ?)", (entry.number, description)),
-        accept(entry),
+        update_state(entry),
     )
 
 
@@ -78,86 +78,92 @@ class File:
         """Open, lock and check the file, or make one.
 
         Raises:
-            JournalError: It cannot be used.
+            JournalError: It is in use, damaged, too new, not a journal, or not accessible.
         """
         self.path = path
         with ExitStack() as stack:
             try:
                 require_file(path)
-                stack.enter_context(locked(path))
+                stack.enter_context(hold_lock(path))
             except OSError as error:
-                raise told(path, error) from error
+                raise journal_error(path, error) from error
             self._connection = stack.enter_context(contextlib.closing(connect(path)))
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Close the file and give up the lock."""
+        """Close the file and release the lock."""
         self._stack.close()
 
     def fact(self, name: str, value: str) -> str:
-        """Return a fact about the journal; one that it does not know yet is noted.
+        """Return a fact about the journal, such as its Region; store `value` if there is none yet.
 
         Raises:
             JournalError: The file cannot be read or written.
         """
         self.apply([("INSERT OR IGNORE INTO facts VALUES (?, ?)", (name, value))])
-        with self._trouble_told():
+        with self._journal_errors():
             found = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,))
             return str(found.fetchone()[0])
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Carry changes out, all or none; they are on disk when this returns.
+        """Execute changes in one transaction, all or none; they are on disk when this returns.
 
         Raises:
-            JournalError: They could not be written.
+            JournalError: They could not be written; none was.
         """
-        with self._trouble_told():
+        with self._journal_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 for statement, values in changes:
                     self._connection.execute(statement, values)
                 self._connection.execute("COMMIT")
             except BaseException:
-                # Some errors, such as a full disk, have rolled it back already.
+                # Some errors, such as a full disk, make SQLite roll back by itself.
+                # https://www.sqlite.org/lang_transaction.html
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
 
     def entries(self) -> list[Entry]:
-        """Return all submissions, in their order.
+        """Return all submissions, in the order of their numbers.
 
         Raises:
             JournalError: The file cannot be read.
         """
-        words: dict[str, str] = {}  # thousands of jobs name the same queue and job definition
-        with self._trouble_told():
-            return [_entry(row, words) for row in self._connection.execute(_ENTRIES)]
+        # Thousands of entries have equal queues and job definitions: keep each text once.
+        texts: dict[str, str] = {}
+        with self._journal_errors():
+            return [_entry(row, texts) for row in self._connection.execute(_READ_ENTRIES)]
 
     def ends(self, first: int, at_most: int) -> list[tuple[int, str]]:
-        """Return descriptions of ended jobs, by number, from one on.
+        """Return numbers and last descriptions of ended jobs.
+
+        Args:
+            first: Smallest number.
+            at_most: Maximum number of jobs.
 
         Raises:
             JournalError: The file cannot be read.
         """
-        with self._trouble_told():
+        with self._journal_errors():
             return self._connection.execute(
                 "SELECT number, description FROM ends WHERE number >= ? ORDER BY number LIMIT ?",
                 (first, at_most),
             ).fetchall()
 
     @contextlib.contextmanager
-    def _trouble_told(self) -> Iterator[None]:
+    def _journal_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise told(self.path, error) from error
+            raise journal_error(self.path, error) from error
         except (ValueError, TypeError) as error:
             raise JournalError(
-                str(self.path), f"it holds what no journal does: {error}", "Begin a new journal."
+                str(self.path), f"it contains invalid data: {error}", "Start a new journal."
             ) from error
 
 
-def _entry(row: tuple[Any, ...], words: dict[str, str]) -> Entry:
+def _entry(row: tuple[Any, ...], texts: dict[str, str]) -> Entry:
     (
         number,
         identity,
@@ -178,8 +184,8 @@ def _entry(row: tuple[Any, ...], words: dict[str, str]) -> Entry:
         ordinal=ordinal,
         state=EntryState(state),
         name=name,
-        queue=words.setdefault(queue, queue),
-        job_definition=words.setdefault(definition, definition),
+        queue=texts.setdefault(queue, queue),
+        job_definition=texts.setdefault(definition, definition),
         has_unique_name=bool(unique),
         tag=tag,
         array_size=size,

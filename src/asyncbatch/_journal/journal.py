@@ -1,4 +1,4 @@
-"""A journal in use: what it knows in memory, and what it writes."""
+"""An open journal: its entries in memory, and what it writes."""
 
 import contextlib
 import logging
@@ -17,11 +17,12 @@ from asyncbatch._values.errors import JournalError
 
 logger = logging.getLogger("asyncbatch")
 
-_READ_TOGETHER = 500
+_ENDS_PER_READ = 500
 
 
-def _opened(path: Path, region: str) -> tuple[File, list[Entry]]:
-    # One file has one lock, by whatever link it is reached; and ":memory:" is a file like others.
+def _open(path: Path, region: str) -> tuple[File, list[Entry]]:
+    # Resolved, so that a file has one lock by whatever link it is reached, and so that SQLite does
+    # not take ":memory:" for a database in memory.
     file = File(path.resolve())
     try:
         _require_region(file, region)
@@ -36,64 +37,69 @@ def _require_region(file: File, region: str) -> None:
     if known != region:
         raise JournalError(
             str(file.path),
-            f"its jobs are in the Region {known}, and this client is for {region}",
-            "Use the Region of the journal, or give this run a file of its own.",
+            f"its jobs are in Region {known}, and this client uses {region}",
+            "Use the Region of the journal, or another file.",
         )
 
 
 class OpenJournal:
-    """A journal in use."""
+    """A journal that a client uses.
+
+    All entries are in memory, so finding one costs nothing. Descriptions of ended jobs are read
+    from the file when they are needed: they are the largest part of it.
+    """
 
     def __init__(self, file: File, thread: Thread, writer: Writer, entries: list[Entry]) -> None:
-        """Made by `open_journal`."""
+        """Made by `opened`."""
         self._file = file
         self._thread = thread
         self._writer = writer
         self._current: dict[tuple[str, int], Entry] = {}
         self._by_job: dict[str, Entry] = {}
+        self._decoder = encoding.Decoder()
         self._descriptions: dict[int, str] = {}
         self._reading = anyio.Lock()
         self._next_number = entries[-1].number + 1 if entries else 1
         for entry in entries:
-            self._know(entry)
+            self._remember(entry)
 
     def __iter__(self) -> Iterator[Entry]:
-        """Iterate over the submissions, in their order; of those of one request, the last."""
+        """Iterate over the last submission of each request, in the order of their numbers."""
         return iter(sorted(self._current.values(), key=lambda entry: entry.number))
 
     def of_job(self, job_id: str) -> Entry | None:
-        """Return the submission that made a job; None if it is none of this journal."""
+        """Return the submission of a job; None if it is not in this journal."""
         return self._by_job.get(job_id)
 
     def find(self, identity: str, ordinal: int) -> Entry | None:
-        """Return the last submission of a request."""
+        """Return the last submission of a request; None if there is none."""
         return self._current.get((identity, ordinal))
 
     def job_ids(self, name: str) -> set[str]:
-        """Return the ids of all jobs that have a name."""
+        """Return the ids of all jobs in this journal that have a name."""
         return {job_id for job_id, entry in self._by_job.items() if entry.name == name}
 
     def next_number(self) -> int:
-        """Return the place of a new submission."""
+        """Return the number of a new submission."""
         number, self._next_number = self._next_number, self._next_number + 1
         return number
 
     @classmethod
     @contextlib.asynccontextmanager
     async def opened(cls, path: Path, *, region: str) -> AsyncIterator[Self]:
-        """Open a journal until the context ends; what was put is on disk then.
+        """Open a journal; when the context ends, all writes are on disk and the file is closed.
 
         Args:
-            path: Its file; made if there is none.
-            region: The Region that its jobs are in.
+            path: The file; created if it does not exist.
+            region: AWS Region of the jobs.
 
         Raises:
-            JournalError: It cannot be used, or belongs to another Region.
+            JournalError: The file cannot be used, or its jobs are in another Region.
         """
         async with contextlib.AsyncExitStack() as stack:
             thread = Thread()
             stack.callback(thread.end)
-            file, entries = await thread.run(_opened, path, region)
+            file, entries = await thread.run(_open, path, region)
             stack.push_async_callback(thread.run, file.close)
             writer = Writer(file, thread)
             group = await stack.enter_async_context(anyio.create_task_group())
@@ -104,42 +110,42 @@ class OpenJournal:
     # -- writing ----------------------------------------------------------------------------------
 
     async def intend(self, entry: Entry) -> None:
-        """Have it on disk that a job is about to be submitted.
+        """Write that a job is about to be submitted, and wait until that is on disk.
 
         Raises:
-            JournalError: It could not be written, so the job must not be submitted.
+            JournalError: It could not be written: the job must not be submitted.
         """
-        await self._writer.put_durably(file.intend(entry))
-        self._know(entry)
+        await self._writer.put_durably(file.write_entry(entry))
+        self._remember(entry)
 
     def accepted(self, entry: Entry, job_id: str) -> None:
-        """Note that AWS has accepted a job."""
+        """Record the id of a job that AWS has accepted."""
         entry.job_id, entry.state = job_id, EntryState.SUBMITTED
-        self._know(entry)
-        self._writer.put(file.accept(entry))
+        self._remember(entry)
+        self._writer.put(file.update_state(entry))
 
     def withdrawn(self, entry: Entry) -> None:
-        """Note that a job was not submitted after all."""
+        """Delete the entry of a job that AWS refused."""
         if self._current.get((entry.identity, entry.ordinal)) is entry:
             del self._current[entry.identity, entry.ordinal]
-        self._writer.put(file.withdraw(entry))
+        self._writer.put(file.delete_entry(entry))
 
     def ended(self, entry: Entry, description: JobDescription) -> None:
-        """Note how a job ended."""
+        """Record the end of a job."""
         if entry.state not in ENDED:
             entry.state = EntryState(str(description.status))
-            self._writer.put(*file.end(entry, encoding.to_text(description)))
+            self._writer.put(*file.write_end(entry, encoding.to_text(description)))
 
     def lost(self, entry: Entry) -> None:
-        """Note that AWS does not answer for a job."""
+        """Record that AWS no longer knows a job."""
         if entry.state not in ENDED:
             entry.state = EntryState.LOST
-            self._writer.put(file.accept(entry))
+            self._writer.put(file.update_state(entry))
 
     # -- reading ----------------------------------------------------------------------------------
 
     async def description(self, entry: Entry) -> JobDescription:
-        """Return how a job ended.
+        """Return the last description of an ended job.
 
         Raises:
             JournalError: The file cannot be read.
@@ -149,21 +155,21 @@ class OpenJournal:
                 if entry.number not in self._descriptions:
                     await self._read(entry.number)
         try:
-            return encoding.from_text(self._descriptions.pop(entry.number))
+            return self._decoder.from_text(self._descriptions.pop(entry.number))
         except (KeyError, ValueError) as error:
             raise JournalError(
                 str(self._file.path),
-                f"the end of job {entry.job_id} cannot be read from it: {error!r}",
-                "Describe the job with attach(), as long as AWS knows it.",
+                f"the description of job {entry.job_id} in it is missing or invalid: {error!r}",
+                "Use attach() with the job id, as long as AWS knows the job.",
             ) from error
 
     async def _read(self, number: int) -> None:
-        """Read ends from a place on: they are mostly asked for in their order."""
+        """Read many descriptions at once: a rerun needs them in the order of their numbers."""
         await self._writer.flush()
-        rows = await self._thread.run(self._file.ends, number, _READ_TOGETHER)
+        rows = await self._thread.run(self._file.ends, number, _ENDS_PER_READ)
         self._descriptions = dict(rows)
 
-    def _know(self, entry: Entry) -> None:
+    def _remember(self, entry: Entry) -> None:
         self._current[entry.identity, entry.ordinal] = entry
         if entry.job_id is not None:
             self._by_job[entry.job_id] = entry

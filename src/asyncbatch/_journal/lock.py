@@ -1,7 +1,8 @@
-"""One process writes a journal: a lock file beside it says which.
+"""At most one process uses a journal: it holds the lock of a file beside it.
 
-The kernel gives the lock up when the process ends, however it ends. Locks of this kind do not pass
-on to forked children, and do not keep a process from locking twice, so that is seen to here.
+The kernel releases the lock when the process ends, also after `kill -9`. Locks of `fcntl.lockf` are
+not inherited by forked children, so a child that outlives its parent does not keep the journal
+locked. They do not stop a process from locking the same file twice; `_held` does.
 """
 
 import contextlib
@@ -16,14 +17,20 @@ _held: set[Path] = set()
 
 
 @contextlib.contextmanager
-def locked(journal: Path) -> Iterator[None]:
-    """Hold the lock of a journal; a file made for it goes again where the journal is refused.
+def hold_lock(journal: Path) -> Iterator[None]:
+    """Hold the lock of a journal.
+
+    A lock file that was created here is deleted if the context fails, so that a file that turns out
+    not to be a journal keeps no lock file beside it. After success it stays, since deleting it
+    would race with other processes.
 
     Raises:
-        JournalError: Somebody else holds it.
-        OSError: There can be no lock file.
+        JournalError: Another process, or this one, has the journal open.
+        OSError: The lock file cannot be created or opened.
     """
     path = journal.with_name(f"{journal.name}-lock")
+    # Before anything is opened: closing any descriptor of a file releases all of a process's locks
+    # on it.
     if path in _held:
         raise _in_use(journal, os.getpid())
     descriptor, is_new = _opened(path)
@@ -46,7 +53,7 @@ def locked(journal: Path) -> Iterator[None]:
 
 
 def _opened(path: Path) -> tuple[int, bool]:
-    """Open a lock file, and say whether it was made now."""
+    """Open a lock file, and return whether it was created."""
     flags = os.O_RDWR | os.O_CREAT
     try:
         return os.open(path, flags | os.O_EXCL, 0o600), True
@@ -55,9 +62,11 @@ def _opened(path: Path) -> tuple[int, bool]:
 
 
 def _is_locked(descriptor: int, path: Path) -> bool:
-    """Lock a file, unless somebody else has it, or took it away before it was locked."""
+    """Lock a file; return False if another process has the lock, or has deleted the file."""
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A process that could not open its journal deletes the lock file that it created. A lock on
+        # a deleted file is worthless: the next process would create and lock another one.
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
         return False
@@ -67,6 +76,6 @@ def _in_use(journal: Path, pid: int | str) -> JournalError:
     return JournalError(
         str(journal),
         f"process {pid or '?'} has it open",
-        "One process writes a journal: wait until that one has ended, or give this one a file of"
-        " its own.",
+        "Only one process at a time can use a journal: wait until that process has ended, or use"
+        " another file.",
     )

@@ -1,10 +1,10 @@
-"""Opening the file: whose it is, which version it has, whether it is sound; and what went wrong.
+"""Opening the file: checks of its kind, version and integrity, migration, and error messages.
 
 Schema versions
 ---------------
-SQLite's `application_id` says that a file is a journal, its `user_version` which schema it has. A
-file of an older version is brought up to date by the steps that it lacks, in one transaction; a new
-file lacks them all. A file of a newer version is left alone.
+SQLite's `application_id` marks a file as a journal, its `user_version` is the schema's version. An
+older file is migrated by the steps that it lacks, in one transaction; a new file lacks all of them.
+A newer file is refused without changing it. A step that was released must never be edited.
 
     1   submissions, ends, facts
 
@@ -48,51 +48,54 @@ STEPS: Sequence[str] = (
     """,
 )
 
-_FILE_OF_ITS_OWN = "Give the journal a file of its own."
-_PATIENCE = 5.0  # seconds for which another program may hold the database
+_USE_ANOTHER_FILE = "Use another file for the journal."
+_BUSY_SECONDS = 5.0  # for which another program may hold the database
 
 
 def require_file(path: Path) -> None:
-    """Refuse what exists and is no regular file; nothing is opened, as that may block, or do harm.
+    """Refuse a path that exists and is not a regular file.
+
+    Nothing is opened: opening a pipe blocks, and opening a device may have effects.
 
     Raises:
-        JournalError: It is a directory, a device, a pipe, a socket.
-        OSError: It cannot be looked at.
+        JournalError: It is a directory, a device, a pipe or a socket.
+        OSError: Its kind cannot be determined.
     """
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return
     if stat.S_ISDIR(mode):
-        step = f"Name a file in it, such as {path / 'run.db'}."
+        step = f"Use a file in it, such as {path / 'run.db'}."
         raise JournalError(str(path), "it is a directory", step)
     if not stat.S_ISREG(mode):
-        raise JournalError(str(path), "it is no regular file", _FILE_OF_ITS_OWN)
+        raise JournalError(str(path), "it is not a regular file", _USE_ANOTHER_FILE)
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a journal, or make one.
+    """Open a journal, or create one.
 
     Raises:
-        JournalError: It cannot be opened, or is none, or is damaged, or is too new.
+        JournalError: It cannot be opened, is not a journal, is damaged, or has a newer schema.
     """
     try:
-        # Only for us: descriptions of jobs may hold what others should not read.
+        # Readable by its owner only: environments and commands of jobs may contain secrets.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(
-            path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
     except (OSError, sqlite3.Error) as error:
-        raise told(path, error) from error
+        raise journal_error(path, error) from error
     try:
         _check(path, connection)
-        # In WAL mode with FULL, a commit is on disk when it returns, and costs one sync.
+        # In WAL mode with FULL, a commit is on disk when it returns, and costs one fsync.
+        # https://www.sqlite.org/pragma.html#pragma_synchronous
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _migrate(connection)
     except sqlite3.Error as error:
         connection.close()
-        raise told(path, error) from error
+        raise journal_error(path, error) from error
     except BaseException:
         connection.close()
         raise
@@ -100,23 +103,23 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
-    """Look at the file before anything in it is changed.
+    """Check the file before anything in it is changed.
 
     Raises:
-        JournalError: It is not what it should be.
+        JournalError: It is not a journal, has a newer schema, or is damaged.
     """
     version, is_empty = _number(connection, "user_version"), _number(connection, "page_count") == 0
     if not is_empty and _number(connection, "application_id") != APPLICATION_ID:
         raise JournalError(
             str(path),
-            "it is a database, but not a journal of asyncbatch",
-            _FILE_OF_ITS_OWN,
+            "it is an SQLite database, but not a journal of asyncbatch",
+            _USE_ANOTHER_FILE,
         )
     if version > len(STEPS):
         raise JournalError(
             str(path),
-            f"it has schema version {version}, and this asyncbatch knows {len(STEPS)}",
-            "Upgrade asyncbatch, or give this run another file.",
+            f"it has schema version {version}, but this asyncbatch supports only {len(STEPS)}",
+            "Upgrade asyncbatch, or use another file.",
         )
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
@@ -124,7 +127,7 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """Take the steps that the file lacks, all of them or none."""
+    """Execute the steps that the file lacks, all or none."""
     version = _number(connection, "user_version")
     if version == len(STEPS):
         return
@@ -148,26 +151,32 @@ def _damaged(path: Path, how: object) -> JournalError:
     return JournalError(
         str(path),
         f"it is damaged: {how}",
-        "Keep a copy, save what can be saved with `sqlite3 FILE .recover`, or begin a new journal"
-        " and look for running jobs with find().",
+        "Keep a copy and recover its data with `sqlite3 FILE .recover`, or start a new journal and"
+        " search for running jobs with find().",
     )
 
 
 _NEXT_STEPS: Sequence[tuple[str, str]] = (
-    ("SQLITE_FULL", "Free some space on its disk; what was not submitted can be submitted again."),
-    ("SQLITE_READONLY", "Make the file and its directory writable, or give another path."),
+    (
+        "SQLITE_FULL",
+        "Free space on its disk. Requests that failed with this error were not submitted.",
+    ),
+    ("SQLITE_READONLY", "Make the file and its directory writable, or use another path."),
     ("SQLITE_CANTOPEN", "Make sure that its directory exists and can be written to."),
-    ("SQLITE_BUSY", "Another program holds the database, such as a sqlite3 shell: close it."),
-    ("SQLITE_LOCKED", "Another program holds the database, such as a sqlite3 shell: close it."),
-    ("SQLITE_IOERR", "Check its disk: space, quota, mount, health."),
+    ("SQLITE_BUSY", "Another program, such as a sqlite3 shell, has locked the database: close it."),
+    (
+        "SQLITE_LOCKED",
+        "Another program, such as a sqlite3 shell, has locked the database: close it.",
+    ),
+    ("SQLITE_IOERR", "Check its disk: free space, quota, mount, health."),
 )
 
 
-def told(path: Path, error: Exception) -> JournalError:
-    """Return what went wrong in our words, with the next step."""
+def journal_error(path: Path, error: Exception) -> JournalError:
+    """Return the error for a failure of SQLite or the operating system, with the next step."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith("SQLITE_NOTADB"):
-        return JournalError(str(path), "it is a file, but not a journal", _FILE_OF_ITS_OWN)
+        return JournalError(str(path), "it is not a journal", _USE_ANOTHER_FILE)
     if name.startswith("SQLITE_CORRUPT"):
         return _damaged(path, error)
     steps = (step for start, step in _NEXT_STEPS if name.startswith(start))

@@ -1,12 +1,15 @@
-"""Many small writes as few transactions: while one is being written, the next ones gather.
+"""Many small writes in few transactions: while one is written, changes gather for the next.
 
-One thread of its own does what blocks. A transaction costs one sync of the disk, whatever is in it,
-so a disk that is slow makes the transactions larger, and not the submissions slower. What nobody
-waits for gathers a moment longer, which saves most of the transactions; a program that is killed in
-that moment has a few more submissions to look up when it runs again.
+A dedicated thread does what blocks. A transaction costs one fsync, however much is in it. So a slow
+disk makes transactions larger, not submissions slower.
 
-A write that fails takes what somebody waits for down with it, and nothing else: what nobody waits
-for is kept, and written with the next transaction.
+There are two kinds of changes. A caller waits for *awaited* ones, the intents, so they are written
+at once. Nothing waits for *unawaited* ones, the ids and ends of jobs; they gather for a tenth of a
+second, which saves most of the transactions. If the program is killed in that time, its next run
+has to look up a few more submissions.
+
+If a transaction fails, its awaited changes are given up and raise. Its unawaited changes are kept
+and written with the next transaction.
 """
 
 import asyncio
@@ -23,32 +26,36 @@ from asyncbatch._values.errors import JournalError
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_GATHERING_SECONDS = 0.1
+_GATHER_SECONDS = 0.1
 
 logger = logging.getLogger("asyncbatch")
 
 
 class Thread:
-    """The one thread in which the file is used."""
+    """The only thread in which the file is used, so that SQLite never blocks the event loop."""
 
     def __init__(self) -> None:
-        """Make it; it starts with its first work."""
+        """Prepare it; it starts with its first call."""
         self._executor = ThreadPoolExecutor(1, "asyncbatch journal")
 
     async def run(self, work: Callable[[*Ts], T], *values: *Ts) -> T:
-        """Do some work there; once it has begun it is waited for, also by who is cancelled."""
+        """Call a function there and return its result.
+
+        A cancelled caller waits for the end as well: a transaction cannot be interrupted, and its
+        outcome has to be known.
+        """
         future = asyncio.get_running_loop().run_in_executor(self._executor, work, *values)
         with anyio.CancelScope(shield=True):
             await asyncio.wait([future])
         return await future
 
     def end(self) -> None:
-        """End it when its work is done."""
+        """End it after its current call."""
         self._executor.shutdown(wait=False)
 
 
 class _Transaction:
-    """What is written together, and who waits for it."""
+    """Changes that are written together."""
 
     __slots__ = ("awaited", "error", "is_done", "unawaited")
 
@@ -63,7 +70,7 @@ class Writer:
     """Gathers changes and writes them."""
 
     def __init__(self, file: File, thread: Thread) -> None:
-        """Write to an open file; nothing happens before `run`."""
+        """Write nothing before `run`."""
         self._file = file
         self._thread = thread
         self._next = _Transaction()
@@ -73,15 +80,15 @@ class Writer:
         self._is_failing = False
 
     def put(self, *changes: Change) -> None:
-        """Have changes written soon."""
+        """Write changes soon; they survive failed transactions."""
         self._next.unawaited.extend(changes)
         self._wanted.set()
 
     async def put_durably(self, change: Change) -> None:
-        """Have a change written, and wait until it is on disk.
+        """Write a change, and wait until it is on disk.
 
         Raises:
-            JournalError: It could not be written, and will not be.
+            JournalError: It could not be written, and is given up.
         """
         transaction = self._next
         transaction.awaited.append(change)
@@ -92,16 +99,16 @@ class Writer:
             raise JournalError(error.path, error.problem, error.next_step) from error
 
     async def run(self) -> None:
-        """Write what there is to write; never returns."""
+        """Write changes as they come; never returns."""
         while True:
             await self._wanted.wait()
-            with anyio.move_on_after(_GATHERING_SECONDS):
+            with anyio.move_on_after(_GATHER_SECONDS):
                 await self._urgent.wait()
             self._wanted, self._urgent = anyio.Event(), anyio.Event()
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what has gathered, now."""
+        """Write now what has gathered."""
         async with self._writing:
             transaction, self._next = self._next, _Transaction()
             try:
@@ -111,7 +118,7 @@ class Writer:
             except JournalError as error:
                 self._failed(transaction, error)
             except BaseException:
-                # The event loop is shut down: what was to be written may be on disk or not.
+                # The event loop is shut down during the write: the changes may be on disk or not.
                 transaction.error = JournalError(
                     str(self._file.path), "the event loop was shut down", "Run the program again."
                 )
@@ -120,7 +127,7 @@ class Writer:
                 transaction.is_done.set()
 
     async def finish(self, running: anyio.CancelScope) -> None:
-        """Write what is left, and end `run`, which runs in a scope."""
+        """Write what is left, and cancel the scope in which `run` runs."""
         with anyio.CancelScope(shield=True):
             await self.flush()
         running.cancel()
@@ -130,4 +137,6 @@ class Writer:
         self._next.unawaited[:0] = transaction.unawaited
         if not self._is_failing:
             self._is_failing = True
-            logger.error("%s Jobs are still followed; nothing is submitted meanwhile.", error)
+            logger.error(
+                "journal cannot be written; jobs are still followed, but not submitted: %s", error
+            )
