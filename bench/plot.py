@@ -17,7 +17,7 @@ _PANELS: tuple[tuple[str, Callable[[Measurement], float], str], ...] = (
     ("CPU, seconds", lambda each: each.cpu_s, ",.1f"),
     ("memory, MB", lambda each: each.memory_mb, ",.0f"),
     ("status calls", lambda each: each.status_calls, ",.0f"),
-    ("median delay of news, seconds", lambda each: each.news_p50_s or 0.0, ",.2f"),
+    ("median delay, seconds", lambda each: each.news_p50_s or 0.0, ",.2f"),
 )
 _OURS = "#0b5fa5"
 _PEER = "#8a8f98"

@@ -23,7 +23,7 @@ _COLUMNS = (
     "SubmitJob",
     "status calls",
     "throttled",
-    "news p50 / p95 s",
+    "delay p50 / p95 s",
     "lost",
     "doubled",
 )
@@ -39,7 +39,7 @@ def report(workloads: Sequence[Workload], measurements: Sequence[Measurement]) -
     parts = [_table_of(workload, measurements) for workload in workloads]
     checks = _thresholds_table(measurements)
     if checks:
-        parts.append(f"**What the project wants to reach**\n\n{checks}")
+        parts.append(f"**Performance targets**\n\n{checks}")
     parts.append(_conditions({each.contender for each in measurements}))
     return "\n\n".join(parts) + "\n"
 
@@ -56,7 +56,7 @@ def _table_of(workload: Workload, measurements: Sequence[Measurement]) -> str:
     columns = [_HELD_CPU if workload.hold and name == _CPU else name for name in _COLUMNS]
     table = _markdown(columns, [_row(each, floor) for each in mine])
     rounds = max((each.rounds for each in mine), default=1)
-    title = workload.title if rounds == 1 else f"{workload.title}; the calmest of {rounds} runs"
+    title = workload.title if rounds == 1 else f"{workload.title}; least CPU time of {rounds} runs"
     return f"**{title}**\n\n{table}"
 
 

@@ -71,7 +71,7 @@ def _short(ours: Measurement | None, floor: Measurement | None) -> Iterator[Thre
         ("doubled", 0, ours.doubled, ""),
         ("submission, 5 % above the quota's own time", 1.05 * 1_000 / _QUOTA, ours.submit_s, "s"),
         ("DescribeJobs and ListJobs calls", 150, ours.status_calls, ""),
-        ("median delay of news", 1, ours.news_p50_s, "s"),
+        ("median delay", 1, ours.news_p50_s, "s"),
         ("CPU, share of the floor's", 60, share, "%"),
         ("memory", 70, ours.memory_mb, "MB"),
     ):
@@ -84,7 +84,7 @@ def _medium(ours: Measurement | None) -> Iterator[Threshold]:
     name = "10,000 jobs of 1-5 min"
     for what, limit, value, unit in (
         ("lost", 0, ours.lost, ""),
-        ("median delay of news", 6, ours.news_p50_s, "s"),
+        ("median delay", 6, ours.news_p50_s, "s"),
         ("95th percentile of the delay", 15, ours.news_p95_s, "s"),
         ("status calls", 3_500, ours.status_calls, ""),
         ("status calls a second", 5, ours.status_calls / ours.wall_s, ""),

@@ -86,18 +86,18 @@ def tally(outcomes: Iterable[Outcome], *, jobs: int) -> Iterator[str]:
     rows = {
         "runs": len(runs),
         "requests": len(runs) * jobs,
-        "jobs that AWS Batch was given": sum(outcome.jobs for outcome in runs),
+        "jobs received by AWS Batch": sum(outcome.jobs for outcome in runs),
         "drivers killed (SIGKILL)": sum(outcome.kills for outcome in runs),
         "drivers stopped (SIGTERM)": sum(outcome.stops for outcome in runs),
         "drivers run again after an error": sum(outcome.reruns for outcome in runs),
-        "processes that stood still": sum(outcome.pauses for outcome in runs),
-        "clocks set": sum(outcome.clock_jumps for outcome in runs),
+        "processes paused": sum(outcome.pauses for outcome in runs),
+        "clock changes": sum(outcome.clock_jumps for outcome in runs),
         **{f"faults: {label}": count for label, count in sorted(faults.items())},
         "lost": sum(len(outcome.verdict.lost) for outcome in runs),
         "doubled": sum(len(outcome.verdict.doubled) for outcome in runs),
         "hung": sum(bool(outcome.hung) for outcome in runs),
         "crashed": sum(bool(outcome.crashed) for outcome in runs),
-        "otherwise wrong": sum(len(outcome.verdict.wrong) for outcome in runs),
+        "other violations": sum(len(outcome.verdict.wrong) for outcome in runs),
     }
     width = max(map(len, rows))
     for name, count in rows.items():
