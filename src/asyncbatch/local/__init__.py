@@ -1,8 +1,8 @@
-"""An AWS Batch and CloudWatch Logs for a laptop and for CI, in this process.
+"""AWS Batch and CloudWatch Logs in this process, for laptops and for CI.
 
-`LocalBatch` really runs each job's command as a local process, streams its output, and schedules,
-retries and ends jobs as AWS Batch does. With a `ScriptedExecutor` on a `VirtualTimeLoop`, hours of
-thousands of jobs pass in seconds. `Fault` and `Quotas` make the service misbehave on demand.
+`LocalBatch` runs each job's command as a local process, streams its output, and schedules, retries
+and ends jobs as AWS Batch does. With a `ScriptedExecutor` on a `VirtualTimeLoop`, thousands of jobs
+that take hours finish in seconds. `Fault` and `Quotas` make the service fail or throttle on demand.
 """
 
 from asyncbatch.local._doors.http_server import Door as Door

@@ -1,4 +1,4 @@
-"""`LocalBatch`: the engine, its services and its doors, put together and taken apart again."""
+"""`LocalBatch`: creates the engine, its service and its doors, and closes them."""
 
 import asyncio
 import logging
@@ -33,29 +33,29 @@ from asyncbatch.local._service.service import Handler, Service
 from asyncbatch.local._time.clock import Clock, LoopClock
 
 NOTICE = (
-    "Local engine: jobs run as processes of this machine, as this user. There is no container:"
-    " the image is ignored and memory is not limited. Nothing is remembered after the end."
+    "Local engine: jobs run as processes on this machine, as this user. There is no container:"
+    " the image is ignored and memory is not limited. Jobs and logs are lost when it closes."
 )
 _LOGGER = logging.getLogger("asyncbatch.local")
-_STOP_GRACE = 30.0  # seconds that AWS Batch leaves between SIGTERM and SIGKILL
+_STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL, as with AWS Batch
 
 
 class LocalBatch:
-    """An AWS Batch and CloudWatch Logs that lives in this process.
+    """AWS Batch and CloudWatch Logs in this process.
 
-    It starts with one job queue, `default`. Open it with `async with`, connect clients through
-    `session`.
+    Open it with `async with` and connect clients through `session`. It starts with one job queue,
+    `default`. Jobs and logs exist until it closes.
 
     Args:
-        vcpus: How many vCPUs the jobs share; by default, as many as the machine has.
-        executor: What runs the jobs; by default, a `ProcessExecutor`.
-        quotas: How many requests a second are taken; by default, any number.
-        seed: Makes identifiers and chance the same in every run; None draws new ones.
-        log_delay: Seconds until a line of output can be read.
+        vcpus: Number of vCPUs that the jobs share; by default, the number of the machine's CPUs.
+        executor: Runs the jobs; by default, a `ProcessExecutor`.
+        quotas: Rate limits of the operations; by default, unlimited.
+        seed: Seed of identifiers and random numbers, for repeatable runs; None draws a new one.
+        log_delay: Seconds from writing a line of output until it can be read.
         stop_grace: Seconds between SIGTERM and SIGKILL for a job that is terminated or timed out.
 
     Attributes:
-        ledger: What was really asked and done.
+        ledger: The requests that arrived and what was done, independent of lost responses.
 
     Example:
         ```python
@@ -101,15 +101,15 @@ class LocalBatch:
         await self.aclose()
 
     async def open(self) -> None:
-        """Start the engine; `async with` does it.
+        """Start the engine; `async with` calls this.
 
         Raises:
-            RuntimeError: It was opened before.
+            RuntimeError: This `LocalBatch` was opened before.
         """
         if self._running is not None:
-            raise RuntimeError("LocalBatch was opened before: make a new one for each run.")
+            raise RuntimeError("LocalBatch was opened before. Create a new one for each run.")
         clock = LoopClock(asyncio.get_running_loop())
-        # Reading botocore's service models takes some tens of milliseconds of disk and JSON.
+        # In a thread: reading botocore's service models takes tens of milliseconds.
         loader, router = await asyncio.to_thread(_load_models)
         await self._executor.open(clock)
         if isinstance(self._executor, ProcessExecutor):
@@ -117,52 +117,54 @@ class LocalBatch:
         self._running = self._assemble(clock, loader, router)
 
     async def aclose(self) -> None:
-        """End every job that still runs, and wait for that; harmless when called again."""
+        """End all running jobs and wait for their exits; does nothing when called again."""
         if self._running is not None:
+            # Requests fail only after all attempts have reported their exits: until then, clients
+            # can still read how the jobs ended.
             self._running.engine.close()
             await self._executor.aclose()
             self._running.service.close()
 
     @property
     def session(self) -> LocalSession:
-        """An aiobotocore session whose clients reach this engine and nothing else."""
+        """An aiobotocore session whose clients reach this engine only."""
         return self._open.session
 
     def serve(self, *, port: int = 0) -> AbstractAsyncContextManager[Door]:
-        """Serve HTTP on 127.0.0.1, for other programs than this one.
+        """Serve HTTP on 127.0.0.1 for other programs.
 
         Args:
-            port: The TCP port; 0 takes a free one.
+            port: TCP port; 0 chooses a free one.
 
         Returns:
-            An async context manager; it yields the `Door`, which closes with the block.
+            An async context manager that yields the `Door`; the server closes with the block.
         """
         return open_door(self._open.service, port)
 
     @property
     def notice(self) -> str:
-        """What this engine is not; logged as a warning when it is opened to run commands."""
+        """What this engine does not provide; logged as a warning if it runs commands."""
         return NOTICE
 
     @property
     def faults(self) -> Faults:
-        """The faults that are in force; `faults.add` injects one."""
+        """The faults in force; `faults.add` injects one."""
         return self._faults
 
     @property
     def calls(self) -> Counter[str]:
-        """How many requests of each operation have arrived."""
+        """The number of received requests of each operation."""
         return self.ledger.calls
 
     @property
     def logs(self) -> LogStore:
-        """The log groups and streams, to write events into them by hand."""
+        """The log groups and streams; tests can write events into them."""
         return self._open.logs
 
     @property
     def _open(self) -> "_Running":
         if self._running is None:
-            raise RuntimeError("LocalBatch is not open: use `async with LocalBatch() as local:`.")
+            raise RuntimeError("LocalBatch is not open. Use `async with LocalBatch() as local:`.")
         return self._running
 
     def _assemble(self, clock: Clock, loader: Loader, router: Router) -> "_Running":
@@ -189,7 +191,7 @@ class LocalBatch:
         return _Running(engine, service, logs, LocalSession(service, loader))
 
     def _handlers(self, clock: Clock, jobs: JobStore, engine: Engine) -> dict[str, Handler]:
-        """Return what carries out the operations of AWS Batch."""
+        """Return the handlers of the operations of AWS Batch."""
         queues, definitions = JobQueues(), JobDefinitions()
         job_api = JobApi(
             engine=engine,
@@ -210,7 +212,7 @@ class LocalBatch:
 
 
 class _Running:
-    """What exists while a `LocalBatch` is open."""
+    """The parts that exist while a `LocalBatch` is open."""
 
     def __init__(
         self, engine: Engine, service: Service, logs: LogStore, session: LocalSession
@@ -223,6 +225,6 @@ class _Running:
 
 @cache
 def _load_models() -> tuple[Loader, Router]:
-    """Read botocore's service models, once for all engines of this process: they never change."""
+    """Read botocore's service models, once per process: they never change."""
     loader = create_botocore_loader()
     return loader, Router(loader)

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbatch.local._executors.lines import LONGEST_LINE, LineSplitter
+from asyncbatch.local._executors.lines import MAX_LINE_BYTES, LineSplitter
 
 
 def _split(*chunks: bytes) -> list[str]:
@@ -32,18 +32,18 @@ def test_what_is_not_utf8_is_replaced() -> None:
 
 
 def test_a_very_long_line_becomes_several() -> None:
-    assert [len(line) for line in _split(b"x" * (2 * LONGEST_LINE + 5) + b"\n")] == [
-        LONGEST_LINE,
-        LONGEST_LINE,
+    assert [len(line) for line in _split(b"x" * (2 * MAX_LINE_BYTES + 5) + b"\n")] == [
+        MAX_LINE_BYTES,
+        MAX_LINE_BYTES,
         5,
     ]
 
 
 def test_a_cut_does_not_split_a_character() -> None:
-    text = "x" + "é" * LONGEST_LINE
+    text = "x" + "é" * MAX_LINE_BYTES
     lines = _split(text.encode())
     assert "".join(lines) == text
-    assert all(len(line.encode()) <= LONGEST_LINE for line in lines)
+    assert all(len(line.encode()) <= MAX_LINE_BYTES for line in lines)
 
 
 @given(data=st.binary(max_size=200), cuts=st.lists(st.integers(0, 200), max_size=5))

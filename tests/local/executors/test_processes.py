@@ -223,14 +223,14 @@ async def test_the_loss_of_the_guardian_is_the_loss_of_the_host() -> None:
             watched._changed.clear()
         os.kill(int(watched.lines[0]), signal.SIGKILL)
         ended = await watched.ended()
-        with pytest.raises(RuntimeError, match="guardian process was killed"):
+        with pytest.raises(RuntimeError, match="guardian process of ProcessExecutor was killed"):
             executor.start(launch("true"), Watched())
     assert ended.exit_code is None
     assert ended.status_reason == "Host EC2 (instance i-local) terminated."
 
 
 async def test_an_executor_must_be_open() -> None:
-    with pytest.raises(RuntimeError, match="open the executor first"):
+    with pytest.raises(RuntimeError, match="ProcessExecutor is not open"):
         ProcessExecutor().start(launch("true"), Watched())
 
 
@@ -256,7 +256,7 @@ async def test_the_engine_runs_commands_and_says_what_it_is_not(
 
 async def test_an_engine_is_opened_once() -> None:
     local = LocalBatch()
-    with pytest.raises(RuntimeError, match="use `async with LocalBatch"):
+    with pytest.raises(RuntimeError, match="Use `async with LocalBatch"):
         _ = local.session
     async with local:
         with pytest.raises(RuntimeError, match="opened before"):

@@ -1,8 +1,13 @@
 """The HTTP door: other programs (the AWS CLI, boto3, luigi.contrib.batch) reach the same service.
 
-It starts commands for whoever may use it, so it is careful: it listens on 127.0.0.1 only, demands
-an access key that is drawn anew for each door, and refuses what a web page could make a browser
-send: requests with an `Origin`, and requests to any other host name than its own ("DNS rebinding").
+A caller of this server can run any command as this user, so access is restricted:
+
+* It listens on 127.0.0.1 only.
+* Each request has to name an access key that is random for each door. That keeps other users of
+  the machine out.
+* Requests with an `Origin` header are rejected: a browser sends it, a program does not.
+* Requests with another host name are rejected. A web page can make its own host name resolve to
+  127.0.0.1 ("DNS rebinding") and would then count as same-origin.
 """
 
 import contextlib
@@ -25,17 +30,17 @@ from asyncbatch.local._service.service import ConnectionLost, Loss, Service
 
 HOST = "127.0.0.1"
 _CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256 +Credential=([^/,\s]+)/")
-_CLOSING = 1.0  # seconds that requests under way get when the door closes
+_SHUTDOWN_TIMEOUT = 1.0  # seconds for requests in progress when the door closes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """Where a local engine answers HTTP, and the key to it.
+    """Address and credentials of a local engine's HTTP server.
 
     Attributes:
-        port: The TCP port on 127.0.0.1.
-        access_key_id: The key that each request must be signed with.
-        secret_access_key: The secret that belongs to it.
+        port: TCP port on 127.0.0.1.
+        access_key_id: Access key that each request must be signed with.
+        secret_access_key: Secret key for it.
     """
 
     port: int
@@ -49,7 +54,7 @@ class Door:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that make the AWS CLI and the AWS SDKs use this door."""
+        """Environment variables that direct the AWS CLI and the AWS SDKs to this server."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": self.access_key_id,
@@ -64,11 +69,11 @@ async def open_door(service: Service, port: int) -> AsyncIterator[Door]:
     """Serve HTTP on 127.0.0.1 until the block ends.
 
     Args:
-        service: Who answers.
-        port: The TCP port; 0 takes a free one.
+        service: Handles the requests.
+        port: TCP port; 0 chooses a free one.
 
     Yields:
-        The door.
+        The address and credentials.
     """
     with socket.create_server((HOST, port)) as listener:
         door = Door(
@@ -77,9 +82,9 @@ async def open_door(service: Service, port: int) -> AsyncIterator[Door]:
             secret_access_key=secrets.token_urlsafe(30),
         )
         server = web.Server(
-            _Porter(service, door).answer, handler_cancellation=True, access_log=None
+            _RequestHandler(service, door).handle, handler_cancellation=True, access_log=None
         )
-        runner = web.ServerRunner(server, shutdown_timeout=_CLOSING)
+        runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_TIMEOUT)
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()
@@ -89,36 +94,37 @@ async def open_door(service: Service, port: int) -> AsyncIterator[Door]:
                 await runner.cleanup()
 
 
-class _Porter:
-    """Lets in who may come in, and carries requests and answers."""
+class _RequestHandler:
+    """Checks access, then passes requests to the service and responses back."""
 
     def __init__(self, service: Service, door: Door) -> None:
         self._service = service
         self._key = door.access_key_id
         self._hosts = {f"{HOST}:{door.port}", f"localhost:{door.port}"}
 
-    async def answer(self, http: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request, or end its connection."""
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Respond to a request, or end its connection."""
         headers = {name.lower(): value for name, value in http.headers.items()}
-        refusal = self._refusal(headers)
-        if refusal is not None:
-            return _whole(render_error(refusal, headers, secrets.token_hex(16)))
+        rejection = self._rejection(headers)
+        if rejection is not None:
+            return _complete(render_error(rejection, headers, secrets.token_hex(16)))
         body = await http.read()
         request = Request(method=http.method, target=http.raw_path, headers=headers, body=body)
         try:
             response = await self._service.handle(request)
         except ConnectionLost as lost:
-            return await _break(http, lost)
-        if response.seconds_in_body:
+            return await _end_connection(http, lost)
+        if response.pause_in_body:
             return await _send_slowly(http, response)
-        return _whole(response)
+        return _complete(response)
 
-    def _refusal(self, headers: Mapping[str, str]) -> ServiceError | None:
-        """Return why a request is refused, or None."""
+    def _rejection(self, headers: Mapping[str, str]) -> ServiceError | None:
+        """Return the error for a request without access; None if it has access."""
         if "origin" in headers:
-            return _forbidden("AccessDeniedException", "Requests from web pages are refused.")
+            return _forbidden("AccessDeniedException", "Origin headers are not allowed.")
         if headers.get("host", "") not in self._hosts:
-            return _forbidden("AccessDeniedException", "This is not the host that was asked for.")
+            hosts = " or ".join(sorted(self._hosts))
+            return _forbidden("AccessDeniedException", f"The Host header must be {hosts}.")
         found = _CREDENTIAL.match(headers.get("authorization", ""))
         if found is None or not hmac.compare_digest(found[1].encode(), self._key.encode()):
             return _forbidden(
@@ -132,12 +138,12 @@ def _forbidden(code: str, message: str) -> ServiceError:
     return ServiceError(code, message, status=403)
 
 
-def _whole(response: Response) -> web.Response:
+def _complete(response: Response) -> web.Response:
     return web.Response(status=response.status, headers=dict(response.headers), body=response.body)
 
 
-async def _begin(http: web.BaseRequest, response: Response) -> web.StreamResponse:
-    """Send the headers and the first half of the body; who lost patience has gone."""
+async def _send_first_half(http: web.BaseRequest, response: Response) -> web.StreamResponse:
+    """Send the headers and the first half of the body, unless the caller has disconnected."""
     stream = web.StreamResponse(status=response.status, headers=dict(response.headers))
     stream.content_length = len(response.body)
     with contextlib.suppress(ConnectionError):
@@ -147,26 +153,26 @@ async def _begin(http: web.BaseRequest, response: Response) -> web.StreamRespons
 
 
 async def _send_slowly(http: web.BaseRequest, response: Response) -> web.StreamResponse:
-    stream = await _begin(http, response)
-    await anyio.sleep(response.seconds_in_body)  # noqa: TID251 (a fault that was asked for)
-    with contextlib.suppress(ConnectionError):  # who lost patience has gone
+    stream = await _send_first_half(http, response)
+    await anyio.sleep(response.pause_in_body)  # noqa: TID251 (an injected fault)
+    with contextlib.suppress(ConnectionError):  # the caller has timed out and disconnected
         await stream.write(response.body[len(response.body) // 2 :])
         await stream.write_eof()
     return stream
 
 
-async def _break(http: web.BaseRequest, lost: ConnectionLost) -> web.StreamResponse:
-    """End the connection instead of answering."""
+async def _end_connection(http: web.BaseRequest, lost: ConnectionLost) -> web.StreamResponse:
+    """End the connection without a complete response."""
     stream: web.StreamResponse = web.Response()
     if lost.partial is not None:
-        stream = await _begin(http, lost.partial)
+        stream = await _send_first_half(http, lost.partial)
     if http.transport is not None:
-        if lost.how in {Loss.RESET, Loss.REFUSED}:  # it was accepted: too late to refuse it
+        if lost.how in {Loss.RESET, Loss.REFUSED}:  # accepted already: too late to refuse
             _reset_on_close(http.transport.get_extra_info("socket"))
         http.transport.close()
     return stream
 
 
 def _reset_on_close(connection: socket.socket) -> None:
-    # Lingering for 0 seconds makes the kernel send RST instead of FIN.
+    # SO_LINGER with 0 seconds makes the kernel send RST instead of FIN.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,8 +1,8 @@
 """The in-process door: an aiobotocore session whose clients reach the service without a socket.
 
-aiobotocore lets a client bring its own HTTP session class. `LocalSession` gives its clients one
-that hands each signed request to the service and the answer to botocore's parser. What fails raises
-what aiobotocore's own aiohttp session raises in the same case.
+aiobotocore accepts a custom HTTP session class. `LocalSession` gives its clients one that passes
+each signed request to the service and the response to botocore's parser. Failures raise the same
+exceptions as aiobotocore's own aiohttp session, because a client's retry rules depend on them.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from asyncbatch.local._service.service import ConnectionLost, Loss, Service
 
 _CREDENTIAL = "local"
 
-# Nothing of the machine's AWS configuration reaches these clients: neither files nor environment.
+# No AWS configuration of the machine reaches these clients: neither files nor environment.
 _ISOLATED = {
     "profile": (None, None, None, None),
     "region": (None, None, REGION, None),
@@ -37,13 +37,14 @@ _ISOLATED = {
 
 
 class LocalSession(AioSession):  # type: ignore[misc]  # aiobotocore has no types
-    """An aiobotocore session that is connected to a local engine and to nothing else.
+    """An aiobotocore session that is connected to a local engine only.
 
-    Its clients need no credentials, and use the Region `local` unless they are told another.
-    aioboto3 takes it as well: `aioboto3.Session(botocore_session=session)`.
+    Its clients need no credentials and use the Region `local` by default. aioboto3 accepts it as
+    well: `aioboto3.Session(botocore_session=session)`.
 
     Attributes:
-        jobs_outlive_program: Whether there is anything to say of jobs that run on at the end.
+        jobs_outlive_program: Whether jobs continue after the program; False, because they end with
+            the engine. With True, a client reports unfinished jobs at the end of the program.
     """
 
     def __init__(self, service: Service, loader: Loader) -> None:
@@ -51,35 +52,37 @@ class LocalSession(AioSession):  # type: ignore[misc]  # aiobotocore has no type
         super().__init__(session_vars=_ISOLATED)
         self.register_component("data_loader", loader)
         self.set_credentials(_CREDENTIAL, _CREDENTIAL)
-        self._door = _DoorConfig(http_session_cls=partial(InProcessHTTPSession, service))
+        self._base_config = _InProcessConfig(
+            http_session_cls=partial(InProcessHTTPSession, service)
+        )
 
     def get_default_client_config(self) -> AioConfig:
-        """Return the configuration that every client's own is merged into: it holds the door."""
+        """Return the configuration that each client's own is merged into."""
         own = super().get_default_client_config()
-        return self._door if own is None else self._door.merge(own)
+        return self._base_config if own is None else self._base_config.merge(own)
 
 
-class _DoorConfig(AioConfig):  # type: ignore[misc]  # aiobotocore has no types
-    """A configuration that keeps its HTTP session class in merges; aiobotocore 2 drops it."""
+class _InProcessConfig(AioConfig):  # type: ignore[misc]  # aiobotocore has no types
+    """A configuration that keeps its HTTP session class when merged; aiobotocore 2 drops it."""
 
     def merge(self, other_config: AioConfig) -> AioConfig:
         options = {**self._user_provided_options, **other_config._user_provided_options}  # noqa: SLF001 (as the base class)
         options.pop("http_session_cls", None)
         connector_args = getattr(other_config, "connector_args", None)
-        merged = _DoorConfig(http_session_cls=self.http_session_cls, **options)
+        merged = _InProcessConfig(http_session_cls=self.http_session_cls, **options)
         if connector_args is not None:
             merged.connector_args = connector_args
         return merged
 
 
 class InProcessHTTPSession:
-    """An HTTP session class of aiobotocore's that asks a service instead of the network.
+    """An HTTP session class for aiobotocore that calls a service instead of the network.
 
     Args:
-        service: Who answers.
-        timeout: Seconds to wait for a connection and for an answer; the second one counts here.
-        max_pool_connections: How many requests may be under way at once.
-        network: What concerns a network only: TLS, proxies, socket options.
+        service: Handles the requests.
+        timeout: Connect and read timeout in seconds; only the read timeout applies here.
+        max_pool_connections: Maximum number of concurrent requests.
+        network: Options that concern a network only (TLS, proxies, sockets); ignored.
     """
 
     def __init__(
@@ -113,28 +116,29 @@ class InProcessHTTPSession:
         """Send a signed request.
 
         Raises:
-            ConnectionClosedError: The connection was closed before the whole answer had come.
-            EndpointConnectionError: The connection was refused or, at any time, reset.
-            ReadTimeoutError: The answer took longer than the client waits.
+            ConnectionClosedError: The connection was closed before the response was complete.
+            EndpointConnectionError: The connection was refused or reset.
+            ReadTimeoutError: The response took longer than the read timeout.
         """
         url: str = request.url
         async with self._connections:
             try:
                 with anyio.fail_after(self._read_timeout):
                     response = await self._service.handle(_to_request(request))
-                if response.seconds_in_body:
+                # A read timeout limits each read, so it starts again in the body.
+                if response.pause_in_body:
                     with anyio.fail_after(self._read_timeout):
-                        await anyio.sleep(response.seconds_in_body)  # noqa: TID251 (a fault that was asked for)
-            except TimeoutError as late:
+                        await anyio.sleep(response.pause_in_body)  # noqa: TID251 (an injected fault)
+            except TimeoutError as timeout:
                 error = aiohttp.SocketTimeoutError(f"Timeout on reading data from {url}")
-                raise ReadTimeoutError(endpoint_url=url, error=error) from late
+                raise ReadTimeoutError(endpoint_url=url, error=error) from timeout
             except ConnectionLost as lost:
-                raise _as_seen_by_aiohttp(lost, request) from lost
+                raise _client_error(lost, request) from lost
         return AioAWSResponse(url, response.status, response.headers, _Body(response))
 
 
 class _Body:
-    """The body of an answer, read as aiobotocore reads one."""
+    """A response body with the interface that aiobotocore reads."""
 
     def __init__(self, response: Response) -> None:
         self._body = response.body
@@ -144,7 +148,7 @@ class _Body:
 
 
 class _Refused(aiohttp.ClientConnectorError):
-    """What aiohttp raises when nobody listens; its own needs a connection to be made of."""
+    """aiohttp's error for a closed port; the base class's constructor needs a connection key."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -154,21 +158,21 @@ class _Refused(aiohttp.ClientConnectorError):
         return f"Cannot connect to {self._url}"
 
 
-def _as_seen_by_aiohttp(lost: ConnectionLost, request: AWSPreparedRequest) -> Exception:
-    """Return what aiobotocore's own HTTP session raises when a connection ends like this."""
+def _client_error(lost: ConnectionLost, request: AWSPreparedRequest) -> Exception:
+    """Return the exception of aiobotocore's own HTTP session for such a lost connection."""
     url = request.url
-    seen: Exception
+    cause: Exception
     if lost.how is Loss.DROPPED:
-        seen = aiohttp.ServerDisconnectedError()
+        cause = aiohttp.ServerDisconnectedError()
         if lost.partial is not None:
-            seen = aiohttp.ClientPayloadError("Response payload is not completed")
-        closed: Exception = ConnectionClosedError(error=seen, request=request, endpoint_url=url)
+            cause = aiohttp.ClientPayloadError("Response payload is not completed")
+        closed: Exception = ConnectionClosedError(error=cause, request=request, endpoint_url=url)
         return closed
     if lost.how is Loss.RESET:
-        seen = aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer")
+        cause = aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer")
     else:
-        seen = _Refused(url)
-    failed: Exception = EndpointConnectionError(endpoint_url=url, error=seen)
+        cause = _Refused(url)
+    failed: Exception = EndpointConnectionError(endpoint_url=url, error=cause)
     return failed
 
 

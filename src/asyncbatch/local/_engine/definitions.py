@@ -1,4 +1,4 @@
-"""Job definitions: names, revisions, and how a job refers to one of them."""
+"""Job definitions: names, revisions, and how a job refers to a revision."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ class JobDefinition:
     """One revision of a job definition.
 
     Attributes:
-        name: Its name.
-        revision: Its number, counted from 1.
-        body: What it was registered with, in AWS's words, without its name and tags.
-        tags: Its tags.
-        active: False once it was deregistered.
+        name: Name without the revision.
+        revision: Number of the revision, starting at 1.
+        body: The RegisterJobDefinition request without name and tags.
+        tags: Tags of this revision.
+        active: False after it was deregistered.
     """
 
     name: str
@@ -45,7 +45,11 @@ class JobDefinitions:
         self._in_order: list[JobDefinition] = []
 
     def register(self, request: Mapping[str, Any]) -> JobDefinition:
-        """Add the next revision of a name."""
+        """Add the next revision of a name.
+
+        Raises:
+            ServiceError: The request is invalid.
+        """
         body = {
             key: value for key, value in request.items() if key not in {"jobDefinitionName", "tags"}
         }
@@ -61,7 +65,7 @@ class JobDefinitions:
         return definition
 
     def deregister(self, reference: str) -> None:
-        """Make one revision INACTIVE; jobs that were submitted with it go on."""
+        """Make a revision INACTIVE; jobs that were submitted with it are not affected."""
         name, revision = _split(reference)
         if revision is None:
             raise client_error(f"JobDefinition {reference} must be given with its revision.")
@@ -71,7 +75,11 @@ class JobDefinitions:
         definition.active = False
 
     def for_job(self, reference: str) -> JobDefinition:
-        """Return what a job refers to: without a revision that is the latest ACTIVE one."""
+        """Return the revision that a job refers to: by default, the latest ACTIVE one.
+
+        Raises:
+            ServiceError: There is no such revision, or it is INACTIVE.
+        """
         name, revision = _split(reference)
         found = self._latest(name) if revision is None else self._revision(name, revision)
         if found is not None and found.active:
@@ -88,7 +96,7 @@ class JobDefinitions:
         return None if revision is None else self._revision(name, revision)
 
     def newest_first(self, *, name: str | None = None) -> Iterable[JobDefinition]:
-        """Return every revision, or every revision of one name; the last registered comes first."""
+        """Return every revision, or every revision of one name, the last registered first."""
         return reversed(self._in_order if name is None else self._revisions.get(name, []))
 
     def _latest(self, name: str) -> JobDefinition | None:
@@ -101,7 +109,7 @@ class JobDefinitions:
 
 
 def _split(reference: str) -> tuple[str, int | None]:
-    """Split `name`, `name:revision` or an ARN into the name and, if given, the revision."""
+    """Split `name`, `name:revision` or an ARN into the name and the revision, if there is one."""
     name, _, revision = reference.removeprefix(_ARN).rpartition(":")
     if not name:
         return revision, None
@@ -124,15 +132,15 @@ def _check(name: str, body: Mapping[str, Any]) -> None:
 def _check_container(container: Mapping[str, Any]) -> None:
     if not container.get("image"):
         raise client_error("Container image should not be empty.")
-    required = {entry["type"] for entry in container.get("resourceRequirements", [])}
-    if "VCPU" not in required and not container.get("vcpus"):
+    required_types = {entry["type"] for entry in container.get("resourceRequirements", [])}
+    if "VCPU" not in required_types and not container.get("vcpus"):
         raise client_error("Container vcpus should be provided.")
-    if "MEMORY" not in required and not container.get("memory"):
+    if "MEMORY" not in required_types and not container.get("memory"):
         raise client_error("Container memory should be provided.")
 
 
 def check_timeout(timeout: Mapping[str, int] | None) -> None:
-    """Refuse a timeout that is shorter than AWS's minimum."""
+    """Raise an error for a timeout below AWS's minimum of 60 seconds."""
     seconds = (timeout or {}).get("attemptDurationSeconds")
     if seconds is not None and seconds < MIN_TIMEOUT_SECONDS:
         raise client_error(

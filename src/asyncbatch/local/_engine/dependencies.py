@@ -1,8 +1,11 @@
-"""Which job waits for which: `dependsOn`, checked and turned into links between jobs.
+"""Dependencies: `dependsOn`, validated and turned into links between jobs.
 
-Every job has a count of blockers. One is the evaluation that every job goes through; each
-unfinished dependency adds one. A child's first blocker is its parent, so an array waits once and
-not once for each child.
+Every job counts its blockers and becomes RUNNABLE at zero. The first blocker is the evaluation that
+follows each submission; each unfinished dependency adds one. An array child's first blocker is its
+parent, so a dependency of an array is counted once and not once per child.
+
+The kinds of dependencies:
+https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,12 +21,12 @@ _KINDS = {None, "SEQUENTIAL", "N_TO_N"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
-    """What a job waits for.
+    """The dependencies of a new job.
 
     Attributes:
-        whole: The jobs that must succeed before it may run.
-        indexwise: The arrays whose child *i* must succeed before its child *i* may run.
-        sequential: Whether its children run one after the other.
+        whole: Jobs that must succeed before the job may run.
+        indexwise: Arrays whose child *i* must succeed before the job's child *i* may run (N_TO_N).
+        sequential: Whether the job's children run one after the other (SEQUENTIAL).
     """
 
     whole: tuple[Job, ...] = ()
@@ -34,7 +37,16 @@ class Dependencies:
 def parse_dependencies(
     entries: Iterable[Mapping[str, str]], array_size: int | None, find: Callable[[str], Job | None]
 ) -> Dependencies:
-    """Return what SubmitJob's `dependsOn` means, or raise what AWS would answer."""
+    """Parse SubmitJob's `dependsOn`.
+
+    Args:
+        entries: The entries of `dependsOn`.
+        array_size: Number of children of the new job; None if it is no array.
+        find: Returns the job with an id or ARN.
+
+    Raises:
+        ServiceError: An entry is invalid, or names a job that does not exist.
+    """
     entries = list(entries)
     if len(entries) > DEPENDENCIES:
         raise client_error(f"A job can depend on at most {DEPENDENCIES} jobs.")
@@ -56,7 +68,7 @@ def parse_dependencies(
 
 
 def link(job: Job, dependencies: Dependencies) -> None:
-    """Make a new job, and an array's children, wait for what they depend on."""
+    """Make a new job, and an array's children, wait for their dependencies."""
     for other in dependencies.whole:
         _wait_for(job, other)
     children = job.array.children if job.array else []
@@ -70,9 +82,10 @@ def link(job: Job, dependencies: Dependencies) -> None:
 
 
 def _wait_for(job: Job, other: Job) -> None:
+    """Make a job wait for another one, which may have ended already."""
     if other.status is JobStatus.FAILED:
-        job.doomed = True
-    elif not other.is_over:
+        job.dependency_failed = True
+    elif not other.is_finished:
         job.blockers += 1
         other.dependents.append(job)
 

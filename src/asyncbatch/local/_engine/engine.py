@@ -3,16 +3,21 @@
 Theory of operation
 -------------------
 Every job goes SUBMITTED -> (PENDING) -> RUNNABLE -> STARTING -> RUNNING -> SUCCEEDED | FAILED, and
-back to RUNNABLE when it is tried again. Three things drive it:
+back to RUNNABLE for a retry. Three things drive a transition:
 
-* a *turn*, which follows a change on the clock's next tick: it evaluates what was submitted, then
-  starts what the scheduler admits. Many changes share one turn.
-* what the executor reports of an attempt (`_AttemptReport`).
-* requests: submit, cancel, terminate.
+* a request: submit, cancel, terminate.
+* a report of the executor about an attempt (`_AttemptReport`).
+* a scheduling pass, which the clock calls after a change: it evaluates the submitted jobs, then
+  starts the jobs that the scheduler admits. Changes at the same moment share one pass. A pass is
+  scheduled and not called directly, so a SubmitJob response still says SUBMITTED, and an executor
+  is never called from within its own report.
 
-The end of a job can end others: an array's parent, the jobs that depend on it. Such ends wait in a
-line (`_ended`) instead of calling each other, so a chain of 10,000 dependent jobs needs no deep
-stack. Each transition touches the job, its index and its direct dependents, and nothing else.
+The end of a job can end others: an array's parent, and the jobs that depend on it. Ended jobs wait
+in a queue (`_ended`) until `_settle` handles their consequences one by one. Without it, the failure
+of the first in a chain of 10,000 dependent jobs would nest 10,000 calls.
+
+Each transition touches the job, its index and its direct dependents, and nothing else: its cost
+does not grow with the number of jobs.
 """
 
 import logging
@@ -29,7 +34,7 @@ from asyncbatch.local._engine.log_store import LogStore
 from asyncbatch.local._engine.queues import JobQueue
 from asyncbatch.local._engine.scheduler import Scheduler
 from asyncbatch.local._engine.submission import Submission
-from asyncbatch.local._engine.verdict import judge, record
+from asyncbatch.local._engine.verdict import finished_attempt, judge
 from asyncbatch.local._executors.base import Executor, Exit
 from asyncbatch.local._time.clock import Clock, epoch_milliseconds
 
@@ -42,16 +47,16 @@ _STARTED = (JobStatus.STARTING, JobStatus.RUNNING)
 
 
 class Engine:
-    """Runs jobs on an executor, and remembers them.
+    """Moves jobs from status to status and runs their attempts on an executor.
 
     Args:
-        clock: What time it is.
-        executor: What runs an attempt; it must be open.
+        clock: The engine's clock.
+        executor: Runs the attempts; it must be open.
         jobs: The store of all jobs.
-        ids: Where the ids of attempts come from.
-        logs: Where the output goes.
-        vcpus: How many vCPUs the jobs share.
-        stop_grace: Seconds between asking an attempt to end and ending it by force.
+        ids: Source of the attempts' task ids.
+        logs: Receives the attempts' output.
+        vcpus: Number of vCPUs that the jobs share.
+        stop_grace: Seconds between the stop of an attempt (SIGTERM) and its forced end (SIGKILL).
     """
 
     def __init__(
@@ -74,24 +79,24 @@ class Engine:
         self._scheduler = Scheduler(vcpus)
         self._submitted: deque[Job] = deque()
         self._ended: deque[Job] = deque()
-        self._turn_is_due = False
-        self._settling = False
-        self._closed = False
+        self._is_pass_scheduled = False
+        self._is_settling = False
+        self._is_closed = False
 
     # --- requests ---------------------------------------------------------------------------
 
     def submit(self, submission: Submission, dependencies: Dependencies) -> Job:
-        """Take a new job; it is SUBMITTED until the next turn."""
+        """Add a new job; it is SUBMITTED until the next scheduling pass."""
         job = self._jobs.add(submission)
         link(job, dependencies)
         self._submitted.append(job)
-        self._request_turn()
+        self._schedule_pass()
         return job
 
     def terminate(self, job: Job, reason: str) -> None:
-        """End a job, whatever it is doing."""
+        """End a job in any status; an array's parent ends after its children."""
         for target in _with_children(job):
-            if target.is_over:
+            if target.is_finished:
                 continue
             target.stop, target.stop_reason = Stop.TERMINATED, reason
             if target.status in _STARTED:
@@ -101,9 +106,12 @@ class Engine:
         self._settle()
 
     def cancel(self, job: Job, reason: str) -> None:
-        """End a job that has not started; a PENDING one ends once its dependencies have ended."""
+        """End a job that has not started; a started job is not affected.
+
+        A PENDING job fails when its dependencies have ended, not earlier, as on AWS.
+        """
         for target in _with_children(job):
-            if target.is_over or target.status in _STARTED or target.stop is not None:
+            if target.is_finished or target.status in _STARTED or target.stop is not None:
                 continue
             target.stop, target.stop_reason = Stop.CANCELLED, reason
             if target.array is None and target.status is not JobStatus.PENDING:
@@ -111,49 +119,49 @@ class Engine:
         self._settle()
 
     def front_of(self, queue: JobQueue, limit: int) -> list[Job]:
-        """Return the RUNNABLE jobs that start next."""
+        """Return the first RUNNABLE jobs of a queue, in the order in which they will start."""
         return self._scheduler.front(queue, limit)
 
     def drop_queue(self, queue: JobQueue) -> None:
-        """Terminate what a deleted queue still holds."""
+        """Terminate all jobs of a deleted queue."""
         for job in self._jobs.of_queue(queue).in_order:
             self.terminate(job, "Job queue was deleted")
         self._scheduler.forget(queue)
 
     def close(self) -> None:
-        """Start nothing more; attempts that run go on until the executor ends them."""
-        self._closed = True
+        """Start no more attempts; running ones continue until the executor ends them."""
+        self._is_closed = True
 
     # --- from SUBMITTED to STARTING ---------------------------------------------------------
 
-    def _request_turn(self) -> None:
-        if not self._turn_is_due:
-            self._turn_is_due = True
-            self._clock.call_later(0, self._turn)
+    def _schedule_pass(self) -> None:
+        if not self._is_pass_scheduled:
+            self._is_pass_scheduled = True
+            self._clock.call_later(0, self._run_pass)
 
-    def _turn(self) -> None:
-        self._turn_is_due = False
+    def _run_pass(self) -> None:
+        self._is_pass_scheduled = False
         while self._submitted:
             self._evaluate(self._submitted.popleft())
         self._settle()
-        if not self._closed:
+        if not self._is_closed:
             for job in self._scheduler.admit():
                 self._start(job)
 
     def _evaluate(self, job: Job) -> None:
-        if job.is_over:
+        if job.is_finished:
             return
         if job.blockers > 1 or job.array is not None:
             for waiting in _with_children(job):
-                if not waiting.is_over:
+                if not waiting.is_finished:
                     self._jobs.move(waiting, JobStatus.PENDING)
         self._unblock(job)
 
     def _unblock(self, job: Job) -> None:
-        """Take one blocker away; without any left, the job is ready."""
-        if job.is_over:
+        """Remove one blocker; the job is ready when none is left."""
+        if job.is_finished:
             return
-        if job.doomed:
+        if job.dependency_failed:
             self._fail_with_children(job, DEPENDENCY_FAILED)
             return
         job.blockers -= 1
@@ -174,27 +182,28 @@ class Engine:
         job.status_reason = None
         self._jobs.move(job, JobStatus.RUNNABLE)
         self._scheduler.enqueue(job)
-        self._request_turn()
+        self._schedule_pass()
 
     def _start(self, job: Job) -> None:
         number = len(job.attempts) + 1
         job.current = CurrentAttempt(number=number, task_id=self._ids.task_id())
         self._jobs.move(job, JobStatus.STARTING)
+        # Numbers instead of ids, so that an attempt's random numbers depend only on the seed.
         position = "" if job.position is None else job.position
         sequence = job.sequence if job.parent is None else job.parent.sequence
         launch = build_launch(job, number, self._ids.rng_for(sequence, position, number))
         report = _AttemptReport(self, job, job.current)
         try:
             job.current.process = self._executor.start(launch, report)
-        except Exception as error:  # anybody's code: it must not strand other jobs
-            _LOGGER.exception("the executor could not start job %s", job.id)
+        except Exception as error:  # an executor is user code: its errors must not stop other jobs
+            _LOGGER.exception("Executor failed to start an attempt of job %s", job.id)
             cause = Exit(exit_code=None, reason=repr(error), status_reason=NOT_STARTED)
             self._clock.call_later(0, report.exited, cause)
 
     # --- attempts ---------------------------------------------------------------------------
 
     def attempt_running(self, job: Job, attempt: CurrentAttempt) -> None:
-        """Note that an attempt's command runs."""
+        """Handle the start of an attempt's command: the job is RUNNING and has a log stream."""
         job.started_at = epoch_milliseconds(self._clock)
         if job.parent is not None and job.parent.started_at is None:
             job.parent.started_at = job.started_at
@@ -207,17 +216,17 @@ class Engine:
         self._jobs.move(job, JobStatus.RUNNING)
 
     def attempt_wrote(self, attempt: CurrentAttempt, message: str) -> None:
-        """Note a line of an attempt's output."""
+        """Store a line of an attempt's output."""
         if attempt.log_stream is not None:
             self._logs.append(attempt.log_stream, message)
 
-    def attempt_exited(self, job: Job, attempt: CurrentAttempt, exit: Exit) -> None:  # noqa: A002 (the word for it)
-        """Note that an attempt has ended, and decide what becomes of its job."""
+    def attempt_exited(self, job: Job, attempt: CurrentAttempt, exit: Exit) -> None:  # noqa: A002 (AWS's and POSIX's term)
+        """Handle the end of an attempt: retry the job or end it."""
         if attempt.timeout is not None:
             attempt.timeout.cancel()
         job.current = None
         self._scheduler.release(job)
-        finished = record(job, attempt, exit, epoch_milliseconds(self._clock))
+        finished = finished_attempt(job, attempt, exit, epoch_milliseconds(self._clock))
         job.attempts.append(finished)
         verdict = judge(job, finished)
         if verdict.status is JobStatus.RUNNABLE:
@@ -225,7 +234,7 @@ class Engine:
         else:
             self._finish(job, verdict.status, verdict.reason)
         self._settle()
-        self._request_turn()
+        self._schedule_pass()
 
     def _time_out(self, job: Job) -> None:
         if job.stop is None:
@@ -245,16 +254,19 @@ class Engine:
         self._ended.append(job)
 
     def _fail_with_children(self, job: Job, reason: str) -> None:
-        """Fail a job that cannot run any more; an array's parent fails after its children."""
+        """Fail a job whose dependencies failed; an array's parent fails after its children."""
         for target in _with_children(job):
-            if target.array is None and not target.is_over:
+            if target.array is None and not target.is_finished:
                 self._finish(target, JobStatus.FAILED, target.stop_reason or reason)
 
     def _settle(self) -> None:
-        """Let the ends that wait in line take effect; they may add more to it."""
-        if self._settling:
+        """Handle the consequences of ended jobs, which may end more jobs.
+
+        Called from within itself it returns immediately: the outer call handles the rest.
+        """
+        if self._is_settling:
             return
-        self._settling = True
+        self._is_settling = True
         while self._ended:
             job = self._ended.popleft()
             if job.parent is not None:
@@ -262,14 +274,14 @@ class Engine:
             for dependent in job.dependents:
                 if job.status is JobStatus.SUCCEEDED:
                     self._unblock(dependent)
-                elif not dependent.is_over:
+                elif not dependent.is_finished:
                     self._fail_with_children(dependent, DEPENDENCY_FAILED)
             job.dependents.clear()
-        self._settling = False
+        self._is_settling = False
 
     def _child_ended(self, parent: Job) -> None:
         array = parent.array
-        if array is None or parent.is_over or array.finished < len(array.children):
+        if array is None or parent.is_finished or array.finished < len(array.children):
             return
         if array.index.count(JobStatus.FAILED) == 0:
             self._finish(parent, JobStatus.SUCCEEDED, None)
@@ -280,12 +292,13 @@ class Engine:
 
     @staticmethod
     def _failure_of_array(parent: Job) -> str:
+        # An array whose own dependency failed never got its blockers down to zero.
         never_ran = parent.blockers > 0
         return DEPENDENCY_FAILED if never_ran else CHILD_FAILED
 
 
 class _AttemptReport:
-    """What the executor of one attempt reports to."""
+    """The `AttemptEvents` of one attempt: forwards the executor's reports to the engine."""
 
     __slots__ = ("_attempt", "_engine", "_job")
 
@@ -300,12 +313,12 @@ class _AttemptReport:
     def line(self, message: str) -> None:
         self._engine.attempt_wrote(self._attempt, message)
 
-    def exited(self, exit: Exit) -> None:  # noqa: A002 (the word for it)
+    def exited(self, exit: Exit) -> None:  # noqa: A002 (AWS's and POSIX's term)
         self._engine.attempt_exited(self._job, self._attempt, exit)
 
 
 def _with_children(job: Job) -> Iterator[Job]:
-    """Yield a job and, when it is an array's parent, its children."""
+    """Yield a job and, if it is an array's parent, its children."""
     yield job
     if job.array is not None:
         yield from job.array.children

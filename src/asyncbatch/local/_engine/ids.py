@@ -1,4 +1,4 @@
-"""Where every identifier comes from: one seeded generator, so that a run can be repeated."""
+"""Identifiers and ARNs. One seeded generator draws all of them, so that a run can be repeated."""
 
 import random
 import uuid
@@ -13,7 +13,8 @@ class IdMaker:
     """Draws identifiers in AWS's formats.
 
     Args:
-        seed: The same seed draws the same identifiers; None draws new ones in every run.
+        seed: A run with the same seed draws the same identifiers; None draws different ones in
+            every run.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -29,7 +30,10 @@ class IdMaker:
         return f"{self._rng.getrandbits(128):032x}"
 
     def rng_for(self, *key: object) -> random.Random:
-        """Return a generator that depends on the seed and `key` only, not on earlier draws."""
+        """Return a generator that depends only on the seed and `key`, not on earlier draws.
+
+        An attempt's script stays the same when other jobs are added to a run.
+        """
         return random.Random(f"{self._seed}/{'/'.join(map(str, key))}")
 
 
@@ -44,5 +48,5 @@ def task_arn(task_id: str) -> str:
 
 
 def resource_name(reference: str, kind: str) -> str:
-    """Return the name of a resource that may be given by its name or by its ARN."""
+    """Return the name of a resource that is given by its name or its ARN."""
     return reference.removeprefix(f"{BATCH_ARN}{kind}/")

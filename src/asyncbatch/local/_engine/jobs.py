@@ -1,4 +1,4 @@
-"""The engine's record of a job, of its attempts, and of an array's children.
+"""The engine's records of jobs, attempts and arrays.
 
 These records are the state of the state machine. Only `engine`, `job_store`, `dependencies` and
 `scheduler` change them. Times are milliseconds since the epoch, as in AWS's responses.
@@ -19,7 +19,7 @@ from asyncbatch.local._time.clock import Timer
 
 
 class Stop(enum.Enum):
-    """Why the engine, and not the job, ends an attempt or a job."""
+    """Why the engine ends an attempt or a job that has not ended by itself."""
 
     TERMINATED = enum.auto()
     CANCELLED = enum.auto()
@@ -28,7 +28,7 @@ class Stop(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempt that has ended."""
+    """An ended attempt."""
 
     task_id: str
     log_stream: str | None
@@ -52,7 +52,13 @@ class CurrentAttempt:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Array:
-    """What an array job's parent knows of its children."""
+    """The children of an array job, kept by the parent.
+
+    Attributes:
+        updated_at: When a child last changed its status.
+        children: The children in the order of their index.
+        index: The children by status.
+    """
 
     updated_at: int
     children: list["Job"] = field(default_factory=list)
@@ -60,7 +66,7 @@ class Array:
 
     @property
     def finished(self) -> int:
-        """How many children have ended."""
+        """The number of children that have ended."""
         return self.index.count(JobStatus.SUCCEEDED) + self.index.count(JobStatus.FAILED)
 
 
@@ -69,15 +75,18 @@ class Job:
     """A job: plain, an array's parent, or an array's child.
 
     Attributes:
-        id: Its id; a child's is `parent:index`.
-        blockers: How many things it still waits for: being evaluated, and its dependencies.
-        depends_on: What it was submitted with, in AWS's words.
-        doomed: Whether a job that it depends on had failed before it was submitted.
-        dependents: The jobs that wait for this one.
-        queued_at: When it last became RUNNABLE.
-        vcpus_held: Thousandths of a vCPU that it occupies now.
-        stop: Why it was told to stop, if it was.
-        stop_reason: The reason that came with `stop`.
+        id: Job id; a child's is `parent:index`.
+        sequence: Position in the order of creation, over all jobs.
+        position: A child's index in its array; None for other jobs.
+        depends_on: `dependsOn` of the SubmitJob request, as given.
+        blockers: Number of things that the job still waits for: its evaluation, and unfinished
+            dependencies (see `dependencies`).
+        dependency_failed: Whether a dependency had failed before this job was submitted.
+        dependents: Jobs that depend on this one and still wait for it.
+        queued_at: When the job last became RUNNABLE.
+        millicpus_held: Thousandths of a vCPU that the job occupies now.
+        stop: Why the engine stops the job; None if it does not.
+        stop_reason: The caller's reason that came with `stop`.
     """
 
     id: str
@@ -100,9 +109,9 @@ class Job:
     attempts: list[Attempt] = field(default_factory=list)
     current: CurrentAttempt | None = None
     blockers: int = 1
-    doomed: bool = False
+    dependency_failed: bool = False
     dependents: list["Job"] = field(default_factory=list)
-    vcpus_held: int = 0
+    millicpus_held: int = 0
     stop: Stop | None = None
     stop_reason: str | None = None
 
@@ -112,6 +121,6 @@ class Job:
         return batch_arn("job", self.id)
 
     @property
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the job has ended."""
         return self.status is JobStatus.SUCCEEDED or self.status is JobStatus.FAILED

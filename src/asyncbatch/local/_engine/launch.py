@@ -1,4 +1,4 @@
-"""From a job to what its next attempt starts: parameters filled in, AWS Batch's variables added.
+"""What an attempt starts: the command with parameters substituted, and AWS Batch's variables.
 
 Source: https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
 """
@@ -13,7 +13,7 @@ from asyncbatch.local._executors.base import Launch
 
 
 def build_launch(job: Job, attempt: int, rng: random.Random) -> Launch:
-    """Return what the attempt with this number starts."""
+    """Return what the job's attempt with this number starts."""
     spec = job.spec
     return Launch(
         id=job.id,
@@ -22,7 +22,7 @@ def build_launch(job: Job, attempt: int, rng: random.Random) -> Launch:
         job_definition=job.definition.name,
         attempt=attempt,
         array_index=job.position,
-        command=fill_in(spec.command, spec.parameters),
+        command=substitute_parameters(spec.command, spec.parameters),
         environment={**spec.environment, **_batch_variables(job, attempt)},
         parameters=spec.parameters,
         tags=job.tags,
@@ -30,11 +30,11 @@ def build_launch(job: Job, attempt: int, rng: random.Random) -> Launch:
     )
 
 
-def fill_in(command: Iterable[str], parameters: Mapping[str, str]) -> tuple[str, ...]:
-    """Replace each `Ref::name` in a command; names that are no parameter stay as they are."""
+def substitute_parameters(command: Iterable[str], parameters: Mapping[str, str]) -> tuple[str, ...]:
+    """Replace each `Ref::name` in a command; unknown names stay as they are."""
     if not parameters:
         return tuple(command)
-    # The longest name wins: with `in` and `input`, `Ref::input` means the second.
+    # Longest names first: with parameters `in` and `input`, `Ref::input` is the second.
     names = sorted(parameters, key=len, reverse=True)
     reference = re.compile(f"Ref::({'|'.join(map(re.escape, names))})")
     return tuple(reference.sub(lambda found: parameters[found[1]], word) for word in command)

@@ -1,8 +1,11 @@
 """CloudWatch Logs as a store: groups, streams and events.
 
-An event has two orders. Its *arrival* is its place in its stream; it never changes, so tokens are
-made of it. Its *time* is what it is sorted by in answers that cover many streams. The two differ
-when an event arrives late, with a timestamp older than what is there already.
+Events have two orders. The *order of arrival* in a stream never changes, so GetLogEvents' tokens
+are positions in it. The *order of time* sorts FilterLogEvents' results, which cover many streams.
+The two differ when an event arrives late, with a timestamp older than those already stored.
+
+Events can be delayed between being written and being readable, as on AWS. Delivery happens on
+reading and not by timers: an engine in virtual time whose only activity is a log delay stays idle.
 """
 
 import heapq
@@ -12,14 +15,14 @@ from typing import NamedTuple
 
 from asyncbatch.local._engine.errors import resource_not_found
 from asyncbatch.local._engine.ids import ACCOUNT, REGION
-from asyncbatch.local._time.clock import Clock
+from asyncbatch.local._time.clock import Clock, epoch_milliseconds
 
 GROUP = "log group"
 STREAM = "log stream"
 
 
 class StoredEvent(NamedTuple):
-    """A log event; events compare by time, then by arrival."""
+    """A log event. Events compare by timestamp, then by arrival; times are in milliseconds."""
 
     timestamp: int
     sequence: int
@@ -31,10 +34,10 @@ class LogStream:
     """The output of one attempt.
 
     Attributes:
-        name: Its name.
-        group: The name of its group.
+        name: Name of the stream.
+        group: Name of the log group.
         created_at: Milliseconds since the epoch.
-        arrivals: The events in the order in which they arrived.
+        arrivals: Events in the order of arrival.
         by_time: The same events in the order of their timestamps.
     """
 
@@ -53,7 +56,7 @@ class LogStream:
         return f"{group_arn(self.group)}:log-stream:{self.name}"
 
     def add(self, event: StoredEvent) -> None:
-        """Take an event that has become readable."""
+        """Add an event that has become readable."""
         self.arrivals.append(event)
         if self.by_time and event < self.by_time[-1]:
             insort(self.by_time, event)
@@ -62,7 +65,7 @@ class LogStream:
 
 
 class LogGroup:
-    """Streams by name."""
+    """A log group: streams by name."""
 
     __slots__ = ("created_at", "name", "streams")
 
@@ -76,8 +79,8 @@ class LogStore:
     """All log groups.
 
     Args:
-        clock: What time it is.
-        delay: Seconds from an event's timestamp until it can be read.
+        clock: The engine's clock.
+        delay: Seconds from writing an event until it can be read.
     """
 
     def __init__(self, clock: Clock, *, delay: float = 0.0) -> None:
@@ -85,14 +88,14 @@ class LogStore:
         self._delay = delay
         self._groups: dict[str, LogGroup] = {}
         self._sequence = 0
-        # Events on their way, soonest first: (readable at, sequence, stream, timestamp, message).
-        self._on_the_way: list[tuple[float, int, LogStream, int, str]] = []
+        # Heap of events not readable yet: (readable at, sequence, stream, timestamp, message).
+        self._delayed: list[tuple[float, int, LogStream, int, str]] = []
 
     def create_stream(self, group: str, name: str) -> LogStream:
-        """Create a stream, and its group if need be."""
+        """Create a stream, and its group if necessary; an existing stream is returned."""
         now = self._now()
-        home = self._groups.setdefault(group, LogGroup(group, now))
-        return home.streams.setdefault(name, LogStream(group, name, now))
+        log_group = self._groups.setdefault(group, LogGroup(group, now))
+        return log_group.streams.setdefault(name, LogStream(group, name, now))
 
     def append(
         self,
@@ -105,10 +108,10 @@ class LogStore:
         """Write an event.
 
         Args:
-            stream: Where to.
-            message: What.
-            timestamp: Milliseconds since the epoch; by default, now.
-            delay: Seconds until it can be read; by default, the store's.
+            stream: Stream to write to.
+            message: Text of the event.
+            timestamp: Milliseconds since the epoch; by default, the current time.
+            delay: Seconds until the event can be read; by default, the store's delay.
         """
         stamp = self._now() if timestamp is None else timestamp
         wait = self._delay if delay is None else delay
@@ -117,10 +120,14 @@ class LogStore:
             stream.add(StoredEvent(stamp, self._sequence, self._now(), message))
         else:
             arrival = self._clock.time() + wait
-            heapq.heappush(self._on_the_way, (arrival, self._sequence, stream, stamp, message))
+            heapq.heappush(self._delayed, (arrival, self._sequence, stream, stamp, message))
 
     def group(self, name: str) -> LogGroup:
-        """Return a group as it can be read now, or raise what AWS answers."""
+        """Return a group with the events that are readable now.
+
+        Raises:
+            ServiceError: There is no such group.
+        """
         self._deliver()
         group = self._groups.get(name)
         if group is None:
@@ -128,26 +135,30 @@ class LogStore:
         return group
 
     def stream(self, group: str, name: str) -> LogStream:
-        """Return a stream as it can be read now, or raise what AWS answers."""
+        """Return a stream with the events that are readable now.
+
+        Raises:
+            ServiceError: There is no such group or stream.
+        """
         stream = self.group(group).streams.get(name)
         if stream is None:
             raise resource_not_found(STREAM)
         return stream
 
     def groups(self) -> Iterator[LogGroup]:
-        """Yield the groups by name."""
+        """Yield the groups in the order of their names."""
         self._deliver()
         for name in sorted(self._groups):
             yield self._groups[name]
 
     def _deliver(self) -> None:
         now = self._clock.time()
-        while self._on_the_way and self._on_the_way[0][0] <= now:
-            arrival, sequence, stream, stamp, message = heapq.heappop(self._on_the_way)
+        while self._delayed and self._delayed[0][0] <= now:
+            arrival, sequence, stream, stamp, message = heapq.heappop(self._delayed)
             stream.add(StoredEvent(stamp, sequence, int(arrival * 1000), message))
 
     def _now(self) -> int:
-        return int(self._clock.time() * 1000)
+        return epoch_milliseconds(self._clock)
 
 
 def group_arn(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from asyncbatch.local._engine.errors import client_error, not_here
+from asyncbatch.local._engine.errors import client_error, not_supported
 from asyncbatch.local._engine.ids import batch_arn, resource_name
 from asyncbatch.local._engine.limits import JOB_QUEUES, check_tags, is_name
 
@@ -13,7 +13,7 @@ COMPUTE_ENVIRONMENT_ARN = batch_arn("compute-environment", COMPUTE_ENVIRONMENT)
 DEFAULT_QUEUE = "default"
 
 _STATES = ("ENABLED", "DISABLED")
-_REFUSED = {
+_UNSUPPORTED = {
     "schedulingPolicyArn": "scheduling policies (fair-share queues)",
     "serviceEnvironmentOrder": "service environments",
     "jobStateTimeLimitActions": "job state time limit actions",
@@ -25,10 +25,10 @@ class JobQueue:
     """A job queue.
 
     Attributes:
-        name: Its name.
-        priority: Queues with a higher number are served first.
-        enabled: Whether it takes new jobs.
-        tags: Its tags.
+        name: Unique name.
+        priority: Queues with a higher priority are served first.
+        enabled: Whether the queue accepts new jobs.
+        tags: Tags of the queue.
     """
 
     name: str
@@ -43,7 +43,7 @@ class JobQueue:
 
 
 class JobQueues:
-    """All job queues, by name."""
+    """All job queues by name; `default` exists from the start."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, JobQueue] = {DEFAULT_QUEUE: JobQueue(name=DEFAULT_QUEUE)}
@@ -56,21 +56,33 @@ class JobQueues:
         return self._by_name.get(resource_name(reference, "job-queue"))
 
     def get(self, reference: str) -> JobQueue:
-        """Return the queue with this name or ARN, or raise what AWS answers."""
+        """Return the queue with this name or ARN.
+
+        Raises:
+            ServiceError: There is no such queue.
+        """
         queue = self.find(reference)
         if queue is None:
             raise client_error(f"JobQueue {reference} not found.")
         return queue
 
     def for_job(self, reference: str) -> JobQueue:
-        """Return a queue that takes new jobs."""
+        """Return the queue with this name or ARN, for a new job.
+
+        Raises:
+            ServiceError: There is no such queue, or it is DISABLED.
+        """
         queue = self.get(reference)
         if not queue.enabled:
             raise client_error(f"JobQueue {reference} is not in ENABLED state.")
         return queue
 
     def create(self, request: Mapping[str, Any]) -> JobQueue:
-        """Create a queue."""
+        """Create a queue.
+
+        Raises:
+            ServiceError: The request is invalid, or the name is taken.
+        """
         name = request["jobQueueName"]
         if not is_name(name):
             raise client_error("Job queue name should match valid pattern")
@@ -92,7 +104,11 @@ class JobQueues:
         return queue
 
     def delete(self, reference: str) -> JobQueue | None:
-        """Forget a queue, which must be DISABLED; return it, or None when there is none."""
+        """Delete a DISABLED queue and return it; None if there is no such queue.
+
+        Raises:
+            ServiceError: The queue is ENABLED.
+        """
         queue = self.find(reference)
         if queue is None:
             return None
@@ -102,11 +118,11 @@ class JobQueues:
 
 
 def _apply(queue: JobQueue, request: Mapping[str, Any]) -> None:
-    for member, what in _REFUSED.items():
+    for member, feature in _UNSUPPORTED.items():
         if request.get(member):
-            raise not_here(what)
+            raise not_supported(feature)
     if request.get("jobQueueType", "ECS") not in {"ECS", "ECS_FARGATE"}:
-        raise not_here(f"job queues of type {request['jobQueueType']}")
+        raise not_supported(f"job queues of type {request['jobQueueType']}")
     state = request.get("state", "ENABLED" if queue.enabled else "DISABLED")
     if state not in _STATES:
         raise client_error(f"Job queue state {state} should be one of {', '.join(_STATES)}.")

@@ -1,4 +1,9 @@
-"""Whether AWS Batch runs a failed attempt's job again: attempts and `evaluateOnExit`.
+"""Retry strategies: `attempts` and `evaluateOnExit`.
+
+After a failed attempt, AWS Batch runs the job again while attempts are left, unless a rule of
+`evaluateOnExit` says EXIT. The rules are tried in order, and the first match decides. All patterns
+of a rule have to match. An attempt that no rule matches is retried. So a strategy that retries Spot
+losses only needs a last rule that matches everything (`onReason: "*"`), with the action EXIT.
 
 Source: https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
 """
@@ -15,13 +20,13 @@ _PATTERN_CHARACTERS = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitRule:
-    """One entry of `evaluateOnExit`: the action applies when every pattern that is given matches.
+    """One entry of `evaluateOnExit`; it applies if all its patterns match.
 
     Attributes:
-        retry: Whether the action is RETRY; otherwise it is EXIT.
+        retry: True for the action RETRY, False for EXIT.
         on_status_reason: Pattern for the attempt's status reason.
         on_reason: Pattern for the container's reason.
-        on_exit_code: Pattern for the exit code's decimal digits.
+        on_exit_code: Pattern for the exit code in decimal.
     """
 
     retry: bool
@@ -32,7 +37,7 @@ class ExitRule:
     def matches(
         self, *, exit_code: int | None, reason: str | None, status_reason: str | None
     ) -> bool:
-        """Whether the rule applies to how an attempt ended."""
+        """Whether the rule applies to the end of an attempt."""
         code = None if exit_code is None else str(exit_code)
         return (
             _matches(self.on_status_reason, status_reason)
@@ -46,17 +51,17 @@ class RetryRules:
     """A job's retry strategy.
 
     Attributes:
-        attempts: How often the job may be tried in all.
-        rules: The first rule that matches decides; when none does, the job is tried again.
+        attempts: Maximum number of attempts, the first included.
+        rules: Entries of `evaluateOnExit`; the first match decides, no match means a retry.
     """
 
     attempts: int = 1
     rules: tuple[ExitRule, ...] = ()
 
-    def again(
+    def should_retry(
         self, attempt: int, *, exit_code: int | None, reason: str | None, status_reason: str | None
     ) -> bool:
-        """Whether the job is tried again after its attempt number `attempt` (from 1) failed."""
+        """Whether the job is retried after its attempt number `attempt` (from 1) failed."""
         if attempt >= self.attempts:
             return False
         for rule in self.rules:
@@ -66,7 +71,11 @@ class RetryRules:
 
 
 def parse_retry_strategy(strategy: Mapping[str, Any] | None) -> RetryRules:
-    """Return the rules in AWS's `retryStrategy`, or raise what AWS would answer."""
+    """Parse AWS's `retryStrategy`; without one, a job has one attempt.
+
+    Raises:
+        ServiceError: The strategy is invalid.
+    """
     if not strategy:
         return RetryRules()
     attempts = strategy.get("attempts")
@@ -99,7 +108,10 @@ def _parse_rule(entry: Mapping[str, str]) -> ExitRule:
 
 
 def _matches(pattern: str | None, text: str | None) -> bool:
-    """Whether a pattern fits; the one wildcard is a `*` at the end, alone it fits even nothing."""
+    """Whether a pattern matches a text.
+
+    The only wildcard is a `*` at the end. A single `*` also matches a missing text.
+    """
     if pattern is None:
         return True
     if pattern.endswith("*"):

@@ -1,8 +1,9 @@
-"""Which RUNNABLE job starts next: first come, first served, as far as the vCPUs reach.
+"""Which RUNNABLE job starts next: first in, first out, while vCPUs are free.
 
-Queues with a higher priority are served first. A job that has to wait for vCPUs makes those behind
-it wait too, so that a large job is not starved by small ones. A job that asks for more than there
-will ever be is set aside: it stays RUNNABLE, says why, and blocks nobody.
+Queues with a higher priority are served first. The first job that does not fit stops the admission,
+in all queues: the jobs behind it wait too, so that a steady stream of small jobs cannot starve a
+large one. A job that needs more vCPUs than the engine has is not queued at all: as on AWS it stays
+RUNNABLE with a status reason that says so, and blocks no other job.
 """
 
 from collections import deque
@@ -19,49 +20,50 @@ NEVER_FITS = (
 
 
 class Scheduler:
-    """Hands out a fixed number of vCPUs.
+    """Assigns a fixed number of vCPUs to jobs.
 
     Args:
-        vcpus: How many there are.
+        vcpus: Total number of vCPUs.
     """
 
     def __init__(self, vcpus: int) -> None:
+        # Thousandths: fractions such as 0.25 vCPU add up exactly.
         self._total = vcpus * 1000
         self._free = self._total
-        self._lines: dict[JobQueue, deque[Job]] = {}
+        self._waiting: dict[JobQueue, deque[Job]] = {}
 
     def enqueue(self, job: Job) -> None:
-        """Let a job that has just become RUNNABLE wait for its turn."""
+        """Add a job that has just become RUNNABLE."""
         if job.spec.millicpus > self._total:
             job.status_reason = NEVER_FITS
         else:
-            self._lines.setdefault(job.queue, deque()).append(job)
+            self._waiting.setdefault(job.queue, deque()).append(job)
 
     def admit(self) -> Iterator[Job]:
         """Yield the jobs that may start now; each holds its vCPUs until `release`."""
-        for queue in sorted(self._lines, key=lambda queue: -queue.priority):
-            line = self._lines[queue]
-            while line:
-                job = line[0]
-                if job.status is not JobStatus.RUNNABLE:  # cancelled meanwhile
-                    line.popleft()
+        for queue in sorted(self._waiting, key=lambda queue: -queue.priority):
+            waiting = self._waiting[queue]
+            while waiting:
+                job = waiting[0]
+                if job.status is not JobStatus.RUNNABLE:  # cancelled while it waited
+                    waiting.popleft()
                 elif job.spec.millicpus > self._free:
                     return
                 else:
-                    line.popleft()
+                    waiting.popleft()
                     self._free -= job.spec.millicpus
-                    job.vcpus_held = job.spec.millicpus
+                    job.millicpus_held = job.spec.millicpus
                     yield job
 
     def release(self, job: Job) -> None:
-        """Take back what a job holds."""
-        self._free += job.vcpus_held
-        job.vcpus_held = 0
+        """Free the vCPUs that a job holds."""
+        self._free += job.millicpus_held
+        job.millicpus_held = 0
 
     def front(self, queue: JobQueue, limit: int) -> list[Job]:
-        """Return the jobs at the front of a queue's line."""
+        """Return the first waiting jobs of a queue, in order."""
         front: list[Job] = []
-        for job in self._lines.get(queue, ()):
+        for job in self._waiting.get(queue, ()):
             if len(front) == limit:
                 break
             if job.status is JobStatus.RUNNABLE:
@@ -69,5 +71,5 @@ class Scheduler:
         return front
 
     def forget(self, queue: JobQueue) -> None:
-        """Drop a queue's line."""
-        self._lines.pop(queue, None)
+        """Drop the waiting jobs of a queue."""
+        self._waiting.pop(queue, None)

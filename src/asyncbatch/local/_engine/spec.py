@@ -1,23 +1,23 @@
-"""What a job is to run: its definition, with what SubmitJob overrides, checked as AWS checks it."""
+"""What a job runs: its job definition merged with the overrides of SubmitJob, and validated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from asyncbatch.local._engine.definitions import JobDefinition, check_timeout
-from asyncbatch.local._engine.errors import client_error, not_here
+from asyncbatch.local._engine.errors import client_error, not_supported
 from asyncbatch.local._engine.retry import RetryRules, parse_retry_strategy
 
 _DEFAULT_GROUP = "/aws/batch/job"
-_STREAM_NAME_CHARACTERS = 200  # of the job definition's name
+_STREAM_NAME_CHARACTERS = 200  # AWS cuts the job definition's name in a stream's name
 
-_REFUSED = {
+_UNSUPPORTED = {
     "nodeOverrides": "multi-node parallel jobs",
     "eksPropertiesOverride": "jobs on Amazon EKS",
     "ecsPropertiesOverride": "jobs with more than one container",
     "consumableResourcePropertiesOverride": "consumable resources",
 }
-_REFUSED_IN_DEFINITIONS = {
+_UNSUPPORTED_IN_DEFINITIONS = {
     "nodeProperties": "multi-node parallel jobs",
     "eksProperties": "jobs on Amazon EKS",
     "ecsProperties": "jobs with more than one container",
@@ -28,7 +28,7 @@ _NO_POLICY = "A job queue without a scheduling policy does not accept {}."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTarget:
-    """Where an attempt's output goes: a log group, and what its streams' names begin with."""
+    """Where an attempt's output goes: the log group, and the prefix of its streams' names."""
 
     group: str
     prefix: str
@@ -36,18 +36,18 @@ class LogTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What a job runs; an array's children share one.
+    """What a job runs; the children of an array share one.
 
     Attributes:
-        command: The command, with `Ref::name` where a parameter belongs.
-        environment: The variables that the definition and the job set.
-        parameters: The definition's parameters, overridden by the job's.
-        container: The container as DescribeJobs shows it before any attempt.
+        command: Command with `Ref::name` placeholders for parameters.
+        environment: Variables of the job definition, overridden by the job's.
+        parameters: Parameters of the job definition, overridden by the job's.
+        container: `container` in DescribeJobs, before the first attempt.
         millicpus: Thousandths of a vCPU that an attempt occupies.
-        retry: When the job is tried again.
-        timeout_seconds: How long an attempt may run, or None.
-        log: Where the output goes; None when the log driver is not `awslogs`.
-        extra: Members that DescribeJobs returns as they were given.
+        retry: Retry strategy.
+        timeout_seconds: Maximum duration of an attempt; None is unlimited.
+        log: Target of the output; None for a log driver other than `awslogs`.
+        extra: More members of the job in DescribeJobs, returned as they were given.
     """
 
     command: tuple[str, ...]
@@ -62,12 +62,12 @@ class JobSpec:
 
 
 def build_spec(request: Mapping[str, Any], definition: JobDefinition) -> JobSpec:
-    """Combine a SubmitJob request with its job definition.
+    """Merge a SubmitJob request with its job definition.
 
     Raises:
-        ServiceError: What AWS would answer, or what the local engine does not do.
+        ServiceError: The request is invalid, or uses a feature that the local engine does not have.
     """
-    _check_refused(request, definition)
+    _check_supported(request, definition)
     container = _override(
         definition.body["containerProperties"], request.get("containerOverrides", {})
     )
@@ -84,11 +84,11 @@ def build_spec(request: Mapping[str, Any], definition: JobDefinition) -> JobSpec
         retry=parse_retry_strategy(retry),
         timeout_seconds=(timeout or {}).get("attemptDurationSeconds"),
         log=_log_target(container, definition.name),
-        extra=_described(request, definition, parameters, retry, timeout),
+        extra=_described_members(request, definition, parameters, retry, timeout),
     )
 
 
-def _described(
+def _described_members(
     request: Mapping[str, Any],
     definition: JobDefinition,
     parameters: Mapping[str, str],
@@ -105,25 +105,25 @@ def _described(
     return {**described, "timeout": dict(timeout)} if timeout else described
 
 
-def _check_refused(request: Mapping[str, Any], definition: JobDefinition) -> None:
-    for member, what in _REFUSED.items():
+def _check_supported(request: Mapping[str, Any], definition: JobDefinition) -> None:
+    for member, feature in _UNSUPPORTED.items():
         if request.get(member):
-            raise not_here(what)
-    for member, what in _REFUSED_IN_DEFINITIONS.items():
+            raise not_supported(feature)
+    for member, feature in _UNSUPPORTED_IN_DEFINITIONS.items():
         if definition.body.get(member):
-            raise not_here(what)
+            raise not_supported(feature)
     if request.get("shareIdentifier"):
         raise client_error(_NO_POLICY.format("a shareIdentifier"))
     if request.get("schedulingPriorityOverride") is not None:
         raise client_error(_NO_POLICY.format("a schedulingPriorityOverride"))
     if definition.body["containerProperties"].get("secrets"):
-        raise not_here("secrets: it cannot look them up")
+        raise not_supported("secrets, which it cannot look up")
 
 
 def _override(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the container as DescribeJobs shows it."""
+    """Return the container properties with the overrides applied."""
     if overrides.get("instanceType"):
-        raise not_here("instanceType: it belongs to multi-node parallel jobs")
+        raise not_supported("instanceType, which is for multi-node parallel jobs")
     command = overrides.get("command")
     if command is not None and "" in command:
         raise client_error("Container override command should not contain empty strings.")
@@ -139,7 +139,9 @@ def _override(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
     }
     if command is not None:
         container["command"] = list(command)
-    for legacy in ("vcpus", "memory"):  # they override their likes only, not resourceRequirements
+    # These deprecated overrides apply to the properties of the same name only, not to
+    # resourceRequirements.
+    for legacy in ("vcpus", "memory"):
         if legacy in overrides and legacy in properties:
             container[legacy] = overrides[legacy]
     return container
@@ -169,10 +171,10 @@ def _merge_resources(
 
 
 def _millicpus(container: Mapping[str, Any]) -> int:
-    given = {entry["type"]: entry["value"] for entry in container["resourceRequirements"]}
-    if given.get("GPU"):
-        raise not_here("GPUs")
-    vcpus: Any = given.get("VCPU", container.get("vcpus"))
+    requirements = {entry["type"]: entry["value"] for entry in container["resourceRequirements"]}
+    if requirements.get("GPU"):
+        raise not_supported("GPUs")
+    vcpus: Any = requirements.get("VCPU", container.get("vcpus"))
     try:
         millicpus = round(float(vcpus) * 1000)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""A SubmitJob request that was found to be good."""
+"""A SubmitJob request that passed validation."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from asyncbatch.local._engine.spec import JobSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What a job is made of.
+    """All that a new job is created from.
 
     Attributes:
-        name: Its name.
-        queue: The job queue that it waits in.
-        definition: The revision of the job definition that it refers to.
-        spec: What it runs.
-        tags: Its tags.
-        depends_on: Its dependencies, in AWS's words.
-        array_size: The number of children; None for a job that is no array.
+        name: Name of the job.
+        queue: Job queue that the job waits in.
+        definition: Revision of the job definition.
+        spec: What the job runs.
+        tags: Tags of the job.
+        depends_on: `dependsOn` of the request, as given.
+        array_size: Number of children; None for a job that is not an array.
     """
 
     name: str

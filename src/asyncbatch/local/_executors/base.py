@@ -1,7 +1,8 @@
-"""What runs an attempt: the protocol between the engine and its executors.
+"""The contract between the engine and its executors.
 
-The engine says *start this*; the executor answers, later and through `AttemptEvents`, what
-happened. `ProcessExecutor` starts a real process, `ScriptedExecutor` plays a script.
+The engine calls `Executor.start` with a `Launch`. The executor reports later, through
+`AttemptEvents`, what happens to the attempt. `ProcessExecutor` starts a real process,
+`ScriptedExecutor` plays a script.
 """
 
 import random
@@ -14,20 +15,21 @@ from asyncbatch.local._time.clock import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """The attempt of a job that is to be started.
+    """An attempt to start.
 
     Attributes:
-        id: The job's id; a child's is `parent:index`.
+        id: The job's id; an array child's is `parent:index`.
         name: The job's name.
         queue: The name of its job queue.
         job_definition: The name of its job definition.
-        attempt: The number of the attempt, from 1.
-        array_index: The child's index in its array, or None.
-        command: The command, its parameters filled in.
-        environment: The variables that the definition, the job and AWS Batch set.
+        attempt: The number of the attempt, starting at 1.
+        array_index: An array child's index; None for other jobs.
+        command: The command, with parameters substituted.
+        environment: The variables set by the job definition, the job and AWS Batch.
         parameters: The job's parameters.
         tags: The job's tags.
-        random: A generator of the attempt's own: the same in every run with the same seed.
+        random: A random generator for this attempt only: the same in every run with the same
+            seed, independent of other attempts.
     """
 
     id: str
@@ -48,7 +50,7 @@ class Exit:
     """How an attempt ended.
 
     Attributes:
-        exit_code: The exit code; None when no container exited (a lost host, for example).
+        exit_code: The exit code; None if no container exited, for example after the loss of a host.
         reason: The container's reason, such as `OutOfMemoryError: …`.
         status_reason: The attempt's status reason.
     """
@@ -59,34 +61,34 @@ class Exit:
 
 
 class AttemptEvents(Protocol):
-    """Where an executor reports what an attempt does; never called from within `start`."""
+    """Callbacks for what happens to an attempt; never called from within `start`."""
 
     def running(self) -> None:
-        """Report that the command runs; not called for an attempt that cannot start."""
+        """Report that the command is running; not called for an attempt that cannot start."""
 
     def line(self, message: str) -> None:
-        """Report a line of output; it may come after the exit."""
+        """Report a line of output; this may come after the exit."""
 
-    def exited(self, exit: Exit) -> None:  # noqa: A002 (the word for it)
-        """Report the end, exactly once."""
+    def exited(self, exit: Exit) -> None:  # noqa: A002 (AWS's and POSIX's term)
+        """Report the exit; called exactly once."""
 
 
 class Process(Protocol):
-    """An attempt that an executor has started."""
+    """A started attempt."""
 
     def stop(self, grace: float) -> None:
-        """Ask the attempt to end, and end it by force after `grace` seconds; report its exit."""
+        """Request the attempt's end, and force it after `grace` seconds; the exit is reported."""
 
 
 class Executor(Protocol):
     """Runs attempts."""
 
     async def open(self, clock: Clock) -> None:
-        """Get ready; called once, before anything else."""
+        """Prepare; called once, before any other method."""
 
     def start(self, launch: Launch, events: AttemptEvents) -> Process:
-        """Start an attempt; what is raised here ends the attempt, as a failure to start."""
+        """Start an attempt; an exception fails the attempt with "Task failed to start"."""
         ...
 
     async def aclose(self) -> None:
-        """End everything that still runs, and wait until it has ended."""
+        """End all running attempts and wait for their exits."""

@@ -1,21 +1,30 @@
-"""The guardian: a small process that starts the jobs' commands, and outlives nobody it started.
+"""The guardian: a small process that starts the jobs' commands and ends them with the engine.
 
-It is run as a script, with nothing but the standard library, in a session of its own, so that
-Ctrl-C in a terminal does not reach it. Standard input is a Unix socket to the engine's process; one
-JSON object a line goes each way.
+It runs as a script, imports the standard library only, and has a session of its own, so that
+Ctrl-C in a terminal does not reach it. Its standard input is a Unix socket to the engine's process.
 
-From the engine, with the write end of the output pipe attached:
+Protocol
+--------
+Each message is one JSON object on one line. `key` identifies a command.
+
+From the engine:
     {"spawn": key, "argv": [...], "env": {...}, "cwd": path, "mark": "NAME=value"}
+        with the write end of the output pipe attached (SCM_RIGHTS)
     {"signal": key, "number": 15}
 To the engine:
     {"started": key, "pid": 123} or {"failed": key, "errno": 2, "message": "..."}
     {"exited": key, "status": 0}       (the exit code; 128 + n for signal n)
 
-Why a process of its own? Only a parent learns reliably of its children's ends, and somebody has to
-be left when the engine's process is killed with SIGKILL. When the socket ends, or the engine's
-process is gone, the guardian ends everything it started. Because it alone starts commands, one
-after the other, no command can be started and forgotten. On Linux it adopts what daemonises itself
-("subreaper") and ends that too.
+Why a separate process
+----------------------
+* The engine's process may be killed with SIGKILL; a process that survives it has to end the jobs.
+  When the socket closes or the engine's process is gone, the guardian ends all commands. Both are
+  checked, because a forked child of the engine's process may keep the socket open.
+* Only a parent is reliably notified of the exit of a process.
+* Only the guardian starts commands, one at a time, so no command can be started and then lost.
+* On Linux it is a "subreaper" (prctl(2)): it becomes the parent of orphaned descendants, so it also
+  ends what left the process group, such as daemons. `mark` is an environment entry that tells
+  whose descendant an orphan is; a process passes its environment on, whatever group it joins.
 """
 
 import contextlib
@@ -31,11 +40,11 @@ import sys
 import time
 from typing import Any
 
-_GRACE = 1.0  # seconds between SIGTERM and SIGKILL once the engine is gone
-_LOOK_AROUND = 0.5  # seconds between looks whether the engine's process is still there
-_PR_SET_CHILD_SUBREAPER = 36
+_GRACE = 1.0  # seconds between SIGTERM and SIGKILL after the end of the engine
+_PARENT_CHECK_INTERVAL = 0.5  # seconds between checks that the engine's process exists
+_PR_SET_CHILD_SUBREAPER = 36  # from <sys/prctl.h>
 _READ = 65536
-_MOST_FDS = 64
+_MAX_DESCRIPTORS = 64
 
 
 class Guardian:
@@ -46,14 +55,12 @@ class Guardian:
         self._engine_pid = engine_pid
         self._received = b""
         self._pipes: list[int] = []
-        self._keys: dict[
-            int, tuple[str, bytes]
-        ] = {}  # pid: the key, and the mark in the environment
+        self._commands: dict[int, tuple[str, bytes]] = {}  # pid: (key, mark)
         self._wake_read, self._wake_write = os.pipe()
         self._is_linux = sys.platform == "linux"
 
     def run(self) -> None:
-        """Serve the engine until it is gone, then end everything."""
+        """Serve the engine until it has ended, then end all commands."""
         _catch_signals(self._wake_write)
         if self._is_linux:
             _adopt_orphans()
@@ -65,36 +72,37 @@ class Guardian:
         selector = selectors.DefaultSelector()
         selector.register(self._engine, selectors.EVENT_READ)
         selector.register(self._wake_read, selectors.EVENT_READ)
-        while os.getppid() == self._engine_pid:
-            ready = [key.fileobj for key, _ in selector.select(_LOOK_AROUND)]
+        while os.getppid() == self._engine_pid:  # another parent: the engine's process has ended
+            ready = [key.fileobj for key, _ in selector.select(_PARENT_CHECK_INTERVAL)]
             if self._wake_read in ready:
                 os.read(self._wake_read, _READ)
             self._reap()
             if self._engine in ready and not self._receive():
                 return
 
-    # --- the engine's wishes ----------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------
 
     def _receive(self) -> bool:
-        """Carry out what has arrived; return False at the end of the socket."""
-        data, pipes, _, _ = socket.recv_fds(self._engine, _READ, _MOST_FDS)
+        """Handle the requests that have arrived; return False at the end of the socket."""
+        data, pipes, _, _ = socket.recv_fds(self._engine, _READ, _MAX_DESCRIPTORS)
+        # In the order of the "spawn" lines; the rest of a line may arrive after its descriptor.
         self._pipes += pipes
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
-            wish = json.loads(line)
-            if "spawn" in wish:
-                self._spawn(wish, self._pipes.pop(0))
+            request = json.loads(line)
+            if "spawn" in request:
+                self._spawn(request, self._pipes.pop(0))
             else:
-                self._signal(wish["signal"], wish["number"])
+                self._signal(request["signal"], request["number"])
         return bool(data)
 
-    def _spawn(self, wish: dict[str, Any], pipe: int) -> None:
-        key = wish["spawn"]
+    def _spawn(self, request: dict[str, Any], pipe: int) -> None:
+        key = request["spawn"]
         try:
             process = subprocess.Popen(
-                wish["argv"],
-                env=wish["env"],
-                cwd=wish["cwd"],
+                request["argv"],
+                env=request["env"],
+                cwd=request["cwd"],
                 stdin=subprocess.DEVNULL,
                 stdout=pipe,
                 stderr=pipe,
@@ -102,28 +110,28 @@ class Guardian:
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             number = getattr(error, "errno", None) or errno.EINVAL
-            self._tell({"failed": key, "errno": number, "message": str(error)})
+            self._send({"failed": key, "errno": number, "message": str(error)})
         else:
-            process.returncode = 0  # the guardian reaps it; keep Popen from trying
-            self._keys[process.pid] = (key, os.fsencode(wish["mark"]))
-            self._tell({"started": key, "pid": process.pid})
+            process.returncode = 0  # `_reap` waits for it; keeps Popen from doing so as well
+            self._commands[process.pid] = (key, os.fsencode(request["mark"]))
+            self._send({"started": key, "pid": process.pid})
         finally:
             os.close(pipe)
 
     def _signal(self, key: str, number: int) -> None:
-        for pid, (known, _) in self._keys.items():
+        for pid, (known, _) in self._commands.items():
             if known == key:
                 _kill_group(pid, number)
 
-    def _tell(self, news: dict[str, Any]) -> None:
-        # An engine that is gone needs no news; the end of the socket says so to `_serve`.
+    def _send(self, message: dict[str, Any]) -> None:
+        # If the engine has ended, `_serve` notices it at the end of the socket.
         with contextlib.suppress(OSError):
-            self._engine.sendall(json.dumps(news).encode() + b"\n")
+            self._engine.sendall(json.dumps(message).encode() + b"\n")
 
-    # --- ends ---------------------------------------------------------------------------------
+    # --- exits ------------------------------------------------------------------------------
 
     def _reap(self) -> bool:
-        """Take note of every child that has ended; return whether any child is left."""
+        """Report every command that has ended; return whether any child is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -131,53 +139,54 @@ class Guardian:
                 return False
             if pid == 0:
                 return True
-            key, mark = self._keys.pop(pid, ("", b""))
+            key, mark = self._commands.pop(pid, ("", b""))
             if key:
+                # Descendants end before the exit is reported: when a job has ended, nothing runs.
                 _kill_group(pid, signal.SIGKILL)
                 self._kill_strays(mark)
                 code = os.waitstatus_to_exitcode(status)
-                self._tell({"exited": key, "status": code if code >= 0 else 128 - code})
+                self._send({"exited": key, "status": code if code >= 0 else 128 - code})
 
     def _kill_strays(self, mark: bytes) -> None:
-        """End what left the group of a command that has ended, as the end of a container would."""
-        if self._children_known():
-            return
+        """Kill what left the process group of an ended command, as the end of a container would."""
+        if self._has_commands_only():
+            return  # the usual case: saves reading all of /proc
         for pid in self._adopted():
             if mark + b"\0" in _environment(pid):
                 _kill(pid, signal.SIGKILL)
 
-    def _children_known(self) -> bool:
-        """Whether all children are commands that run: then nothing has been adopted."""
+    def _has_commands_only(self) -> bool:
+        """Whether all children are running commands, so that no orphan has been adopted."""
         try:
-            with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:  # noqa: PTH123 (a lean script)
+            with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:  # noqa: PTH123 (keeps the script small)
                 children = file.read().split()
         except OSError:  # another system, or a kernel without this file
             return not self._is_linux
-        return all(int(child) in self._keys for child in children)
+        return all(int(child) in self._commands for child in children)
 
     def _adopted(self) -> list[int]:
         if not self._is_linux:
             return []
-        return [pid for pid in _descendants(os.getpid()) if pid not in self._keys]
+        return [pid for pid in _descendants(os.getpid()) if pid not in self._commands]
 
     def _end_everything(self) -> None:
-        for pid in self._keys:
+        for pid in self._commands:
             _kill_group(pid, signal.SIGTERM)
         deadline = time.monotonic() + _GRACE
         while self._reap() and time.monotonic() < deadline:
-            time.sleep(0.01)  # noqa: TID251 (a script with nothing else to do)
-        for pid in self._keys:
+            time.sleep(0.01)  # noqa: TID251 (nothing else to do)
+        for pid in self._commands:
             _kill_group(pid, signal.SIGKILL)
         while self._reap():
             for pid in self._adopted():
                 _kill(pid, signal.SIGKILL)
-            time.sleep(0.01)  # noqa: TID251 (a script with nothing else to do)
+            time.sleep(0.01)  # noqa: TID251 (nothing else to do)
 
 
 def _catch_signals(wake: int) -> None:
-    """Survive what a terminal or a shutdown sends; be woken when a child ends.
+    """Survive the signals of a terminal or a shutdown, and wake up when a child ends.
 
-    The signals are caught and not ignored: what is ignored stays ignored in the commands.
+    The signals are caught, not ignored: ignored signals would stay ignored in the commands.
     """
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -186,7 +195,8 @@ def _catch_signals(wake: int) -> None:
 
 
 def _adopt_orphans() -> None:
-    with contextlib.suppress(OSError, AttributeError):  # without it, only groups are ended
+    # Without prctl, only process groups are ended.
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -202,16 +212,16 @@ def _kill(pid: int, number: int) -> None:
 
 def _environment(pid: int) -> bytes:
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 (a lean script)
+        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 (keeps the script small)
             return file.read()
-    except OSError:  # it is gone, or not ours to look at
+    except OSError:  # it has ended, or belongs to another user
         return b""
 
 
 def _descendants(ancestor: int) -> list[int]:
-    """Return all processes below one, by what /proc says of their parents."""
+    """Return all direct and indirect children of a process, from /proc."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 (a lean script)
+    for name in os.listdir("/proc"):  # noqa: PTH208 (keeps the script small)
         if name.isdecimal():
             children.setdefault(_parent(name), []).append(int(name))
     found: list[int] = []
@@ -225,7 +235,7 @@ def _descendants(ancestor: int) -> list[int]:
 
 def _parent(pid: str) -> int:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (a lean script)
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (keeps the script small)
             stat = file.read()
     except OSError:
         return 0

@@ -1,4 +1,7 @@
-"""The engine's end of the socket to its guardian: starts it, sends wishes, receives news."""
+"""The engine's end of the socket to its guardian: starts it, sends requests, receives messages.
+
+The protocol is described in `guardian.py`.
+"""
 
 import asyncio
 import contextlib
@@ -16,31 +19,31 @@ import anyio
 
 _SCRIPT = Path(__file__).with_name("guardian.py")
 _READ = 65536
-_PATIENCE = 10.0  # seconds for the guardian's own end; it needs little more than one
+_EXIT_TIMEOUT = 10.0  # seconds to wait for the guardian's exit; it needs little more than one
 
-News = Mapping[str, Any]
+Message = Mapping[str, Any]
 
 
 class GuardianLink:
-    """A connection to a guardian that was started for it.
+    """A connection to a guardian, which is started for it.
 
     Args:
-        engine: This end of the socket.
+        engine: The engine's end of the socket.
         process: The guardian.
-        on_news: Called with each message of the guardian's.
-        on_lost: Called when the guardian is gone although nobody closed the link.
+        on_message: Called with each message of the guardian.
+        on_lost: Called when the guardian ends although the link was not closed.
     """
 
     def __init__(
         self,
         engine: socket.socket,
         process: "subprocess.Popen[bytes]",
-        on_news: Callable[[News], None],
+        on_message: Callable[[Message], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._socket = engine
         self._process = process
-        self._on_news = on_news
+        self._on_message = on_message
         self._on_lost = on_lost
         self._received = b""
         self._outbox: deque[tuple[bytes, int | None]] = deque()
@@ -48,8 +51,10 @@ class GuardianLink:
         self._loop.add_reader(engine, self._receive)
 
     @classmethod
-    async def start(cls, on_news: Callable[[News], None], on_lost: Callable[[], None]) -> Self:
-        """Start a guardian."""
+    async def start(
+        cls, on_message: Callable[[Message], None], on_lost: Callable[[], None]
+    ) -> Self:
+        """Start a guardian and connect to it."""
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
         try:
@@ -58,7 +63,7 @@ class GuardianLink:
         except BaseException:
             ours.close()
             raise
-        return cls(ours, process, on_news, on_lost)
+        return cls(ours, process, on_message, on_lost)
 
     def spawn(
         self,
@@ -70,46 +75,46 @@ class GuardianLink:
         mark: str,
         output: int,
     ) -> None:
-        """Have a command started.
+        """Request the start of a command.
 
         Args:
-            key: What the news about it is called.
+            key: Identifies the command in later messages.
             argv: The command.
-            environment: All of its variables.
-            directory: Where it starts; None is where the guardian was started.
-            mark: The variable, as `NAME=value`, by which its descendants are known.
-            output: The file descriptor that it writes to; closed once it was handed over.
+            environment: Its complete environment.
+            directory: Its working directory; None is the guardian's.
+            mark: The environment entry, as `NAME=value`, that identifies its descendants.
+            output: The file descriptor for its output; closed here after it was sent.
         """
-        wish = {
+        request = {
             "spawn": key,
             "argv": list(argv),
             "env": dict(environment),
             "cwd": directory,
             "mark": mark,
         }
-        self._send(wish, output)
+        self._send(request, output)
 
     def signal(self, key: str, number: int) -> None:
-        """Have a signal sent to a command's process group, if it still runs."""
+        """Request a signal to a command's process group; ignored if the command has ended."""
         self._send({"signal": key, "number": number}, None)
 
     async def aclose(self) -> None:
-        """Let the guardian end whatever is left, and wait until it is gone."""
+        """Disconnect, which makes the guardian end all commands and exit; wait for that."""
         self._disconnect()
-        with anyio.move_on_after(_PATIENCE, shield=True):
+        with anyio.move_on_after(_EXIT_TIMEOUT, shield=True):
             await asyncio.to_thread(self._process.wait)
 
     @property
     def is_lost(self) -> bool:
-        """Whether the guardian is gone."""
+        """Whether the connection to the guardian is closed."""
         return self._socket.fileno() < 0
 
-    def _send(self, wish: Mapping[str, Any], descriptor: int | None) -> None:
-        self._outbox.append((json.dumps(wish).encode() + b"\n", descriptor))
+    def _send(self, request: Mapping[str, Any], descriptor: int | None) -> None:
+        self._outbox.append((json.dumps(request).encode() + b"\n", descriptor))
         self._flush()
 
     def _flush(self) -> None:
-        """Send what the socket takes; wait for room for the rest."""
+        """Send as much as the socket accepts now; continue when it is writable again."""
         if self.is_lost:
             self._drop_outbox()
             return
@@ -123,12 +128,13 @@ class GuardianLink:
             except BlockingIOError:
                 self._loop.add_writer(self._socket, self._flush)
                 return
-            except OSError:  # the guardian is gone: `_receive` learns of it and tells
+            except OSError:  # the guardian has ended: `_receive` will see it and report it
                 self._drop_outbox()
                 break
             if descriptor is not None:
                 os.close(descriptor)
             if sent < len(data):
+                # The descriptor went with the first byte; send only the rest of the text.
                 self._outbox[0] = (data[sent:], None)
             else:
                 self._outbox.popleft()
@@ -143,7 +149,7 @@ class GuardianLink:
             data = b""
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
-            self._on_news(json.loads(line))
+            self._on_message(json.loads(line))
         if not data:
             self._disconnect()
             self._on_lost()
@@ -164,7 +170,10 @@ class GuardianLink:
 
 
 def _start_guardian(theirs: socket.socket) -> "subprocess.Popen[bytes]":
-    # -I and -S: neither the environment nor site-packages decide what the guardian is.
+    # A path, not `-m`: importing the package would load aiobotocore into a process that has to be
+    # small and quick to start. -I and -S keep the environment, site-packages and the modules next
+    # to the script (`lines`, `base`) off its import path: it imports the standard library only.
+    # A new session keeps a terminal's Ctrl-C away from it.
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(_SCRIPT), str(os.getpid())],
         stdin=theirs.fileno(),

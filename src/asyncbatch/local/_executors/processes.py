@@ -1,7 +1,8 @@
-"""An executor that really runs a job's command, as a process of this machine.
+"""An executor that runs each job's command as a local process.
 
-A guardian (`guardian.py`) starts the commands, so that none of them outlives the engine. Output
-comes back through a pipe for each attempt and is read here, on the event loop.
+The guardian (`guardian.py`, a separate process) starts the commands, so that none of them outlives
+the engine. Each attempt's output comes back through a pipe of its own, which is read on the event
+loop.
 """
 
 import asyncio
@@ -15,17 +16,20 @@ from pathlib import Path
 import anyio
 
 from asyncbatch.local._executors.base import AttemptEvents, Exit, Launch
-from asyncbatch.local._executors.guardian_link import GuardianLink, News
+from asyncbatch.local._executors.guardian_link import GuardianLink, Message
 from asyncbatch.local._executors.lines import LineSplitter
 from asyncbatch.local._time.clock import Clock, Timer
 
 _INHERITED = {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER"}
 _LOCALE = "LC_"
 _READ = 65536
-_DRAIN_READS = 16  # as much as a pipe can hold: a descendant that goes on writing is not waited for
+# Reads after the exit. 16 × 64 KiB is all that a pipe can hold (pipe(7): 1 MiB at most without
+# privileges). The bound matters if a descendant keeps writing: its later output is not awaited.
+_DRAIN_READS = 16
 _EXIT_GRACE = 2.0  # seconds between SIGTERM and SIGKILL when the engine closes
-_PATIENCE = 5.0  # seconds that the end of a killed process may take
+_KILL_TIMEOUT = 5.0  # seconds to wait for the exit of a process after SIGKILL
 
+# Reasons in the words of Amazon ECS and Docker, so that a failure is classified as on AWS.
 _NOT_STARTED = "Task failed to start"
 _NOT_FOUND = (
     "CannotStartContainerError: Error response from daemon: failed to create task for container:"
@@ -37,15 +41,18 @@ _LOST = "Host EC2 (instance i-local) terminated."
 
 
 class ProcessExecutor:
-    """Runs each attempt as a process group of its own.
+    """Runs each attempt as a separate process group.
 
-    The command sees PATH, HOME, the locale and little else of this process's environment, and never
-    AWS credentials; then `environment`, then what the job definition and the job set.
+    Of this process's environment, a command inherits PATH, HOME, the locale and a few more
+    variables, and never AWS credentials. `environment` is added, then the variables of the job
+    definition and of the job.
 
     Args:
-        directory: Where commands start; by default, where this process is when the executor opens.
+        directory: Working directory of the commands; by default, this process's working directory
+            when the executor opens.
         environment: Variables for every command.
-        exit_grace: Seconds between SIGTERM and SIGKILL for what still runs when the engine closes.
+        exit_grace: Seconds between SIGTERM and SIGKILL for commands that still run when the engine
+            closes.
     """
 
     def __init__(
@@ -67,49 +74,55 @@ class ProcessExecutor:
         """Start the guardian.
 
         Raises:
-            RuntimeError: This system is not POSIX.
+            RuntimeError: The system is not POSIX.
         """
         if os.name != "posix":
-            raise RuntimeError("ProcessExecutor needs a POSIX system: use ScriptedExecutor here.")
+            raise RuntimeError(
+                f"ProcessExecutor needs a POSIX system, not {os.name!r}. Use ScriptedExecutor."
+            )
         self._clock = clock
-        self._link = await GuardianLink.start(self._take_news, self._guardian_lost)
+        self._link = await GuardianLink.start(self._on_message, self._on_guardian_lost)
 
     def start(self, launch: Launch, events: AttemptEvents) -> "_LocalProcess":
         """Start an attempt's command."""
         if self._link is None or self._clock is None:
-            raise RuntimeError("open the executor first")
+            raise RuntimeError(
+                "ProcessExecutor is not open: await open(clock) first; LocalBatch does it."
+            )
         if self._link.is_lost:
-            raise RuntimeError("the guardian process was killed: nothing can be started any more")
+            raise RuntimeError(
+                "The guardian process of ProcessExecutor was killed. Open a new LocalBatch."
+            )
         key = f"{launch.id}#{launch.attempt}"
         process = _LocalProcess(key, launch.command, events, self._link, self._clock)
         self._running[key] = process
         if not launch.command:
-            nothing = {"failed": key, "errno": errno.ENOENT, "message": ""}
-            self._clock.call_later(0, self._take_news, nothing)
+            no_command = {"failed": key, "errno": errno.ENOENT, "message": ""}
+            self._clock.call_later(0, self._on_message, no_command)
             return process
         process.begin({**self._environment, **launch.environment}, self._directory, launch.id)
         return process
 
     async def aclose(self) -> None:
-        """Stop every process, and wait until all have ended."""
+        """Stop all processes and wait for their exits."""
         if self._link is None:
             return
         for process in list(self._running.values()):
             process.stop(self._exit_grace)
-        with anyio.move_on_after(self._exit_grace + _PATIENCE, shield=True):
+        with anyio.move_on_after(self._exit_grace + _KILL_TIMEOUT, shield=True):
             while self._running:
                 self._all_ended.clear()
                 await self._all_ended.wait()
         await self._link.aclose()
         self._link = None
 
-    def _take_news(self, news: News) -> None:
-        if "started" in news:
-            self._running[news["started"]].started(news["pid"])
-        elif "failed" in news:
-            self._end(news["failed"]).failed(news["errno"], news["message"])
+    def _on_message(self, message: Message) -> None:
+        if "started" in message:
+            self._running[message["started"]].started(message["pid"])
+        elif "failed" in message:
+            self._end(message["failed"]).failed(message["errno"], message["message"])
         else:
-            self._end(news["exited"]).exited(news["status"])
+            self._end(message["exited"]).exited(message["status"])
 
     def _end(self, key: str) -> "_LocalProcess":
         process = self._running.pop(key)
@@ -117,8 +130,8 @@ class ProcessExecutor:
             self._all_ended.set()
         return process
 
-    def _guardian_lost(self) -> None:
-        """End what the guardian can no longer end: it was killed."""
+    def _on_guardian_lost(self) -> None:
+        """End all attempts: the guardian was killed and will report no exit any more."""
         for key in list(self._running):
             self._end(key).lost()
 
@@ -146,7 +159,7 @@ class _LocalProcess:
         self._kill: Timer | None = None
 
     def begin(self, environment: Mapping[str, str], directory: str | None, job_id: str) -> None:
-        """Ask the guardian to start the command."""
+        """Send the command to the guardian."""
         self._output, output = os.pipe()
         os.set_blocking(self._output, False)
         self._link.spawn(
@@ -166,24 +179,24 @@ class _LocalProcess:
         self._kill = self._clock.call_later(grace, self._link.signal, self._key, signal.SIGKILL)
 
     def started(self, pid: int) -> None:
-        """Take note that the command runs, and read what it writes."""
+        """Handle the command's start: begin to read its output."""
         self._pid = pid
         self._events.running()
         if self._output is not None:
             self._loop.add_reader(self._output, self._read)
 
     def failed(self, number: int, message: str) -> None:
-        """Take note that the command could not be started."""
+        """Handle a command that could not be started."""
         self._close()
         self._events.exited(_failure_to_start(self._command, number, message))
 
     def exited(self, status: int) -> None:
-        """Take note that the command has ended."""
+        """Handle the command's exit."""
         self._drain()
         self._events.exited(Exit(exit_code=status))
 
     def lost(self) -> None:
-        """Give the command up: nobody is left who knows what becomes of it."""
+        """Handle the loss of the guardian, as AWS Batch handles the loss of a host."""
         if self._pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._pid, signal.SIGKILL)
@@ -191,7 +204,7 @@ class _LocalProcess:
         self._events.exited(Exit(exit_code=None, status_reason=_LOST))
 
     def _read(self) -> bool:
-        """Read what is there, once; return whether there may be more."""
+        """Read what is available, once; return whether there may be more."""
         if self._output is None:
             return False
         try:
@@ -205,7 +218,7 @@ class _LocalProcess:
         return bool(data)
 
     def _drain(self) -> None:
-        """Read what a process that has ended left in the pipe, and its last, unfinished line."""
+        """Read what an ended process left in the pipe, and its last, unfinished line."""
         for _ in range(_DRAIN_READS):
             if not self._read():
                 break

@@ -1,4 +1,4 @@
-"""An executor that plays scripts: for tests and benchmarks, on a virtual clock or a real one."""
+"""An executor that plays scripts, for tests and benchmarks, in virtual or real time."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from asyncbatch.local._executors.base import AttemptEvents, Exit, Launch
 from asyncbatch.local._time.clock import Clock, Timer
 
-_SIGTERM_EXIT = 143
+_SIGTERM_EXIT = 143  # 128 + the signal's number, as a shell reports it
 _SIGKILL_EXIT = 137
-_TICK = 1e-6  # seconds: what two additions of times may differ by
+_TICK = 1e-6  # seconds; sums of floating-point times may differ by less than this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """What an attempt does. Times are seconds.
+    """What an attempt does. All times are in seconds.
 
     Attributes:
-        startup: From STARTING to RUNNING.
-        duration: From RUNNING to the exit; None runs until it is stopped.
-        exit_code: The exit code; None when no container exits, as on a lost host.
+        startup: Time from STARTING to RUNNING.
+        duration: Time from RUNNING to the exit; None runs until the attempt is stopped.
+        exit_code: The exit code; None if no container exits, as after the loss of a host.
         reason: The container's reason.
         status_reason: The attempt's status reason.
-        lines: The output: pairs of the seconds since RUNNING and the text. A line may come after
-            the exit, as it does with AWS.
-        fails_to_start: Whether the attempt ends after `startup` without ever RUNNING.
-        stops_after: How long it goes on when it is asked to stop; None ignores the request, and it
-            is ended by force.
+        lines: The output, as pairs of the seconds since RUNNING and the text. A line may come after
+            the exit, as with AWS.
+        fails_to_start: Whether the attempt ends after `startup` without reaching RUNNING.
+        stops_after: Time from a stop request to the exit; None ignores the request, and the attempt
+            is ended by force after the grace period.
     """
 
     startup: float = 1.0
@@ -43,8 +43,9 @@ class ScriptedExecutor:
     """Plays a script for each attempt.
 
     Args:
-        script: One script for all, or a function that is given the `Launch` and returns one; it
-            draws chance from `launch.random`, so that a run with the same seed is the same run.
+        script: One script for all attempts, or a function from a `Launch` to a script. The function
+            should draw random numbers from `launch.random`: a run with the same seed then repeats
+            exactly. By default, every attempt starts after 1 s and succeeds after 1 s more.
 
     Example:
         ```python
@@ -60,57 +61,59 @@ class ScriptedExecutor:
     def __init__(self, script: Script | Callable[[Launch], Script] | None = None) -> None:
         self._script = script if script is not None else Script()
         self._clock: Clock | None = None
-        self._playing: set[_Performance] = set()
+        self._running: set[_ScriptedAttempt] = set()
 
     async def open(self, clock: Clock) -> None:
-        """Get ready to play on a clock."""
+        """Take the clock on which scripts are played."""
         self._clock = clock
 
-    def start(self, launch: Launch, events: AttemptEvents) -> "_Performance":
+    def start(self, launch: Launch, events: AttemptEvents) -> "_ScriptedAttempt":
         """Play the script of an attempt."""
         if self._clock is None:
-            raise RuntimeError("open the executor first")
+            raise RuntimeError(
+                "ScriptedExecutor is not open: await open(clock) first; LocalBatch does it."
+            )
         script = self._script if isinstance(self._script, Script) else self._script(launch)
-        performance = _Performance(script, events, self._clock, self._playing)
-        performance.begin()
-        return performance
+        attempt = _ScriptedAttempt(script, events, self._clock, self._running)
+        attempt.begin()
+        return attempt
 
     async def aclose(self) -> None:
-        """End what still plays, as if by force."""
-        for performance in list(self._playing):
-            performance.end(_SIGKILL_EXIT)
+        """End all running attempts with the exit code of SIGKILL."""
+        for attempt in list(self._running):
+            attempt.end(_SIGKILL_EXIT)
 
 
-class _Performance:
-    """One script being played."""
+class _ScriptedAttempt:
+    """One attempt whose script is being played."""
 
     def __init__(
-        self, script: Script, events: AttemptEvents, clock: Clock, playing: "set[_Performance]"
+        self, script: Script, events: AttemptEvents, clock: Clock, running: "set[_ScriptedAttempt]"
     ) -> None:
         self._script = script
         self._events = events
         self._clock = clock
-        self._playing = playing
+        self._running = running
         self._next: Timer | None = None
         self._lines = deque(sorted(script.lines, key=lambda line: line[0]))
         self._next_line: Timer | None = None
         self._running_since = 0.0
 
     def begin(self) -> None:
-        """Wait for the startup to pass."""
-        self._playing.add(self)
+        """Schedule the end of the startup."""
+        self._running.add(self)
         step = self._exit if self._script.fails_to_start else self._run
         self._next = self._clock.call_later(self._script.startup, step)
 
     def stop(self, grace: float) -> None:
-        """Let the script end in its own time, or by force after `grace` seconds."""
+        """End after the script's `stops_after`; by force after `grace` seconds at the latest."""
         own = self._script.stops_after
         forced = own is None or own > grace
         code = _SIGKILL_EXIT if forced else _SIGTERM_EXIT
         self._after(grace if own is None or forced else own, self.end, code)
 
     def end(self, exit_code: int | None) -> None:
-        """End here and now; lines that were still to come stay unwritten."""
+        """End immediately; lines that are not due yet are never written."""
         if self._next_line is not None:
             self._next_line.cancel()
         self._report(Exit(exit_code=exit_code))
@@ -123,10 +126,13 @@ class _Performance:
             self._after(self._script.duration, self._exit)
 
     def _write_lines(self) -> None:
-        """Write what is due, and wait for the next line: one timer keeps them in order."""
-        passed = self._clock.time() - self._running_since
+        """Write the lines that are due and schedule the next one.
+
+        One timer at a time keeps the lines in order.
+        """
+        elapsed = self._clock.time() - self._running_since
         while self._lines:
-            wait = self._lines[0][0] - passed
+            wait = self._lines[0][0] - elapsed
             if wait > _TICK:
                 self._next_line = self._clock.call_later(wait, self._write_lines)
                 return
@@ -137,9 +143,9 @@ class _Performance:
         reasons = {"reason": script.reason, "status_reason": script.status_reason}
         self._report(Exit(exit_code=script.exit_code, **reasons))
 
-    def _report(self, exit: Exit) -> None:  # noqa: A002 (the word for it)
-        if self in self._playing:
-            self._playing.remove(self)
+    def _report(self, exit: Exit) -> None:  # noqa: A002 (AWS's and POSIX's term)
+        if self in self._running:
+            self._running.remove(self)
             if self._next is not None:
                 self._next.cancel()
             self._events.exited(exit)

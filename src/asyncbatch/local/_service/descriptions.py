@@ -117,14 +117,14 @@ def compute_environment_detail(vcpus: int) -> dict[str, Any]:
     }
 
 
-def _with_times(shown: dict[str, Any], job: Job) -> dict[str, Any]:
+def _with_times(members: dict[str, Any], job: Job) -> dict[str, Any]:
     if job.status_reason is not None:
-        shown["statusReason"] = job.status_reason
+        members["statusReason"] = job.status_reason
     if job.started_at is not None:
-        shown["startedAt"] = job.started_at
+        members["startedAt"] = job.started_at
     if job.stopped_at is not None:
-        shown["stoppedAt"] = job.stopped_at
-    return shown
+        members["stoppedAt"] = job.stopped_at
+    return members
 
 
 def _container(job: Job) -> dict[str, Any]:
@@ -141,15 +141,15 @@ def _container(job: Job) -> dict[str, Any]:
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+    members: dict[str, Any] = {
         "container": _attempt_container(attempt),
         "stoppedAt": attempt.stopped_at,
     }
     if attempt.started_at is not None:
-        shown["startedAt"] = attempt.started_at
+        members["startedAt"] = attempt.started_at
     if attempt.status_reason is not None:
-        shown["statusReason"] = attempt.status_reason
-    return shown
+        members["statusReason"] = attempt.status_reason
+    return members
 
 
 def _attempt_container(attempt: Attempt) -> dict[str, Any]:
@@ -165,5 +165,5 @@ def _attempt_container(attempt: Attempt) -> dict[str, Any]:
 
 
 def _exit_of(attempt: Attempt) -> dict[str, Any]:
-    shown = {"exitCode": attempt.exit_code, "reason": attempt.reason}
-    return {key: value for key, value in shown.items() if value is not None}
+    members = {"exitCode": attempt.exit_code, "reason": attempt.reason}
+    return {key: value for key, value in members.items() if value is not None}

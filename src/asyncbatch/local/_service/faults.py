@@ -1,6 +1,16 @@
-"""Faults on demand: a service that throttles, fails, lags, or loses requests and answers.
+"""Fault injection: a service that throttles, fails, lags, or loses requests and responses.
 
-Each fault is a value; `Faults.add` injects it into one operation, or into all of them with `"*"`.
+A `Fault` is a value; `Faults.add` injects it into one operation, or into all of them with `"*"`.
+
+When a request arrives, the faults that hit it are drawn, at most one of each kind; faults of
+different kinds apply together. They apply in the order in which a request passes the service:
+
+1. Before it is carried out: `latency_before`, `refuse`, `drop_before`, `reset_before`, `limit`,
+   `throttle`, `error`. The request has no effect.
+2. While it is carried out: `partial` and the faults of visibility, `lag`, `forget`, `empty_page`.
+3. After it was carried out: `latency`, `drop_after`, `reset_after`, `truncated`, `slow_body`. The
+   request has its effect, but the response is late or lost. For SubmitJob this is the dangerous
+   case: the job exists and the caller does not have its id.
 """
 
 import enum
@@ -15,7 +25,7 @@ EVERY_OPERATION = "*"
 
 
 class Kind(enum.Enum):
-    """What goes wrong."""
+    """The kinds of faults."""
 
     THROTTLE = enum.auto()
     ERROR = enum.auto()
@@ -36,17 +46,17 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that goes wrong with a request; made by the class methods.
+    """A fault of the service; create one with the class methods.
 
     Attributes:
-        kind: What goes wrong.
-        times: How many requests it hits; None hits all.
-        probability: The chance that it hits a request, from 0 to 1.
-        seconds: How long, where the fault takes time.
-        rate: How many requests get through, where the fault is a limit.
-        status: The HTTP status of an error.
-        code: The error code of an error.
-        message: The message of an error.
+        kind: Kind of the fault.
+        times: Number of requests that it hits; None is unlimited.
+        probability: Probability that it hits a request, from 0 to 1.
+        seconds: Duration, for kinds that take time.
+        rate: Rate of requests that are not hit, for `limit`.
+        status: HTTP status, for `error`.
+        code: Error code, for `error` and `partial`.
+        message: Error message, for `error` and `partial`.
     """
 
     kind: Kind
@@ -60,12 +70,17 @@ class Fault:
 
     @classmethod
     def limit(cls, per_second: float, burst: float | None = None) -> Self:
-        """Throttle what exceeds a rate (a token bucket), as AWS does."""
+        """Throttle requests above a rate.
+
+        Args:
+            per_second: Requests per second.
+            burst: Requests at once; by default, one second's worth.
+        """
         return cls(kind=Kind.THROTTLE, rate=Rate(per_second, burst))
 
     @classmethod
     def throttle(cls, *, times: int | None = None, probability: float = 1.0) -> Self:
-        """Answer as if the rate was exceeded."""
+        """Respond as if the rate limit was exceeded."""
         return cls(kind=Kind.THROTTLE, times=times, probability=probability)
 
     @classmethod
@@ -78,7 +93,7 @@ class Fault:
         times: int | None = None,
         probability: float = 1.0,
     ) -> Self:
-        """Answer with an error instead of carrying the request out."""
+        """Respond with an error; the request is not carried out."""
         return cls(
             kind=Kind.ERROR,
             code=code,
@@ -90,14 +105,17 @@ class Fault:
 
     @classmethod
     def server_error(cls, *, times: int | None = None, probability: float = 1.0) -> Self:
-        """Answer with HTTP 500 ServerException instead of carrying the request out."""
+        """Respond with HTTP 500 ServerException; the request is not carried out."""
         return cls.error(
             "ServerException", "Internal error", status=500, times=times, probability=probability
         )
 
     @classmethod
     def refuse(cls, *, times: int | None = None, probability: float = 1.0) -> Self:
-        """Refuse the connection; over HTTP, where it exists already, reset it."""
+        """Refuse the connection.
+
+        The HTTP server has accepted it already, so it resets the connection instead.
+        """
         return cls(kind=Kind.REFUSE, times=times, probability=probability)
 
     @classmethod
@@ -107,7 +125,7 @@ class Fault:
 
     @classmethod
     def drop_after(cls, *, times: int | None = None, probability: float = 1.0) -> Self:
-        """Carry the request out, then close the connection: only the answer is lost."""
+        """Carry the request out, then close the connection: only the response is lost."""
         return cls(kind=Kind.DROP_AFTER, times=times, probability=probability)
 
     @classmethod
@@ -122,50 +140,50 @@ class Fault:
 
     @classmethod
     def truncated(cls, *, times: int | None = None, probability: float = 1.0) -> Self:
-        """Carry the request out, and close the connection in the middle of the answer's body."""
+        """Carry the request out, then close the connection in the middle of the response's body."""
         return cls(kind=Kind.TRUNCATE, times=times, probability=probability)
 
     @classmethod
     def latency(cls, seconds: float, *, times: int | None = None, probability: float = 1.0) -> Self:
-        """Carry the request out, and answer `seconds` later."""
+        """Carry the request out, then respond `seconds` later."""
         return cls(kind=Kind.LATENCY, seconds=seconds, times=times, probability=probability)
 
     @classmethod
     def latency_before(
         cls, seconds: float, *, times: int | None = None, probability: float = 1.0
     ) -> Self:
-        """Wait `seconds`, then carry the request out, unless the caller has given up."""
+        """Wait `seconds`, then carry the request out unless the caller has timed out."""
         return cls(kind=Kind.LATENCY_BEFORE, seconds=seconds, times=times, probability=probability)
 
     @classmethod
     def slow_body(
         cls, seconds: float, *, times: int | None = None, probability: float = 1.0
     ) -> Self:
-        """Carry the request out, and let the answer's body stop for `seconds` in the middle."""
+        """Carry the request out, then pause for `seconds` in the middle of the response's body."""
         return cls(kind=Kind.SLOW_BODY, seconds=seconds, times=times, probability=probability)
 
     @classmethod
     def lag(cls, seconds: float, *, times: int | None = None, probability: float = 1.0) -> Self:
-        """Do not show a job in the first `seconds` after it was submitted."""
+        """Hide a job from DescribeJobs and ListJobs in the first `seconds` after its submission."""
         return cls(kind=Kind.LAG, seconds=seconds, times=times, probability=probability)
 
     @classmethod
     def forget(cls, seconds: float, *, times: int | None = None, probability: float = 1.0) -> Self:
-        """Do not show a job any more when it ended `seconds` ago."""
+        """Hide a job from DescribeJobs and ListJobs later than `seconds` after its end."""
         return cls(kind=Kind.FORGET, seconds=seconds, times=times, probability=probability)
 
     @classmethod
     def empty_page(cls, *, times: int | None = None, probability: float = 1.0) -> Self:
-        """Answer with a page of log events that is empty but not the last; never two in a row."""
+        """Respond with a page of log events that is empty but not the last; never two in a row."""
         return cls(kind=Kind.EMPTY_PAGE, times=times, probability=probability)
 
     @classmethod
     def partial(
         cls, code: str, message: str = "", *, times: int | None = None, probability: float = 1.0
     ) -> Self:
-        """Carry a bulk request out for every second job, and answer with an error for the others.
+        """Carry out a bulk request for every second job, with an error for each of the others.
 
-        It is for TerminateJobs and CancelJobs; the first job is one of those left out.
+        For TerminateJobs and CancelJobs; the first job of the request is left out.
         """
         return cls(
             kind=Kind.PARTIAL, code=code, message=message, times=times, probability=probability
@@ -173,16 +191,16 @@ class Fault:
 
 
 class Injection:
-    """A fault that is in force until `remove` is called, or until the end of a `with` block.
+    """A fault in force until `remove` is called, or until the end of a `with` block.
 
     Attributes:
-        operation: The operation, or `"*"`.
+        operation: Name of the operation, or `"*"` for all.
         fault: The fault.
-        hits: How many requests it has hit.
+        hits: Number of requests that it has hit.
     """
 
-    def __init__(self, home: "list[Injection]", operation: str, fault: Fault) -> None:
-        self._home = home
+    def __init__(self, active: "list[Injection]", operation: str, fault: Fault) -> None:
+        self._active = active
         self._bucket = TokenBucket(fault.rate) if fault.rate is not None else None
         self.operation = operation
         self.fault = fault
@@ -200,12 +218,12 @@ class Injection:
         self.remove()
 
     def remove(self) -> None:
-        """End the fault; harmless when it has ended already."""
-        if self in self._home:
-            self._home.remove(self)
+        """End the fault; does nothing if it has ended already."""
+        if self in self._active:
+            self._active.remove(self)
 
     def strikes(self, operation: str, now: float, rng: random.Random) -> bool:
-        """Whether it hits a request that comes now."""
+        """Whether the fault hits a request that arrives at `now` (seconds); counts the hit."""
         if self.operation not in {operation, EVERY_OPERATION} or self.hits == self.fault.times:
             return False
         if self._bucket is not None:
@@ -217,10 +235,10 @@ class Injection:
 
 
 class Faults:
-    """The faults that are in force.
+    """The faults in force.
 
     Args:
-        rng: Where chance comes from.
+        rng: Random generator for probabilities.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -231,11 +249,11 @@ class Faults:
         """Inject a fault into an operation.
 
         Args:
-            operation: The operation's name in AWS's words, such as `SubmitJob`; `"*"` means all.
-            fault: What goes wrong.
+            operation: Name of the operation, such as `SubmitJob`; `"*"` is every operation.
+            fault: The fault.
 
         Returns:
-            The injection: a context manager that ends it.
+            The injection, a context manager that ends the fault.
         """
         injection = Injection(self._injections, operation, fault)
         self._injections.append(injection)
@@ -246,7 +264,7 @@ class Faults:
         self._injections.clear()
 
     def draw(self, operation: str, now: float) -> dict[Kind, Fault]:
-        """Return the faults that hit a request that comes now; the first of each kind."""
+        """Return the faults that hit a request that arrives at `now`: the first of each kind."""
         drawn: dict[Kind, Fault] = {}
         for injection in self._injections:
             fault = injection.fault

@@ -1,4 +1,8 @@
-"""The operations of AWS Batch that are about jobs."""
+"""The operations of AWS Batch on jobs.
+
+As on AWS, ids of jobs that do not exist are not an error: DescribeJobs leaves them out, and ending
+such a job succeeds.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,16 +29,16 @@ from asyncbatch.local._engine.spec import build_spec
 from asyncbatch.local._engine.submission import Submission
 from asyncbatch.local._service.descriptions import job_detail, job_summary
 from asyncbatch.local._service.ledger import Ledger, SubmittedJob
-from asyncbatch.local._service.listing import Visible, list_jobs
-from asyncbatch.local._service.messages import Call, Views
+from asyncbatch.local._service.listing import IsVisible, list_jobs
+from asyncbatch.local._service.messages import Call, Visibility
 from asyncbatch.local._time.clock import Clock, epoch_milliseconds
 
-Answer = dict[str, Any]
-_FRONT_OF_QUEUE = 100
+Result = dict[str, Any]
+_FRONT_OF_QUEUE = 100  # jobs in a GetJobQueueSnapshot response
 
 
 class JobApi:
-    """Submits, shows and ends jobs."""
+    """Submits, describes, lists and ends jobs."""
 
     def __init__(
         self,
@@ -53,8 +57,8 @@ class JobApi:
         self._clock = clock
         self._ledger = ledger
 
-    def handlers(self) -> dict[str, Callable[[Call], Answer]]:
-        """Return what carries out each operation."""
+    def handlers(self) -> dict[str, Callable[[Call], Result]]:
+        """Return the handler of each operation."""
         return {
             "SubmitJob": self.submit_job,
             "DescribeJobs": self.describe_jobs,
@@ -66,7 +70,7 @@ class JobApi:
             "GetJobQueueSnapshot": self.get_job_queue_snapshot,
         }
 
-    def submit_job(self, call: Call) -> Answer:
+    def submit_job(self, call: Call) -> Result:
         """Carry out SubmitJob."""
         check_size("The SubmitJob request", call.body, SUBMIT_BYTES)
         params = call.params
@@ -88,44 +92,47 @@ class JobApi:
             array_size=size,
         )
         job = self._engine.submit(submission, parse_dependencies(depends_on, size, self._jobs.find))
-        self._note(job, size)
+        self._record(job, size)
         return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
 
-    def describe_jobs(self, call: Call) -> Answer:
-        """Carry out DescribeJobs; ids that mean nothing are left out."""
+    def describe_jobs(self, call: Call) -> Result:
+        """Carry out DescribeJobs; unknown ids are left out of the result."""
         references = call.params["jobs"]
         check_count("jobs", references, DESCRIBED_JOBS)
-        visible = self._visible(call.views)
+        is_visible = self._visibility_rule(call.visibility)
         found = dict.fromkeys(self._jobs.find(reference) for reference in references)
-        return {"jobs": [job_detail(job) for job in found if job is not None and visible(job)]}
+        return {"jobs": [job_detail(job) for job in found if job is not None and is_visible(job)]}
 
-    def list_jobs(self, call: Call) -> Answer:
+    def list_jobs(self, call: Call) -> Result:
         """Carry out ListJobs."""
         jobs, token = list_jobs(
-            call.params, queues=self._queues, store=self._jobs, visible=self._visible(call.views)
+            call.params,
+            queues=self._queues,
+            store=self._jobs,
+            is_visible=self._visibility_rule(call.visibility),
         )
-        answer: Answer = {"jobSummaryList": [job_summary(job) for job in jobs]}
-        return answer if token is None else {**answer, "nextToken": token}
+        result: Result = {"jobSummaryList": [job_summary(job) for job in jobs]}
+        return result if token is None else {**result, "nextToken": token}
 
-    def terminate_job(self, call: Call) -> Answer:
+    def terminate_job(self, call: Call) -> Result:
         """Carry out TerminateJob."""
         self._end([call.params["jobId"]], call.params["reason"], self._engine.terminate)
         return {}
 
-    def terminate_jobs(self, call: Call) -> Answer:
+    def terminate_jobs(self, call: Call) -> Result:
         """Carry out TerminateJobs."""
         return self._end_many(call, self._engine.terminate)
 
-    def cancel_job(self, call: Call) -> Answer:
+    def cancel_job(self, call: Call) -> Result:
         """Carry out CancelJob."""
         self._end([call.params["jobId"]], call.params["reason"], self._engine.cancel)
         return {}
 
-    def cancel_jobs(self, call: Call) -> Answer:
+    def cancel_jobs(self, call: Call) -> Result:
         """Carry out CancelJobs."""
         return self._end_many(call, self._engine.cancel)
 
-    def get_job_queue_snapshot(self, call: Call) -> Answer:
+    def get_job_queue_snapshot(self, call: Call) -> Result:
         """Carry out GetJobQueueSnapshot."""
         queue = self._queues.get(call.params["jobQueue"])
         front = self._engine.front_of(queue, _FRONT_OF_QUEUE)
@@ -133,36 +140,38 @@ class JobApi:
         now = epoch_milliseconds(self._clock)
         return {"frontOfQueue": {"jobs": jobs, "lastUpdatedAt": now}}
 
-    def _end_many(self, call: Call, end: Callable[[Job, str], None]) -> Answer:
+    def _end_many(self, call: Call, end: Callable[[Job, str], None]) -> Result:
         references = call.params["jobs"]
         check_count("jobs", references, TERMINATED_JOBS)
-        left_out: list[str] = references[::2] if call.views.left_out else []
+        left_out: list[str] = references[::2] if call.visibility.partial_error else []
         done = [reference for reference in references if reference not in left_out]
         self._end(done, call.params["reason"], end)
-        code, message = call.views.left_out or ("", "")
+        code, message = call.visibility.partial_error or ("", "")
         errors = [{"job": job, "code": code, "message": message} for job in left_out]
         return {"successful": done, "errors": errors}
 
     def _end(self, references: list[str], reason: str, end: Callable[[Job, str], None]) -> None:
-        """End jobs; those that do not exist count as ended."""
+        """End jobs; jobs that do not exist count as ended."""
         check_reason(reason)
         for reference in references:
             job = self._jobs.find(reference)
             if job is not None:
                 end(job, reason)
 
-    def _visible(self, views: Views) -> Visible:
-        if (views.lag, views.forget) == (0.0, float("inf")):
-            return _always
+    def _visibility_rule(self, visibility: Visibility) -> IsVisible:
+        """Return whether a response to a call that arrives now shows a job."""
+        if (visibility.lag, visibility.retention) == (0.0, float("inf")):
+            return _always  # nearly every call: a listing then checks nothing per job
         now = self._clock.time() * 1000
+        lag, retention = visibility.lag * 1000, visibility.retention * 1000
 
-        def visible(job: Job) -> bool:
+        def is_visible(job: Job) -> bool:
             ended = now if job.stopped_at is None else job.stopped_at
-            return now - job.created_at >= views.lag * 1000 and now - ended <= views.forget * 1000
+            return now - job.created_at >= lag and now - ended <= retention
 
-        return visible
+        return is_visible
 
-    def _note(self, job: Job, size: int | None) -> None:
+    def _record(self, job: Job, size: int | None) -> None:
         self._ledger.submissions.append(
             SubmittedJob(
                 job_id=job.id,

@@ -1,4 +1,8 @@
-"""What was really asked of the services, and what they really did: for tests and benchmarks."""
+"""What the services received and did, for tests and benchmarks.
+
+A client sees responses; the ledger also has what a fault hid from it, such as a SubmitJob request
+that was carried out although its response was lost.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,14 +10,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmittedJob:
-    """A SubmitJob request that was carried out, whether or not its answer arrived.
+    """A SubmitJob request that was carried out, even if its response was lost.
 
     Attributes:
-        job_id: The id of the job.
-        name: The name of the job.
-        queue: The name of its job queue.
-        array_size: The number of children, or None.
-        at: When, in seconds since the epoch.
+        job_id: Id of the job.
+        name: Name of the job.
+        queue: Name of the job queue.
+        array_size: Number of children; None for a job that is not an array.
+        at: Time of the submission in seconds since the epoch.
     """
 
     job_id: str
@@ -25,14 +29,14 @@ class SubmittedJob:
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """Counts by operation, and every submission.
+    """Request counts by operation, and all submissions.
 
     Attributes:
-        calls: Requests that arrived, those that were throttled or failed included.
+        calls: Requests received, throttled and failed ones included.
         throttled: Requests that were throttled.
-        failed: Requests that were answered with any other error.
-        lost: Requests whose answer never arrived, because a fault took it.
-        submissions: Every job that was submitted, in order.
+        failed: Requests that failed with any other error.
+        lost: Requests whose response was lost to a fault.
+        submissions: All submitted jobs, in order.
     """
 
     calls: Counter[str] = field(default_factory=Counter)

@@ -1,15 +1,19 @@
 """ListJobs: by status, or by one filter.
 
-A status is listed in the order in which jobs entered it, filter results are the newest first.
-Either way a page goes on where the last one stopped, whatever happened in between, and costs no
-more than the jobs that it passes.
+A listing by status has the order in which jobs entered the status, and its tokens are numbers of
+such entries (see `status_index`). The results of a filter have the newest job first, and their
+tokens are sequence numbers of jobs. Either way the next page starts after the last job of the
+previous one, whatever changed in between: a job that is in a status all the time appears exactly
+once. A job that changes its status between two pages may appear twice or not at all, as on AWS.
+
+A page costs no more than the jobs that it passes over.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from asyncbatch._values.status import JobStatus
-from asyncbatch.local._engine.errors import client_error, not_here
+from asyncbatch.local._engine.errors import client_error, not_supported
 from asyncbatch.local._engine.job_store import JobStore, QueueJobs
 from asyncbatch.local._engine.jobs import Job
 from asyncbatch.local._engine.limits import FILTERED_JOBS, LISTED_JOBS, page_size
@@ -17,10 +21,10 @@ from asyncbatch.local._engine.queues import JobQueues
 from asyncbatch.local._engine.status_index import StatusIndex
 from asyncbatch.local._service.paging import decode_token, encode_token
 
-Visible = Callable[[Job], bool]
+IsVisible = Callable[[Job], bool]
 Page = tuple[list[Job], str | None]
 
-_PLACES = ("jobQueue", "arrayJobId", "multiNodeJobId")
+_SCOPES = ("jobQueue", "arrayJobId", "multiNodeJobId")
 
 
 def list_jobs(
@@ -28,26 +32,26 @@ def list_jobs(
     *,
     queues: JobQueues,
     store: JobStore,
-    visible: Visible,
+    is_visible: IsVisible,
 ) -> Page:
-    """Return a page of jobs and the token of the next one.
+    """Return a page of jobs and the token of the next page.
 
     Raises:
-        ServiceError: What AWS answers to a question that it does not understand.
+        ServiceError: The request is invalid, or uses an unsupported feature.
     """
-    if sum(place in params for place in _PLACES) != 1:
-        raise client_error(f"Exactly one of {', '.join(_PLACES)} must be specified.")
+    if sum(scope in params for scope in _SCOPES) != 1:
+        raise client_error(f"Exactly one of {', '.join(_SCOPES)} must be specified.")
     status = _status(params)
     if "multiNodeJobId" in params:
-        raise not_here("multi-node parallel jobs")
-    if "arrayJobId" in params:  # filters do not apply to children
+        raise not_supported("multi-node parallel jobs")
+    if "arrayJobId" in params:  # AWS ignores filters for children
         parent = store.find(params["arrayJobId"])
         array = parent.array if parent is not None else None
-        return _by_status(params, array.index if array else StatusIndex(), status, visible)
+        return _by_status(params, array.index if array else StatusIndex(), status, is_visible)
     jobs = store.of_queue(queues.get(params["jobQueue"]))
     if params.get("filters"):
-        return _by_filter(params, jobs, visible)
-    return _by_status(params, jobs.by_status, status, visible)
+        return _by_filter(params, jobs, is_visible)
+    return _by_status(params, jobs.by_status, status, is_visible)
 
 
 def _status(params: Mapping[str, Any]) -> JobStatus:
@@ -58,12 +62,13 @@ def _status(params: Mapping[str, Any]) -> JobStatus:
 
 
 def _by_status(
-    params: Mapping[str, Any], index: StatusIndex[Job], status: JobStatus, visible: Visible
+    params: Mapping[str, Any], index: StatusIndex[Job], status: JobStatus, is_visible: IsVisible
 ) -> Page:
     size = page_size(params.get("maxResults"), LISTED_JOBS)
     found: list[tuple[Job, int]] = []
+    # One job more than fits is looked at: only then is there a next page, hence a token.
     for job, number in index.after(status, decode_token(params.get("nextToken")) or 0):
-        if not visible(job):
+        if not is_visible(job):
             continue
         if len(found) == size:
             return [job for job, _ in found], encode_token(found[-1][1])
@@ -71,12 +76,12 @@ def _by_status(
     return [job for job, _ in found], None
 
 
-def _by_filter(params: Mapping[str, Any], jobs: QueueJobs, visible: Visible) -> Page:
+def _by_filter(params: Mapping[str, Any], jobs: QueueJobs, is_visible: IsVisible) -> Page:
     size = page_size(params.get("maxResults"), FILTERED_JOBS)
     before = decode_token(params.get("nextToken"))
     found: list[Job] = []
     for job in _filtered(params["filters"], jobs):
-        if (before is not None and job.sequence >= before) or not visible(job):
+        if (before is not None and job.sequence >= before) or not is_visible(job):
             continue
         if len(found) == size:
             return found, encode_token(found[-1].sequence)
@@ -85,7 +90,7 @@ def _by_filter(params: Mapping[str, Any], jobs: QueueJobs, visible: Visible) -> 
 
 
 def _filtered(filters: list[Mapping[str, Any]], jobs: QueueJobs) -> Iterator[Job]:
-    """Yield the jobs that a filter wants, newest first."""
+    """Return the jobs that match a filter, newest first."""
     if len(filters) > 1:
         raise client_error("Only one filter can be used at a time.")
     name = filters[0].get("name")
@@ -99,7 +104,7 @@ def _filtered(filters: list[Mapping[str, Any]], jobs: QueueJobs) -> Iterator[Job
     if name in {"BEFORE_CREATED_AT", "AFTER_CREATED_AT"}:
         return _created(jobs, name, _milliseconds(values[0]))
     if name == "SHARE_IDENTIFIER":
-        return iter(())  # no queue here has shares
+        return iter(())  # the local queues have no fair shares
     raise client_error(f"Filter name {name} is not supported.")
 
 

@@ -1,8 +1,16 @@
-"""Pages of log events: how far a page reaches, and the tokens with which the next one is asked for.
+"""Pages of log events: what a page holds, and the token of the next one.
 
-GetLogEvents' tokens are places in a stream's arrival order, so events that arrive later, even with
-older timestamps, are neither missed nor returned twice. FilterLogEvents' tokens are places in the
-order of time: what arrives behind such a place is found by the next search, as with AWS.
+GetLogEvents' tokens are positions in a stream's order of arrival, so events that arrive later, even
+with older timestamps, are neither missed nor returned twice. FilterLogEvents' tokens are positions
+in the order of time: an event that arrives late, before such a position, is missing from the
+remaining pages and found by the next search only, as on AWS. A client that reads many streams has
+to expect that.
+
+A page ends at its limit of events or at 1 MiB, whichever comes first:
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
+
+`after_empty` in a token says that the previous page was left empty by a fault, so that the next one
+is not: a caller must not wait endlessly.
 """
 
 import heapq
@@ -19,33 +27,37 @@ PAGE_EVENTS = 10_000
 PAGE_BYTES = 1_048_576
 _EVENT_OVERHEAD = 26  # bytes that CloudWatch Logs counts for each event besides its message
 
-_PLACE = re.compile(r"([fb])/(\d{56})/([se])")
-_SPOT = re.compile(r"(\d{20})/(\d{20})/([se])")
+_POSITION = re.compile(r"([fb])/(\d{56})/([se])")
+_TIME_POSITION = re.compile(r"(\d{20})/(\d{20})/([se])")
 BAD_TOKEN = "The specified nextToken is invalid."  # noqa: S105 (a message)
 
 
-class Place(NamedTuple):
-    """Where a page of one stream begins (forward) or ends (backward), counted in arrivals."""
+class Position(NamedTuple):
+    """Where a page of one stream begins (forward) or ends (backward): an index of arrivals."""
 
     forward: bool
-    position: int
+    offset: int
     after_empty: bool = False
 
     def token(self) -> str:
-        """Return the place as the caller sees it."""
+        """Return the position as a token."""
         direction, mark = "f" if self.forward else "b", "e" if self.after_empty else "s"
-        return f"{direction}/{self.position:056d}/{mark}"
+        return f"{direction}/{self.offset:056d}/{mark}"
 
     @classmethod
-    def parse(cls, token: str) -> "Place":
-        """Read a token, or raise what AWS answers to a bad one."""
-        found = _PLACE.fullmatch(token)
+    def parse(cls, token: str) -> "Position":
+        """Parse a token.
+
+        Raises:
+            ServiceError: The token is invalid.
+        """
+        found = _POSITION.fullmatch(token)
         if found is None:
             raise invalid_parameter(BAD_TOKEN)
         return cls(found[1] == "f", int(found[2]), found[3] == "e")
 
 
-class Spot(NamedTuple):
+class TimePosition(NamedTuple):
     """Where a page of many streams begins: after the event with this timestamp and sequence."""
 
     timestamp: int
@@ -53,97 +65,101 @@ class Spot(NamedTuple):
     after_empty: bool = False
 
     def token(self) -> str:
-        """Return the spot as the caller sees it."""
+        """Return the position as a token."""
         return f"{self.timestamp:020d}/{self.sequence:020d}/{'e' if self.after_empty else 's'}"
 
     @classmethod
-    def parse(cls, token: str) -> "Spot":
-        """Read a token, or raise what AWS answers to a bad one."""
-        found = _SPOT.fullmatch(token)
+    def parse(cls, token: str) -> "TimePosition":
+        """Parse a token.
+
+        Raises:
+            ServiceError: The token is invalid.
+        """
+        found = _TIME_POSITION.fullmatch(token)
         if found is None:
             raise invalid_parameter(BAD_TOKEN)
         return cls(int(found[1]), int(found[2]), found[3] == "e")
 
 
-class Window(NamedTuple):
-    """The timestamps that are asked for: `start` is included, `end` is not."""
+class TimeRange(NamedTuple):
+    """The requested timestamps: `start` is included, `end` is not."""
 
     start: int
     end: float
 
-    def holds(self, event: StoredEvent) -> bool:
-        """Whether an event is in the window."""
+    def contains(self, event: StoredEvent) -> bool:
+        """Whether an event is in the range."""
         return self.start <= event.timestamp < self.end
 
 
 class Page(NamedTuple):
-    """Events of one stream, and the places in its arrival order before and after them."""
+    """Events of one stream, between two indexes of its order of arrival."""
 
     events: list[StoredEvent]
     begin: int
     end: int
 
 
-def read_forward(stream: LogStream, begin: int, window: Window, limit: int) -> Page:
-    """Read the events that arrived from place `begin` on, as many as fit."""
+def read_forward(stream: LogStream, begin: int, time_range: TimeRange, limit: int) -> Page:
+    """Read events from index `begin` on, as many as fit on a page."""
     events: list[StoredEvent] = []
-    place, room = begin, PAGE_BYTES
-    while place < len(stream.arrivals) and len(events) < limit:
-        event = stream.arrivals[place]
-        if window.holds(event):
-            room -= _size(event)
-            if room < 0 and events:
+    index, remaining = begin, PAGE_BYTES
+    while index < len(stream.arrivals) and len(events) < limit:
+        event = stream.arrivals[index]
+        if time_range.contains(event):
+            remaining -= _size(event)
+            if remaining < 0 and events:
                 break
             events.append(event)
-        place += 1
-    return Page(sorted(events), begin, place)
+        index += 1
+    return Page(sorted(events), begin, index)
 
 
-def read_backward(stream: LogStream, end: int, window: Window, limit: int) -> Page:
-    """Read the events that arrived before place `end`, as many as fit."""
+def read_backward(stream: LogStream, end: int, time_range: TimeRange, limit: int) -> Page:
+    """Read events before index `end`, as many as fit on a page."""
     events: list[StoredEvent] = []
-    place, room = min(end, len(stream.arrivals)), PAGE_BYTES
-    while place > 0 and len(events) < limit:
-        event = stream.arrivals[place - 1]
-        if window.holds(event):
-            room -= _size(event)
-            if room < 0 and events:
+    index, remaining = min(end, len(stream.arrivals)), PAGE_BYTES
+    while index > 0 and len(events) < limit:
+        event = stream.arrivals[index - 1]
+        if time_range.contains(event):
+            remaining -= _size(event)
+            if remaining < 0 and events:
                 break
             events.append(event)
-        place -= 1
-    return Page(sorted(events), place, end)
+        index -= 1
+    return Page(sorted(events), index, end)
 
 
 def read_many(
     streams: Sequence[LogStream],
-    after: Spot,
-    window: Window,
-    wanted: Callable[[str], bool],
+    after: TimePosition,
+    time_range: TimeRange,
+    matches: Callable[[str], bool],
     limit: int,
 ) -> tuple[list[tuple[StoredEvent, str]], bool]:
-    """Read the events of many streams in the order of time.
+    """Read the events of many streams in the order of time, as many as fit on a page.
 
     Returns:
         The events, each with its stream's name, and whether there are more.
     """
     found: list[tuple[StoredEvent, str]] = []
-    room = PAGE_BYTES
-    for event, name in _merged(streams, after, window):
-        if not wanted(event.message):
+    remaining = PAGE_BYTES
+    for event, name in _merged(streams, after, time_range):
+        if not matches(event.message):
             continue
-        room -= _size(event)
-        if len(found) == limit or (room < 0 and found):
+        remaining -= _size(event)
+        if len(found) == limit or (remaining < 0 and found):
             return found, True
         found.append((event, name))
     return found, False
 
 
 def _merged(
-    streams: Iterable[LogStream], after: Spot, window: Window
+    streams: Iterable[LogStream], after: TimePosition, time_range: TimeRange
 ) -> Iterator[tuple[StoredEvent, str]]:
-    first = max((after.timestamp, after.sequence + 1), (window.start, 0))
+    first = max((after.timestamp, after.sequence + 1), (time_range.start, 0))
     for event, name in heapq.merge(*(_from(stream, first) for stream in streams)):
-        if event.timestamp >= window.end:
+        if event.timestamp >= time_range.end:
             return
         yield event, name
 

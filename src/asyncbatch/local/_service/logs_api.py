@@ -9,9 +9,9 @@ from asyncbatch.local._service.log_filter import parse_pattern
 from asyncbatch.local._service.log_pages import (
     PAGE_EVENTS,
     Page,
-    Place,
-    Spot,
-    Window,
+    Position,
+    TimePosition,
+    TimeRange,
     read_backward,
     read_forward,
     read_many,
@@ -19,20 +19,20 @@ from asyncbatch.local._service.log_pages import (
 from asyncbatch.local._service.messages import Call
 from asyncbatch.local._service.paging import decode_token, encode_token
 
-Answer = dict[str, Any]
+Result = dict[str, Any]
 
-_FILTERED_STREAMS = 100
-_DESCRIBED = 50
+_FILTERED_STREAMS = 100  # names in a FilterLogEvents request
+_DESCRIBED = 50  # results of a page of streams or groups
 
 
 class LogsApi:
-    """Shows what jobs have written."""
+    """Reads log events, streams and groups."""
 
     def __init__(self, logs: LogStore) -> None:
         self._logs = logs
 
-    def handlers(self) -> dict[str, Callable[[Call], Answer]]:
-        """Return what carries out each operation."""
+    def handlers(self) -> dict[str, Callable[[Call], Result]]:
+        """Return the handler of each operation."""
         return {
             "GetLogEvents": self.get_log_events,
             "FilterLogEvents": self.filter_log_events,
@@ -40,44 +40,45 @@ class LogsApi:
             "DescribeLogGroups": self.describe_log_groups,
         }
 
-    def get_log_events(self, call: Call) -> Answer:
+    def get_log_events(self, call: Call) -> Result:
         """Carry out GetLogEvents.
 
-        A page that is the last says so by returning the token that it was asked for with.
+        The last page returns the token of its own request as the next token; that is how a caller
+        recognizes the end.
         """
         params = call.params
         stream = self._logs.stream(_group_name(params), params["logStreamName"])
-        window, limit = _window(params), _limit(params, PAGE_EVENTS)
+        time_range, limit = _time_range(params), _limit(params, PAGE_EVENTS)
         token = params.get("nextToken")
         if token is None:
             forward = params.get("startFromHead", False)
-            place = Place(forward, 0 if forward else len(stream.arrivals))
+            position = Position(forward, 0 if forward else len(stream.arrivals))
         else:
-            place = Place.parse(token)
-        read = read_forward if place.forward else read_backward
-        page = read(stream, place.position, window, limit)
-        if call.views.empty_page and page.end > page.begin and not place.after_empty:
-            return _empty_page(place)
-        return _page_answer(page, place, token)
+            position = Position.parse(token)
+        read = read_forward if position.forward else read_backward
+        page = read(stream, position.offset, time_range, limit)
+        if call.visibility.empty_page and page.end > page.begin and not position.after_empty:
+            return _empty_page(position)
+        return _page_result(page, position, token)
 
-    def filter_log_events(self, call: Call) -> Answer:
+    def filter_log_events(self, call: Call) -> Result:
         """Carry out FilterLogEvents."""
         params = call.params
         if params.get("startFromHead") is False:
             raise invalid_parameter("The local engine returns the earliest log events first.")
         streams = self._chosen_streams(params)
-        window, limit = _window(params), _limit(params, PAGE_EVENTS)
+        time_range, limit = _time_range(params), _limit(params, PAGE_EVENTS)
         token = params.get("nextToken")
-        spot = Spot(0, 0) if token is None else Spot.parse(token)
-        wanted = parse_pattern(params.get("filterPattern", ""))
-        found, more = read_many(streams, spot, window, wanted, limit)
-        if call.views.empty_page and found and not spot.after_empty:
+        after = TimePosition(0, 0) if token is None else TimePosition.parse(token)
+        matches = parse_pattern(params.get("filterPattern", ""))
+        found, more = read_many(streams, after, time_range, matches, limit)
+        if call.visibility.empty_page and found and not after.after_empty:
             return {
                 "events": [],
                 "searchedLogStreams": [],
-                "nextToken": spot._replace(after_empty=True).token(),
+                "nextToken": after._replace(after_empty=True).token(),
             }
-        answer: Answer = {
+        result: Result = {
             "events": [
                 {
                     "logStreamName": name,
@@ -92,10 +93,10 @@ class LogsApi:
         }
         if more:
             last = found[-1][0]
-            answer["nextToken"] = Spot(last.timestamp, last.sequence).token()
-        return answer
+            result["nextToken"] = TimePosition(last.timestamp, last.sequence).token()
+        return result
 
-    def describe_log_streams(self, call: Call) -> Answer:
+    def describe_log_streams(self, call: Call) -> Result:
         """Carry out DescribeLogStreams."""
         params = call.params
         group = self._logs.group(_group_name(params))
@@ -109,7 +110,7 @@ class LogsApi:
         )
         return _described("logStreams", [_describe_stream(stream) for stream in streams], params)
 
-    def describe_log_groups(self, call: Call) -> Answer:
+    def describe_log_groups(self, call: Call) -> Result:
         """Carry out DescribeLogGroups."""
         params = call.params
         for member in ("accountIdentifiers", "logGroupIdentifiers", "includeLinkedAccounts"):
@@ -142,18 +143,19 @@ class LogsApi:
         return [self._logs.stream(group.name, name) for name in dict.fromkeys(names)]
 
 
-def _empty_page(place: Place) -> Answer:
-    salted = place._replace(after_empty=True).token()
-    other = Place(not place.forward, place.position).token()
-    forward, backward = (salted, other) if place.forward else (other, salted)
+def _empty_page(position: Position) -> Result:
+    """Return an empty page that is not the last: its next token differs from the request's."""
+    repeated = position._replace(after_empty=True).token()
+    other = Position(not position.forward, position.offset).token()
+    forward, backward = (repeated, other) if position.forward else (other, repeated)
     return {"events": [], "nextForwardToken": forward, "nextBackwardToken": backward}
 
 
-def _page_answer(page: Page, place: Place, token: str | None) -> Answer:
-    forward = Place(forward=True, position=page.end).token()
-    backward = Place(forward=False, position=page.begin).token()
-    if token is not None and page.begin == page.end:  # the end, in the direction of the token
-        forward, backward = (token, backward) if place.forward else (forward, token)
+def _page_result(page: Page, position: Position, token: str | None) -> Result:
+    forward = Position(forward=True, offset=page.end).token()
+    backward = Position(forward=False, offset=page.begin).token()
+    if token is not None and page.begin == page.end:  # the last page in this direction
+        forward, backward = (token, backward) if position.forward else (forward, token)
     return {
         "events": [
             {
@@ -169,7 +171,7 @@ def _page_answer(page: Page, place: Place, token: str | None) -> Answer:
 
 
 def _group_name(params: Mapping[str, Any]) -> str:
-    """Return the log group that is meant, by its name or by its ARN."""
+    """Return the name of the requested log group, which is given by name or ARN."""
     name, identifier = params.get("logGroupName"), params.get("logGroupIdentifier")
     if (name is None) == (identifier is None):
         raise invalid_parameter("Specify logGroupName or logGroupIdentifier, and not both.")
@@ -178,27 +180,27 @@ def _group_name(params: Mapping[str, Any]) -> str:
     return str(identifier).removeprefix(group_arn("")).removesuffix(":*")
 
 
-def _window(params: Mapping[str, Any]) -> Window:
-    return Window(params.get("startTime", 0), params.get("endTime", float("inf")))
+def _time_range(params: Mapping[str, Any]) -> TimeRange:
+    return TimeRange(params.get("startTime", 0), params.get("endTime", float("inf")))
 
 
-def _limit(params: Mapping[str, Any], most: int) -> int:
-    limit: int = params.get("limit", most)
-    if not 1 <= limit <= most:
+def _limit(params: Mapping[str, Any], maximum: int) -> int:
+    limit: int = params.get("limit", maximum)
+    if not 1 <= limit <= maximum:
         raise invalid_parameter(
             f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint:"
-            f" Member must have value between 1 and {most}"
+            f" Member must have value between 1 and {maximum}"
         )
     return limit
 
 
-def _described(member: str, found: list[Answer], params: Mapping[str, Any]) -> Answer:
+def _described(member: str, found: list[Result], params: Mapping[str, Any]) -> Result:
     size = _limit(params, _DESCRIBED)
     start = decode_token(params.get("nextToken")) or 0
-    answer: Answer = {member: found[start : start + size]}
+    result: Result = {member: found[start : start + size]}
     if start + size < len(found):
-        answer["nextToken"] = encode_token(start + size)
-    return answer
+        result["nextToken"] = encode_token(start + size)
+    return result
 
 
 def _name(stream: LogStream) -> tuple[int, str]:
@@ -209,23 +211,23 @@ def _last_event(stream: LogStream) -> tuple[int, str]:
     return stream.by_time[-1].timestamp if stream.by_time else 0, stream.name
 
 
-def _describe_stream(stream: LogStream) -> Answer:
-    shown: Answer = {
+def _describe_stream(stream: LogStream) -> Result:
+    detail: Result = {
         "logStreamName": stream.name,
         "creationTime": stream.created_at,
         "arn": stream.arn,
         "storedBytes": 0,
     }
     if stream.arrivals:
-        shown |= {
+        detail |= {
             "firstEventTimestamp": stream.by_time[0].timestamp,
             "lastEventTimestamp": stream.by_time[-1].timestamp,
             "lastIngestionTime": stream.arrivals[-1].ingested,
         }
-    return shown
+    return detail
 
 
-def _describe_group(group: LogGroup) -> Answer:
+def _describe_group(group: LogGroup) -> Result:
     return {
         "logGroupName": group.name,
         "creationTime": group.created_at,

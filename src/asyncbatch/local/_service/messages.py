@@ -10,7 +10,7 @@ LOGS = "logs"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An HTTP request; header names are in lower case."""
+    """An HTTP request. Header names are in lower case; `target` is the path with its query."""
 
     method: str
     target: str
@@ -23,46 +23,47 @@ class Response:
     """An HTTP response.
 
     Attributes:
-        status: The HTTP status.
-        headers: The headers.
-        body: The body.
-        seconds_in_body: How long the body stops in the middle.
+        status: HTTP status.
+        headers: Headers, names in lower case.
+        body: Body.
+        pause_in_body: Seconds for which the body pauses in the middle.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    seconds_in_body: float = 0.0
+    pause_in_body: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Views:
-    """How much of the truth an answer shows: a service may lag, or forget.
+class Visibility:
+    """What a response hides: real services are eventually consistent and drop old jobs.
 
     Attributes:
-        lag: Seconds for which a new job is not shown.
-        forget: Seconds after its end for which a job is still shown.
-        empty_page: Whether a page of log events comes without any.
-        left_out: Code and message for the jobs that a bulk request leaves out; None for all done.
+        lag: Seconds after its submission in which a job is not visible.
+        retention: Seconds after its end in which a job is still visible.
+        empty_page: Whether a page of log events is returned empty although events follow.
+        partial_error: Error code and message for the jobs that a bulk request leaves out; None if
+            it handles all jobs.
     """
 
     lag: float = 0.0
-    forget: float = float("inf")
+    retention: float = float("inf")
     empty_page: bool = False
-    left_out: tuple[str, str] | None = None
+    partial_error: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request that was understood.
+    """A parsed and validated request.
 
     Attributes:
         service: `batch` or `logs`.
-        operation: The operation's name, in AWS's words.
-        params: Its input, validated against the service model.
-        body: The request's body, for limits on its size.
-        request_id: The id of the request.
-        views: What the answer hides.
+        operation: Name of the operation, such as `SubmitJob`.
+        params: Input, validated against the service model.
+        body: Body of the request, for limits on its size.
+        request_id: Id of the request.
+        visibility: What the response hides.
     """
 
     service: str
@@ -70,4 +71,4 @@ class Call:
     params: Mapping[str, Any]
     body: bytes
     request_id: str
-    views: Views = Views()
+    visibility: Visibility = Visibility()

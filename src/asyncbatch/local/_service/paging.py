@@ -1,4 +1,8 @@
-"""Pages of a list, and the opaque tokens that lead from one to the next."""
+"""Pages of a list, and the opaque tokens of their successors.
+
+A token is a number in disguise. Its meaning belongs to the operation: the number of an entry into a
+status (`listing`), a job's sequence, or a position counted from the end of a list (`take_page`).
+"""
 
 import base64
 import binascii
@@ -10,34 +14,41 @@ from asyncbatch.local._engine.errors import client_error
 
 T = TypeVar("T")
 
-_PREFIX = "place:"
+_PREFIX = "position:"
 
 
-def encode_token(place: int) -> str:
-    """Return a token that means a place."""
-    return base64.urlsafe_b64encode(f"{_PREFIX}{place}".encode()).decode()
+def encode_token(position: int) -> str:
+    """Return the token of a position."""
+    return base64.urlsafe_b64encode(f"{_PREFIX}{position}".encode()).decode()
 
 
 def decode_token(token: str | None) -> int | None:
-    """Return the place that a token means; None for no token."""
+    """Return the position of a token; None without a token.
+
+    Raises:
+        ServiceError: The token was not made by `encode_token`.
+    """
     if token is None:
         return None
     try:
         text = base64.urlsafe_b64decode(token.encode()).decode()
     except (binascii.Error, UnicodeError):
         text = ""
-    place = text.removeprefix(_PREFIX)
-    if place == text or not place.isdecimal():
+    position = text.removeprefix(_PREFIX)
+    if position == text or not position.isdecimal():
         raise client_error("The nextToken is not valid.")
-    return int(place)
+    return int(position)
 
 
 def take_page(items: Iterable[T], size: int, token: str | None) -> tuple[list[T], str | None]:
-    """Return a page of a list that grows at its front only, and the token of the next page."""
+    """Return a page of a list that only grows at its front, and the token of the next page.
+
+    Lists of queues and job definitions show the newest first. A token therefore counts from the
+    end: items that are added while a caller reads pages neither repeat nor hide any item.
+    """
     listed = list(items)
-    # Counted from the end, a place stays what it is when something new comes first.
-    left = decode_token(token)
-    start = 0 if left is None else max(0, len(listed) - left)
+    remaining = decode_token(token)
+    start = 0 if remaining is None else max(0, len(listed) - remaining)
     page = list(islice(listed, start, start + size))
     rest = len(listed) - start - len(page)
     return page, encode_token(rest) if rest else None

@@ -1,6 +1,6 @@
-"""How many requests a second the services take: token buckets, one for each operation.
+"""Rate limits of the services: a token bucket for each operation.
 
-Source: https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html and
+Sources: https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html and
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
 """
 
@@ -10,17 +10,19 @@ from typing import NamedTuple, Self
 
 
 class Rate(NamedTuple):
-    """Requests a second, and how many may come at once (by default, a second's worth)."""
+    """Requests per second, and the burst: requests at once (by default, one second's worth)."""
 
     per_second: float
     burst: float | None = None
 
 
 class TokenBucket:
-    """Lets through what a rate allows.
+    """Limits requests to a rate.
+
+    The bucket holds one token per allowed request, refills steadily and starts full.
 
     Args:
-        rate: The rate.
+        rate: Refill rate and capacity; the capacity is at least 1.
     """
 
     def __init__(self, rate: Rate) -> None:
@@ -30,9 +32,9 @@ class TokenBucket:
         self._at: float | None = None
 
     def take(self, now: float) -> bool:
-        """Whether a request that comes at `now` (seconds) gets through."""
-        passed = 0.0 if self._at is None else now - self._at
-        self._tokens = min(self._capacity, self._tokens + passed * self._per_second)
+        """Take a token for a request at `now` (seconds); return False if there is none."""
+        elapsed = 0.0 if self._at is None else now - self._at
+        self._tokens = min(self._capacity, self._tokens + elapsed * self._per_second)
         self._at = now
         if self._tokens < 1:
             return False
@@ -42,11 +44,11 @@ class TokenBucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """The rates of the operations.
+    """Rate limits of the operations.
 
     Attributes:
-        rates: The rate of each operation, by its name in AWS's words.
-        default: The rate of every other operation; None does not limit it.
+        rates: Rate limit by operation name, such as `SubmitJob`.
+        default: Rate limit of each other operation; None is unlimited.
     """
 
     rates: Mapping[str, Rate] = field(default_factory=dict)
@@ -54,12 +56,15 @@ class Quotas:
 
     @classmethod
     def unlimited(cls) -> Self:
-        """Return quotas that limit nothing."""
+        """Return quotas without any limit."""
         return cls()
 
     @classmethod
     def aws(cls) -> Self:
-        """Return what AWS grants an account in a Region: 50 calls a second of each operation."""
+        """Return AWS's default quotas of an account in a Region.
+
+        AWS Batch: 50 calls per second of each operation. CloudWatch Logs: 25 or 10.
+        """
         rates = {
             "GetLogEvents": Rate(25),
             "FilterLogEvents": Rate(10),
@@ -69,5 +74,5 @@ class Quotas:
         return cls(rates=rates, default=Rate(50))
 
     def rate_of(self, operation: str) -> Rate | None:
-        """Return the rate of an operation, or None when it is not limited."""
+        """Return the rate limit of an operation; None if it is unlimited."""
         return self.rates.get(operation, self.default)

@@ -8,18 +8,18 @@ from asyncbatch.local._engine.errors import ServiceError
 from asyncbatch.local._service.messages import BATCH, LOGS, Call, Response
 
 
-def render_answer(call: Call, answer: Mapping[str, Any]) -> Response:
-    """Return the response to a call that went well."""
-    return _response(call.service, 200, answer, call.request_id)
+def render_result(call: Call, result: Mapping[str, Any]) -> Response:
+    """Return the response to a successful call."""
+    return _response(call.service, 200, result, call.request_id)
 
 
 def render_error(error: ServiceError, headers: Mapping[str, str], request_id: str) -> Response:
-    """Return the response that tells an error in the words of the service that was asked.
+    """Return an error response in the protocol of the called service.
 
     Args:
         error: The error.
-        headers: The headers of the request; they tell the services apart.
-        request_id: The id of the request.
+        headers: Headers of the request, which identify the service.
+        request_id: Id of the request.
     """
     service = LOGS if "x-amz-target" in headers else BATCH
     body = {"message": error.message}

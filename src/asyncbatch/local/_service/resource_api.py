@@ -1,4 +1,4 @@
-"""The operations of AWS Batch about queues, job definitions, compute environments and tags."""
+"""The operations of AWS Batch on queues, job definitions, compute environments and tags."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -29,11 +29,11 @@ from asyncbatch.local._service.descriptions import (
 from asyncbatch.local._service.messages import Call
 from asyncbatch.local._service.paging import take_page
 
-Answer = dict[str, Any]
+Result = dict[str, Any]
 
 
 class ResourceApi:
-    """Keeps what jobs refer to."""
+    """Manages the resources that jobs refer to."""
 
     def __init__(
         self,
@@ -50,8 +50,8 @@ class ResourceApi:
         self._jobs = jobs
         self._vcpus = vcpus
 
-    def handlers(self) -> dict[str, Callable[[Call], Answer]]:
-        """Return what carries out each operation."""
+    def handlers(self) -> dict[str, Callable[[Call], Result]]:
+        """Return the handler of each operation."""
         return {
             "RegisterJobDefinition": self.register_job_definition,
             "DeregisterJobDefinition": self.deregister_job_definition,
@@ -66,7 +66,7 @@ class ResourceApi:
             "ListTagsForResource": self.list_tags_for_resource,
         }
 
-    def register_job_definition(self, call: Call) -> Answer:
+    def register_job_definition(self, call: Call) -> Result:
         """Carry out RegisterJobDefinition."""
         check_size("The job definition", call.body, DEFINITION_BYTES)
         definition = self._definitions.register(call.params)
@@ -76,35 +76,35 @@ class ResourceApi:
             "revision": definition.revision,
         }
 
-    def deregister_job_definition(self, call: Call) -> Answer:
+    def deregister_job_definition(self, call: Call) -> Result:
         """Carry out DeregisterJobDefinition."""
         self._definitions.deregister(call.params["jobDefinition"])
         return {}
 
-    def describe_job_definitions(self, call: Call) -> Answer:
+    def describe_job_definitions(self, call: Call) -> Result:
         """Carry out DescribeJobDefinitions."""
         found = self._chosen_definitions(call.params)
         status = call.params.get("status")
-        shown = (definition_detail(definition) for definition in found)
-        wanted = (item for item in shown if status in {None, item["status"]})
+        details = (definition_detail(definition) for definition in found)
+        wanted = (item for item in details if status in {None, item["status"]})
         return _page("jobDefinitions", wanted, call.params)
 
-    def create_job_queue(self, call: Call) -> Answer:
+    def create_job_queue(self, call: Call) -> Result:
         """Carry out CreateJobQueue."""
         return _named(self._queues.create(call.params))
 
-    def update_job_queue(self, call: Call) -> Answer:
+    def update_job_queue(self, call: Call) -> Result:
         """Carry out UpdateJobQueue."""
         return _named(self._queues.update(call.params["jobQueue"], call.params))
 
-    def delete_job_queue(self, call: Call) -> Answer:
+    def delete_job_queue(self, call: Call) -> Result:
         """Carry out DeleteJobQueue; its jobs are terminated."""
         queue = self._queues.delete(call.params["jobQueue"])
         if queue is not None:
             self._engine.drop_queue(queue)
         return {}
 
-    def describe_job_queues(self, call: Call) -> Answer:
+    def describe_job_queues(self, call: Call) -> Result:
         """Carry out DescribeJobQueues."""
         references = call.params.get("jobQueues", [])
         check_count("job queues", references, DESCRIBED_RESOURCES)
@@ -115,29 +115,29 @@ class ResourceApi:
             queues = list(reversed(list(self._queues)))
         return _page("jobQueues", (queue_detail(queue) for queue in queues), call.params)
 
-    def describe_compute_environments(self, call: Call) -> Answer:
-        """Carry out DescribeComputeEnvironments: there is one."""
+    def describe_compute_environments(self, call: Call) -> Result:
+        """Carry out DescribeComputeEnvironments; there is exactly one."""
         references = call.params.get("computeEnvironments", [])
         names = {resource_name(reference, "compute-environment") for reference in references}
         known = [compute_environment_detail(self._vcpus)]
         wanted = known if not references or COMPUTE_ENVIRONMENT in names else []
         return _page("computeEnvironments", wanted, call.params)
 
-    def tag_resource(self, call: Call) -> Answer:
+    def tag_resource(self, call: Call) -> Result:
         """Carry out TagResource."""
         tags = self._tags(call.params["resourceArn"])
         check_tags({**tags, **call.params["tags"]})
         tags.update(call.params["tags"])
         return {}
 
-    def untag_resource(self, call: Call) -> Answer:
+    def untag_resource(self, call: Call) -> Result:
         """Carry out UntagResource."""
         tags = self._tags(call.params["resourceArn"])
         for key in call.params["tagKeys"]:
             tags.pop(key, None)
         return {}
 
-    def list_tags_for_resource(self, call: Call) -> Answer:
+    def list_tags_for_resource(self, call: Call) -> Result:
         """Carry out ListTagsForResource."""
         return {"tags": dict(self._tags(call.params["resourceArn"]))}
 
@@ -159,12 +159,12 @@ class ResourceApi:
         return found.tags
 
 
-def _named(queue: JobQueue) -> Answer:
+def _named(queue: JobQueue) -> Result:
     return {"jobQueueName": queue.name, "jobQueueArn": queue.arn}
 
 
-def _page(member: str, items: Iterable[Mapping[str, Any]], params: Mapping[str, Any]) -> Answer:
+def _page(member: str, items: Iterable[Mapping[str, Any]], params: Mapping[str, Any]) -> Result:
     size = page_size(params.get("maxResults"), DESCRIBED_RESOURCES)
     page, token = take_page(items, size, params.get("nextToken"))
-    answer: Answer = {member: page}
-    return answer if token is None else {**answer, "nextToken": token}
+    result: Result = {member: page}
+    return result if token is None else {**result, "nextToken": token}

@@ -1,7 +1,10 @@
-"""HTTP requests to operations and back, by botocore's own service models.
+"""From HTTP requests to validated calls, with botocore's own service models.
 
-Only operations and members that the installed botocore knows are understood, so what the engine
-accepts is what the client in use can send.
+The models know the operations and members that the installed botocore can send, so the engine
+accepts exactly what the client in use can send.
+
+AWS Batch is a REST-JSON service: method and path name the operation. CloudWatch Logs is a JSON-RPC
+service: the `X-Amz-Target` header names it.
 """
 
 import json
@@ -20,10 +23,10 @@ _LOGS_PREFIX = "Logs_20140328."
 
 
 class Router:
-    """Understands requests to AWS Batch and CloudWatch Logs.
+    """Parses requests to AWS Batch and CloudWatch Logs.
 
     Args:
-        loader: Where the service models come from; reading them takes some tens of milliseconds.
+        loader: Loads the service models, which takes tens of milliseconds.
     """
 
     def __init__(self, loader: Loader) -> None:
@@ -34,18 +37,18 @@ class Router:
             http = self._batch.operation_model(name).http
             self._routes[http["method"], http["requestUri"].partition("{")[0]] = name
 
-    def understand(self, request: Request, request_id: str) -> Call:
-        """Return what a request asks for.
+    def parse(self, request: Request, request_id: str) -> Call:
+        """Return the call that a request stands for.
 
         Raises:
-            ServiceError: No such operation, or an input that does not fit its model.
+            ServiceError: There is no such operation, or the input does not fit its model.
         """
         target = request.headers.get("x-amz-target", "")
         if target.startswith(_LOGS_PREFIX):
-            return self._understand_logs(request, target.removeprefix(_LOGS_PREFIX), request_id)
-        return self._understand_batch(request, request_id)
+            return self._parse_logs(request, target.removeprefix(_LOGS_PREFIX), request_id)
+        return self._parse_batch(request, request_id)
 
-    def _understand_logs(self, request: Request, operation: str, request_id: str) -> Call:
+    def _parse_logs(self, request: Request, operation: str, request_id: str) -> Call:
         if operation not in self._logs.operation_names:
             raise unknown_operation(operation)
         params = _json_body(request)
@@ -60,7 +63,7 @@ class Router:
             request_id=request_id,
         )
 
-    def _understand_batch(self, request: Request, request_id: str) -> Call:
+    def _parse_batch(self, request: Request, request_id: str) -> Call:
         parts = urlsplit(request.target)
         operation, in_path = self._route(request.method, parts.path)
         model = self._batch.operation_model(operation)
@@ -77,10 +80,11 @@ class Router:
         )
 
     def _route(self, method: str, path: str) -> tuple[str, str]:
-        """Return the operation, and the rest of the path that belongs to its input."""
+        """Return the operation, and the part of the path that is an input member (an ARN)."""
         operation = self._routes.get((method, path))
         if operation is not None:
             return operation, ""
+        # Only the tag operations have a member in the path: /v1/tags/{resourceArn}.
         prefix, rest = path[: path.find("/", 4) + 1], path[path.find("/", 4) + 1 :]
         operation = self._routes.get((method, prefix))
         if operation is None or not rest:
@@ -89,7 +93,7 @@ class Router:
 
 
 def unknown_operation(operation: str) -> ServiceError:
-    """Return the error for an operation that the local engine does not have."""
+    """Return the error for an operation that the local engine does not support."""
     return ServiceError(
         "UnknownOperationException", f"The local engine does not have the operation {operation}."
     )
@@ -110,7 +114,7 @@ def _json_body(request: Request) -> dict[str, Any]:
 
 
 def _located(model: OperationModel, in_path: str, query: str) -> dict[str, Any]:
-    """Return the input's members that are in the path or the query string."""
+    """Return the input members that are in the path or the query string."""
     if model.input_shape is None:
         return {}
     found: dict[str, Any] = {}
@@ -125,7 +129,7 @@ def _located(model: OperationModel, in_path: str, query: str) -> dict[str, Any]:
 
 
 def _problem(params: Mapping[str, Any], model: OperationModel) -> str:
-    """Return what is wrong with an input by its model; nothing when it is good."""
+    """Return what is invalid in an input according to its model; an empty text if nothing is."""
     if model.input_shape is None:
         return ""
     report = ParamValidator().validate(params, model.input_shape)

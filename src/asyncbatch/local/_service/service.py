@@ -1,7 +1,8 @@
-"""Both services as one: an HTTP request goes in; a response comes out, or the connection is lost.
+"""AWS Batch and CloudWatch Logs as one service: a request in, a response or a lost connection out.
 
-This is where a request is understood, counted, held up by quotas and faults, and carried out. It
-knows nothing of sockets: the doors do.
+A request is parsed, counted, delayed or failed by faults and quotas, and carried out. All faults of
+a request are drawn at once when it arrives. The order of the steps decides what a fault means: what
+comes before the handler leaves no trace, what comes after it loses only the response.
 """
 
 import enum
@@ -14,18 +15,18 @@ from asyncbatch.local._engine.errors import ServiceError
 from asyncbatch.local._engine.ids import IdMaker
 from asyncbatch.local._service.faults import Fault, Faults, Kind
 from asyncbatch.local._service.ledger import Ledger
-from asyncbatch.local._service.messages import LOGS, Call, Request, Response, Views
+from asyncbatch.local._service.messages import LOGS, Call, Request, Response, Visibility
 from asyncbatch.local._service.quotas import Quotas, TokenBucket
-from asyncbatch.local._service.rendering import render_answer, render_error
+from asyncbatch.local._service.rendering import render_error, render_result
 from asyncbatch.local._service.routing import Router, unknown_operation
 from asyncbatch.local._time.clock import Clock
 
 Handler = Callable[[Call], dict[str, Any]]
-Drawn = Mapping[Kind, Fault]
+DrawnFaults = Mapping[Kind, Fault]
 
 
 class Loss(enum.Enum):
-    """How a connection ends before its answer has arrived."""
+    """How a connection ends without a complete response."""
 
     REFUSED = enum.auto()
     DROPPED = enum.auto()
@@ -33,11 +34,11 @@ class Loss(enum.Enum):
 
 
 class ConnectionLost(Exception):
-    """The connection ends before the answer has arrived.
+    """The connection ended without a complete response.
 
     Attributes:
-        how: How it ends.
-        partial: The response that is cut off in the middle; None when nothing was sent.
+        how: How the connection ends.
+        partial: Response that is cut off in the middle; None if nothing is sent.
     """
 
     def __init__(self, how: Loss, *, partial: Response | None = None) -> None:
@@ -58,13 +59,13 @@ class Service:
     """AWS Batch and CloudWatch Logs.
 
     Args:
-        router: What understands requests.
-        handlers: What carries out each operation.
-        clock: What time it is.
-        ids: Where request ids come from.
-        quotas: How many requests get through.
-        faults: What goes wrong.
-        ledger: What is counted.
+        router: Parses requests.
+        handlers: Handler of each operation.
+        clock: The engine's clock.
+        ids: Source of request ids.
+        quotas: Rate limits.
+        faults: Faults in force.
+        ledger: Counts requests and their outcomes.
     """
 
     def __init__(
@@ -89,63 +90,64 @@ class Service:
         self._closed = False
 
     def close(self) -> None:
-        """Refuse all requests from now on, as if nobody listened."""
+        """Refuse all later requests, as a closed port does."""
         self._closed = True
 
     async def handle(self, request: Request) -> Response:
-        """Answer a request.
+        """Handle a request.
 
         Raises:
-            ConnectionLost: A fault took the answer, and perhaps the request; or it is closed.
+            ConnectionLost: A fault lost the response, and perhaps the request; or the service is
+                closed.
         """
         if self._closed:
             raise ConnectionLost(Loss.REFUSED)
         request_id = self._ids.uuid()
         try:
-            call = self._router.understand(request, request_id)
+            call = self._router.parse(request, request_id)
         except ServiceError as error:
             return render_error(error, request.headers, request_id)
         self._ledger.calls[call.operation] += 1
         drawn = self._faults.draw(call.operation, self._clock.time())
         await _sleep(drawn.get(Kind.LATENCY_BEFORE))
         self._lose(call, drawn, _BEFORE)
-        response = self._answer(call, drawn, request)
+        response = self._respond(call, drawn, request)
         await _sleep(drawn.get(Kind.LATENCY))
         self._lose(call, drawn, _AFTER)
-        return self._spoil_body(call, drawn, response)
+        return self._damage_body(call, drawn, response)
 
-    def _answer(self, call: Call, drawn: Drawn, request: Request) -> Response:
+    def _respond(self, call: Call, drawn: DrawnFaults, request: Request) -> Response:
         try:
             self._check_rate(call, drawn)
             if Kind.ERROR in drawn:
                 _raise_error(drawn[Kind.ERROR])
             handler = self._handlers.get(call.operation) or _no_handler
-            return render_answer(call, handler(_with_views(call, drawn)))
+            return render_result(call, handler(_with_visibility(call, drawn)))
         except ServiceError as error:
             throttled = error.code in {"TooManyRequestsException", "ThrottlingException"}
             counter = self._ledger.throttled if throttled else self._ledger.failed
             counter[call.operation] += 1
             return render_error(error, request.headers, call.request_id)
 
-    def _check_rate(self, call: Call, drawn: Drawn) -> None:
+    def _check_rate(self, call: Call, drawn: DrawnFaults) -> None:
         rate = self._quotas.rate_of(call.operation)
-        within = True
+        within_rate = True
         if rate is not None:
             bucket = self._buckets.setdefault(call.operation, TokenBucket(rate))
-            within = bucket.take(self._clock.time())
-        if within and Kind.THROTTLE not in drawn:
+            within_rate = bucket.take(self._clock.time())
+        if within_rate and Kind.THROTTLE not in drawn:
             return
         if call.service == LOGS:
             raise ServiceError("ThrottlingException", "Rate exceeded")
         raise ServiceError("TooManyRequestsException", "Too Many Requests", status=429)
 
-    def _lose(self, call: Call, drawn: Drawn, losses: Mapping[Kind, Loss]) -> None:
+    def _lose(self, call: Call, drawn: DrawnFaults, losses: Mapping[Kind, Loss]) -> None:
         for kind, loss in losses.items():
             if kind in drawn:
                 self._ledger.lost[call.operation] += 1
                 raise ConnectionLost(loss)
 
-    def _spoil_body(self, call: Call, drawn: Drawn, response: Response) -> Response:
+    def _damage_body(self, call: Call, drawn: DrawnFaults, response: Response) -> Response:
         if Kind.TRUNCATE in drawn:
             self._ledger.lost[call.operation] += 1
             raise ConnectionLost(Loss.DROPPED, partial=response)
@@ -155,22 +157,22 @@ class Service:
             status=response.status,
             headers=response.headers,
             body=response.body,
-            seconds_in_body=drawn[Kind.SLOW_BODY].seconds,
+            pause_in_body=drawn[Kind.SLOW_BODY].seconds,
         )
 
 
-def _with_views(call: Call, drawn: Drawn) -> Call:
-    """Return the call with what this answer is to hide."""
-    lag, forget = drawn.get(Kind.LAG), drawn.get(Kind.FORGET)
+def _with_visibility(call: Call, drawn: DrawnFaults) -> Call:
+    """Return the call with the faults that hide something from its response."""
+    lag, retention = drawn.get(Kind.LAG), drawn.get(Kind.FORGET)
     empty = Kind.EMPTY_PAGE in drawn
     partial = drawn.get(Kind.PARTIAL)
-    if lag is None and forget is None and partial is None and not empty:
+    if lag is None and retention is None and partial is None and not empty:
         return call
-    views = Views(
+    visibility = Visibility(
         lag=lag.seconds if lag else 0.0,
-        forget=forget.seconds if forget else float("inf"),
+        retention=retention.seconds if retention else float("inf"),
         empty_page=empty,
-        left_out=(partial.code, partial.message) if partial else None,
+        partial_error=(partial.code, partial.message) if partial else None,
     )
     return Call(
         service=call.service,
@@ -178,7 +180,7 @@ def _with_views(call: Call, drawn: Drawn) -> Call:
         params=call.params,
         body=call.body,
         request_id=call.request_id,
-        views=views,
+        visibility=visibility,
     )
 
 
@@ -192,4 +194,4 @@ def _no_handler(call: Call) -> dict[str, Any]:
 
 async def _sleep(fault: Fault | None) -> None:
     if fault is not None:
-        await anyio.sleep(fault.seconds)  # noqa: TID251 (the latency that was asked for)
+        await anyio.sleep(fault.seconds)  # noqa: TID251 (the latency of an injected fault)

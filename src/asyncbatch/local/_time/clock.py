@@ -1,6 +1,6 @@
-"""What time it is for the engine, and how it asks to be called later.
+"""The engine's clock: the current time, and callbacks at later times.
 
-The engine never looks at the wall clock and never sleeps: it is handed a `Clock`.
+The engine never reads the machine's clock and never sleeps; it is given a `Clock`.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-_TICK = 1e-6  # seconds: what two additions of times may differ by
+_TICK = 1e-6  # seconds; sums of floating-point times may differ by less than this
 
 
 class Timer(Protocol):
-    """A callback that a clock will make."""
+    """A scheduled callback."""
 
     def cancel(self) -> None:
-        """Forget the callback; harmless when it has been made already."""
+        """Cancel the callback; does nothing if it has run already."""
 
 
 class Clock(Protocol):
@@ -40,18 +40,19 @@ def epoch_milliseconds(clock: Clock) -> int:
 class LoopClock:
     """The clock of an asyncio event loop, real or virtual.
 
-    The distance between the loop's time and the epoch is fixed when the clock is made, so the
-    clock never jumps when somebody sets the machine's time. Callbacks for the same moment are made
-    in the order in which they were asked for, which the loop itself does not promise.
+    The offset between the loop's time and the epoch is fixed when the clock is created, so the
+    clock does not jump when the machine's time is set. Callbacks for the same moment run in the
+    order in which they were scheduled. asyncio itself does not guarantee that: its timers are a
+    heap that compares times only.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        # A virtual loop brings its own epoch, so that a test sees the same dates every day.
+        # A virtual loop has a fixed epoch, so that a test sees the same dates every day.
         epoch: float | None = getattr(loop, "epoch", None)
         self._offset = time.time() - loop.time() if epoch is None else epoch
         self._due: list[tuple[float, int, _Callback]] = []
-        self._asked = itertools.count()
+        self._scheduled = itertools.count()
         self._alarm: asyncio.TimerHandle | None = None
 
     def time(self) -> float:
@@ -60,13 +61,13 @@ class LoopClock:
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: object) -> Timer:
         """Call `callback(*args)` on the loop after `delay` seconds."""
-        asked = _Callback(callback, args)
-        heapq.heappush(self._due, (self._loop.time() + delay, next(self._asked), asked))
+        timer = _Callback(callback, args)
+        heapq.heappush(self._due, (self._loop.time() + delay, next(self._scheduled), timer))
         self._set_alarm()
-        return asked
+        return timer
 
     def _set_alarm(self) -> None:
-        """Have the loop wake us for the first callback, unless it does so already."""
+        """Set the loop's timer for the first callback, unless it is set early enough already."""
         while self._due and self._due[0][2].cancelled:
             heapq.heappop(self._due)
         if not self._due:
@@ -76,13 +77,14 @@ class LoopClock:
             if self._alarm.when() <= first:
                 return
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(first, self._ring)
+        self._alarm = self._loop.call_at(first, self._run_due)
 
-    def _ring(self) -> None:
+    def _run_due(self) -> None:
         self._alarm = None
         now = self._loop.time() + _TICK
+        # Each callback is a handle of its own: an exception in one does not stop the others.
         while self._due and self._due[0][0] <= now:
-            self._loop.call_soon(heapq.heappop(self._due)[2].make)
+            self._loop.call_soon(heapq.heappop(self._due)[2].run)
         self._set_alarm()
 
 
@@ -99,6 +101,6 @@ class _Callback:
     def cancel(self) -> None:
         self.cancelled = True
 
-    def make(self) -> None:
+    def run(self) -> None:
         if not self.cancelled:
             self._callback(*self._args)

@@ -2,19 +2,20 @@
 
 Theory of operation
 -------------------
-An event loop does two things: it runs what is ready, and it waits, in `select`, for the next timer
-or for I/O. `VirtualTimeLoop` is a stock selector loop with another `select`. When nothing is ready
-and only timers are left, it sets the loop's time to the first of them and returns at once, so hours
-of timeouts and polling pass in a moment, in the order in which they would really happen.
+An event loop does two things: it runs callbacks that are ready, and it waits, in `select`, for the
+next timer or for I/O. `VirtualTimeLoop` is a stock selector loop with a different `select`. When
+nothing is ready and only timers are left, it advances the loop's time to the first of them and
+returns immediately. Hours of timeouts and polling take no real time and happen in the real order.
 
-Time must not run away from what is really going on:
+Virtual time must not overtake real activity, or timeouts would fire before results that are on
+their way:
 
 * While a function runs in a thread (`run_in_executor`, `asyncio.to_thread`, `anyio.to_thread` with
-  its default limiter) time stands still.
-* While a file descriptor other than the loop's own is registered (a socket, a pipe) time passes as
-  it really does.
-* When nothing is ready, no timer is set and nothing is going on outside, nothing can ever happen
-  again: that raises `VirtualTimeDeadlock` instead of hanging.
+  its default limiter), virtual time stands still.
+* While a file descriptor other than the loop's own is registered (a socket, a pipe), virtual time
+  passes as real time does.
+* When nothing is ready, no timer is set and no thread or descriptor is active, no task can ever be
+  woken again. The loop then raises `VirtualTimeDeadlock` instead of hanging.
 """
 
 import asyncio
@@ -29,22 +30,22 @@ import anyio.to_thread
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_EPOCH = (
-    1_705_312_800.0  # 2024-01-15 10:00:00 UTC: any date would do, as long as it is always the same
-)
-_LAST_LOOK = 0.5  # real seconds in which a thread that we know nothing of may still wake the loop
-_SELF_PIPE = 1  # the descriptor that every loop registers for itself
+_EPOCH = 1_705_312_800.0  # 2024-01-15 10:00:00 UTC; any fixed date would do
+# Real seconds before a deadlock is reported: a thread that was started without the loop's
+# knowledge may still wake it with `call_soon_threadsafe`.
+_DEADLOCK_WAIT = 0.5
+_SELF_PIPE = 1  # every loop registers one descriptor for itself
 
 
 class VirtualTimeDeadlock(RuntimeError):
-    """Everything waits, and nothing is left that could wake anybody."""
+    """All tasks are waiting, and no timer, thread or I/O can wake any of them."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose `time()` jumps to the next timer when nothing is ready.
 
     Attributes:
-        epoch: What the loop's time 0 is, in seconds since 1970-01-01 UTC.
+        epoch: The date of the loop's time 0, in seconds since 1970-01-01 UTC.
     """
 
     epoch = _EPOCH
@@ -53,24 +54,28 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._now = 0.0
         self._in_threads = 0
         super().__init__(_JumpingSelector(self))
-        # Adding a timeout to the time may fall short of the timer by a rounding error.
+        # Time plus timeout may fall short of the timer by a rounding error: without this
+        # tolerance the loop would call `select` again and again with a tiny timeout.
         self._clock_resolution = 1e-6
 
     def time(self) -> float:
-        """Return the virtual time in seconds since the loop was made."""
+        """Return the virtual time in seconds since the loop was created."""
         return self._now
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> "asyncio.Future[T]":
-        """Run `func` in a thread; time stands still until it is done."""
+        """Run `func` in a thread; virtual time stands still until it returns."""
         future = super().run_in_executor(executor, func, *args)
         self._in_threads += 1
         future.add_done_callback(self._thread_done)
         return future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 (as the base class)
-        """Wait for the threads of the default executor; no time passes, so no timeout does."""
+        """Wait for the threads of the default executor.
+
+        asyncio's own timeout of 300 seconds is ignored: in virtual time it would pass at once.
+        """
         del timeout
         self._in_threads += 1
         try:
@@ -81,12 +86,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _thread_done(self, _future: "asyncio.Future[Any]") -> None:
         self._in_threads -= 1
 
-    def _threads_at_work(self) -> bool:
+    def _has_active_threads(self) -> bool:
         if self._in_threads:
             return True
         try:
             limiter = anyio.to_thread.current_default_thread_limiter()
-        except RuntimeError:  # the loop is being closed: there is no task to ask for
+        except RuntimeError:  # the loop is closing: there is no current task, hence no limiter
             return False
         return limiter.borrowed_tokens > 0
 
@@ -96,13 +101,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _describe_deadlock(self) -> str:
         names = sorted(task.get_name() for task in asyncio.all_tasks(self))
         return (
-            "nothing can happen any more: no timer is set, no I/O is registered, no thread is at"
-            f" work, and {len(names)} task(s) wait: {', '.join(names)}"
+            "Deadlock in virtual time: no timer is set, no I/O is registered, no thread is active,"
+            f" and {len(names)} task(s) wait: {', '.join(names)}"
         )
 
 
 class _JumpingSelector(selectors.BaseSelector):
-    """A selector that moves its loop's time instead of waiting."""
+    """A selector that advances its loop's time instead of waiting."""
 
     def __init__(self, loop: VirtualTimeLoop) -> None:
         self._loop = loop
@@ -124,44 +129,45 @@ class _JumpingSelector(selectors.BaseSelector):
         return self._real.get_map()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready; else wait for what is real, or jump to the next timer."""
+        """Return what is ready; otherwise wait for real activity or jump to the next timer."""
         ready = self._real.select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
-        if self._loop._threads_at_work():  # noqa: SLF001 (one class in two halves)
-            return self._real.select(None)
+        if self._loop._has_active_threads():  # noqa: SLF001 (one class in two halves)
+            return self._real.select(None)  # the thread's end wakes the loop through its own pipe
         if len(self._real.get_map()) > _SELF_PIPE:
-            return self._wait_really(timeout)
+            return self._wait_in_real_time(timeout)
         if timeout is None:
-            return self._last_look()
+            return self._wait_before_deadlock()
         self._loop._advance(timeout)  # noqa: SLF001 (one class in two halves)
         return []
 
-    def _wait_really(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+    def _wait_in_real_time(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         started = time.monotonic()
         ready = self._real.select(timeout)
         passed = time.monotonic() - started
+        # Never past the timer, which would change the order of timers that are close together.
         self._loop._advance(passed if timeout is None else min(passed, timeout))  # noqa: SLF001 (one class in two halves)
         return ready
 
-    def _last_look(self) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = self._real.select(_LAST_LOOK)
+    def _wait_before_deadlock(self) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = self._real.select(_DEADLOCK_WAIT)
         if not ready:
             raise VirtualTimeDeadlock(self._loop._describe_deadlock())  # noqa: SLF001 (one class in two halves)
         return ready
 
 
 def run_in_virtual_time(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine function on a `VirtualTimeLoop` of its own.
+    """Run a coroutine function on a new `VirtualTimeLoop`.
 
     Args:
-        main: The coroutine function; it takes no arguments.
+        main: The coroutine function; called without arguments.
 
     Returns:
-        What the coroutine returned.
+        The coroutine's result.
 
     Raises:
-        VirtualTimeDeadlock: Everything waited, and nothing was left that could wake anybody.
+        VirtualTimeDeadlock: All tasks wait, and no timer, thread or I/O can wake any of them.
 
     Example:
         ```python
