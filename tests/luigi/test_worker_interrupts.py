@@ -101,7 +101,7 @@ def test_a_cleanup_that_does_not_end_is_abandoned(
     with pytest.raises(KeyboardInterrupt):
         workers.run(make(Stubborn, name="a"), make(CtrlC, name="b"))
     assert notes == ["runs", "stays"]
-    assert "Cleanup of 1 tasks is abandoned" in caplog.text
+    assert "Cleanup of 1 tasks abandoned" in caplog.text
 
 
 def test_handlers_are_as_before_when_the_worker_has_ended(aws: Aws) -> None:

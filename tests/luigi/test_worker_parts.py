@@ -5,6 +5,7 @@ import multiprocessing
 import pickle
 import queue
 import threading
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from luigi.worker import Worker
 from asyncbatch_luigi import build
 from asyncbatch_luigi.worker import _luigi_private
 from asyncbatch_luigi.worker._child_processes import ChildProcesses, QueuedProcess
-from asyncbatch_luigi.worker._garbage_collection import RareCollections
+from asyncbatch_luigi.worker._garbage_collection import FewerCollections
 from asyncbatch_luigi.worker._get_work_pace import GetWorkPace
 from asyncbatch_luigi.worker._locked_scheduler import LockedScheduler
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
@@ -58,13 +59,13 @@ def test_results_of_children_arrive_as_well(mailbox: MainThreadQueue) -> None:
 
 def test_a_slow_scheduler_is_left_in_peace_for_a_while() -> None:
     now = [100.0]
-    pace = GetWorkPace(longest=1.0, clock=lambda: now[0])
-    assert pace.patience == 0
+    pace = GetWorkPace(max_pause=1.0, clock=lambda: now[0])
+    assert pace.remaining == 0
     for took, has_work, patience in ((0.1, True, 0.0), (0.1, False, 0.5), (3.0, False, 1.0)):
-        pace.asking()
+        pace.request_started()
         now[0] += took
-        pace.answered(has_work=has_work)
-        assert pace.patience == pytest.approx(patience)
+        pace.request_finished(has_work=has_work)
+        assert pace.remaining == pytest.approx(patience)
         now[0] += patience
 
 
@@ -89,7 +90,7 @@ def test_so_many_threads_run_and_the_others_wait_their_turn() -> None:
         ended.release()
 
     for _ in range(5):
-        threads.start(work)
+        threads.submit(work)
     assert all(begun.acquire(timeout=10) for _ in range(2))
     assert not begun.acquire(blocking=False)
     gate.set()
@@ -119,16 +120,16 @@ def test_children_beyond_the_limit_wait_for_their_turn() -> None:
     children = ChildProcesses()
     processes: dict[str, Any] = {}
     for name in "abc":
-        processes[name] = children.admit(name, Child(), most=2)
+        processes[name] = children.add(name, Child(), limit=2)
     assert [isinstance(process, QueuedProcess) for process in processes.values()] == [
         False,
         False,
         True,
     ]
-    assert children.next_ones(processes, most=2) == []
+    assert children.pop_startable(processes, limit=2) == []
     del processes["a"]
-    assert children.next_ones(processes, most=2) == ["c"]
-    assert children.next_ones(processes, most=2) == []
+    assert children.pop_startable(processes, limit=2) == ["c"]
+    assert children.pop_startable(processes, limit=2) == []
 
 
 def test_a_child_that_died_or_is_late_is_told_of_once() -> None:
@@ -136,9 +137,9 @@ def test_a_child_that_died_or_is_late_is_told_of_once() -> None:
     died, late, fine = Child(exitcode=-9), Child(), Child()
     late.timeout_time = 10.0
     for name, child in (("died", died), ("late", late), ("fine", fine)):
-        children.admit(name, child, most=3)
-    assert [name for name, _ in children.dead_or_late(now=11.0)] == ["died", "late"]
-    assert children.dead_or_late(now=12.0) == []
+        children.add(name, child, limit=3)
+    assert [name for name, _ in children.pop_dead_or_late(now=11.0)] == ["died", "late"]
+    assert children.pop_dead_or_late(now=12.0) == []
 
 
 # -- the scheduler behind its lock ----------------------------------------------------------------
@@ -183,9 +184,10 @@ def test_only_the_newest_report_is_sent_and_none_after_the_end() -> None:
     reporter.update_status_message("two")
     reporter.decrease_running_resources({"a": 1})
     reporter.decrease_running_resources({"a": 1})
-    reporter.finish()
+    task = types.SimpleNamespace()
+    reporter.close(task)
     reporter.update_status_message("late")
-    reporter.finish()
+    reporter.close(task)
     assert told.calls == [
         ("message", "task", "two"),
         ("url", "http://example.org"),
@@ -202,7 +204,7 @@ def new_version(patch: pytest.MonkeyPatch) -> None:
 
 
 def without_a_name(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_luigi_private, "_NEEDED", {Worker: ("_purge_children", "_something_new")})
+    patch.setattr(_luigi_private, "_REQUIRED", {Worker: ("_purge_children", "_something_new")})
 
 
 @pytest.mark.parametrize(
@@ -255,8 +257,8 @@ def test_who_collects_rarer_still_or_never_keeps_that(
 ) -> None:
     chosen = (youngest, *threshold[1:])
     gc.set_threshold(*chosen)
-    collections = RareCollections()
-    collections.begin()
+    collections = FewerCollections()
+    collections.start()
     assert gc.get_threshold() == chosen
-    collections.end()
+    collections.stop()
     assert gc.get_threshold() == chosen

@@ -1,7 +1,8 @@
-"""Tasks that Luigi runs in forked children: so many at a time, the others wait for their turn.
+"""Tasks that run in forked child processes: a limited number at a time, the others in a queue.
 
-The scheduler hands out whatever is ready, so the worker may be given more tasks for children than
-it may fork. They wait here, and do not keep it from being given tasks that need no child.
+The scheduler hands out every task that is ready, so the worker may receive more tasks for children
+than it may fork. They are queued here, so that the worker can go on to request tasks that need no
+child.
 """
 
 import weakref
@@ -10,59 +11,59 @@ from typing import Any
 
 
 class QueuedProcess:
-    """Stands for the process of a task that waits for its turn."""
+    """Takes the place of a task's process in Luigi's worker while the task is queued."""
 
     use_multiprocessing = False
     exitcode = None
     timeout_time = None
 
     def __init__(self, task: Any, status_reporter: Any) -> None:  # noqa: ANN401 - Luigi's
-        """Wait in the name of a task."""
+        """Store what Luigi's worker reads from a process."""
         self.task = task
         self.status_reporter = status_reporter
 
     def run(self) -> None:
-        """Do nothing yet."""
+        """Do nothing; the real process starts later."""
 
     def is_alive(self) -> bool:
-        """Return that there is nothing to terminate."""
+        """Return False: there is nothing to terminate."""
         return False
 
 
 class ChildProcesses:
-    """The forked children, and the tasks that wait for one."""
+    """The forked children, and the tasks in the queue for one."""
 
     def __init__(self) -> None:
-        """Have none."""
+        """Start without any child."""
         self._forked: dict[str, Any] = {}
-        self._waiting: deque[str] = deque()
+        self._queued: deque[str] = deque()
         self._reported: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def admit(self, task_id: str, process: Any, most: int) -> Any:  # noqa: ANN401 - Luigi's process
-        """Return the process if it may be started now, else what waits in its place."""
-        if len(self._forked) < most:
+    def add(self, task_id: str, process: Any, limit: int) -> Any:  # noqa: ANN401 - Luigi's process
+        """Return the process if it may start now, else a `QueuedProcess` in its place."""
+        if len(self._forked) < limit:
             self._forked[task_id] = process
             return process
-        self._waiting.append(task_id)
+        self._queued.append(task_id)
         return QueuedProcess(process.task, process.status_reporter)
 
-    def next_ones(self, running: dict[str, Any], most: int) -> list[str]:
-        """Return the ids of waiting tasks that may start now.
+    def pop_startable(self, running: dict[str, Any], limit: int) -> list[str]:
+        """Remove and return the ids of queued tasks that may start now.
 
         Args:
-            running: Processes by task id; whatever is not in it any more has ended.
-            most: How many children there may be.
+            running: Processes by task id; children that are not in it have ended.
+            limit: Maximum number of children.
         """
         self._forked = {
             task_id: process
             for task_id, process in self._forked.items()
             if running.get(task_id) is process
         }
-        room = max(0, most - len(self._forked))
-        return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        free = max(0, limit - len(self._forked))
+        return [self._queued.popleft() for _ in range(min(free, len(self._queued)))]
 
-    def dead_or_late(self, now: float) -> list[tuple[str, Any]]:
-        """Return children that died, or take too long; each once.
+    def pop_dead_or_late(self, now: float) -> list[tuple[str, Any]]:
+        """Return children that died, or that exceeded their timeout; each of them once.
 
         Args:
             now: Seconds since 1970.

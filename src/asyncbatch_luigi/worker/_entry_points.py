@@ -1,4 +1,4 @@
-"""The doors: `build`, the factory that Luigi takes, and the `asyncbatch-luigi` command."""
+"""The entry points: `build`, the factory for Luigi, and the `asyncbatch-luigi` command."""
 
 import sys
 import warnings
@@ -13,13 +13,15 @@ import luigi.worker
 from asyncbatch_luigi.worker import _luigi_private
 from asyncbatch_luigi.worker._local_scheduler import LocalScheduler
 
+_luigi: Any = luigi  # it declares types only in part
+
 
 class OneProcess:
-    """Makes workers that run every `BatchTask` in one process, on one client.
+    """Makes workers that run every `BatchTask` in one process, with one client.
 
-    Hand it to ``luigi.build`` or ``luigi.run`` as their ``worker_scheduler_factory``, or use
-    `build`. Luigi's schedulers stay as they are. Where this Luigi is not one that the worker knows,
-    it warns once and makes Luigi's own workers.
+    Pass it to ``luigi.build`` or ``luigi.run`` as their ``worker_scheduler_factory``, or use
+    `build`. Luigi's schedulers need no change. If the worker does not support this version of
+    Luigi, it warns and makes Luigi's own workers.
 
     Example:
         ```python
@@ -28,16 +30,14 @@ class OneProcess:
     """
 
     def create_local_scheduler(self) -> Any:  # noqa: ANN401 - Luigi's
-        """Return the scheduler of a process that needs no `luigid`."""
+        """Return the scheduler of a process that uses no `luigid`."""
         if _luigi_private.unsupported() is None:
             return LocalScheduler()
-        return _luigi_private.untyped(luigi.scheduler.Scheduler)(
-            prune_on_get_work=True, record_task_history=False
-        )
+        return _luigi.scheduler.Scheduler(prune_on_get_work=True, record_task_history=False)
 
     def create_remote_scheduler(self, url: str) -> Any:  # noqa: ANN401 - as above
-        """Return what speaks with the `luigid` at a URL."""
-        return _luigi_private.untyped(luigi.rpc.RemoteScheduler)(url)
+        """Return a client of the `luigid` at a URL."""
+        return _luigi.rpc.RemoteScheduler(url)
 
     def create_worker(
         self,
@@ -48,9 +48,9 @@ class OneProcess:
         """Return a worker.
 
         Args:
-            scheduler: Whom it asks for work.
-            worker_processes: How many tasks of other kinds it may run at a time.
-            assistant: Whether it runs tasks that it did not schedule.
+            scheduler: The scheduler from which it requests work.
+            worker_processes: Maximum number of tasks of other kinds that it runs at a time.
+            assistant: Whether it also runs tasks that it did not schedule.
         """
         reason = _luigi_private.unsupported()
         if reason is None:
@@ -58,40 +58,40 @@ class OneProcess:
         warnings.warn(
             f"BatchTasks run in Luigi's ordinary workers: {reason}", RuntimeWarning, stacklevel=2
         )
-        return _luigi_private.untyped(luigi.worker.Worker)(
+        return _luigi.worker.Worker(
             scheduler=scheduler, worker_processes=worker_processes, assistant=assistant
         )
 
 
 def build(
     tasks: Iterable[luigi.Task],
-    worker_scheduler_factory: Any = None,  # noqa: ANN401 - Luigi asks for no type
-    detailed_summary: bool = False,  # noqa: FBT001, FBT002 - as Luigi has it
+    worker_scheduler_factory: Any = None,  # noqa: ANN401 - as in Luigi
+    detailed_summary: bool = False,  # noqa: FBT001, FBT002 - as in Luigi
     **env_params: Any,  # noqa: ANN401 - as above
 ) -> Any:  # noqa: ANN401 - as above
-    """Run tasks as ``luigi.build`` does, and every `BatchTask` among them in this process.
+    """Run tasks as ``luigi.build`` does, with every `BatchTask` among them in this process.
 
     Args:
         tasks: The tasks.
-        worker_scheduler_factory: Makes the scheduler and the worker; None takes `OneProcess`.
-        detailed_summary: Whether to return Luigi's ``LuigiRunResult`` in place of a truth value.
-        **env_params: Luigi's settings, such as ``local_scheduler=True`` and ``workers=4``; the
-            workers are for tasks of other kinds.
+        worker_scheduler_factory: Makes the scheduler and the worker; None uses `OneProcess`.
+        detailed_summary: Whether to return Luigi's ``LuigiRunResult`` instead of a bool.
+        **env_params: Luigi's settings, such as ``local_scheduler=True`` and ``workers=4``;
+            ``workers`` limits tasks of other kinds.
 
     Returns:
-        Whether all tasks were scheduled without an error, as ``luigi.build`` has it.
+        Whether all tasks were scheduled without an error, as ``luigi.build`` returns it.
     """
     factory = OneProcess() if worker_scheduler_factory is None else worker_scheduler_factory
-    return _luigi_private.untyped(luigi.build)(tasks, factory, detailed_summary, **env_params)
+    return _luigi.build(tasks, factory, detailed_summary, **env_params)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the ``asyncbatch-luigi`` command: ``luigi``, with the workers of `OneProcess`.
+    """Run the ``asyncbatch-luigi`` command: ``luigi`` with the workers of `OneProcess`.
 
     Args:
-        arguments: What ``luigi`` takes; None reads the command line.
+        arguments: Arguments of ``luigi``; None reads the command line.
 
     Raises:
-        SystemExit: Always, with the return code that Luigi is configured to give.
+        SystemExit: Always, with the return code that Luigi is configured to return.
     """
     _luigi_private.run_command(sys.argv[1:] if arguments is None else arguments, OneProcess())

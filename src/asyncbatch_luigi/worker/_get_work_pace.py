@@ -1,41 +1,46 @@
-"""When the worker asks its scheduler for work: at once while there is some, rarer after that."""
+"""When the worker requests work from the scheduler: at once while there is some, then less often.
+
+Luigi's scheduler looks at all tasks to answer one request: with 2,000 tasks that takes about 25 ms
+in the same process, and more in `luigid`. A request that found no work is repeated only after five
+times as long as it took, so requests without a result use at most a sixth of the time.
+"""
 
 import time
 from collections.abc import Callable
 
-# Luigi's scheduler walks all tasks for each answer; so it is kept busy a sixth of the time at most.
-_REST = 5.0
+_PAUSE_FACTOR = 5.0
 
 
 class GetWorkPace:
-    """Decides when to ask again.
+    """Decides when to request work again.
 
     Attributes:
-        due: When, on the clock.
+        due: When the next request is due, on the clock.
     """
 
-    def __init__(self, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Let the first question be asked at once.
+    def __init__(self, max_pause: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Let the first request be due at once.
 
         Args:
-            longest: Seconds after which it is asked again in any case.
-            clock: The time in seconds.
+            max_pause: Maximum pause between two requests in seconds (Luigi's ``wait_interval``).
+            clock: Returns the time in seconds.
         """
         self.due = 0.0
-        self._longest = longest
+        self._max_pause = max_pause
         self._clock = clock
-        self._asked = 0.0
+        self._requested_at = 0.0
 
     @property
-    def patience(self) -> float:
-        """Seconds until the next question."""
+    def remaining(self) -> float:
+        """Seconds until the next request is due; 0 if it is."""
         return max(0.0, self.due - self._clock())
 
-    def asking(self) -> None:
-        """Note that the question is asked now."""
-        self._asked = self._clock()
+    def request_started(self) -> None:
+        """Note that a request is sent now."""
+        self._requested_at = self._clock()
 
-    def answered(self, *, has_work: bool) -> None:
-        """Note what came of it."""
+    def request_finished(self, *, has_work: bool) -> None:
+        """Note that the response has arrived, and schedule the next request."""
         now = self._clock()
-        self.due = now if has_work else now + min(_REST * (now - self._asked), self._longest)
+        pause = min(_PAUSE_FACTOR * (now - self._requested_at), self._max_pause)
+        self.due = now if has_work else now + pause

@@ -1,10 +1,14 @@
-"""Luigi's local scheduler for many tasks: it does not rank all of them for each that it hands out.
+"""Luigi's local scheduler for many tasks, which ranks them once for many requests.
 
-Luigi's `get_work` prunes, sorts and counts all tasks to hand out one: with 10,000 tasks that takes
-a tenth of a second each time. Here the ranking is kept for a moment and read on from where the last
-answer stopped, so that a task that becomes ready meanwhile comes up a quarter of a second later at
-most. Whatever is out of the ordinary is left to Luigi's code: other workers, assistants, batches, a
-paused scheduler, and the last word that there is nothing to do.
+Theory of operation
+-------------------
+Luigi's `get_work` prunes, sorts and counts all tasks to hand out one of them, which takes a tenth
+of a second with 10,000 tasks. Here a ranking is kept for 0.25 seconds, and each request continues
+where the last one stopped. A task that becomes ready in the meantime is handed out at most 0.25
+seconds later.
+
+Everything unusual is left to Luigi's code: other workers, assistants, batches, a paused scheduler,
+and the final response that there is nothing left to do.
 """
 
 import functools
@@ -27,10 +31,10 @@ class LocalScheduler(LuigiScheduler):
     """Luigi's local scheduler, for one worker with thousands of tasks."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Know no task yet.
+        """Start without tasks.
 
         Args:
-            clock: The time in seconds.
+            clock: Returns the time in seconds.
         """
         super().__init__()
         self._clock = clock
@@ -42,21 +46,21 @@ class LocalScheduler(LuigiScheduler):
         *,
         worker: str,
         current_tasks: list[str] | None = None,
-        **values: Any,  # noqa: ANN401 - what else Luigi's workers say
+        **values: Any,  # noqa: ANN401 - further arguments of Luigi's workers
     ) -> dict[str, Any]:
-        """Answer as Luigi's scheduler does, but quicker.
+        """Return the same response as Luigi's scheduler, in less time.
 
         Args:
-            worker: Who asks.
-            current_tasks: What that worker is running.
+            worker: Id of the worker that requests work.
+            current_tasks: Ids of the tasks that it is running.
             **values: Its host, and whether it is an assistant.
         """
         host = values.get("host")
         if not values.get("assistant") and self.has_one_plain_worker(worker):
-            self.note_activity(worker, host)
+            self.note_request(worker, host)
             task = self._next_task(worker)
             if task is not None or current_tasks:
-                return self.answer(worker, task, host)
+                return self.response(worker, task, host)
         return self.get_work_as_luigi(worker=worker, current_tasks=current_tasks, **values)
 
     def _next_task(self, worker: str) -> Any:  # noqa: ANN401 - Luigi's, or None
@@ -69,66 +73,66 @@ class LocalScheduler(LuigiScheduler):
             task = self._ranking.next_task(worker)
         if task is None:
             self._ranked_at = now
-            self._ranking = _Ranking(self, self.ranked(worker), self.processes_of(worker))
+            self._ranking = _Ranking(self, self.ranked(worker), self.process_limit(worker))
             task = self._ranking.next_task(worker)
         return task
 
 
 class _Ranking:
-    """Tasks by their rank, how far they are handed out, and what that leaves for the others.
+    """Tasks in the order of their rank, up to where they are handed out.
 
-    A task that is ready and finds a resource in use keeps those behind it from taking what it
-    needs, as long as the worker has processes for tasks that wait.
+    Like Luigi's scheduler, it reserves resources: a ready task that waits for a resource in use
+    keeps tasks behind it from taking what it needs, as long as the worker has processes left.
     """
 
-    def __init__(self, scheduler: LuigiScheduler, tasks: Iterable[Any], processes: int) -> None:
-        """Begin at the first task.
+    def __init__(self, scheduler: LuigiScheduler, tasks: Iterable[Any], process_limit: int) -> None:
+        """Start at the first task.
 
         Args:
-            scheduler: Who knows what is ready and what there is of a resource.
-            tasks: Tasks that are PENDING or RUNNING, those first that come first.
-            processes: How many tasks the worker runs at a time, as it said.
+            scheduler: Decides which tasks are ready and whether resources suffice.
+            tasks: PENDING and RUNNING tasks, in the order of their rank.
+            process_limit: How many tasks the worker runs at a time, as it has declared.
         """
         self._scheduler = scheduler
         self._tasks: Iterator[Any] = iter(tasks)
-        self._kept: defaultdict[str, int] = defaultdict(int)
-        self._processes = processes
+        self._reserved: defaultdict[str, int] = defaultdict(int)
+        self._free_processes = process_limit
 
     @functools.cached_property
     def _used(self) -> "defaultdict[str, int]":
-        """Resources in use; asked for when the first task needs some, as that walks all tasks."""
+        """Resources in use; computed when the first task needs some, as that visits all tasks."""
         return defaultdict(int, self._scheduler.used_resources())
 
     def next_task(self, worker: str) -> Any:  # noqa: ANN401 - Luigi's, or None
-        """Return the next task that can run now; None if there is none any more."""
+        """Return the next task that can run now; None if there are no more."""
         for task in self._tasks:
             if task.status == RUNNING:
-                self._keep(getattr(task, "resources_running", task.resources))
-            elif task.status == PENDING and worker in task.workers and self._may_run(task):
+                self._reserve(getattr(task, "resources_running", task.resources))
+            elif task.status == PENDING and worker in task.workers and self._can_run(task):
                 if task.resources:
                     _add(task.resources, self._used)
-                self._keep(task.resources)
+                self._reserve(task.resources)
                 return task
         return None
 
-    def _may_run(self, task: Any) -> bool:  # noqa: ANN401 - Luigi's
-        """Return whether a task can run now; keep what it needs if it is ready and waits."""
+    def _can_run(self, task: Any) -> bool:  # noqa: ANN401 - Luigi's
+        """Return whether a task can run now; reserve its resources if it is ready and waits."""
         if not self._scheduler.is_ready(task):
             return False
-        needs = task.resources
-        if not needs:
+        needed = task.resources
+        if not needed:
             return True
-        if not self._scheduler.fits(needs, self._kept):
+        if not self._scheduler.fits(needed, self._reserved):
             return False
-        if self._scheduler.fits(needs, self._used):
+        if self._scheduler.fits(needed, self._used):
             return True
-        if self._processes > 0:
-            self._keep(needs)
+        if self._free_processes > 0:
+            self._reserve(needed)
         return False
 
-    def _keep(self, resources: Resources | None) -> None:
-        self._processes -= 1
-        _add(resources or {}, self._kept)
+    def _reserve(self, resources: Resources | None) -> None:
+        self._free_processes -= 1
+        _add(resources or {}, self._reserved)
 
 
 def _add(resources: Resources, total: "defaultdict[str, int]") -> None:

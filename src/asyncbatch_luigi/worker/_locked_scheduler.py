@@ -1,7 +1,7 @@
-"""Luigi's scheduler, asked by one thread at a time.
+"""Luigi's scheduler behind a lock.
 
-The main thread asks for work and tells of ends, one thread pings, one reports: Luigi's own local
-scheduler expects to be asked by one only.
+Luigi's local scheduler is not thread-safe, and three threads use it here: the main thread requests
+work and reports results, one thread sends pings, one sends the reports of tasks.
 """
 
 import threading
@@ -10,42 +10,43 @@ from typing import Any
 
 
 class LockedScheduler:
-    """A scheduler behind a lock.
+    """A scheduler that one thread uses at a time.
 
     Attributes:
-        lock: The lock; held while the scheduler is at work.
+        lock: Held during each call; reentrant.
         scheduler: The scheduler itself.
     """
 
-    def __init__(self, scheduler: Any) -> None:  # noqa: ANN401 - local or remote: they share no type
+    def __init__(self, scheduler: Any) -> None:  # noqa: ANN401 - local and remote share no type
         """Wrap a scheduler."""
         self.scheduler = scheduler
         self.lock = threading.RLock()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the scheduler has it
-        """Return what the scheduler has under a name; methods take the lock."""
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the scheduler has there
+        """Return an attribute of the scheduler; a method holds the lock while it is called."""
         value = getattr(self.scheduler, name)
         if callable(value):
             value = self._holding_lock(value)
-            self.__dict__[name] = value
+            self.__dict__[name] = value  # the next access does not come here
         return value
 
     def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
-        """Be the scheduler itself in another process, where nobody else asks it."""
-        return _itself, (self.scheduler,)
+        """Pickle as the scheduler itself: in a child process only one thread uses it."""
+        return _identity, (self.scheduler,)
 
     def get_work(self, *, worker: str, **values: object) -> dict[str, Any]:
-        """Ask for work; leave out of the answer what the worker itself is running.
+        """Request work; remove the worker's own running tasks from the response.
 
-        Luigi's worker keeps all answers for its summary, where it looks for what *others* run: the
-        list of its own tasks, once a task, would grow with their square.
+        Luigi's worker keeps every response for its summary, where it only looks for tasks of other
+        workers. With a list of all running tasks in each, memory would grow with the square of the
+        number of tasks: 558 KB for each response at 2,000 running tasks.
         """
         with self.lock:
-            answer: dict[str, Any] = self.scheduler.get_work(worker=worker, **values)
-        answer["running_tasks"] = [
-            task for task in answer["running_tasks"] if task.get("worker") != worker
+            response: dict[str, Any] = self.scheduler.get_work(worker=worker, **values)
+        response["running_tasks"] = [
+            task for task in response["running_tasks"] if task.get("worker") != worker
         ]
-        return answer
+        return response
 
     def _holding_lock(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def locked(*args: object, **values: object) -> object:
@@ -55,5 +56,5 @@ class LockedScheduler:
         return locked
 
 
-def _itself(scheduler: Any) -> Any:  # noqa: ANN401 - as `LockedScheduler` has it
+def _identity(scheduler: Any) -> Any:  # noqa: ANN401 - as in `LockedScheduler`
     return scheduler

@@ -1,7 +1,8 @@
-"""The event loop on which all tasks of the worker run as coroutines, in a thread of its own.
+"""The event loop of the worker, in a thread of its own, with the client that all tasks share.
 
-Whoever wants something of it says so from another thread. A coroutine is cancelled at most once: a
-second cancellation would cut the cleanup that the first began.
+The loop is used from other threads: `submit` and `LoopTask.cancel` may be called from any of them.
+A coroutine is cancelled at most once, since a second cancellation would interrupt the cleanup that
+the first one started.
 """
 
 import asyncio
@@ -20,45 +21,45 @@ Work = Coroutine[Any, Any, Any]
 
 
 class LoopTask:
-    """A coroutine that was handed to the loop.
+    """A coroutine that was submitted to the loop.
 
     Attributes:
-        outcome: What it returned or raised, as soon as it has ended.
+        outcome: Its result or exception, for any thread.
     """
 
     __slots__ = ("_is_cancelled", "_loop", "_task", "outcome")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Know the loop; the coroutine begins soon."""
+        """Store the loop; the coroutine starts with `start`."""
         self.outcome: Future[Any] = Future()
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._is_cancelled = False
 
     def cancel(self) -> None:
-        """Cancel it, from any thread; only the first time counts."""
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nothing runs any more
+        """Cancel the coroutine, from any thread; further calls have no effect."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing runs any more
             self._loop.call_soon_threadsafe(self._cancel)
 
-    def begin(self, work: Work, group: asyncio.TaskGroup) -> None:
-        """Begin, on the loop."""
+    def start(self, work: Work, group: asyncio.TaskGroup) -> None:
+        """Start the coroutine, in the loop's thread."""
         self._task = group.create_task(self._run(work))
-        self._task.add_done_callback(lambda _task: self._ended(work))
+        self._task.add_done_callback(lambda _task: self._task_done(work))
 
-    async def _run(self, work: Work) -> None:
-        """Keep what it raises from the loop, which a SystemExit would stop."""
-        try:
-            self.outcome.set_result(await work)
-        except BaseException as error:  # noqa: BLE001 - it goes to whoever reads the outcome
-            self.outcome.set_exception(error)
-
-    async def ended(self) -> None:
-        """Wait on the loop until it has ended, well or not; it begins before whoever asks this."""
+    async def wait(self) -> None:
+        """Wait in the loop's thread until the coroutine has ended, without raising its error."""
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    def _ended(self, work: Work) -> None:
-        if not self.outcome.done():  # cancelled before its first step
+    async def _run(self, work: Work) -> None:
+        # No exception may leave this: a SystemExit would stop the loop, and with it all tasks.
+        try:
+            self.outcome.set_result(await work)
+        except BaseException as error:  # noqa: BLE001 - the reader of the outcome handles it
+            self.outcome.set_exception(error)
+
+    def _task_done(self, work: Work) -> None:
+        if not self.outcome.done():  # cancelled before its first step, so `_run` never started
             work.close()
             self.outcome.set_exception(asyncio.CancelledError())
 
@@ -69,8 +70,8 @@ class LoopTask:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shared:
-    """A client for all, and the opening of it."""
+class _SharedClient:
+    """The client of all tasks, and the coroutine that opens it."""
 
     client: AsyncBatchClient
     opening: LoopTask
@@ -80,95 +81,100 @@ class _Shared:
         outcome = self.opening.outcome
         return outcome.done() and outcome.exception() is not None
 
-    async def run(self, work: Work) -> Any:  # noqa: ANN401 - whatever the work returns
-        """Do the work when the client is open."""
+    async def run(self, work: Work) -> Any:  # noqa: ANN401 - what the coroutine returns
+        """Run a coroutine when the client is open; raise the error if it cannot be opened."""
         try:
             if not self.opening.outcome.done():
-                # Whoever waits for it may be cancelled; the opening goes on for the others.
-                await self.opening.ended()
+                # Not awaited directly: cancelling one task must not cancel the opening for others.
+                await self.opening.wait()
             self.opening.outcome.result()
             return await work
         finally:
-            work.close()  # where it never began, it must not be missed
+            work.close()  # if it never started, Python would warn that it was never awaited
 
 
 class LoopThread:
-    """An event loop in a thread, with the one client that its coroutines share."""
+    """An event loop in a thread, with one client for all coroutines."""
 
     def __init__(self) -> None:
-        """Have no thread yet; `start` makes it."""
-        self._shared: _Shared | None = None
+        """Prepare the thread; `start` starts it."""
+        self._shared: _SharedClient | None = None
         self._lock = threading.Lock()
         self._started: Future[asyncio.AbstractEventLoop] = Future()
-        self._to_begin: deque[tuple[LoopTask, Work]] = deque()
+        self._to_start: deque[tuple[LoopTask, Work]] = deque()
         self._is_woken = False
         self._thread = threading.Thread(target=self._run, name="asyncbatch-worker", daemon=True)
         self._stop: asyncio.Event
         self._group: asyncio.TaskGroup
-        self._open: AsyncExitStack
+        self._open_clients: AsyncExitStack
 
     def start(self) -> None:
-        """Start the thread and wait until the loop runs."""
+        """Start the thread, and wait until the loop is running."""
         self._thread.start()
         self._started.result()
 
     def submit(self, work: Work) -> LoopTask:
-        """Run a coroutine on the loop; return at once."""
+        """Run a coroutine on the loop; return at once. Callable from any thread."""
         loop = self._started.result()
-        running = LoopTask(loop)
-        self._to_begin.append((running, work))
-        # To wake the loop for each of a thousand tasks would cost a thousand system calls.
+        task = LoopTask(loop)
+        self._to_start.append((task, work))
+        # Waking the loop is a system call; one is enough for all coroutines that wait to start.
         if not self._is_woken or loop.is_closed():
             self._is_woken = True
-            loop.call_soon_threadsafe(self._begin)
-        return running
-
-    def _begin(self) -> None:
-        # In this order: what comes after the last look wakes the loop again.
-        self._is_woken = False
-        while self._to_begin:
-            running, work = self._to_begin.popleft()
-            running.begin(work, self._group)
+            loop.call_soon_threadsafe(self._start_submitted)
+        return task
 
     def run_with_client(
-        self, start: Callable[[AsyncBatchClient], Work], make: Callable[[], AsyncBatchClient]
+        self, start: Callable[[AsyncBatchClient], Work], new_client: Callable[[], AsyncBatchClient]
     ) -> LoopTask:
-        """Run what `start` makes of the client, as soon as that is open; return at once.
+        """Run a coroutine as soon as the shared client is open; return at once.
 
-        Where opening it fails, so does the coroutine, and the next one tries again.
+        If the client cannot be opened, the coroutine fails with that error, and the next call tries
+        again with a new client.
 
         Args:
-            start: Called in this thread, perhaps with a client that is yet to be opened.
-            make: Makes a client that is not open; called only if there is none.
+            start: Makes the coroutine; called in this thread, possibly before the client is open.
+            new_client: Makes a client that is not open; called only if there is no usable one.
         """
         with self._lock:
             shared = self._shared
             if shared is None or shared.has_failed:
-                client = make()
-                shared = self._shared = _Shared(client, self.submit(self._open_client(client)))
+                client = new_client()
+                shared = self._shared = _SharedClient(client, self.submit(self._open(client)))
         return self.submit(shared.run(start(shared.client)))
 
     def refuse_own_thread(self) -> None:
-        """Raise where the loop's own thread is about to wait for the loop.
+        """Raise if this is the loop's thread, which must not wait for the loop.
 
         Raises:
             RuntimeError: This is the loop's thread.
         """
         if threading.current_thread() is self._thread:
-            raise RuntimeError("run() waits, and would wait for itself here: call it in a thread")
+            raise RuntimeError(
+                "run() was called on the worker's event loop, where it would wait for itself; call"
+                " it in a thread, for example with asyncio.to_thread"
+            )
 
-    def close(self, patience: float) -> None:
+    def close(self, timeout: float) -> None:
         """Close the client and end the thread.
 
         Args:
-            patience: Seconds to wait for it; a coroutine that does not end then dies with us.
+            timeout: Maximum time to wait, in seconds. A coroutine that has not ended by then ends
+                with the process, as the thread is a daemon.
         """
         if self._thread.is_alive():
             self._started.result().call_soon_threadsafe(self._stop.set)
-            self._thread.join(patience)
+            self._thread.join(timeout)
 
-    async def _open_client(self, client: AsyncBatchClient) -> None:
-        await self._open.enter_async_context(client)
+    async def _open(self, client: AsyncBatchClient) -> None:
+        await self._open_clients.enter_async_context(client)
+
+    def _start_submitted(self) -> None:
+        # Reset the flag first: what is added after the last look at the queue wakes the loop again.
+        self._is_woken = False
+        while self._to_start:
+            task, work = self._to_start.popleft()
+            task.start(work, self._group)
 
     def _run(self) -> None:
         with asyncio.Runner() as runner:
@@ -176,6 +182,6 @@ class LoopThread:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        async with AsyncExitStack() as self._open, asyncio.TaskGroup() as self._group:
+        async with AsyncExitStack() as self._open_clients, asyncio.TaskGroup() as self._group:
             self._started.set_result(asyncio.get_running_loop())
             await self._stop.wait()

@@ -1,8 +1,9 @@
-"""What running tasks have to tell the worker's main thread: results, and calls to make there.
+"""The queue through which other threads and processes reach the worker's main thread.
 
-It takes the place of the queue that Luigi's worker reads results from. Tasks of this process put
-their results and calls in directly; those of forked children come through Luigi's own queue, which
-a thread empties as soon as there is a child.
+Luigi's worker reads the results of its child processes from a `multiprocessing.Queue`. This queue
+takes its place. Runs in this process put their results here directly, and functions that the main
+thread is to call. Results of forked children still come through Luigi's queue; a thread forwards
+them, and is only started when there is a child.
 """
 
 import queue
@@ -15,83 +16,90 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import multiprocessing.queues
 
-# As Luigi has it: task id, status, explanation, missing dependencies, new dependencies.
+# In Luigi's order: task id, status, explanation, missing requirements, new requirements.
 Result = tuple[str, str, Any, list[str], list[Any]]
 
 _CLOSING_SECONDS = 1.0
 
 
 class MainThreadQueue:
-    """A queue of results; calls that arrive in between are made by whoever reads it.
+    """Results of tasks, and functions that the main thread calls while it reads the results.
 
     Attributes:
-        from_children: What forked children put their results in.
-        results: Results that have arrived and were not read yet.
+        from_children: The queue into which forked children put their results.
+        results: Results that were received and not yet read.
     """
 
     def __init__(self, from_children: "multiprocessing.queues.Queue[Result | None]") -> None:
-        """Begin empty.
+        """Start empty.
 
         Args:
-            from_children: The queue that forked children know.
+            from_children: The queue that Luigi passes to forked children.
         """
         self.from_children = from_children
         self.results: deque[Result] = deque()
-        self._letters: queue.SimpleQueue[Result | Callable[[], object]] = queue.SimpleQueue()
-        self._pump: threading.Thread | None = None
+        self._items: queue.SimpleQueue[Result | Callable[[], object]] = queue.SimpleQueue()
+        self._forwarder: threading.Thread | None = None
 
     def put(self, result: Result) -> None:
-        """Hand in a result, from any thread."""
-        self._letters.put(result)
+        """Add a result, from any thread."""
+        self._items.put(result)
 
     def call(self, function: Callable[[], object]) -> None:
-        """Have a function called by the main thread, from any thread."""
-        self._letters.put(function)
+        """Have the main thread call a function; callable from any thread."""
+        self._items.put(function)
 
     def get(self, timeout: float) -> Result:
-        """Return the next result; make the calls that come before it.
+        """Return the next result; call the functions that were added before it.
+
+        Args:
+            timeout: Maximum time to wait, in seconds.
 
         Raises:
-            queue.Empty: There was none within so many seconds.
+            queue.Empty: There was no result within the timeout.
         """
-        self.collect(timeout)
+        self.receive(timeout)
         if not self.results:
             raise queue.Empty
         return self.results.popleft()
 
-    def collect(self, timeout: float) -> None:
-        """Take in all that is there; where there is no result, wait for one so many seconds."""
-        until = time.monotonic() + timeout
+    def receive(self, timeout: float) -> None:
+        """Move all results that have arrived to `results`, and call the functions in between.
+
+        Args:
+            timeout: Maximum time to wait for a first result, in seconds.
+        """
+        deadline = time.monotonic() + timeout
         while True:
-            patience = 0.0 if self.results else max(0.0, until - time.monotonic())
+            # With a result at hand, take the rest of the queue without waiting.
+            remaining = 0.0 if self.results else max(0.0, deadline - time.monotonic())
             try:
-                letter = (
-                    self._letters.get(timeout=patience) if patience else self._letters.get_nowait()
-                )
+                item = self._items.get(timeout=remaining) if remaining else self._items.get_nowait()
             except queue.Empty:
-                if self.results or time.monotonic() >= until:
+                if self.results or time.monotonic() >= deadline:
                     return
                 continue
-            if callable(letter):
-                letter()
+            if callable(item):
+                item()
             else:
-                self.results.append(letter)
+                self.results.append(item)
 
     def expect_children(self) -> None:
-        """Listen to forked children from now on."""
-        if self._pump is None:
-            self._pump = threading.Thread(
+        """Forward the results of forked children from now on."""
+        if self._forwarder is None:
+            self._forwarder = threading.Thread(
                 target=self._forward, name="asyncbatch-results", daemon=True
             )
-            self._pump.start()
+            self._forwarder.start()
 
     def close(self) -> None:
-        """Listen no more."""
-        if self._pump is not None:
+        """Stop forwarding, and close the queue of the children."""
+        if self._forwarder is not None:
             self.from_children.put(None)
-            self._pump.join(_CLOSING_SECONDS)  # a child that was killed may have kept the queue
+            # Bounded: a child that was killed while it held the queue's lock never releases it.
+            self._forwarder.join(_CLOSING_SECONDS)
         self.from_children.close()
 
     def _forward(self) -> None:
         while (result := self.from_children.get()) is not None:
-            self._letters.put(result)
+            self._items.put(result)

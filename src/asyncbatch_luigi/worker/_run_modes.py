@@ -1,4 +1,4 @@
-"""The ways in which a worker can run a task."""
+"""How the worker runs a task: as a coroutine, in a thread, or in Luigi's way."""
 
 from enum import Enum, auto
 
@@ -11,18 +11,18 @@ class RunMode(Enum):
     """How a task is run."""
 
     COROUTINE = auto()
-    """On the worker's loop and client: a `BatchTask` whose `run` is ours."""
+    """On the worker's event loop: a `BatchTask` that does not override `run`."""
 
     THREAD = auto()
-    """In a thread: a `BatchTask` with a `run` of its own, which is never skipped."""
+    """In a thread: a `BatchTask` that overrides `run`; the override is never skipped."""
 
     LUIGI = auto()
-    """As Luigi does: every other task."""
+    """In a forked process or in the main thread, as in Luigi: every other task."""
 
 
 def run_mode_of(task: luigi.Task) -> RunMode:
     """Return how a task is run."""
     if not isinstance(task, BatchTask):
         return RunMode.LUIGI
-    is_ours = type(task).run is BatchTask.run and "run" not in vars(task)
-    return RunMode.COROUTINE if is_ours else RunMode.THREAD
+    overrides_run = type(task).run is not BatchTask.run or "run" in vars(task)
+    return RunMode.THREAD if overrides_run else RunMode.COROUTINE

@@ -1,10 +1,22 @@
-"""Ctrl-C and SIGTERM end a worker: what runs is cancelled and gets some time to clean up.
+"""SIGINT and SIGTERM end a worker: running tasks are cancelled and have some time to clean up.
 
-Where the process has handlers of its own, they stay. The first signal makes the main thread leave
-the worker; what follows at once is an echo of it, since Ctrl-C reaches a whole process group and
-others send SIGTERM after it. During the cleanup signals change nothing. When that has ended,
-SIGTERM is raised again for the handler that was there before, so the process dies of it, as it
-would without us. Forked children have the handlers from before.
+Theory of operation
+-------------------
+Handlers that the application installed are left alone; only Python's defaults are replaced.
+
+1. The first signal raises in the main thread, which leaves the worker.
+2. A signal within a second of the one before is taken for the same event: Ctrl-C reaches a whole
+   process group, and process managers often send SIGTERM right after it.
+3. During the cleanup (`ignore`), signals have no effect. The cleanup has a time limit of its own.
+4. After the cleanup (`restore_all`), SIGTERM is raised again for the handler that was there before,
+   so that the process dies of it as it would without this worker. If an exception were raised
+   instead, Luigi would take it for a failed task and start the next one.
+
+Luigi catches BaseException around some user code, so it may swallow what a handler raised. `check`
+raises it again before each request for work.
+
+Forked children get the handlers back that were there before: a child must die of SIGTERM at once,
+since Luigi waits for a terminated child without a time limit.
 """
 
 import os
@@ -13,31 +25,31 @@ import threading
 import time
 from types import FrameType
 
-_DEFAULTS = (signal.SIG_DFL, signal.default_int_handler)
-_ECHO_SECONDS = 1.0
+_DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
+_SAME_EVENT_SECONDS = 1.0
 
 
 class Terminated(SystemExit):
-    """SIGTERM arrived: the main thread leaves the worker."""
+    """SIGTERM was received: the main thread leaves the worker."""
 
 
 class SignalHandlers:
-    """The signals of the main thread, while a worker runs in it."""
+    """Handlers of SIGINT and SIGTERM while a worker runs in the main thread."""
 
     def __init__(self) -> None:
-        """Change nothing yet."""
+        """Change nothing yet; `install` does."""
         self._previous: dict[signal.Signals, object] = {}
         self._first: int | None = None
         self._last_at = 0.0
 
-    def begin(self) -> None:
-        """Take over the signals, where that is possible and nobody else has."""
+    def install(self) -> None:
+        """Install the handlers, if this is the main thread and the application has none."""
         if threading.current_thread() is threading.main_thread():
-            self._take_over(self._interrupt)
-            _watched.append(self)
+            self._replace_defaults(self._on_signal)
+            _installed.append(self)
 
     def check(self) -> None:
-        """Leave, if a signal arrived and what ran in the main thread took it for an error.
+        """Raise if a signal was received, even if its first exception was swallowed.
 
         Raises:
             KeyboardInterrupt: It was SIGINT.
@@ -48,51 +60,51 @@ class SignalHandlers:
         if self._first is not None:
             raise Terminated(128 + self._first)
 
-    def hold(self) -> None:
-        """From now on, let no signal cut the cleanup short."""
+    def ignore(self) -> None:
+        """Ignore further signals, so that they do not interrupt the cleanup."""
         if threading.current_thread() is threading.main_thread():
-            self._take_over(_ignore)
+            self._replace_defaults(_ignore)
 
-    def end(self) -> None:
-        """Put back what was there; die of SIGTERM if it arrived."""
-        if self in _watched:
-            _watched.remove(self)
+    def restore_all(self) -> None:
+        """Restore the previous handlers; raise SIGTERM again if it was received."""
+        if self in _installed:
+            _installed.remove(self)
         self.restore()
         if self._first == signal.SIGTERM:
             signal.raise_signal(signal.SIGTERM)
 
     def restore(self) -> None:
-        """Put back the handlers that were there."""
+        """Restore the previous handlers."""
         while self._previous:
             number, handler = self._previous.popitem()
-            signal.signal(number, handler)  # type: ignore[arg-type] # it was one before
+            signal.signal(number, handler)  # type: ignore[arg-type] # from getsignal
 
-    def _take_over(self, handler: object) -> None:
+    def _replace_defaults(self, handler: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             current = signal.getsignal(number)
-            if number in self._previous or current in _DEFAULTS:
+            if number in self._previous or current in _DEFAULT_HANDLERS:
                 self._previous.setdefault(number, current)
-                signal.signal(number, handler)  # type: ignore[arg-type] # one of ours
+                signal.signal(number, handler)  # type: ignore[arg-type] # one of this module
 
-    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        is_echo = self._first is not None and now - self._last_at < _ECHO_SECONDS
+        is_same_event = self._first is not None and now - self._last_at < _SAME_EVENT_SECONDS
         self._first = self._first or number
         self._last_at = now
-        if not is_echo:
+        if not is_same_event:
             self.check()
 
 
-_watched: list[SignalHandlers] = []
+_installed: list[SignalHandlers] = []
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Let the cleanup go on."""
+    """Do nothing. Unlike SIG_IGN, a Python function is not inherited by executed programs."""
 
 
 def _restore_in_child() -> None:
-    while _watched:
-        _watched.pop().restore()
+    while _installed:
+        _installed.pop().restore()
 
 
 os.register_at_fork(after_in_child=_restore_in_child)

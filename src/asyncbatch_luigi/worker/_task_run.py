@@ -1,8 +1,27 @@
-"""One run of a task in the worker's process, as a coroutine or in a thread.
+"""One run of a `BatchTask` in the worker's process.
 
-It has the shape of Luigi's `TaskProcess` and does what that does, in the same order. Whatever waits
-happens elsewhere: on the loop, or in threads. Each step after that is a call in the worker's main
-thread, so events and callbacks are made there, one at a time.
+Theory of operation
+-------------------
+`TaskRun` takes the place of Luigi's `TaskProcess` and does what that does, in the same order. The
+coroutine `TaskRun._run` is the whole run, from top to bottom. All of its code runs in the worker's
+main thread, so that events and callbacks happen there, one at a time. What blocks is started
+elsewhere - on the event loop or in a thread - and returns a `concurrent.futures.Future`:
+
+    outcome = await done(self._start_task())
+
+suspends the coroutine until the future is done. The main thread belongs to Luigi, so no asyncio
+loop can run the coroutine there; `_resume` does. It advances the coroutine to its next `await`, and
+when the future is done, has itself called again through the main thread's queue. Each wait costs
+one switch to another thread and one back.
+
+Results are read with `outcome.result()` in the coroutine itself, rather than returned by the
+`await`, because no `await` can raise the StopIteration that a task's `run` may raise.
+
+The end of a run
+----------------
+A run that is terminated has the coroutine on the event loop cancelled, once. When its cleanup has
+ended, `_Terminate` is raised at the `await`. If the cleanup takes too long, `abandon` raises it
+there without waiting. KeyboardInterrupt and `Terminated` leave the coroutine and the main thread.
 """
 
 import asyncio
@@ -10,37 +29,65 @@ import contextlib
 import logging
 import os
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+import types
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import luigi
 from luigi.task import flatten as _flatten
 from luigi.task_status import DONE, FAILED, PENDING
 from luigi.worker import TaskException
 
+from asyncbatch_luigi import _bridge
+from asyncbatch_luigi.worker._dynamic_requirements import run_until_new_requirements
 from asyncbatch_luigi.worker._loop_thread import LoopTask
+from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue
 from asyncbatch_luigi.worker._report_thread import TaskReporter
-from asyncbatch_luigi.worker._resources import WorkerResources, run_in_name_of
+from asyncbatch_luigi.worker._resources import WorkerResources
+from asyncbatch_luigi.worker._run_modes import RunMode
+from asyncbatch_luigi.worker._shared_runner import run_in_thread_of
 from asyncbatch_luigi.worker._signals import Terminated
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+T = TypeVar("T")
 
 flatten: Any = _flatten  # it declares no types
 
 logger = logging.getLogger("luigi-interface")
 
 
-class TaskRun(ABC):
-    """One run of a task.
+class _Terminate(BaseException):
+    """Raised at the `await` of a run that was terminated."""
+
+
+class _End(NamedTuple):
+    """How a run ended, in Luigi's terms."""
+
+    status: str
+    explanation: object = None
+    new_requirements: list[Any] | None = None
+
+
+@types.coroutine
+def done(outcome: "Future[T]") -> Generator["Future[T]", None, "Future[T]"]:
+    """Suspend a run until a future is done; return the future."""
+    yield outcome
+    return outcome
+
+
+class TaskRun:
+    """One run of a task, in the shape of Luigi's `TaskProcess`.
 
     Attributes:
         task: The task.
-        worker_id: Luigi's name of the worker.
-        status_reporter: What the task reports with.
-        worker_timeout: Seconds that the run may take; 0 for as long as it likes.
-        timeout_time: When it has taken too long, in seconds since 1970; None for never.
-        use_multiprocessing: That it has no process of its own.
-        exitcode: That there is nothing of the kind.
+        worker_id: Luigi's id of the worker.
+        status_reporter: Sends the reports of the task.
+        worker_timeout: Maximum duration of the run in seconds; 0 for no limit.
+        timeout_time: When the run times out, in seconds since 1970; None for never.
+        use_multiprocessing: False: the run has no process of its own.
+        exitcode: None, as there is no process that could exit.
     """
 
     use_multiprocessing = False
@@ -49,227 +96,217 @@ class TaskRun(ABC):
     def __init__(
         self,
         task: Any,  # noqa: ANN401 - a luigi.Task, whose attributes have no types
-        crew: WorkerResources,
+        mode: RunMode,
+        resources: WorkerResources,
         reporter: TaskReporter,
         worker_timeout: float,
     ) -> None:
-        """Remember all; `run` begins."""
+        """Store the values; `run` starts the run."""
         self.task = task
-        self.worker_id = crew.worker_id
+        self.worker_id = resources.worker_id
         self.status_reporter = reporter
         self.worker_timeout = worker_timeout
         self.timeout_time = time.time() + worker_timeout if worker_timeout else None
-        self._crew = crew
+        self._mode = mode
+        self._resources = resources
+        self._settings = resources.settings
+        self._coroutine: Coroutine[Any, None, None]
         self._context = contextlib.ExitStack()
-        self._running: LoopTask | None = None
+        self._loop_task: LoopTask | None = None
         self._missing: list[str] = []
-        self._began = 0.0
-        self._is_alive = True
+        self._is_running = False
         self._is_terminated = False
-        self._verdict: str | None = None
+        self._timeout_reason: str | None = None
 
-    # -- what Luigi's worker asks of a process ----------------------------------------------------
+    # -- the interface of Luigi's `TaskProcess` ---------------------------------------------------
 
     def run(self) -> None:
-        """Begin, and return at once."""
+        """Start the run, and return at its first wait."""
         logger.info("[pid %s] Worker %s running   %s", os.getpid(), self.worker_id, self.task)
-        self._step(self._enter)
+        self._coroutine = self._run()
+        self._is_running = True
+        self._resume()
 
     def is_alive(self) -> bool:
-        """Return whether it goes on."""
-        return self._is_alive
+        """Return whether the run, or the coroutine on the event loop, has not ended yet."""
+        # After a KeyboardInterrupt the run has ended, and its coroutine has yet to be cancelled.
+        loop_task_runs = self._loop_task is not None and not self._loop_task.outcome.done()
+        return self._is_running or loop_task_runs
 
     def terminate(self) -> None:
-        """Cancel the coroutine that the task is, or waits for; nothing is heard of it any more."""
+        """Cancel what the run waits for on the event loop; the run reports no result."""
         self._is_terminated = True
-        if self._running is not None:
-            self._running.cancel()
+        if self._loop_task is not None:
+            self._loop_task.cancel()
 
-    # -- what our worker asks besides -------------------------------------------------------------
+    # -- for this worker --------------------------------------------------------------------------
 
-    def time_out(self, verdict: str) -> None:
-        """Terminate; tell the scheduler why as soon as the cleanup has ended."""
-        self._verdict = verdict
+    def time_out(self, reason: str) -> None:
+        """Terminate; when the cleanup has ended, report the task as failed for this reason."""
+        self._timeout_reason = reason
         self.terminate()
 
-    def abandon(self) -> None:
-        """Wait no longer for the cleanup of what was terminated."""
-        if self._is_alive:
-            self._end_terminated()
+    @property
+    def is_timed_out(self) -> bool:
+        """Whether the run has exceeded its maximum duration."""
+        return self._timeout_reason is not None
 
-    def check(self) -> None:
-        """Raise, in the task's thread, if it is to end.
+    def abandon(self) -> None:
+        """End the run without waiting any longer for its cleanup."""
+        self._is_terminated = True
+        self._resume()
+
+    # -- for the thread of an overridden `run` ----------------------------------------------------
+
+    def raise_if_terminated(self) -> None:
+        """Raise if the run was terminated.
 
         Raises:
-            CancelledError: It is.
+            CancelledError: It was.
         """
         if self._is_terminated:
             raise asyncio.CancelledError
 
-    def waits_for(self, running: LoopTask) -> None:
-        """Hear, in the task's thread, which coroutine it waits for."""
-        self._running = running
+    def set_loop_task(self, loop_task: LoopTask) -> None:
+        """Store the coroutine that the thread waits for; cancel it if the run was terminated."""
+        self._loop_task = loop_task
         if self._is_terminated:
-            running.cancel()
+            loop_task.cancel()
 
-    @property
-    def is_timed_out(self) -> bool:
-        """Whether it was told that its time is over."""
-        return self._verdict is not None
+    # -- the run, in the main thread --------------------------------------------------------------
 
-    # -- the steps, each in the main thread -------------------------------------------------------
-
-    def _step(self, function: Callable[..., None], *values: object) -> None:
-        """Take a step; an error in it is the task's failure."""
-        if not self._is_alive:
+    def _resume(self) -> None:
+        """Continue `_run` to its next `await`, or to its end."""
+        if not self._is_running:  # it was abandoned, and what it waited for has ended only now
             return
         try:
             if self._is_terminated:
-                self._end_terminated()
+                outcome = self._coroutine.throw(_Terminate())
             else:
-                function(*values)
-        except (KeyboardInterrupt, Terminated):
-            # No further step will come to end this, unless there is something to cancel.
-            self._is_alive = self._running is not None and not self._running.outcome.done()
+                outcome = self._coroutine.send(None)
+            outcome.add_done_callback(lambda _: self._resources.main_thread.call(self._resume))
+        except StopIteration:
+            self._is_running = False
+        except BaseException:  # KeyboardInterrupt or Terminated: the main thread leaves the worker
+            self._is_running = False
             raise
-        except BaseException as error:  # noqa: BLE001 - as Luigi: SystemExit, too, is a failure
-            self._fail(error)
 
-    def _enter(self) -> None:
-        if self._crew.ways.context is not None:
-            self._context.enter_context(self._crew.ways.context(self))
-        requirements = self.task.deps() if self._crew.ways.checks_requirements else []
-        if not requirements:
-            self._start()
-            return
-        self._ask(lambda: _missing(requirements, self._crew.ways.is_complete), self._know_missing)
-
-    def _know_missing(self, missing: list[str]) -> None:
-        if missing:
-            self._missing = missing
-            what = "dependency" if len(missing) == 1 else "dependencies"
-            raise RuntimeError(f"Unfulfilled {what} at run time: {', '.join(missing)}")
-        self._start()
-
-    def _start(self) -> None:
-        self.task.trigger_event(luigi.Event.START, self.task)
-        self._began = time.time()
-        self._crew.ways.forward(self.task, self.status_reporter)
-        self._work()
-
-    @abstractmethod
-    def _work(self) -> None:
-        """Begin the task's own work; `_worked` hears of its end."""
-
-    def _worked(self, new_requirements: list[Any] | None) -> None:
-        if new_requirements:
-            logger.info(
-                "[pid %s] Worker %s new requirements      %s",
-                os.getpid(),
-                self.worker_id,
-                self.task,
-            )
-            self._end(PENDING, new_requirements=new_requirements)
-        elif self._crew.ways.checks_outputs:
-            self._ask(lambda: self._crew.ways.is_complete(self.task), self._know_complete)
-        else:
-            self._crew.ways.note_complete(self.task)
-            self._succeed()
-
-    def _know_complete(self, is_complete: bool) -> None:  # noqa: FBT001 - an answer
-        if not is_complete:
-            raise TaskException("Task finished running, but complete() is still returning false.")
-        self._succeed()
-
-    def _succeed(self) -> None:
-        task = self.task
-        task.trigger_event(luigi.Event.PROCESSING_TIME, task, time.time() - self._began)
-        explanation = task.on_success()
-        logger.info("[pid %s] Worker %s done      %s", os.getpid(), self.worker_id, task)
-        task.trigger_event(luigi.Event.SUCCESS, task)
-        self._end(DONE, explanation)
-
-    def _fail(self, error: BaseException) -> None:
-        """Tell of a failure, while the error is the current one: that is what callbacks look at."""
-        explanation: object = ""
+    async def _run(self) -> None:
+        """Run the task, clean up, and report the result to the worker."""
+        end: _End | None
         try:
-            raise error  # noqa: TRY301 - or it would not be the current one
-        except BaseException:
+            end = await self._run_task()
+        except (KeyboardInterrupt, Terminated, GeneratorExit):
+            raise
+        except _Terminate:
+            # Without a reason the whole worker ends, and no result is read any more.
+            end = _End(FAILED, self._timeout_reason) if self._timeout_reason else None
+        except BaseException as error:  # as in Luigi: even a SystemExit is a failure
             logger.exception(
                 "[pid %s] Worker %s failed    %s", os.getpid(), self.worker_id, self.task
             )
-            self.task.trigger_event(luigi.Event.FAILURE, self.task, error)
-            try:
-                explanation = self.task.on_failure(error)
-            except Exception:
-                logger.exception("on_failure() of %s failed", self.task)
-        self._end(FAILED, explanation)
+            end = _End(FAILED, self._handle_failure(error))
+        self._clean_up()
+        if end is not None:
+            self._resources.main_thread.put(
+                (
+                    self.task.task_id,
+                    end.status,
+                    end.explanation,
+                    self._missing,
+                    end.new_requirements or [],
+                )
+            )
 
-    def _end_terminated(self) -> None:
-        if self._verdict is None:  # the worker ends: nobody is there to be told
-            self._leave()
+    async def _run_task(self) -> _End:
+        """Do what Luigi's `TaskProcess.run` does, in the same order."""
+        task, settings = self.task, self._settings
+        self._context.enter_context(settings.new_context(self))
+
+        requirements = task.deps() if settings.checks_requirements else []
+        if requirements:
+            check = self._call_in_thread(lambda: _missing(requirements, settings.is_complete))
+            self._missing = (await done(check)).result()
+            if self._missing:
+                noun = "dependency" if len(self._missing) == 1 else "dependencies"
+                raise RuntimeError(f"Unfulfilled {noun} at run time: {', '.join(self._missing)}")
+
+        task.trigger_event(luigi.Event.START, task)
+        started_at = time.time()
+        self.status_reporter.attach(task)
+        new_requirements = (await done(self._start_task())).result()
+        if new_requirements:
+            logger.info(
+                "[pid %s] Worker %s new requirements      %s", os.getpid(), self.worker_id, task
+            )
+            return _End(PENDING, new_requirements=new_requirements)
+
+        if settings.checks_outputs:
+            check_output = self._call_in_thread(lambda: settings.is_complete(task))
+            if not (await done(check_output)).result():
+                raise TaskException(
+                    "Task finished running, but complete() is still returning false."
+                )
         else:
-            self._end(FAILED, self._verdict)
+            settings.note_complete(task)
 
-    def _end(
-        self, status: str, explanation: object = None, new_requirements: list[Any] | None = None
-    ) -> None:
-        self._leave()
-        self._crew.mailbox.put(
-            (self.task.task_id, status, explanation, self._missing, new_requirements or [])
+        task.trigger_event(luigi.Event.PROCESSING_TIME, task, time.time() - started_at)
+        explanation = task.on_success()
+        logger.info("[pid %s] Worker %s done      %s", os.getpid(), self.worker_id, task)
+        task.trigger_event(luigi.Event.SUCCESS, task)
+        return _End(DONE, explanation)
+
+    def _start_task(self) -> "Future[list[Any] | None]":
+        """Start the task's own work; the future has the requirements that it yielded, if any."""
+        if self._mode is RunMode.COROUTINE:
+            self._loop_task = self._resources.run_with_client(self.task._run_on)  # noqa: SLF001 - of this package
+            return self._loop_task.outcome
+        return self._resources.run_threads.submit(
+            lambda: run_in_thread_of(
+                self, lambda: run_until_new_requirements(self.task, self._settings.is_complete)
+            )
         )
 
-    def _leave(self) -> None:
-        self._is_alive = False
-        self._crew.ways.forward(self.task, None)
-        self.status_reporter.finish()
+    def _call_in_thread(self, function: Callable[[], T]) -> "Future[T]":
+        """Call `complete()` in a thread, as it may take its time: often it is a request to S3."""
+        return self._resources.complete_threads.submit(function)
+
+    def _handle_failure(self, error: BaseException) -> object:
+        """Call the task's handlers of a failure; return the explanation for the scheduler.
+
+        Called while the error is the current exception: Luigi's own `on_failure` formats that.
+        """
+        self.task.trigger_event(luigi.Event.FAILURE, self.task, error)
+        try:
+            return self.task.on_failure(error)
+        except Exception:
+            logger.exception("on_failure() raised an exception in %s", self.task)
+            return ""
+
+    def _clean_up(self) -> None:
+        self.status_reporter.close(self.task)
         try:
             self._context.close()
         except Exception:
-            logger.exception("The task_process_context of %s did not end well", self.task)
-
-    # -- help with what happens elsewhere ---------------------------------------------------------
-
-    def _later(self, step: Callable[..., None], outcome: "Future[Any]") -> None:
-        """Take a step with an outcome, or fail with it, when the main thread comes to that."""
-
-        def take() -> None:
-            step(outcome.result())
-
-        self._crew.mailbox.call(lambda: self._step(take))
-
-    def _ask(self, question: Callable[[], object], then: Callable[..., None]) -> None:
-        """Ask in a thread, and take the next step with the answer."""
-        self._crew.checks.start(lambda: self._later(then, _outcome(question)))
+            logger.exception("task_process_context raised an exception at the end of %s", self.task)
 
 
-class CoroutineRun(TaskRun):
-    """A run on the worker's loop and client."""
-
-    def _work(self) -> None:
-        running = self._running = self._crew.begin(self.task._run_on)  # noqa: SLF001 - our task
-        running.outcome.add_done_callback(lambda outcome: self._later(self._worked, outcome))
-
-
-class ThreadRun(TaskRun):
-    """A run in a thread of its own; what it awaits runs on the worker's loop and client."""
-
-    def _work(self) -> None:
-        def run() -> object:
-            ways = self._crew.ways
-            return run_in_name_of(self, lambda: ways.run(self.task, ways.is_complete))
-
-        self._crew.threads.start(lambda: self._later(self._worked, _outcome(run)))
-
-
-def _outcome(function: Callable[[], object]) -> "Future[Any]":
-    """Call a function; return what came of it, whatever that is."""
-    outcome: Future[Any] = Future()
-    try:
-        outcome.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - as above
-        outcome.set_exception(error)
-    return outcome
+def terminate_all(runs: Iterable[TaskRun], main_thread: MainThreadQueue) -> None:
+    """Terminate runs when the worker ends; wait for their cleanup, within a time limit."""
+    runs = list(runs)
+    for run in runs:
+        run.terminate()
+    deadline = time.monotonic() + _bridge.GRACE
+    while any(run.is_alive() for run in runs) and time.monotonic() < deadline:
+        main_thread.receive(0.1)
+        main_thread.results.clear()  # Luigi's worker reads no more results
+    late = [run for run in runs if run.is_alive()]
+    if late:
+        logger.warning(
+            "Cleanup of %d tasks abandoned: not finished after %g s", len(late), _bridge.GRACE
+        )
+    for run in late:
+        run.abandon()
 
 
 def _missing(requirements: list[Any], is_complete: Callable[[Any], bool]) -> list[str]:
