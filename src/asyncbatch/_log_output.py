@@ -1,7 +1,7 @@
 """Logs on a terminal and in files: `print_logs` and `save_logs`.
 
-Writing may take its time, so it happens in a thread; what comes meanwhile is written together. A
-reader that is too far ahead waits.
+Writing to a pipe or a network file system may block, so a thread does it. Lines that arrive during
+a write are written together by the next one; reading waits when too many lines are unwritten.
 """
 
 import dataclasses
@@ -22,12 +22,14 @@ from asyncbatch._values.text import fit_for_terminal
 
 Lines = Job | AsyncIterable[LogEvent]
 
-_AHEAD = 10_000  # lines that may wait to be written
+_MAX_UNWRITTEN = 10_000  # lines
 _SHORT_ID = 8
-# Docker cuts longer lines into several events of this size, without saying so.
-_PARTIAL_BYTES = 16_384
-# CloudWatch Logs takes no larger event, so nothing larger is put together.
-_LONGEST_BYTES = 1_048_576
+# Docker splits longer lines into parts of this size; each becomes an event of its own.
+# https://github.com/moby/moby/blob/master/daemon/logger/copier.go
+_PART_BYTES = 16_384
+# The maximum size of a log event, so of a joined line as well.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+_MAX_LINE_BYTES = 1_048_576
 
 
 async def print_logs(
@@ -37,26 +39,26 @@ async def print_logs(
     timestamps: bool = True,
     colours: bool | None = None,
 ) -> None:
-    """Print a job's log as it comes, with local times, fit for a terminal.
+    """Print a job's log as it is written, with local times, safe for a terminal.
 
-    Colours are kept where they are shown; all other control sequences are taken out, and control
-    characters made visible. The lines of array jobs, of several nodes, containers or jobs say whose
-    they are.
+    Colours are kept on terminals. All other control sequences are removed, and control characters
+    are made visible. Lines of array jobs, multi-node jobs, jobs with several containers and several
+    jobs begin with a label that names the part.
 
     Args:
-        lines: A job, whose log is followed to its end; or the lines themselves, as `Job.logs` and
-            `AsyncBatchClient.logs` give them.
-        file: Where to print; None prints to standard output.
-        timestamps: Whether each line begins with the local time at which it was written.
-        colours: Whether to keep colours; None keeps them where the file is a terminal, unless the
-            environment variable ``NO_COLOR`` is set.
+        lines: A job, whose log is followed to its end; or log events, as `Job.logs` and
+            `AsyncBatchClient.logs` yield them.
+        file: Where to print. None prints to standard output.
+        timestamps: Whether each line begins with its timestamp in local time.
+        colours: Whether to keep colours. None keeps them if the file is a terminal and the
+            environment variable ``NO_COLOR`` is not set.
 
     Raises:
-        InvalidRequest: An argument is of another kind.
+        InvalidRequest: An argument has a wrong type.
         LogsUnavailable: The logs are not in CloudWatch Logs, or their group does not exist.
         ClientClosed: The client is not open, or was closed meanwhile.
-        JobVanished: AWS does not answer for the job any more.
-        APIError: AWS does not let us read the logs.
+        JobVanished: AWS no longer knows the job.
+        APIError: AWS refuses to return the logs.
         OSError: The file cannot be written.
 
     Example:
@@ -70,46 +72,46 @@ async def print_logs(
     target = sys.stdout if file is None else file
     shows_colours = target.isatty() and not os.environ.get("NO_COLOR")
     keeps_colours = shows_colours if colours is None else colours
-    whose = _label if isinstance(lines, Job) else _label_of_many
+    label = _label if isinstance(lines, Job) else _label_of_many
     encoding = getattr(target, "encoding", None) or "utf-8"
 
     def text(event: LogEvent) -> str:
-        words = fit_for_terminal(event.message, colours=keeps_colours)
-        words = words.encode(encoding, "backslashreplace").decode(encoding)
+        message = fit_for_terminal(event.message, colours=keeps_colours)
+        message = message.encode(encoding, "backslashreplace").decode(encoding)
         time = f"{event.timestamp.astimezone():%Y-%m-%d %H:%M:%S} " if timestamps else ""
-        name = whose(event)
+        name = label(event)
         prefix = f"{time}{name} " if name else time
-        return "".join(f"{prefix}{line}\n" for line in words.split("\n"))
+        return "".join(f"{prefix}{line}\n" for line in message.split("\n"))
 
-    def write(words: str) -> None:
-        target.write(words)
+    def write(text: str) -> None:
+        target.write(text)
         target.flush()
 
     await _write_all(lines, text, write)
 
 
 async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: bool = False) -> int:
-    """Write a job's log into a file as it comes, as the job wrote it.
+    """Write a job's log to a file as it arrives, unchanged.
 
-    Lines that the container's log driver had cut into pieces are put together again. The file can
-    be read while it grows; an older one is replaced.
+    Lines that the container's log driver has split into several events are joined again. The file
+    can be read while it grows; an existing file is replaced.
 
     Args:
-        lines: A job, whose log is followed to its end; or the lines themselves, as `Job.logs` and
-            `AsyncBatchClient.logs` give them.
+        lines: A job, whose log is followed to its end; or log events, as `Job.logs` and
+            `AsyncBatchClient.logs` yield them.
         path: The file.
-        timestamps: Whether each line begins with the local time at which it was written, and, in
-            jobs of several parts, with whose it is.
+        timestamps: Whether each line begins with its timestamp in local time and, for jobs with
+            several parts, with the label of the part.
 
     Returns:
-        How many events were written.
+        The number of events.
 
     Raises:
-        InvalidRequest: An argument is of another kind.
+        InvalidRequest: An argument has a wrong type.
         LogsUnavailable: The logs are not in CloudWatch Logs, or their group does not exist.
         ClientClosed: The client is not open, or was closed meanwhile.
-        JobVanished: AWS does not answer for the job any more.
-        APIError: AWS does not let us read the logs.
+        JobVanished: AWS no longer knows the job.
+        APIError: AWS refuses to return the logs.
         OSError: The file cannot be written.
 
     Example:
@@ -120,24 +122,24 @@ async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: b
     """
     _require_lines(lines)
     check.path("path", path)
-    whose = _label if isinstance(lines, Job) else _label_of_many
+    label = _label if isinstance(lines, Job) else _label_of_many
 
     def text(event: LogEvent) -> str:
         message = event.message.removesuffix("\r").removesuffix("\n")
         if not timestamps:
             return f"{message}\n"
         time = event.timestamp.astimezone().isoformat(timespec="milliseconds")
-        return f"{' '.join(filter(None, (time, whose(event), message)))}\n"
+        return f"{' '.join(filter(None, (time, label(event), message)))}\n"
 
     def open_file() -> TextIO:
-        # Half characters, as binary rubbish may have them, are written down as such.
+        # Binary output may contain lone surrogates; they are written as they are.
         return Path(path).open("w", encoding="utf-8", errors="surrogatepass", newline="")
 
     file = await anyio.to_thread.run_sync(open_file)
     try:
 
-        def write(words: str) -> None:
-            file.write(words)
+        def write(text: str) -> None:
+            file.write(text)
             file.flush()
 
         return await _write_all(lines, text, write)
@@ -148,7 +150,9 @@ async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: b
 
 def _require_lines(lines: object) -> None:
     if not isinstance(lines, Job | AsyncIterable):
-        raise InvalidRequest("lines", lines, "a Job, or lines as batch.logs([...]) gives them")
+        raise InvalidRequest(
+            "lines", lines, "must be a Job, or log events, such as those of batch.logs([...])"
+        )
 
 
 def _label(event: LogEvent) -> str:
@@ -163,55 +167,55 @@ def _label_of_many(event: LogEvent) -> str:
 async def _write_all(
     lines: Lines, text: Callable[[LogEvent], str], write: Callable[[str], object]
 ) -> int:
-    """Write all events, and return how many there were."""
+    """Write all events, and return their number."""
     writer = _Writer(write)
-    joined = _Joined()
+    joiner = _PartJoiner()
     count = 0
     async with anyio.create_task_group() as group:
         group.start_soon(writer.run, group.cancel_scope)
         try:
             async for event in lines.logs() if isinstance(lines, Job) else lines:
                 count += 1
-                await writer.put(text(each) for each in joined.take(event))
-        except Exception as error:  # noqa: BLE001 - out of the group; raised below
-            writer.problems.append(error)
-        await writer.put(text(each) for each in joined.rest())
+                await writer.put(text(each) for each in joiner.add(event))
+        except Exception as error:  # noqa: BLE001 - the task group would wrap it; raised below
+            writer.errors.append(error)
+        await writer.put(text(each) for each in joiner.flush())
         writer.end()
-    if writer.problems:
-        raise writer.problems[0]
+    if writer.errors:
+        raise writer.errors[0]
     return count
 
 
 class _Writer:
-    """Writes what comes in a thread, one piece after the other.
+    """Writes texts in a thread, one call after the other.
 
     Attributes:
-        problems: What went wrong; kept, since the task group would wrap it.
+        errors: Errors of the writes; kept here because the task group would wrap them.
     """
 
     def __init__(self, write: Callable[[str], object]) -> None:
-        self.problems: list[Exception] = []
+        self.errors: list[Exception] = []
         self._write = write
         self._pending: list[str] = []
-        self._is_over = False
+        self._is_ended = False
         self._arrived = anyio.Event()
         self._written = anyio.Event()
 
     async def put(self, texts: Iterable[str]) -> None:
-        """Take texts, and wait if too many wait already."""
+        """Add texts, and wait for a write if too many are unwritten."""
         self._pending.extend(texts)
         self._arrived.set()
-        if len(self._pending) > _AHEAD:
+        if len(self._pending) > _MAX_UNWRITTEN:
             await self._written.wait()
 
     def end(self) -> None:
-        """Say that nothing more comes."""
-        self._is_over = True
+        """End `run` after the texts that are there."""
+        self._is_ended = True
         self._arrived.set()
 
     async def run(self, scope: anyio.CancelScope) -> None:
-        """Write until the end; cancel `scope` where that is not possible."""
-        while self._pending or not self._is_over:
+        """Write until the end; cancel `scope` if a write fails."""
+        while self._pending or not self._is_ended:
             if not self._pending:
                 self._arrived = anyio.Event()
                 await self._arrived.wait()
@@ -220,39 +224,47 @@ class _Writer:
             try:
                 await anyio.to_thread.run_sync(self._write, text)
             except (OSError, ValueError) as error:
-                self.problems.append(error)
+                self.errors.append(error)
                 scope.cancel()
             self._written.set()
             self._written = anyio.Event()
 
 
-class _Joined:
-    """Puts lines together that were cut into events of a telling size."""
+class _PartJoiner:
+    """Joins lines that were split into several events.
+
+    Nothing in an event says that it is a part. One of exactly `_PART_BYTES` is taken for one, and
+    joined with the next event of its stream.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str], list[LogEvent]] = {}
+        self._incomplete: dict[tuple[str, str], list[LogEvent]] = {}
 
-    def take(self, event: LogEvent) -> Iterator[LogEvent]:
-        """Yield what is complete with this event."""
+    def add(self, event: LogEvent) -> Iterator[LogEvent]:
+        """Add an event, and yield the lines that are complete."""
         key = (event.job_id, event.stream)
         size = len(event.message.encode("utf-8", "surrogatepass"))
-        begun = self._open.setdefault(key, []) if size == _PARTIAL_BYTES else self._open.get(key)
-        if begun is None:
+        parts = (
+            self._incomplete.setdefault(key, [])
+            if size == _PART_BYTES
+            else self._incomplete.get(key)
+        )
+        if parts is None:
             yield event
             return
-        begun.append(event)
-        if size != _PARTIAL_BYTES or len(begun) * _PARTIAL_BYTES >= _LONGEST_BYTES:
-            del self._open[key]
-            yield _whole(begun)
+        parts.append(event)
+        if size != _PART_BYTES or len(parts) * _PART_BYTES >= _MAX_LINE_BYTES:
+            del self._incomplete[key]
+            yield _join(parts)
 
-    def rest(self) -> Iterator[LogEvent]:
-        """Yield what was begun and never completed."""
-        for begun in self._open.values():
-            yield _whole(begun)
-        self._open.clear()
+    def flush(self) -> Iterator[LogEvent]:
+        """Yield the lines that were never completed."""
+        for parts in self._incomplete.values():
+            yield _join(parts)
+        self._incomplete.clear()
 
 
-def _whole(parts: list[LogEvent]) -> LogEvent:
+def _join(parts: list[LogEvent]) -> LogEvent:
     first = parts[0]
     if len(parts) == 1:
         return first

@@ -1,4 +1,4 @@
-"""Logs, as all endpoints give them: moto's jobs write none, so the lines are written by hand."""
+"""Logs at all endpoints. Jobs of moto write none, so the tests write the lines."""
 
 from collections import defaultdict
 
@@ -21,9 +21,7 @@ def stream_of(result: JobResult) -> str:
     return stream
 
 
-async def test_lines_of_a_log_are_read_in_order_and_once(
-    batch: AsyncBatchClient, endpoint: Endpoint
-) -> None:
+async def test_log_is_read_in_order_and_once(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
     job = await batch.submit(endpoint.job_definition)
     lines = [f"line {number}" for number in range(250)]
     await endpoint.write_log(GROUP, stream_of(await job), lines)
@@ -34,13 +32,13 @@ async def test_lines_of_a_log_are_read_in_order_and_once(
 
 
 @pytest.mark.parametrize("follow", [True, False])
-async def test_lines_of_many_logs_are_read_in_order_and_once(
+async def test_logs_of_many_jobs_are_read_in_order_and_once(
     batch: AsyncBatchClient, endpoint: Endpoint, *, follow: bool
 ) -> None:
     jobs = await batch.submit_many([_request(endpoint)] * 5)
     expected = {}
     for job in jobs:
-        lines = [f"{job.id} {number % 7}" for number in range(20)]  # some words come again
+        lines = [f"{job.id} {number % 7}" for number in range(20)]  # some messages are equal
         await endpoint.write_log(GROUP, stream_of(await job), lines)
         expected[job.id] = lines
     found = defaultdict(list)
@@ -49,7 +47,7 @@ async def test_lines_of_many_logs_are_read_in_order_and_once(
     assert found == expected
 
 
-async def test_a_moment_to_begin_at_counts(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+async def test_since_leaves_out_earlier_lines(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
     job = await batch.submit(endpoint.job_definition)
     await endpoint.write_log(GROUP, stream_of(await job), [f"line {n}" for n in range(9)])
     events = [event async for event in job.logs(follow=False)]
@@ -57,10 +55,10 @@ async def test_a_moment_to_begin_at_counts(batch: AsyncBatchClient, endpoint: En
     assert since == [event for event in events if event.timestamp >= events[5].timestamp]
 
 
-async def test_a_log_group_that_does_not_exist_is_told(
+async def test_missing_log_group_raises_logs_unavailable(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
-    """The engine makes the group with the first job; moto makes none."""
+    """The engine creates the group with the first job; moto creates none."""
     job = await batch.submit(endpoint.job_definition)
     await job
     if endpoint.is_moto:

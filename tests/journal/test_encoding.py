@@ -1,4 +1,4 @@
-"""Descriptions survive the journal, and a request is the same in every run."""
+"""Encoding of descriptions, and identities of requests."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -61,34 +61,34 @@ EVERYTHING = JobDescription(
     ],
     ids=lambda description: description.job_id,
 )
-def test_a_description_comes_back_as_it_was(description: JobDescription) -> None:
+def test_description_survives_a_round_trip(description: JobDescription) -> None:
     assert Decoder().from_text(to_text(description)) == description
 
 
-def test_only_what_is_not_the_default_is_written() -> None:
+def test_default_values_are_not_written() -> None:
     text = to_text(JobDescription(job_id="j-2", status=JobStatus.SUCCEEDED))
     assert json.loads(text) == {"job_id": "j-2", "status": "SUCCEEDED"}
 
 
-def test_what_a_newer_version_wrote_is_passed_over() -> None:
+def test_unknown_fields_are_ignored() -> None:
     text = '{"job_id": "j-2", "status": "SUCCEEDED", "colour": {"red": 1}}'
     assert Decoder().from_text(text) == JobDescription(job_id="j-2", status=JobStatus.SUCCEEDED)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null"])
-def test_what_is_no_description_is_told(text: str) -> None:
+def test_invalid_text_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"description|Expecting"):
         Decoder().from_text(text)
 
 
 @pytest.mark.parametrize("nodes", losses.PLATFORMS)
 @pytest.mark.parametrize("platform", losses.PLATFORMS)
-def test_whatever_describe_jobs_may_say_comes_back(platform: str, nodes: str) -> None:
+def test_any_answer_of_describe_jobs_survives_a_round_trip(platform: str, nodes: str) -> None:
     description = responses.job_description(losses.job_detail(platform, nodes))
     assert Decoder().from_text(to_text(description)) == description
 
 
-def test_what_jobs_have_in_common_is_kept_once() -> None:
+def test_equal_values_of_several_jobs_are_kept_once() -> None:
     decoder = Decoder()
     one, two = (decoder.from_text(to_text(EVERYTHING)) for _ in range(2))
     assert one.tags is two.tags
@@ -98,8 +98,8 @@ def test_what_jobs_have_in_common_is_kept_once() -> None:
 # -- identities ------------------------------------------------------------------------------------
 
 
-def test_the_identity_of_a_request_never_changes() -> None:
-    """Journals of earlier versions must be met again: a change here is a new schema version."""
+def test_identity_of_a_request_never_changes() -> None:
+    """With other identities, a journal of an earlier version would not recognise its requests."""
     request = JobRequest(
         "etl:3",
         queue="default",
@@ -118,7 +118,7 @@ IDENTITY = "5d10e10c6e5b7a7bdfc1f40c27a1545f"
 PLAIN_IDENTITY = "3d7d2f81a58a6040ecdbf0039709793d"
 
 
-def test_the_order_of_names_does_not_matter() -> None:
+def test_identity_ignores_the_order_of_names() -> None:
     one = JobRequest("etl", environment={"A": "1", "B": "2"}, parameters={"x": "1", "y": "2"})
     two = JobRequest("etl", environment={"B": "2", "A": "1"}, parameters={"y": "2", "x": "1"})
     assert identity_of(one) == identity_of(two)
@@ -143,11 +143,11 @@ DIFFERENT: list[dict[str, Any]] = [
 ]
 
 
-def test_requests_that_differ_have_different_identities() -> None:
+def test_different_requests_have_different_identities() -> None:
     identities = [identity_of(JobRequest("etl", **fields)) for fields in DIFFERENT]
     assert len(set(identities)) == len(DIFFERENT)
 
 
-def test_a_key_is_all_that_counts() -> None:
+def test_identity_of_a_request_with_a_key_is_its_key() -> None:
     one = JobRequest("etl", key="k", parameters={"a": "1"})
     assert identity_of(one) == identity_of(JobRequest("other", key="k")) == "key:k"

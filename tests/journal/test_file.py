@@ -1,4 +1,4 @@
-"""The journal's file: one clear error for each thing that can be wrong with it."""
+"""The journal's file: transactions, migration, locking, and a clear error for each failure."""
 
 import contextlib
 import fcntl
@@ -64,14 +64,14 @@ def written(path: Path) -> None:
         file.apply([journal_file.write_entry(entry(9))])
 
 
-# -- what is written is read -----------------------------------------------------------------------
+# -- transactions ----------------------------------------------------------------------------------
 
 
-def test_what_was_written_is_read_again(path: Path) -> None:
+def test_written_entries_are_read_again(path: Path) -> None:
     assert filled(path) == opened(path)
 
 
-def test_all_steps_of_a_submission_are_kept(path: Path) -> None:
+def test_all_steps_of_a_submission_are_written(path: Path) -> None:
     file = File(path)
     first, second = entry(1), entry(2)
     file.apply([journal_file.write_entry(first), journal_file.write_entry(second)])
@@ -84,7 +84,7 @@ def test_all_steps_of_a_submission_are_kept(path: Path) -> None:
     file.close()
 
 
-def test_a_transaction_is_written_as_a_whole_or_not_at_all(path: Path) -> None:
+def test_transaction_is_written_completely_or_not_at_all(path: Path) -> None:
     file = File(path)
     with pytest.raises(JournalError):
         file.apply([journal_file.write_entry(entry(1)), ("INSERT INTO nowhere VALUES (1)", ())])
@@ -93,15 +93,15 @@ def test_a_transaction_is_written_as_a_whole_or_not_at_all(path: Path) -> None:
     file.close()
 
 
-def test_a_transaction_is_on_disk_when_it_returns(path: Path) -> None:
-    """WAL with synchronous=FULL: one sync for each commit, which a power cut does not undo."""
+def test_transaction_is_on_disk_when_apply_returns(path: Path) -> None:
+    """WAL with synchronous=FULL: one fsync per commit, which survives a power failure."""
     file = File(path)
     assert file._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert file._connection.execute("PRAGMA synchronous").fetchone() == (2,)
     file.close()
 
 
-def test_nobody_else_may_read_it(path: Path) -> None:
+def test_file_is_readable_by_its_owner_only(path: Path) -> None:
     filled(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -109,7 +109,7 @@ def test_nobody_else_may_read_it(path: Path) -> None:
 # -- versions --------------------------------------------------------------------------------------
 
 
-def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_older_schema_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = filled(path)
     step = "ALTER TABLE submissions ADD COLUMN colour TEXT DEFAULT 'red';"
     monkeypatch.setattr(opening, "STEPS", (*opening.STEPS, step))
@@ -119,7 +119,7 @@ def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.Mon
         assert raw.execute("PRAGMA user_version").fetchone() == (len(opening.STEPS),)
 
 
-def test_a_step_that_fails_leaves_the_file_as_it_was(
+def test_failed_migration_leaves_the_file_unchanged(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entries = filled(path)
@@ -131,7 +131,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(
     assert opened(path) == entries
 
 
-def test_a_newer_file_is_left_alone(path: Path) -> None:
+def test_newer_schema_is_refused_without_changes(path: Path) -> None:
     filled(path)
     with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("PRAGMA user_version = 99")
@@ -141,7 +141,7 @@ def test_a_newer_file_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-# -- what is no journal, or a damaged one ----------------------------------------------------------
+# -- unusable files --------------------------------------------------------------------------------
 
 
 def write_text(path: Path) -> None:
@@ -165,7 +165,7 @@ def write_cut_off(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 3 * 4096 - 100)
 
 
-def write_nonsense(path: Path) -> None:
+def write_invalid_state(path: Path) -> None:
     filled(path, 1)
     with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE submissions SET state = 'HAPPY'")
@@ -187,7 +187,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "damaged": (write_damaged, r"it is damaged: (?s:.*)\.recover"),
     "cut off": (write_cut_off, r"it is damaged: .*\.recover"),
-    "nonsense": (write_nonsense, "invalid data: 'HAPPY'.*Start a new journal"),
+    "invalid state": (write_invalid_state, "invalid data: 'HAPPY'.*Start a new journal"),
     "a directory": (
         make_directory,
         r"it is a directory\. Use a file in it, such as .*/run\.db/run",
@@ -196,31 +196,31 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-OF_OURS = {"damaged", "cut off", "nonsense"}  # they were journals, and had locks
+WERE_JOURNALS = {"damaged", "cut off", "invalid state"}  # which left a lock file
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_what_cannot_be_used_is_told_with_the_next_step(path: Path, case: str) -> None:
-    make, said = UNUSABLE[case]
+def test_unusable_file_raises_journal_error_with_the_next_step(path: Path, case: str) -> None:
+    make, message = UNUSABLE[case]
     make(path)
     before = path.read_bytes() if path.is_file() else None
-    with pytest.raises(JournalError, match=said) as caught:
+    with pytest.raises(JournalError, match=message) as caught:
         opened(path)
     assert caught.value.path == str(path)
-    # A file that is none of ours was not touched, and the lock was given up.
-    assert case in OF_OURS or list(path.parent.iterdir()) == [path]
-    assert before is None or case == "nonsense" or path.read_bytes() == before
+    # Other files are unchanged, and no lock file was left beside them.
+    assert case in WERE_JOURNALS or list(path.parent.iterdir()) == [path]
+    assert before is None or case == "invalid state" or path.read_bytes() == before
     path.rmdir() if path.is_dir() else path.unlink()
     assert opened(path) == []
 
 
-def test_a_directory_that_does_not_exist_is_told(path: Path) -> None:
+def test_missing_directory_raises_journal_error(path: Path) -> None:
     with pytest.raises(JournalError, match=r"No such file.*Make sure that its directory exists"):
         File(path.parent / "nowhere" / "run.db")
 
 
-def test_a_file_that_cannot_be_written_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests may run as root, whom no permission stops; so SQLite is asked to refuse."""
+def test_readonly_file_raises_journal_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Permissions do not stop root, who may run the tests; so SQLite opens the file read-only."""
     filled(path)
     real = sqlite3.connect
     monkeypatch.setattr(
@@ -235,7 +235,7 @@ def test_a_file_that_cannot_be_written_is_told(path: Path, monkeypatch: pytest.M
 # -- a full disk -----------------------------------------------------------------------------------
 
 
-def test_a_full_disk_is_told_and_nothing_is_written_by_half(path: Path) -> None:
+def test_full_disk_raises_journal_error_and_writes_nothing(path: Path) -> None:
     file = File(path)
     pages = file._connection.execute("PRAGMA page_count").fetchone()[0]
     file._connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -260,7 +260,7 @@ sys.stdin.read()
 """
 
 
-def test_a_second_process_is_told_who_has_it_open(path: Path) -> None:
+def test_second_process_gets_the_pid_of_the_first(path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -276,10 +276,8 @@ def test_a_second_process_is_told_who_has_it_open(path: Path) -> None:
     assert opened(path) == []
 
 
-def test_a_lock_that_was_taken_away_meanwhile_is_none(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who is refused takes the lock file that it made away, perhaps under somebody's hands."""
+def test_lock_on_a_deleted_file_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process whose journal is refused deletes the lock file that another one may just lock."""
     real = fcntl.lockf
 
     def late(descriptor: int, operation: int) -> None:
@@ -293,7 +291,7 @@ def test_a_lock_that_was_taken_away_meanwhile_is_none(
     assert opened(path) == []
 
 
-def test_the_same_process_is_told_as_well(path: Path) -> None:
+def test_same_process_cannot_open_it_twice(path: Path) -> None:
     file = File(path)
     with pytest.raises(JournalError, match=f"process {os.getpid()} has it open"):
         File(path)
@@ -301,7 +299,7 @@ def test_the_same_process_is_told_as_well(path: Path) -> None:
     assert opened(path) == []
 
 
-def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
+def test_forked_child_does_not_keep_the_lock(path: Path) -> None:
     fork = multiprocessing.get_context("fork")
     file = File(path)
     started, may_end = fork.Event(), fork.Event()
@@ -322,7 +320,7 @@ def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
     child.join()
 
 
-def test_another_program_that_holds_the_database_is_told(
+def test_database_locked_by_another_program_raises_journal_error(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opening, "_BUSY_SECONDS", 0.01)
@@ -341,8 +339,8 @@ def test_another_program_that_holds_the_database_is_told(
 
 
 @pytest.mark.parametrize("kept", [0, 1, 24, 25, 1000, 4095, 4119, 4120])
-def test_a_write_that_was_torn_loses_itself_and_nothing_before(path: Path, kept: int) -> None:
-    """The file is copied as it is; of the last transaction, only some bytes reached the disk."""
+def test_torn_write_loses_its_own_transaction_only(path: Path, kept: int) -> None:
+    """Of the last transaction, only some bytes have reached the disk."""
     file = File(path)
     file.apply([journal_file.write_entry(entry(1))])
     wal = path.with_name(f"{path.name}-wal")

@@ -1,4 +1,4 @@
-"""What tests of logs share: jobs that write a line a second, and what is expected of them."""
+"""Jobs that write one line per second, and the check that all their lines were read."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,7 +12,7 @@ SECONDS = 40
 
 
 def chatty(launch: Launch) -> Script:
-    """Write a line a second, at a moment of its own."""
+    """Write a line per second, at a random fraction of it."""
     phase = launch.random.random()
     lines = [(phase + t, f"{launch.name} {t}") for t in range(SECONDS)]
     return Script(duration=SECONDS + 1, lines=lines)
@@ -24,7 +24,7 @@ async def submit(b: Bench, jobs: int = JOBS) -> list[Job]:
 
 async def collect(lines: AsyncIterator[LogEvent], into: list[LogEvent]) -> None:
     async for event in lines:
-        into.append(event)  # noqa: PERF401 - what came before an error counts
+        into.append(event)  # noqa: PERF401 - keeps the events before an error
 
 
 def lines_by_job(events: list[LogEvent]) -> dict[str, list[str]]:

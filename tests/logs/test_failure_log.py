@@ -25,13 +25,13 @@ def script(launch: Launch) -> Script:
     return Script(duration=9, exit_code=1, lines=lines)
 
 
-async def test_the_last_lines_are_those_of_the_last_attempt(bench: MakeBench) -> None:
+async def test_job_failed_carries_the_last_lines_of_the_last_attempt(bench: MakeBench) -> None:
     async with bench(script) as b:
         error = await failure(await b.batch.submit("hello", retry=2))
     assert [event.message for event in error.log_tail] == [f"2: {n}" for n in range(30, 80)]
 
 
-async def test_an_attempt_without_a_log_does_not_show_that_of_another(bench: MakeBench) -> None:
+async def test_job_failed_has_no_lines_if_the_last_attempt_has_no_log(bench: MakeBench) -> None:
     def loses_its_host(launch: Launch) -> Script:
         return (
             script(launch) if launch.attempt == 1 else Script(fails_to_start=True, exit_code=None)
@@ -42,7 +42,7 @@ async def test_an_attempt_without_a_log_does_not_show_that_of_another(bench: Mak
     assert error.log_tail == ()
 
 
-async def test_how_many_lines_is_the_policys_affair(bench: MakeBench) -> None:
+async def test_failure_lines_of_log_policy_limits_the_lines_of_job_failed(bench: MakeBench) -> None:
     async with bench(script, logs=LogPolicy(failure_lines=3)) as b:
         error = await failure(await b.batch.submit("hello"))
         assert [event.message for event in error.log_tail] == ["1: 77", "1: 78", "1: 79"]
@@ -51,7 +51,7 @@ async def test_how_many_lines_is_the_policys_affair(bench: MakeBench) -> None:
         assert b.local.calls["GetLogEvents"] == 0
 
 
-async def test_the_lines_are_read_once_whoever_asks(bench: MakeBench) -> None:
+async def test_failure_lines_are_read_once_for_any_number_of_waiters(bench: MakeBench) -> None:
     async with bench(script) as b:
         job = await b.batch.submit("hello")
         errors: list[JobFailed] = []
@@ -68,7 +68,7 @@ async def test_the_lines_are_read_once_whoever_asks(bench: MakeBench) -> None:
     assert {error.log_tail for error in errors} == {errors[0].log_tail}
 
 
-async def test_a_log_that_cannot_be_read_does_not_hide_the_reason(bench: MakeBench) -> None:
+async def test_unreadable_log_becomes_a_note_of_job_failed(bench: MakeBench) -> None:
     async with bench(script) as b:
         b.local.faults.add("GetLogEvents", Fault.error("AccessDeniedException", "not allowed"))
         error = await failure(await b.batch.submit("hello"))
@@ -76,7 +76,7 @@ async def test_a_log_that_cannot_be_read_does_not_hide_the_reason(bench: MakeBen
     assert any("not allowed" in note for note in error.__notes__)
 
 
-async def test_the_words_are_fit_for_a_terminal_and_short(bench: MakeBench) -> None:
+async def test_job_failed_message_is_safe_for_a_terminal_and_short(bench: MakeBench) -> None:
     wild = ["\x1b[31mred\x1b[0m", "\x1b]0;title\x07two\nlines", "10%\r100%", "x" * 9_000]
     async with bench(
         Script(duration=5, exit_code=1, lines=[(float(n), text) for n, text in enumerate(wild)])
@@ -89,7 +89,7 @@ async def test_the_words_are_fit_for_a_terminal_and_short(bench: MakeBench) -> N
     assert len(long) < 2_100
 
 
-def test_the_last_lines_are_waited_for_where_the_job_has_just_ended() -> None:
+def test_failure_log_is_read_some_seconds_after_the_job_ended() -> None:
     now = datetime.fromtimestamp(time.time(), UTC)
     assert 3 < seconds_until_complete(now - timedelta(seconds=1)) <= 4
     assert seconds_until_complete(now - timedelta(seconds=30)) == 0

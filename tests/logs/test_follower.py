@@ -1,4 +1,4 @@
-"""Logs of one job: live, complete, every line once, in order, and the end by itself."""
+"""The log of one job: live, complete, every line once, in order, and it ends by itself."""
 
 import random
 from datetime import datetime
@@ -26,7 +26,7 @@ async def _messages(job: Job, **how: object) -> list[str]:
     return [event.message async for event in job.logs(**how)]  # type: ignore[arg-type]
 
 
-async def test_lines_come_while_the_job_runs(bench: MakeBench) -> None:
+async def test_lines_are_yielded_while_the_job_runs(bench: MakeBench) -> None:
     async with bench(Script(duration=600, lines=[(0, "first"), (300, "half"), (599, "last")])) as b:
         job = await b.batch.submit("hello")
         seen = [(event.message, job.status) async for event in job.logs()]
@@ -35,7 +35,7 @@ async def test_lines_come_while_the_job_runs(bench: MakeBench) -> None:
     assert [message for message, _ in seen] == ["first", "half", "last"]
 
 
-async def test_an_event_tells_where_it_comes_from(bench: MakeBench) -> None:
+async def test_event_names_its_job_attempt_and_stream(bench: MakeBench) -> None:
     async with bench(Script(lines=[(0, "hello")])) as b:
         job = await b.batch.submit("hello")
         [event] = [event async for event in job.logs()]
@@ -46,20 +46,20 @@ async def test_an_event_tells_where_it_comes_from(bench: MakeBench) -> None:
     assert event.ingestion_time is not None
 
 
-async def test_following_starts_before_the_stream_exists(bench: MakeBench) -> None:
+async def test_following_may_start_before_the_stream_exists(bench: MakeBench) -> None:
     async with bench(Script(startup=1800, lines=TEN_LINES)) as b:
         job = await b.batch.submit("hello")
         assert len(await _messages(job)) == 10
 
 
-async def test_lines_that_arrive_after_the_end_are_read(bench: MakeBench) -> None:
-    """CloudWatch shows what was written some seconds later."""
+async def test_lines_that_become_readable_after_the_jobs_end_are_yielded(bench: MakeBench) -> None:
+    """CloudWatch Logs shows lines some seconds after they were written."""
     async with bench(Script(duration=2, lines=[(0, "a"), (1.9, "b")]), log_delay=8) as b:
         job = await b.batch.submit("hello")
         assert await _messages(job) == ["a", "b"]
 
 
-async def test_all_attempts_are_read_in_their_order(bench: MakeBench) -> None:
+async def test_all_attempts_are_read_in_order(bench: MakeBench) -> None:
     def script(job: object) -> Script:
         attempt = job.attempt  # type: ignore[attr-defined]
         lines = [(t, f"{attempt}.{t}") for t in range(3)]
@@ -72,21 +72,21 @@ async def test_all_attempts_are_read_in_their_order(bench: MakeBench) -> None:
     assert [e.attempt for e in events] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
-async def test_more_lines_than_a_page_holds_are_all_read_once(bench: MakeBench) -> None:
+async def test_log_of_several_pages_is_read_once(bench: MakeBench) -> None:
     lines = [(t / 1000, f"line {t}") for t in range(25_000)]
     async with bench(Script(duration=60, lines=lines)) as b:
         job = await b.batch.submit("hello")
         assert await _messages(job) == [text for _, text in lines]
 
 
-async def test_a_job_without_a_log_ends_the_iteration(bench: MakeBench) -> None:
+async def test_job_without_a_log_yields_nothing(bench: MakeBench) -> None:
     async with bench(Script(fails_to_start=True, exit_code=None)) as b:
         job = await b.batch.submit("hello")
         assert await _messages(job) == []
         assert job.status is JobStatus.FAILED
 
 
-async def test_what_is_there_can_be_read_without_following(bench: MakeBench) -> None:
+async def test_follow_false_yields_what_is_there_and_stops(bench: MakeBench) -> None:
     async with bench(Script(duration=100, lines=TEN_LINES)) as b:
         job = await b.batch.submit("hello")
         assert await _messages(job, follow=False) == []
@@ -98,7 +98,7 @@ async def test_what_is_there_can_be_read_without_following(bench: MakeBench) -> 
         assert len(await _messages(job, follow=False)) == 10
 
 
-async def test_the_last_lines_are_read_from_the_end(bench: MakeBench) -> None:
+async def test_tail_is_read_from_the_end_with_one_call(bench: MakeBench) -> None:
     lines = [(t / 1000, f"line {t}") for t in range(25_000)]
     async with bench(Script(duration=60, lines=lines)) as b:
         job = await b.batch.submit("hello")
@@ -109,21 +109,21 @@ async def test_the_last_lines_are_read_from_the_end(bench: MakeBench) -> None:
         assert b.local.calls["GetLogEvents"] - before == 1
 
 
-async def test_more_last_lines_than_there_are_is_all_of_them(bench: MakeBench) -> None:
+async def test_tail_larger_than_the_log_yields_all_lines(bench: MakeBench) -> None:
     async with bench(Script(duration=20, lines=TEN_LINES)) as b:
         job = await b.batch.submit("hello")
         await job
         assert len(await _messages(job, tail=1_000, follow=False)) == 10
 
 
-async def test_no_last_lines_is_a_mistake(bench: MakeBench) -> None:
+async def test_tail_zero_is_an_invalid_request(bench: MakeBench) -> None:
     async with bench() as b:
         job = await b.batch.submit("hello")
         with pytest.raises(InvalidRequest, match="tail=0"):
             await _messages(job, tail=0)
 
 
-async def test_leaving_the_loop_early_leaves_the_job_alone(bench: MakeBench) -> None:
+async def test_leaving_the_loop_early_does_not_affect_the_job(bench: MakeBench) -> None:
     async with bench(Script(duration=60, lines=TEN_LINES)) as b:
         job = await b.batch.submit("hello")
         async for event in job.logs():
@@ -132,7 +132,7 @@ async def test_leaving_the_loop_early_leaves_the_job_alone(bench: MakeBench) -> 
         assert (await job).succeeded
 
 
-async def test_two_readers_of_one_job_each_get_every_line(bench: MakeBench) -> None:
+async def test_two_consumers_of_one_job_each_get_every_line(bench: MakeBench) -> None:
     async with bench(Script(duration=60, lines=TEN_LINES)) as b:
         job = await b.batch.submit("hello")
         read: list[list[str]] = []
@@ -146,7 +146,7 @@ async def test_two_readers_of_one_job_each_get_every_line(bench: MakeBench) -> N
     assert read == [[text for _, text in TEN_LINES]] * 2
 
 
-async def test_lines_from_before_a_moment_are_left_out(bench: MakeBench) -> None:
+async def test_since_leaves_out_earlier_lines(bench: MakeBench) -> None:
     async with bench(Script(duration=20, lines=TEN_LINES)) as b:
         job = await b.batch.submit("hello")
         events = [event async for event in job.logs()]
@@ -158,11 +158,11 @@ async def test_lines_from_before_a_moment_are_left_out(bench: MakeBench) -> None
         assert await _messages(job, since=fourth, tail=2) == later[-2:]
 
 
-async def test_a_moment_without_a_time_zone_is_a_mistake(bench: MakeBench) -> None:
+async def test_since_without_a_time_zone_is_an_invalid_request(bench: MakeBench) -> None:
     async with bench() as b:
         job = await b.batch.submit("hello")
         with pytest.raises(InvalidRequest, match="since="):
-            await _messages(job, since=datetime(2026, 1, 1))  # noqa: DTZ001 - the mistake
+            await _messages(job, since=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the error
 
 
 FAULTS = {
@@ -176,7 +176,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_faults_that_pass_cost_no_line_and_double_none(bench: MakeBench, fault: str) -> None:
+async def test_transient_faults_lose_and_repeat_no_line(bench: MakeBench, fault: str) -> None:
     rng = random.Random(7)
     lines = sorted((rng.uniform(0, 300), f"line {n}") for n in range(2_000))
     async with bench(Script(duration=310, lines=lines)) as b:
@@ -185,7 +185,7 @@ async def test_faults_that_pass_cost_no_line_and_double_none(bench: MakeBench, f
         assert await _messages(job) == [text for _, text in lines]
 
 
-async def test_a_log_group_of_its_own_is_found(bench: MakeBench) -> None:
+async def test_custom_log_group_is_read(bench: MakeBench) -> None:
     logs = {"logDriver": "awslogs", "options": {"awslogs-group": "/my/own"}}
     async with bench(Script(lines=[(0, "hello")])) as b:
         await _define(b.batch, "grouped", logConfiguration=logs)
@@ -193,7 +193,7 @@ async def test_a_log_group_of_its_own_is_found(bench: MakeBench) -> None:
         assert await _messages(job) == ["hello"]
 
 
-async def test_another_log_driver_is_told_as_such(bench: MakeBench) -> None:
+async def test_other_log_driver_raises_logs_unavailable(bench: MakeBench) -> None:
     async with bench(Script(lines=[(0, "hello")])) as b:
         await _define(b.batch, "splunked", logConfiguration={"logDriver": "splunk"})
         job = await b.batch.submit("splunked")
@@ -207,8 +207,8 @@ async def _define(batch: object, name: str, **container: object) -> None:
     await batch.register_job_definition(definition)  # type: ignore[attr-defined]
 
 
-async def test_an_eks_job_says_where_its_logs_are(bench: MakeBench) -> None:
-    """The engine runs no EKS jobs, so the description is made here."""
+async def test_eks_job_raises_logs_unavailable_with_a_kubectl_command(bench: MakeBench) -> None:
+    """The local engine runs no EKS jobs, so the test makes the description."""
     async with bench() as b:
         runtime = b.batch._runtime
         assert runtime is not None

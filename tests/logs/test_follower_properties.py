@@ -1,6 +1,6 @@
-"""The merged stream of many logs: whatever is written when, each line comes once, in its order.
+"""The merged logs of many jobs: each line is yielded once and in order, whenever it was written.
 
-Engine, client and consumer are real, in virtual time. The oracle is what the jobs wrote.
+Engine, client and consumer are real, in virtual time. The expected lines are what the jobs wrote.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ DEFINITION = {
     "type": "container",
     "containerProperties": {"image": "busybox", "command": ["true"], "vcpus": 1, "memory": 128},
 }
-TROUBLES: dict[str, Fault | None] = {
+FAULTS: dict[str, Fault | None] = {
     "none": None,
     "lost answers": Fault.drop_after(probability=0.2),
     "lost requests": Fault.drop_before(probability=0.2),
@@ -37,13 +37,13 @@ TROUBLES: dict[str, Fault | None] = {
     "slow answers": Fault.latency(6, probability=0.2),
 }
 
-# Seconds since RUNNING: bursts of the same moment, and a line after the exit now and then.
+# Seconds since RUNNING; some lines have equal times, and some come after the exit.
 moments = st.lists(st.integers(0, 45), max_size=25).map(sorted)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one job writes: the moments of the lines of each of its attempts."""
+    """What one job writes: the times of the lines of each of its attempts."""
 
     attempts: list[list[int]]
 
@@ -68,13 +68,13 @@ jobs_drawn = st.lists(
 @settings(max_examples=15)  # half a second each
 @given(
     written=jobs_drawn,
-    trouble=st.sampled_from(sorted(TROUBLES)),
+    fault_name=st.sampled_from(sorted(FAULTS)),
     pause=st.sampled_from([0.0, 0.05, 1.0]),
     reads_late=st.booleans(),
 )
 @pytest.mark.may_block
-def test_each_line_comes_once_and_in_the_order_of_its_job(
-    written: list[Written], trouble: str, pause: float, *, reads_late: bool
+def test_each_line_is_yielded_once_and_in_the_order_of_its_job(
+    written: list[Written], fault_name: str, pause: float, *, reads_late: bool
 ) -> None:
     async def story() -> None:
         async with (
@@ -82,7 +82,7 @@ def test_each_line_comes_once_and_in_the_order_of_its_job(
             AsyncBatchClient(session=local.session) as batch,
         ):
             await batch.register_job_definition(DEFINITION)
-            if (fault := TROUBLES[trouble]) is not None:
+            if (fault := FAULTS[fault_name]) is not None:
                 local.faults.add("FilterLogEvents", fault)
                 local.faults.add("GetLogEvents", fault)
             jobs = await batch.submit_many(requests_of(written))
@@ -93,7 +93,7 @@ def test_each_line_comes_once_and_in_the_order_of_its_job(
             async for line in batch.logs(jobs):
                 found[names[line.job_id]].append(line.message)
                 await anyio.sleep(pause)
-            tell(local.calls)
+            record_operations(local.calls)
         assert found == {f"job{number}": job.texts() for number, job in enumerate(written)}
 
     run_in_virtual_time(story)
@@ -112,6 +112,6 @@ def requests_of(written: list[Written]) -> Iterator[JobRequest]:
         yield JobRequest("hello", queue="default", name=f"job{number}", retry=retry)
 
 
-def tell(calls: Counter[Any]) -> None:
+def record_operations(calls: Counter[Any]) -> None:
     for operation in ("FilterLogEvents", "GetLogEvents"):
         event(f"{operation}: {'used' if calls[operation] else 'not used'}")

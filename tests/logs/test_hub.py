@@ -31,17 +31,17 @@ from tests.logs.jobs import (
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_many_jobs_cost_few_calls(bench: MakeBench) -> None:
+async def test_logs_of_many_jobs_take_few_calls(bench: MakeBench) -> None:
     async with bench(chatty, log_delay=3) as b:
         jobs = await submit(b)
         events = [event async for event in b.batch.logs(jobs)]
         assert_all_once_in_order(jobs, events)
-        # 120 streams are two calls a look, for 100 s and the drain; each alone would be 120.
+        # 120 streams are two calls per read, for 40 s and the drain; one call each would be 120.
         assert b.local.calls["FilterLogEvents"] <= 2 * (SECONDS + 40)
         assert b.local.calls["GetLogEvents"] <= 60
 
 
-async def test_lines_come_soon_after_they_can_be_read(bench: MakeBench) -> None:
+async def test_lines_are_yielded_soon_after_they_are_readable(bench: MakeBench) -> None:
     delays: list[float] = []
     async with bench(chatty, log_delay=3) as b:
         jobs = await submit(b)
@@ -73,7 +73,7 @@ async def test_followers_of_single_jobs_share_calls(bench: MakeBench) -> None:
         assert b.local.calls["FilterLogEvents"] <= 2 * (SECONDS + 40)
 
 
-async def test_logs_of_jobs_that_have_ended_are_read_in_few_calls(bench: MakeBench) -> None:
+async def test_logs_of_ended_jobs_take_few_calls(bench: MakeBench) -> None:
     async with bench(chatty) as b:
         jobs = await submit(b)
         await b.batch.run([])
@@ -108,7 +108,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_faults_cost_no_line_and_double_none(bench: MakeBench, name: str) -> None:
+async def test_faults_lose_and_repeat_no_line(bench: MakeBench, name: str) -> None:
     async with bench(chatty, log_delay=2) as b:
         jobs = await submit(b, 20)
         events: list[LogEvent] = []
@@ -121,8 +121,8 @@ async def test_faults_cost_no_line_and_double_none(bench: MakeBench, name: str) 
         assert_all_once_in_order(jobs, events)
 
 
-async def test_events_that_arrive_late_and_out_of_order_come_once(bench: MakeBench) -> None:
-    """Some of an agent's batches take up to 40 s; they come behind younger lines."""
+async def test_late_and_unordered_events_are_yielded_once(bench: MakeBench) -> None:
+    """Some batches of a log agent take 40 s, so their lines arrive after later ones."""
     rng = random.Random(3)
     written: Counter[tuple[str, str]] = Counter()
     async with bench(Script(duration=200)) as b:
@@ -137,7 +137,7 @@ async def test_events_that_arrive_late_and_out_of_order_come_once(bench: MakeBen
                     delay = rng.choice([1.0, 2.0, 2.0, 40.0])
                     text = f"{second} {rng.randrange(3)}"
                     _write(b, job, text, delay)
-                    _write(b, job, text, delay)  # the same words at the same moment
+                    _write(b, job, text, delay)  # the same message at the same time
                     written[job.id, text] += 2
                 await anyio.sleep(1)
 
@@ -155,11 +155,11 @@ def _write(b: Bench, job: Job, text: str, delay: float) -> None:
     b.local.logs.append(stream, text, delay=delay)
 
 
-MANY = 22_000  # more than a feed holds
+MANY = 22_000  # lines; more than a feed holds
 
 
-async def test_a_slow_consumer_slows_only_itself(bench: MakeBench) -> None:
-    """The one who waits 60 s for each of his first lines still gets all of them, once."""
+async def test_slow_consumer_does_not_delay_others(bench: MakeBench) -> None:
+    """A consumer that waits 60 s after each of its first lines still gets every line once."""
     slow: list[LogEvent] = []
     quick: list[LogEvent] = []
     ended: dict[str, float] = {}
@@ -186,8 +186,8 @@ async def test_a_slow_consumer_slows_only_itself(bench: MakeBench) -> None:
     assert ended["j1"] < ended["j0"] - 600
 
 
-async def test_what_is_remembered_stays_as_it_is_over_time(bench: MakeBench) -> None:
-    """It is what was written within a minute, however long a log is followed."""
+async def test_remembered_events_do_not_grow_over_time(bench: MakeBench) -> None:
+    """Only the events of about a minute are remembered, however long a log is followed."""
     seconds = 240
     lines = [(float(t), str(t)) for t in range(seconds)]
     remembered: list[int] = []
@@ -204,7 +204,7 @@ async def test_what_is_remembered_stays_as_it_is_over_time(bench: MakeBench) -> 
     assert max(remembered[1:]) <= 12 * 75
 
 
-async def test_what_waits_for_a_slow_consumer_is_bounded(
+async def test_events_held_for_a_slow_consumer_are_bounded(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[feed.Feed] = []
@@ -227,13 +227,13 @@ async def test_what_waits_for_a_slow_consumer_is_bounded(
             if len(events) % 100 == 0:
                 await anyio.sleep(3)
     assert_all_once_in_order(jobs, events)
-    assert max(held) < 500 + 40 * SECONDS  # the limit, and the page that was under way
+    assert max(held) < 500 + 40 * SECONDS  # the limit, and the page under way
 
 
 INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"
 
 
-async def test_an_array_gives_its_childrens_lines_labelled(bench: MakeBench) -> None:
+async def test_array_job_yields_labelled_lines_of_its_children(bench: MakeBench) -> None:
     def script(launch: Launch) -> Script:
         return Script(duration=5, lines=[(t, f"{launch.environment[INDEX]} {t}") for t in range(3)])
 
@@ -248,7 +248,7 @@ async def test_an_array_gives_its_childrens_lines_labelled(bench: MakeBench) -> 
         assert sorted(e.message for e in last) == sorted(f"{n} 2" for n in range(30))
 
 
-async def test_the_last_lines_are_followed_by_those_to_come(bench: MakeBench) -> None:
+async def test_tail_with_follow_continues_with_new_lines(bench: MakeBench) -> None:
     async with bench(chatty) as b:
         [job] = await submit(b, 1)
         await job.wait(until=JobStatus.RUNNING)
@@ -258,7 +258,7 @@ async def test_the_last_lines_are_followed_by_those_to_come(bench: MakeBench) ->
         assert 20 <= len(seen) <= 32
 
 
-async def test_all_attempts_of_many_jobs_come_in_order(bench: MakeBench) -> None:
+async def test_all_attempts_of_many_jobs_are_yielded_in_order(bench: MakeBench) -> None:
     def script(launch: Launch) -> Script:
         lines = [(t, f"{launch.attempt}.{t}") for t in range(5)]
         return Script(duration=6, exit_code=0 if launch.attempt == 3 else 1, lines=lines)
@@ -272,7 +272,7 @@ async def test_all_attempts_of_many_jobs_come_in_order(bench: MakeBench) -> None
     assert len(found) == 30
 
 
-async def test_the_quota_is_never_exceeded(bench: MakeBench) -> None:
+async def test_log_calls_stay_within_the_quota(bench: MakeBench) -> None:
     few = Script(duration=20, lines=[(float(t), str(t)) for t in range(5)])
     async with bench(
         few, quotas=Quotas.aws(), limits=RateLimits(filter_log_events_per_second=8)

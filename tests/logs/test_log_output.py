@@ -25,18 +25,18 @@ from tests.logs.jobs import chatty, define, submit
 pytestmark = pytest.mark.virtual_time
 
 RED = "\x1b[31m"
-HALF = "x" * 16_384  # where Docker cuts a longer line
+PART = "x" * 16_384  # where Docker splits a longer line
 
 
 class Terminal(io.StringIO):
-    """Says that it is one."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 class Narrow(io.StringIO):
-    """Takes ASCII only."""
+    """A stream that encodes ASCII only."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -59,7 +59,7 @@ async def printed(*events: LogEvent, file: io.StringIO | None = None) -> str:
     return target.getvalue()
 
 
-async def test_a_job_is_printed_with_local_times(bench: MakeBench) -> None:
+async def test_print_logs_prints_local_times(bench: MakeBench) -> None:
     target = io.StringIO()
     async with bench(Script(duration=3, lines=[(0, "a"), (1, "b")])) as b:
         job = await b.batch.submit("hello")
@@ -69,7 +69,7 @@ async def test_a_job_is_printed_with_local_times(bench: MakeBench) -> None:
     assert target.getvalue() == f"{times[0]} a\n{times[1]} b\n"
 
 
-async def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_print_logs_keeps_colours_on_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert await printed(event(f"{RED}a")) == "job a\n"
     assert await printed(event(f"{RED}a"), file=Terminal()) == f"job {RED}a\x1b[0m\n"
@@ -77,32 +77,32 @@ async def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> Non
     assert await printed(event(f"{RED}a"), file=Terminal()) == "job a\n"
 
 
-async def test_what_a_terminal_cannot_write_is_spelled_out() -> None:
+async def test_print_logs_escapes_characters_that_the_encoding_lacks() -> None:
     assert await printed(event("größe"), file=Narrow()) == "job gr\\xf6\\xdfe\n"
 
 
-async def test_each_line_of_an_event_says_whose_it_is() -> None:
+async def test_print_logs_labels_each_line_of_an_event() -> None:
     one = event("a\nb", job_id="0123456789-abc:7")
     assert await printed(one) == "01234567[7] a\n01234567[7] b\n"
 
 
-async def test_lines_that_were_cut_are_put_together() -> None:
-    cut = [event(HALF), event("other", stream="t"), event(HALF), event("end")]
-    assert await printed(*cut) == f"job other\njob {HALF}{HALF}end\n"
-    assert await printed(event(HALF)) == f"job {HALF}\n"
+async def test_print_logs_joins_split_lines() -> None:
+    parts = [event(PART), event("other", stream="t"), event(PART), event("end")]
+    assert await printed(*parts) == f"job other\njob {PART}{PART}end\n"
+    assert await printed(event(PART)) == f"job {PART}\n"
 
 
-async def test_what_is_put_together_is_bounded() -> None:
-    text = await printed(*[event(HALF)] * 130)
+async def test_print_logs_joins_at_most_one_megabyte() -> None:
+    text = await printed(*[event(PART)] * 130)
     assert max(map(len, text.splitlines())) <= 1_048_576 + len("job ")
-    assert text.count("x") == 130 * len(HALF)
+    assert text.count("x") == 130 * len(PART)
 
 
-async def test_the_largest_event_is_printed_whole() -> None:
+async def test_print_logs_prints_the_largest_event_whole() -> None:
     assert await printed(event("y" * 1_048_550)) == f"job {'y' * 1_048_550}\n"
 
 
-async def test_a_file_has_what_the_job_wrote(bench: MakeBench, tmp_path: Path) -> None:
+async def test_save_logs_writes_messages_unchanged(bench: MakeBench, tmp_path: Path) -> None:
     path = tmp_path / "job.log"
     async with bench(Script(duration=3, lines=[(0, f"{RED}a\x07"), (1, "größe\r")])) as b:
         job = await b.batch.submit("hello")
@@ -110,13 +110,13 @@ async def test_a_file_has_what_the_job_wrote(bench: MakeBench, tmp_path: Path) -
     assert path.read_bytes() == f"{RED}a\x07\ngröße\n".encode()
 
 
-async def test_binary_rubbish_can_be_saved(tmp_path: Path) -> None:
+async def test_save_logs_writes_invalid_characters(tmp_path: Path) -> None:
     path = tmp_path / "job.log"
     assert await save_logs(lines(event("\ud800\x00\ufffd")), path) == 1
     assert path.read_bytes() == b"\xed\xa0\x80\x00\xef\xbf\xbd\n"
 
 
-async def test_a_file_may_say_when_and_whose(tmp_path: Path) -> None:
+async def test_save_logs_with_timestamps_writes_times_and_labels(tmp_path: Path) -> None:
     path = tmp_path / "jobs.log"
     await save_logs(lines(event("a", job_id="0123456789:3")), path, timestamps=True)
     assert re.fullmatch(
@@ -124,7 +124,7 @@ async def test_a_file_may_say_when_and_whose(tmp_path: Path) -> None:
     )
 
 
-async def test_many_jobs_are_saved_together(bench: MakeBench, tmp_path: Path) -> None:
+async def test_save_logs_writes_the_logs_of_many_jobs(bench: MakeBench, tmp_path: Path) -> None:
     async with bench(chatty) as b:
         jobs = await submit(b, 12)
         count = await save_logs(b.batch.logs(jobs), tmp_path / "jobs.log")
@@ -132,7 +132,7 @@ async def test_many_jobs_are_saved_together(bench: MakeBench, tmp_path: Path) ->
     assert len(found) == len(set(found)) == count == 12 * 40
 
 
-async def test_what_came_before_an_error_is_written(bench: MakeBench, tmp_path: Path) -> None:
+async def test_save_logs_writes_the_lines_before_an_error(bench: MakeBench, tmp_path: Path) -> None:
     async with bench(Script(duration=2, lines=[(0, "a")])) as b:
         await define(b, "splunked", {"logDriver": "splunk"})
         jobs = await b.batch.submit_many([JobRequest("splunked"), JobRequest("hello")])
@@ -141,7 +141,7 @@ async def test_what_came_before_an_error_is_written(bench: MakeBench, tmp_path: 
     assert (tmp_path / "jobs.log").read_text() == "a\n"
 
 
-async def test_a_file_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> None:
+async def test_write_error_is_raised(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         await save_logs(lines(event("a")), tmp_path)
     closed = io.StringIO()
@@ -150,7 +150,7 @@ async def test_a_file_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> 
         await print_logs(lines(event("a"), event("b")), file=closed)
 
 
-async def test_what_are_no_lines_and_what_is_no_path_is_refused(
+async def test_wrong_argument_types_are_invalid_requests(
     bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -158,10 +158,13 @@ async def test_what_are_no_lines_and_what_is_no_path_is_refused(
         job: Any = await b.batch.submit("hello")
         jobs: Any = [job]
         for use, said in (
-            (print_logs(jobs), r"lines=\[.*: a Job, or lines as batch\.logs"),
-            (print_logs(job.id), "lines='.*': a Job"),
-            (save_logs(None, "x.log"), "lines=None: a Job"),  # type: ignore[arg-type]
-            (save_logs("x.log", job), "lines='x.log': a Job"),  # type: ignore[arg-type]
+            (
+                print_logs(jobs),
+                r"lines=\[.*: must be a Job, or log events, such as those of batch\.logs",
+            ),
+            (print_logs(job.id), "lines='.*': must be a Job"),
+            (save_logs(None, "x.log"), "lines=None: must be a Job"),  # type: ignore[arg-type]
+            (save_logs("x.log", job), "lines='x.log': must be a Job"),  # type: ignore[arg-type]
             (save_logs(job, ""), "path='': the path of a file"),
             (save_logs(job, job), "path=<Job .*: the path of a file"),
         ):

@@ -1,4 +1,4 @@
-"""What comes of logs that cannot be read: a typed outcome, soon, and the others' lines."""
+"""Logs that cannot be read: a typed error, soon, and all lines of other jobs."""
 
 import dataclasses
 from typing import Any
@@ -30,10 +30,10 @@ pytestmark = pytest.mark.virtual_time
 
 
 @pytest.mark.parametrize("appear_after", [20, SECONDS + 3])
-async def test_streams_that_are_not_there_yet_hold_up_no_other(
+async def test_streams_that_do_not_exist_yet_delay_no_other_stream(
     bench: MakeBench, appear_after: int
 ) -> None:
-    """Some appear while the job runs, some only after its end."""
+    """Streams appear while the job runs, or only after its end."""
     async with bench(chatty) as b:
         jobs = await submit(b, 40)
         for job in jobs:
@@ -45,21 +45,19 @@ async def test_streams_that_are_not_there_yet_hold_up_no_other(
             name = job.description.containers[0].log_stream_name or ""
             hidden[name] = group.streams.pop(name)
 
-        async def show_again() -> None:
+        async def restore_streams() -> None:
             await anyio.sleep(appear_after)
             group.streams.update(hidden)
 
         events: list[LogEvent] = []
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(show_again)
+            tasks.start_soon(restore_streams)
             tasks.start_soon(collect, b.batch.logs(jobs), events)
         assert_all_once_in_order(jobs, events)
 
 
 @pytest.mark.parametrize("jobs", [1, 20])
-async def test_a_token_that_has_expired_costs_no_line_and_doubles_none(
-    bench: MakeBench, jobs: int
-) -> None:
+async def test_expired_token_loses_and_repeats_no_line(bench: MakeBench, jobs: int) -> None:
     expired = Fault.error("InvalidParameterException", "The specified nextToken is expired.")
     async with bench(chatty) as b:
         running = await submit(b, jobs)
@@ -72,7 +70,7 @@ async def test_a_token_that_has_expired_costs_no_line_and_doubles_none(
         assert_all_once_in_order(running, events)
 
 
-async def test_a_missing_log_group_is_told_when_the_others_are_through(bench: MakeBench) -> None:
+async def test_missing_log_group_is_raised_after_the_lines_of_other_jobs(bench: MakeBench) -> None:
     async with bench(chatty) as b:
         await define(b, "grouped", {"logDriver": "awslogs", "options": {"awslogs-group": "/mine"}})
         others = await submit(b, 3)
@@ -86,7 +84,7 @@ async def test_a_missing_log_group_is_told_when_the_others_are_through(bench: Ma
         assert_all_once_in_order(others, events)
 
 
-ELSEWHERE: dict[str, tuple[dict[str, Any], str]] = {
+OTHER_DRIVERS: dict[str, tuple[dict[str, Any], str]] = {
     "splunk": (
         {"logDriver": "splunk", "options": {"splunk-url": "https://splunk.example"}},
         r"splunk-url=https://splunk\.example",
@@ -96,18 +94,20 @@ ELSEWHERE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("driver", ELSEWHERE)
-async def test_another_log_driver_says_where_to_look(bench: MakeBench, driver: str) -> None:
-    configuration, place = ELSEWHERE[driver]
+@pytest.mark.parametrize("driver", OTHER_DRIVERS)
+async def test_logs_unavailable_names_the_destination_of_the_log_driver(
+    bench: MakeBench, driver: str
+) -> None:
+    configuration, destination = OTHER_DRIVERS[driver]
     async with bench(chatty) as b:
         await define(b, "elsewhere", configuration)
         job = await b.batch.submit("elsewhere")
-        with pytest.raises(LogsUnavailable, match=place):
+        with pytest.raises(LogsUnavailable, match=destination):
             [event async for event in job.logs()]
 
 
 @pytest.mark.parametrize("jobs", [1, 20])
-async def test_denied_access_is_told_at_once(bench: MakeBench, jobs: int) -> None:
+async def test_denied_access_is_raised_at_once(bench: MakeBench, jobs: int) -> None:
     async with bench(Script(duration=100_000)) as b:
         for operation in ("GetLogEvents", "FilterLogEvents"):
             b.local.faults.add(operation, Fault.error("AccessDeniedException", "not allowed"))
@@ -116,7 +116,7 @@ async def test_denied_access_is_told_at_once(bench: MakeBench, jobs: int) -> Non
             [event async for event in b.batch.logs(running)]
 
 
-async def test_a_job_that_vanished_is_told_when_the_others_are_through(bench: MakeBench) -> None:
+async def test_vanished_job_is_raised_after_the_lines_of_other_jobs(bench: MakeBench) -> None:
     async with bench(chatty, poll=PollPolicy(unknown_grace=20)) as b:
         others = await submit(b, 3)
         events: list[LogEvent] = []
@@ -125,19 +125,19 @@ async def test_a_job_that_vanished_is_told_when_the_others_are_through(bench: Ma
         assert_all_once_in_order(others, events)
 
 
-async def test_closing_the_client_ends_the_following(bench: MakeBench) -> None:
+async def test_closing_the_client_ends_the_iteration_with_client_closed(bench: MakeBench) -> None:
     async with bench(Script(duration=10_000)) as b:
         jobs = await submit(b, 10)
-        problems: list[Exception] = []
+        errors: list[Exception] = []
 
         async def follow() -> None:
             try:
                 [event async for event in b.batch.logs(jobs)]
             except ClientClosed as error:
-                problems.append(error)
+                errors.append(error)
 
         async with anyio.create_task_group() as group:
             group.start_soon(follow)
             await anyio.sleep(100)
             await b.batch.aclose()
-    assert len(problems) == 1
+    assert len(errors) == 1

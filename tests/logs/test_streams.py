@@ -1,6 +1,6 @@
-"""Logs of jobs that have several streams: nodes, containers, groups and Regions of their own.
+"""Logs of jobs with several streams, or with their own log group or Region.
 
-The engine runs no such jobs, so their descriptions are made here, and their lines written by hand.
+The local engine runs no such jobs, so the tests make their descriptions and write their lines.
 """
 
 from typing import Any
@@ -49,7 +49,9 @@ async def read(job: Job, **how: Any) -> list[LogEvent]:  # noqa: ANN401
 
 
 @pytest.mark.parametrize("follow", [True, False])
-async def test_each_container_has_its_lines_labelled(bench: MakeBench, *, follow: bool) -> None:
+async def test_lines_of_several_containers_are_labelled_with_the_container(
+    bench: MakeBench, *, follow: bool
+) -> None:
     async with bench() as b:
         write(b, "one", "a", "b")
         write(b, "two", "c")
@@ -69,7 +71,9 @@ async def test_each_container_has_its_lines_labelled(bench: MakeBench, *, follow
 
 
 @pytest.mark.parametrize("follow", [True, False])
-async def test_each_node_has_its_lines_labelled(bench: MakeBench, *, follow: bool) -> None:
+async def test_lines_of_a_multi_node_job_are_labelled_with_the_node(
+    bench: MakeBench, *, follow: bool
+) -> None:
     async with bench() as b:
         nodes = []
         for index in range(3):
@@ -85,7 +89,7 @@ async def test_each_node_has_its_lines_labelled(bench: MakeBench, *, follow: boo
     ]
 
 
-async def test_containers_with_another_driver_are_left_out(bench: MakeBench) -> None:
+async def test_containers_with_another_log_driver_are_skipped(bench: MakeBench) -> None:
     async with bench() as b:
         write(b, "one", "a")
         job = known(
@@ -99,8 +103,8 @@ async def test_containers_with_another_driver_are_left_out(bench: MakeBench) -> 
         assert [event.message for event in await read(job)] == ["a"]
 
 
-async def test_group_and_region_are_those_of_the_configuration(bench: MakeBench) -> None:
-    """The engine has one store for all Regions; what counts is which one is asked."""
+async def test_log_group_and_region_come_from_the_log_configuration(bench: MakeBench) -> None:
+    """The engine has one store for all Regions, so the test checks which clients were made."""
     options = {"awslogs-group": "/my/own", "awslogs-region": "eu-north-1"}
     async with bench() as b:
         write(b, "one", "a", group="/my/own")
@@ -112,7 +116,7 @@ async def test_group_and_region_are_those_of_the_configuration(bench: MakeBench)
     assert ("logs", "eu-north-1") in clients
 
 
-async def test_a_missing_group_says_in_which_region_it_was_looked_for(bench: MakeBench) -> None:
+async def test_missing_log_group_error_names_the_region(bench: MakeBench) -> None:
     options = {"awslogs-group": "/my/own", "awslogs-region": "eu-north-1"}
     async with bench() as b:
         job = known(b, described("job", Container(log_stream_name="one", log_options=options)))

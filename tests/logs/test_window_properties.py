@@ -1,7 +1,7 @@
-"""However late events come, and however they are read: each is delivered once, and in order.
+"""Window, clock and plan: each event is delivered once, however late, and however it is read.
 
-The service here is a model: events become readable at moments of their own, in any order. Reading
-takes place with both operations in turns, as a hub does it when it is crowded and when it is not.
+The service is a model here: events become readable in any order. They are read with both operations
+in turn, as by a hub that becomes crowded and no longer is.
 """
 
 from collections import Counter
@@ -17,12 +17,12 @@ from asyncbatch._logs.pages import ServiceClock
 from asyncbatch._logs.streams import Stream
 from asyncbatch._logs.window import MAX_REMEMBERED, Window
 
-LATEST = 60_000  # milliseconds: the longest that an event takes until it can be read
+MAX_LAG = 60_000  # milliseconds until the last event is readable
 
 
 @dataclass(frozen=True)
 class Written:
-    """An event: when it was written, when it can be read (ms), and what it says."""
+    """An event: its timestamp, the time (ms) from which on it is readable, and its message."""
 
     timestamp: int
     readable: int
@@ -36,20 +36,20 @@ class Written:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Written]:
-    """Draw events; many share a millisecond, or their words, or both."""
+    """Draw events; many have equal timestamps, equal messages, or both."""
     drawn = draw(
         st.lists(
             st.tuples(
                 st.integers(0, 30).map(lambda n: 100_000 + n * 1_000),
-                st.sampled_from([0, 0, 1_000, 5_000, LATEST]),
+                st.sampled_from([0, 0, 1_000, 5_000, MAX_LAG]),
                 st.sampled_from(["", "a", "b"]),
             ),
             max_size=40,
         )
     )
     return [
-        Written(timestamp, timestamp + lag, words, number)
-        for number, (timestamp, lag, words) in enumerate(sorted(drawn, key=lambda e: e[0]))
+        Written(timestamp, timestamp + lag, message, number)
+        for number, (timestamp, lag, message) in enumerate(sorted(drawn, key=lambda e: e[0]))
     ]
 
 
@@ -57,49 +57,51 @@ def by_arrival(events: list[Written]) -> list[Written]:
     return sorted(events, key=lambda e: (e.readable, e.number))
 
 
-@given(events=histories(), looks=st.lists(st.integers(90_000, 260_000), max_size=12))
-def test_a_stretch_that_is_read_again_and_again_gives_each_event_once(
-    events: list[Written], looks: list[int]
+@given(events=histories(), reads=st.lists(st.integers(90_000, 260_000), max_size=12))
+def test_window_admits_each_event_once_over_repeated_reads(
+    events: list[Written], reads: list[int]
 ) -> None:
     window = Window(0)
     found: list[Written] = []
-    for now in [*sorted(looks), 300_000]:
+    for now in [*sorted(reads), 300_000]:
         readable = [e for e in events if e.readable <= now and e.timestamp >= window.start]
         readable.sort(key=lambda e: (e.timestamp, e.readable, e.number))
         found += [e for e in readable if window.admits(e.timestamp, e.event_id, e.message)]
-        window.forget(now - LATEST)
+        window.forget(now - MAX_LAG)
     assert sorted(e.number for e in found) == [e.number for e in events]
 
 
 @given(
     events=histories(),
-    looks=st.lists(st.tuples(st.integers(90_000, 260_000), st.booleans()), max_size=12),
+    reads=st.lists(st.tuples(st.integers(90_000, 260_000), st.booleans()), max_size=12),
 )
-def test_going_over_from_one_operation_to_the_other_loses_and_doubles_nothing(
-    events: list[Written], looks: list[tuple[int, bool]]
+def test_window_admits_each_event_once_over_switches_of_the_operation(
+    events: list[Written], reads: list[tuple[int, bool]]
 ) -> None:
-    """Of events that are equal in time and words it is the number that counts."""
+    """Events that are equal in timestamp and message cannot be told apart, so they are counted."""
     window = Window(0)
     found: Counter[tuple[int, str]] = Counter()
-    by_token, place, first = True, 0, 0
-    for now, is_token_read in [*sorted(looks), (300_000, True), (300_001, False)]:
+    by_token, position, first = True, 0, 0
+    for now, is_token_read in [*sorted(reads), (300_000, True), (300_001, False)]:
         if is_token_read != by_token:
             window.restart()
-            by_token, place, first = is_token_read, 0, window.start
+            by_token, position, first = is_token_read, 0, window.start
         readable = [e for e in by_arrival(events) if e.readable <= now and e.timestamp >= first]
         if by_token:
-            new = [e for e in readable[place:] if window.admits_without_id(e.timestamp, e.message)]
-            place = len(readable)
+            new = [
+                e for e in readable[position:] if window.admits_without_id(e.timestamp, e.message)
+            ]
+            position = len(readable)
         else:
             again = [e for e in readable if e.timestamp >= window.start]
             new = [e for e in again if window.admits(e.timestamp, e.event_id, e.message)]
         found.update((e.timestamp, e.message) for e in new)
-        window.forget(now - LATEST)
+        window.forget(now - MAX_LAG)
     assert found == Counter((e.timestamp, e.message) for e in events)
 
 
 @given(st.integers(0, 50), st.lists(st.integers(0, 100), max_size=20))
-def test_the_past_is_settled_for_good(start: int, moments: list[int]) -> None:
+def test_window_start_never_moves_back(start: int, moments: list[int]) -> None:
     window = Window(start)
     for moment in moments:
         window.admits(moment, str(moment), "")
@@ -109,7 +111,7 @@ def test_the_past_is_settled_for_good(start: int, moments: list[int]) -> None:
         assert not window.admits(start - 1, "older", "")
 
 
-def test_what_is_remembered_of_a_heavy_stream_is_bounded() -> None:
+def test_window_of_a_heavy_stream_is_bounded() -> None:
     window = Window(0)
     for number in range(3 * MAX_REMEMBERED):
         assert window.admits_without_id(number, "line")
@@ -125,33 +127,33 @@ def test_what_is_remembered_of_a_heavy_stream_is_bounded() -> None:
     st.lists(st.tuples(st.floats(0, 1e5), st.integers(0, 10**6)), max_size=20),
     st.lists(st.floats(0, 1e5), min_size=1, max_size=20),
 )
-def test_the_services_time_is_never_thought_later_than_it_is(
+def test_service_clock_is_never_ahead_of_the_service(
     seen: list[tuple[float, int]], asked: list[float]
 ) -> None:
-    """A thought that is too late would settle what is still to come."""
+    """A clock that is ahead would skip events that are still to come."""
     ahead = 1_700_000_000_000
     clock = ServiceClock()
     for now, age in sorted(seen):
         ingested = ahead + int(now * 1000) - age
         clock.observe([{"ingestionTime": ingested}], now)
         for moment in asked:
-            thought = clock.at(moment)
-            assert thought is not None
-            assert thought <= ahead + moment * 1000 + 1
+            estimate = clock.at(moment)
+            assert estimate is not None
+            assert estimate <= ahead + moment * 1000 + 1
 
 
-def test_nothing_is_thought_of_the_services_time_before_an_event_tells_it() -> None:
+def test_service_clock_is_unknown_before_the_first_event() -> None:
     clock = ServiceClock()
     clock.observe([{}], 1.0)
     assert clock.at(1.0) is None
 
 
-# -- what goes together ---------------------------------------------------------------------------
+# -- the streams of one call ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a plan looks at."""
+    """The attributes of a cursor that a plan depends on."""
 
     start: int
     complete_at_ms: int | None
@@ -175,7 +177,7 @@ drawn_cursors = st.lists(
 
 
 def cursors_of(drawn: list[Drawn]) -> list[Cursor]:
-    """Return cursors, soonest due first; every third follows the stream of the one before."""
+    """Return cursors in the order in which they are due; every third shares a stream."""
     made = []
     for number, one in enumerate(sorted(drawn, key=lambda d: d.due)):
         name = f"s{number - number % 3 // 2}"
@@ -190,7 +192,7 @@ def cursors_of(drawn: list[Drawn]) -> list[Cursor]:
 
 
 @given(drawn_cursors, st.floats(0, 200))
-def test_a_call_reads_at_most_a_hundred_streams_and_the_one_that_is_due(
+def test_batch_has_at_most_100_streams_and_contains_the_due_one(
     drawn: list[Drawn], now: float
 ) -> None:
     cursors = cursors_of(drawn)
@@ -201,7 +203,7 @@ def test_a_call_reads_at_most_a_hundred_streams_and_the_one_that_is_due(
 
 
 @given(drawn_cursors, st.floats(0, 200))
-def test_a_call_begins_early_enough_for_each_of_its_streams(drawn: list[Drawn], now: float) -> None:
+def test_batch_starts_early_enough_for_each_of_its_streams(drawn: list[Drawn], now: float) -> None:
     cursors = cursors_of(drawn)
     batch = plan.choose_batch(cursors[0], cursors, now)
     for cursor in batch.cursors:
@@ -211,7 +213,7 @@ def test_a_call_begins_early_enough_for_each_of_its_streams(drawn: list[Drawn], 
 
 
 @given(drawn_cursors, st.floats(0, 200))
-def test_no_stream_is_read_again_for_long_because_of_another(
+def test_batch_rereads_little_of_a_stream_because_of_another(
     drawn: list[Drawn], now: float
 ) -> None:
     cursors = cursors_of(drawn)
