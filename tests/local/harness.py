@@ -1,4 +1,4 @@
-"""A local engine with its clients, and the few verbs that its tests speak in."""
+"""A local engine with its clients, and helpers that submit jobs and read their results."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -11,7 +11,7 @@ from asyncbatch.local import Executor, Launch, LocalBatch, Script, ScriptedExecu
 
 Json = dict[str, Any]
 
-ONE_TRY = AioConfig(retries={"total_max_attempts": 1, "mode": "standard"}, read_timeout=10)
+NO_RETRIES = AioConfig(retries={"total_max_attempts": 1, "mode": "standard"}, read_timeout=10)
 CONTAINER: Mapping[str, Any] = {
     "image": "any",
     "command": ["true"],
@@ -19,8 +19,8 @@ CONTAINER: Mapping[str, Any] = {
 }
 
 
-class Bench:
-    """A local engine under test."""
+class LocalEngine:
+    """An open local engine with a Batch client and a CloudWatch Logs client."""
 
     def __init__(self, local: LocalBatch, batch: Any, logs: Any) -> None:  # noqa: ANN401 (aiobotocore has no types)
         self.local = local
@@ -31,13 +31,13 @@ class Bench:
         self, name: str = "task", *, container: Json | None = None, **extra: object
     ) -> str:
         """Register a job definition and return its ARN."""
-        answer = await self.batch.register_job_definition(
+        response = await self.batch.register_job_definition(
             jobDefinitionName=name,
             type="container",
             containerProperties={**CONTAINER, **(container or {})},
             **extra,
         )
-        return str(answer["jobDefinitionArn"])
+        return str(response["jobDefinitionArn"])
 
     async def submit(self, name: str = "job", /, **extra: object) -> str:
         """Submit a job and return its id."""
@@ -54,36 +54,41 @@ class Bench:
         return str((await self.job(job_id))["status"])
 
     async def ended(self, job_id: str, *, every: float = 1) -> Json:
-        """Describe a job once it has ended, looking `every` seconds: real ones for processes."""
+        """Poll a job until it has ended and return its description.
+
+        Args:
+            job_id: Id of the job.
+            every: Polling interval in seconds; real time if processes run, else virtual time.
+        """
         while (job := await self.job(job_id))["status"] not in {"SUCCEEDED", "FAILED"}:
             await pass_time(every)
         return job
 
     async def messages(self, stream: str, group: str = "/aws/batch/job") -> list[str]:
-        """Return everything in a log stream."""
-        answer = await self.logs.get_log_events(
+        """Return all messages of a log stream."""
+        response = await self.logs.get_log_events(
             logGroupName=group, logStreamName=stream, startFromHead=True
         )
-        return [event["message"] for event in answer["events"]]
+        return [event["message"] for event in response["events"]]
 
 
 @asynccontextmanager
-async def bench(
+async def open_engine(
     script: Script | Callable[[Launch], Script] | None = None,
     *,
     executor: Executor | None = None,
     **options: Any,  # noqa: ANN401 (LocalBatch checks them)
-) -> AsyncIterator[Bench]:
-    """Open a local engine with the job definition `task`."""
+) -> AsyncIterator[LocalEngine]:
+    """Open a local engine that has the job definition `task`."""
     options = {"vcpus": 1000, "seed": 7, **options}
     async with (
         LocalBatch(executor=executor or ScriptedExecutor(script), **options) as local,
-        local.session.create_client("batch", config=ONE_TRY) as batch,
-        local.session.create_client("logs", config=ONE_TRY) as logs,
+        local.session.create_client("batch", config=NO_RETRIES) as batch,
+        local.session.create_client("logs", config=NO_RETRIES) as logs,
     ):
-        made = Bench(local, batch, logs)
-        await made.define()
-        yield made
+        engine = LocalEngine(local, batch, logs)
+        await engine.define()
+        yield engine
 
 
 async def pass_time(seconds: float) -> None:

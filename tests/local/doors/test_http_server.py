@@ -1,4 +1,4 @@
-"""The HTTP door: who may come in, and that other clients find AWS Batch behind it."""
+"""The HTTP server: access control, and use by other AWS clients."""
 
 import asyncio
 import socket
@@ -19,14 +19,14 @@ QUICK = Script(startup=0, duration=0, lines=[(0, "hello")])
 
 
 @asynccontextmanager
-async def _door() -> AsyncIterator[tuple[LocalBatch, Door]]:
+async def _open_server() -> AsyncIterator[tuple[LocalBatch, Door]]:
     executor = ScriptedExecutor(QUICK)
     async with LocalBatch(executor=executor) as local, local.serve() as door:
         yield local, door
 
 
 def _signed(door: Door, **headers: str) -> dict[str, str]:
-    """Return headers as a signed request has them."""
+    """Return the headers of a signed request."""
     credential = (
         f"AWS4-HMAC-SHA256 Credential={door.access_key_id}/20240115/local/batch/aws4_request"
     )
@@ -41,8 +41,8 @@ async def _post(door: Door, headers: Mapping[str, str]) -> tuple[int, str | None
         return response.status, response.headers.get("x-amzn-errortype"), await response.json()
 
 
-async def test_the_key_opens_the_door() -> None:
-    async with _door() as (_, door):
+async def test_a_request_with_the_access_key_is_accepted() -> None:
+    async with _open_server() as (_, door):
         status, error, answer = await _post(door, _signed(door))
     assert (status, error) == (200, None)
     assert answer["jobQueues"][0]["jobQueueName"] == "default"
@@ -58,8 +58,8 @@ async def test_the_key_opens_the_door() -> None:
         "AWS4-HMAC-SHA256 Credential=/20240115/local/batch/aws4_request",
     ],
 )
-async def test_without_the_key_it_stays_shut(authorization: str | None) -> None:
-    async with _door() as (local, door):
+async def test_a_request_without_the_access_key_is_rejected(authorization: str | None) -> None:
+    async with _open_server() as (local, door):
         headers = {} if authorization is None else {"Authorization": authorization}
         status, error, answer = await _post(door, headers)
         assert not local.calls
@@ -71,31 +71,33 @@ async def test_without_the_key_it_stays_shut(authorization: str | None) -> None:
     "headers",
     [{"Origin": "https://example.com"}, {"Origin": "null"}, {"Host": "evil.example"}],
 )
-async def test_a_web_page_does_not_come_in_even_with_the_key(headers: dict[str, str]) -> None:
-    async with _door() as (local, door):
+async def test_a_request_from_a_web_page_is_rejected_even_with_the_access_key(
+    headers: dict[str, str],
+) -> None:
+    async with _open_server() as (local, door):
         status, error, _ = await _post(door, _signed(door, **headers))
         assert not local.calls
     assert (status, error) == (403, "AccessDeniedException")
 
 
-async def test_a_browsers_preflight_is_refused() -> None:
-    async with _door() as (_, door), aiohttp.ClientSession() as http:
+async def test_a_cors_preflight_request_is_rejected() -> None:
+    async with _open_server() as (_, door), aiohttp.ClientSession() as http:
         headers = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
         async with http.options(door.url, headers=headers) as response:
             assert response.status == 403
             assert "access-control-allow-origin" not in response.headers
 
 
-async def test_the_key_is_new_for_each_door() -> None:
-    async with _door() as (local, first), local.serve() as second:
+async def test_each_server_has_its_own_access_key() -> None:
+    async with _open_server() as (local, first), local.serve() as second:
         assert first.access_key_id != second.access_key_id
         assert first.port != second.port
         assert (await _post(second, _signed(first)))[0] == 403
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="all of 127.0.0.0/8 is this machine on Linux")
-async def test_it_listens_on_the_one_loopback_address() -> None:
-    async with _door() as (_, door):
+async def test_the_server_listens_on_127_0_0_1_only() -> None:
+    async with _open_server() as (_, door):
         with socket.socket() as elsewhere:
             elsewhere.setblocking(False)  # noqa: FBT003 (the standard library's way)
             with pytest.raises(ConnectionRefusedError):
@@ -110,8 +112,8 @@ async def test_the_port_can_be_chosen_and_is_free_afterwards() -> None:
             assert again.url == f"http://127.0.0.1:{port}"
 
 
-async def test_what_is_not_json_is_refused() -> None:
-    async with _door() as (_, door), aiohttp.ClientSession() as http:
+async def test_a_body_that_is_not_a_json_object_is_rejected() -> None:
+    async with _open_server() as (_, door), aiohttp.ClientSession() as http:
         for body in (b"{", b"[]", b"\xff"):
             async with http.post(
                 f"{door.url}/v1/describejobs", headers=_signed(door), data=body
@@ -120,17 +122,17 @@ async def test_what_is_not_json_is_refused() -> None:
                 assert response.headers["x-amzn-errortype"] == "SerializationException"
 
 
-async def test_an_unknown_path_is_no_operation() -> None:
-    async with _door() as (_, door), aiohttp.ClientSession() as http:
+async def test_an_unknown_path_is_an_unknown_operation() -> None:
+    async with _open_server() as (_, door), aiohttp.ClientSession() as http:
         for path in ("/", "/v1/", "/v1/nothing", "/favicon.ico"):
             async with http.get(f"{door.url}{path}", headers=_signed(door)) as response:
                 assert response.status == 400
                 answer = await response.json()
-                assert "does not have the operation" in answer["message"]
+                assert "does not support the operation" in answer["message"]
 
 
 def _use_boto3(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Do what a program does that knows nothing of local engines."""
+    """Use AWS Batch and CloudWatch Logs as a program does that is not made for local engines."""
     session = boto3.Session(
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
@@ -153,19 +155,19 @@ def _use_boto3(environment: Mapping[str, str]) -> dict[str, Any]:
     tags = batch.list_tags_for_resource(resourceArn=job["jobArn"])["tags"]
     with pytest.raises(ClientError, match="JobQueue nowhere not found"):
         batch.submit_job(jobName="job", jobQueue="nowhere", jobDefinition=definition)
-    return {"status": found["status"], "tags": tags, "said": [e["message"] for e in events]}
+    return {"status": found["status"], "tags": tags, "messages": [e["message"] for e in events]}
 
 
-async def test_boto3_finds_aws_batch_behind_it() -> None:
-    async with _door() as (_, door):
+async def test_boto3_can_use_the_server_as_aws_batch_and_cloudwatch_logs() -> None:
+    async with _open_server() as (_, door):
         found = await asyncio.to_thread(_use_boto3, door.environment)
-    assert found == {"status": "SUCCEEDED", "tags": {"a": "b/c d"}, "said": ["hello"]}
+    assert found == {"status": "SUCCEEDED", "tags": {"a": "b/c d"}, "messages": ["hello"]}
 
 
-async def test_the_environment_is_all_that_another_program_needs(
+async def test_the_environment_variables_suffice_to_configure_boto3(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with _door() as (_, door):
+    async with _open_server() as (_, door):
         for name, value in door.environment.items():
             monkeypatch.setenv(name, value)
         client = await asyncio.to_thread(boto3.Session().client, "batch")

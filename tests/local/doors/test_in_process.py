@@ -1,4 +1,4 @@
-"""The in-process door: every client of a LocalSession goes through it, however it was made."""
+"""The in-process door: every client of a LocalSession uses it, however it was created."""
 
 import pytest
 from aiobotocore.config import AioConfig
@@ -11,8 +11,8 @@ pytestmark = pytest.mark.virtual_time
 
 async def _queues(session: LocalSession, **options: object) -> list[str]:
     async with session.create_client("batch", **options) as client:
-        answer = await client.describe_job_queues()
-    return [queue["jobQueueName"] for queue in answer["jobQueues"]]
+        response = await client.describe_job_queues()
+    return [queue["jobQueueName"] for queue in response["jobQueues"]]
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,22 @@ async def _queues(session: LocalSession, **options: object) -> list[str]:
     ],
     ids=lambda options: "+".join(options) or "nothing",
 )
-async def test_no_option_of_a_client_leads_past_it(options: dict[str, object]) -> None:
+async def test_every_client_of_the_session_uses_the_engine_whatever_its_options(
+    options: dict[str, object],
+) -> None:
     async with LocalBatch(executor=ScriptedExecutor()) as local:
         assert await _queues(local.session, **options) == ["default"]
         assert local.calls == {"DescribeJobQueues": 1}
 
 
-async def test_a_default_configuration_does_not_lead_past_it() -> None:
+async def test_a_default_configuration_of_the_session_keeps_using_the_engine() -> None:
     async with LocalBatch(executor=ScriptedExecutor()) as local:
         local.session.set_default_client_config(AioConfig(user_agent_extra="mine"))
         assert await _queues(local.session) == ["default"]
         assert await _queues(local.session, config=AioConfig(read_timeout=3)) == ["default"]
 
 
-async def test_a_clients_own_configuration_counts() -> None:
+async def test_the_configuration_of_a_client_is_respected() -> None:
     async with LocalBatch(executor=ScriptedExecutor()) as local:
         config = AioConfig(read_timeout=3, retries={"total_max_attempts": 1})
         async with local.session.create_client("batch", config=config) as client:
@@ -50,11 +52,11 @@ async def test_a_clients_own_configuration_counts() -> None:
             assert client.meta.region_name == "local"
 
 
-async def test_the_machines_aws_configuration_does_not_matter(
+async def test_the_aws_configuration_of_the_machine_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in {
-        "AWS_PROFILE": "nobody",
+        "AWS_PROFILE": "no-such-profile",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_CONFIG_FILE": "/nowhere",
         "AWS_ACCESS_KEY_ID": "real",
@@ -69,16 +71,16 @@ async def test_the_machines_aws_configuration_does_not_matter(
         await client.describe_job_queues()
 
 
-async def test_aioboto3_takes_the_session() -> None:
+async def test_aioboto3_accepts_the_session() -> None:
     aioboto3 = pytest.importorskip("aioboto3")
     async with LocalBatch(executor=ScriptedExecutor()) as local:
         session = aioboto3.Session(botocore_session=local.session)
         async with session.client("batch") as client:
-            answer = await client.describe_job_queues()
-    assert answer["jobQueues"][0]["jobQueueName"] == "default"
+            response = await client.describe_job_queues()
+    assert response["jobQueues"][0]["jobQueueName"] == "default"
 
 
-async def test_two_engines_do_not_share_anything() -> None:
+async def test_two_engines_share_no_state() -> None:
     async with (
         LocalBatch(executor=ScriptedExecutor()) as one,
         LocalBatch(executor=ScriptedExecutor()) as two,

@@ -1,11 +1,11 @@
-"""From SUBMITTED to the end: statuses, times, attempts, retries, timeouts."""
+"""A job from SUBMITTED to its end: statuses, times, attempts, retries, timeouts."""
 
 from typing import Any
 
 import pytest
 
 from asyncbatch.local import Launch, Script
-from tests.local.harness import bench, pass_time
+from tests.local.harness import open_engine, pass_time
 
 pytestmark = pytest.mark.virtual_time
 
@@ -13,16 +13,16 @@ START = 1_705_312_800_000
 NORMAL_END = "Essential container in task exited"
 
 
-async def test_a_job_passes_through_every_state_in_time() -> None:
-    async with bench(Script(startup=10, duration=20)) as at:
-        job_id = await at.submit()
-        assert await at.status(job_id) == "SUBMITTED"
+async def test_a_job_passes_through_all_statuses_with_the_expected_times() -> None:
+    async with open_engine(Script(startup=10, duration=20)) as engine:
+        job_id = await engine.submit()
+        assert await engine.status(job_id) == "SUBMITTED"
         await pass_time(5)
-        assert await at.status(job_id) == "STARTING"
+        assert await engine.status(job_id) == "STARTING"
         await pass_time(10)
-        assert await at.status(job_id) == "RUNNING"
+        assert await engine.status(job_id) == "RUNNING"
         await pass_time(20)
-        job = await at.job(job_id)
+        job = await engine.job(job_id)
     assert job["status"] == "SUCCEEDED"
     assert job["statusReason"] == NORMAL_END
     assert [job[key] - START for key in ("createdAt", "startedAt", "stoppedAt")] == [
@@ -33,24 +33,26 @@ async def test_a_job_passes_through_every_state_in_time() -> None:
 
 
 async def test_the_log_stream_is_named_when_the_job_runs() -> None:
-    async with bench(Script(startup=10, duration=20, lines=[(0, "first"), (5, "second")])) as at:
-        job_id = await at.submit()
+    async with open_engine(
+        Script(startup=10, duration=20, lines=[(0, "first"), (5, "second")])
+    ) as engine:
+        job_id = await engine.submit()
         await pass_time(5)
-        container = (await at.job(job_id))["container"]
+        container = (await engine.job(job_id))["container"]
         assert "logStreamName" not in container
         assert container["taskArn"].startswith("arn:aws:ecs:local:000000000000:task/")
         await pass_time(6)
-        stream = (await at.job(job_id))["container"]["logStreamName"]
+        stream = (await engine.job(job_id))["container"]["logStreamName"]
         assert stream.startswith("task/default/")
-        assert await at.messages(stream) == ["first"]
+        assert await engine.messages(stream) == ["first"]
         await pass_time(5)
-        assert await at.messages(stream) == ["first", "second"]
+        assert await engine.messages(stream) == ["first", "second"]
 
 
-async def test_a_job_that_fails_says_how() -> None:
+async def test_a_failed_job_reports_exit_code_reason_and_log_stream() -> None:
     script = Script(exit_code=137, reason="OutOfMemoryError: Container killed due to memory usage")
-    async with bench(script) as at:
-        job = await at.ended(await at.submit())
+    async with open_engine(script) as engine:
+        job = await engine.ended(await engine.submit())
     [attempt] = job["attempts"]
     assert job["status"] == "FAILED"
     assert job["statusReason"] == attempt["statusReason"] == NORMAL_END
@@ -61,22 +63,22 @@ async def test_a_job_that_fails_says_how() -> None:
 
 async def test_a_lost_host_leaves_no_exit_code() -> None:
     lost = Script(exit_code=None, status_reason="Host EC2 (instance i-0abc) terminated.")
-    async with bench(lost) as at:
-        job = await at.ended(await at.submit())
+    async with open_engine(lost) as engine:
+        job = await engine.ended(await engine.submit())
     assert job["statusReason"] == "Host EC2 (instance i-0abc) terminated."
     assert "exitCode" not in job["container"]
     assert "exitCode" not in job["attempts"][0]["container"]
 
 
-async def test_an_attempt_that_never_ran_has_no_start_and_no_stream() -> None:
+async def test_an_attempt_that_cannot_start_has_no_start_time_and_no_log_stream() -> None:
     script = Script(
         fails_to_start=True,
         exit_code=None,
         reason="CannotPullContainerError: pull access denied",
         status_reason="Task failed to start",
     )
-    async with bench(script) as at:
-        job = await at.ended(await at.submit())
+    async with open_engine(script) as engine:
+        job = await engine.ended(await engine.submit())
     assert "startedAt" not in job
     assert "startedAt" not in job["attempts"][0]
     assert "logStreamName" not in job["container"]
@@ -86,24 +88,24 @@ async def test_a_retry_goes_back_to_runnable_and_keeps_each_attempt() -> None:
     def script(launch: Launch) -> Script:
         return Script(exit_code=0 if launch.attempt == 3 else 1)
 
-    async with bench(script) as at:
-        job_id = await at.submit(retryStrategy={"attempts": 5})
-        job = await at.ended(job_id)
+    async with open_engine(script) as engine:
+        job_id = await engine.submit(retryStrategy={"attempts": 5})
+        job = await engine.ended(job_id)
         streams = {attempt["container"]["logStreamName"] for attempt in job["attempts"]}
-        listed = [event for event in at.local.ledger.submissions if event.job_id == job_id]
+        listed = [event for event in engine.local.ledger.submissions if event.job_id == job_id]
     assert job["status"] == "SUCCEEDED"
     assert [attempt["container"]["exitCode"] for attempt in job["attempts"]] == [1, 1, 0]
     assert len(streams) == 3
     assert len(listed) == 1
 
 
-async def test_a_waiting_retry_is_runnable_again() -> None:
-    """RUNNING -> RUNNABLE is legal: with one vCPU the retry waits behind another job."""
-    async with bench(Script(duration=10, exit_code=1), vcpus=1) as at:
-        first = await at.submit(retryStrategy={"attempts": 2})
-        await at.submit("other")
+async def test_a_job_that_waits_for_its_retry_is_runnable() -> None:
+    """RUNNING -> RUNNABLE: with one vCPU, the retry waits behind another job."""
+    async with open_engine(Script(duration=10, exit_code=1), vcpus=1) as engine:
+        first = await engine.submit(retryStrategy={"attempts": 2})
+        await engine.submit("other")
         await pass_time(12)
-        job = await at.job(first)
+        job = await engine.job(first)
     assert job["status"] == "RUNNABLE"
     assert len(job["attempts"]) == 1
     assert "statusReason" not in job
@@ -121,18 +123,22 @@ async def test_a_waiting_retry_is_runnable_again() -> None:
         ({"onStatusReason": "Host EC2*", "action": "RETRY"}, 3),
     ],
 )
-async def test_the_first_matching_rule_decides(rule: dict[str, str], attempts: int) -> None:
+async def test_the_first_matching_rule_of_evaluate_on_exit_decides(
+    rule: dict[str, str], attempts: int
+) -> None:
     strategy: dict[str, Any] = {"attempts": 3, "evaluateOnExit": [rule]}
-    async with bench(Script(exit_code=7)) as at:
-        job = await at.ended(await at.submit(retryStrategy=strategy))
+    async with open_engine(Script(exit_code=7)) as engine:
+        job = await engine.ended(await engine.submit(retryStrategy=strategy))
     assert len(job["attempts"]) == attempts
     assert job["retryStrategy"] == strategy
 
 
-async def test_a_timeout_ends_the_job_for_good() -> None:
-    async with bench(Script(startup=5, duration=None)) as at:
-        job = await at.ended(
-            await at.submit(timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 3})
+async def test_a_timeout_ends_the_job_without_a_retry() -> None:
+    async with open_engine(Script(startup=5, duration=None)) as engine:
+        job = await engine.ended(
+            await engine.submit(
+                timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 3}
+            )
         )
     assert job["status"] == "FAILED"
     assert job["statusReason"] == "Job attempt duration exceeded timeout"
@@ -142,35 +148,35 @@ async def test_a_timeout_ends_the_job_for_good() -> None:
     assert job["timeout"] == {"attemptDurationSeconds": 60}
 
 
-async def test_what_ignores_sigterm_is_killed_after_thirty_seconds() -> None:
-    async with bench(Script(duration=None, stops_after=None)) as at:
-        job = await at.ended(await at.submit(timeout={"attemptDurationSeconds": 60}))
+async def test_a_timed_out_job_that_ignores_sigterm_is_killed_after_30_seconds() -> None:
+    async with open_engine(Script(duration=None, stops_after=None)) as engine:
+        job = await engine.ended(await engine.submit(timeout={"attemptDurationSeconds": 60}))
     assert job["container"]["exitCode"] == 137
     assert job["stoppedAt"] - job["startedAt"] == 90_000
 
 
-async def test_an_executor_that_cannot_start_fails_the_attempt_only() -> None:
+async def test_an_exception_of_the_executor_fails_only_its_own_attempt() -> None:
     def script(launch: Launch) -> Script:
         if launch.name == "bad":
             raise LookupError("no script")
         return Script()
 
-    async with bench(script) as at:
-        bad, good = await at.submit("bad"), await at.submit("good")
-        assert (await at.ended(bad))["container"]["reason"] == "LookupError('no script')"
-        assert (await at.ended(good))["status"] == "SUCCEEDED"
+    async with open_engine(script) as engine:
+        bad, good = await engine.submit("bad"), await engine.submit("good")
+        assert (await engine.ended(bad))["container"]["reason"] == "LookupError('no script')"
+        assert (await engine.ended(good))["status"] == "SUCCEEDED"
 
 
-async def test_a_run_with_the_same_seed_is_the_same_run() -> None:
+async def test_runs_with_the_same_seed_are_identical() -> None:
     def script(launch: Launch) -> Script:
         return Script(
             duration=launch.random.uniform(1, 100), exit_code=launch.random.choice([0, 1])
         )
 
     async def run() -> list[tuple[Any, ...]]:
-        async with bench(script, seed=11) as at:
-            ids = [await at.submit(f"job-{i}") for i in range(20)]
-            jobs = [await at.ended(job_id) for job_id in ids]
+        async with open_engine(script, seed=11) as engine:
+            ids = [await engine.submit(f"job-{i}") for i in range(20)]
+            jobs = [await engine.ended(job_id) for job_id in ids]
         return [
             (job["jobId"], job["stoppedAt"] - job["createdAt"], job["container"]) for job in jobs
         ]

@@ -1,4 +1,4 @@
-"""What SubmitJob and RegisterJobDefinition refuse, in AWS's words where they are known."""
+"""Validation of SubmitJob and RegisterJobDefinition, with AWS's messages where they are known."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from asyncbatch.local import Launch, Script
-from tests.local.harness import CONTAINER, Json, bench
+from tests.local.harness import CONTAINER, Json, open_engine
 
 pytestmark = pytest.mark.virtual_time
 
@@ -62,15 +62,15 @@ BAD_OVERRIDES: list[tuple[Json, str]] = [
         *(({"containerOverrides": overrides}, message) for overrides, message in BAD_OVERRIDES),
     ],
 )
-async def test_a_bad_job_is_refused_and_leaves_no_trace(request_: Json, message: str) -> None:
-    async with bench() as at:
-        with pytest.raises(ClientError) as refused:
-            await at.submit(**request_)
-        listed = await at.batch.list_jobs(jobQueue="default", jobStatus="SUBMITTED")
-    error = refused.value.response["Error"]
+async def test_an_invalid_job_is_rejected_and_not_created(request_: Json, message: str) -> None:
+    async with open_engine() as engine:
+        with pytest.raises(ClientError) as rejected:
+            await engine.submit(**request_)
+        listed = await engine.batch.list_jobs(jobQueue="default", jobStatus="SUBMITTED")
+    error = rejected.value.response["Error"]
     assert error["Code"] == "ClientException"
     assert message in error["Message"]
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert rejected.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert listed["jobSummaryList"] == []
 
 
@@ -88,20 +88,20 @@ async def test_a_bad_job_is_refused_and_leaves_no_trace(request_: Json, message:
         ({"parameters": {"big": "x" * 25_000}}, "the limit is 24576 bytes"),
     ],
 )
-async def test_a_bad_job_definition_is_refused(body: Json, message: str) -> None:
+async def test_an_invalid_job_definition_is_rejected(body: Json, message: str) -> None:
     request = {
         "jobDefinitionName": "new",
         "type": "container",
         "containerProperties": dict(CONTAINER),
         **body,
     }
-    async with bench() as at:
+    async with open_engine() as engine:
         with pytest.raises(ClientError, match=message):
-            await at.batch.register_job_definition(**request)
+            await engine.batch.register_job_definition(**request)
 
 
 @pytest.mark.parametrize(
-    ("body", "what"),
+    ("body", "feature"),
     [
         ({"nodeProperties": NODES}, "multi-node"),
         ({"eksProperties": {"podProperties": {}}}, "EKS"),
@@ -109,28 +109,30 @@ async def test_a_bad_job_definition_is_refused(body: Json, message: str) -> None
         ({"containerProperties": {**CONTAINER, "secrets": SECRETS}}, "secrets"),
     ],
 )
-async def test_what_the_engine_cannot_run_is_refused_when_it_is_submitted(
-    body: Json, what: str
+async def test_a_job_of_an_unsupported_type_is_rejected_when_submitted(
+    body: Json, feature: str
 ) -> None:
-    async with bench() as at:
-        await at.batch.register_job_definition(jobDefinitionName="other", type="container", **body)
-        with pytest.raises(ClientError, match=f"The local engine does not support .*{what}"):
-            await at.submit(jobDefinition="other")
+    async with open_engine() as engine:
+        await engine.batch.register_job_definition(
+            jobDefinitionName="other", type="container", **body
+        )
+        with pytest.raises(ClientError, match=f"The local engine does not support .*{feature}"):
+            await engine.submit(jobDefinition="other")
 
 
-async def test_a_disabled_queue_takes_no_jobs() -> None:
-    async with bench() as at:
-        await at.batch.update_job_queue(jobQueue="default", state="DISABLED")
+async def test_a_disabled_queue_rejects_new_jobs() -> None:
+    async with open_engine() as engine:
+        await engine.batch.update_job_queue(jobQueue="default", state="DISABLED")
         with pytest.raises(ClientError, match="not in ENABLED state"):
-            await at.submit()
+            await engine.submit()
 
 
-async def test_without_a_revision_the_latest_active_one_is_meant() -> None:
-    async with bench() as at:
-        arns = [await at.define() for _ in range(2)]
-        await at.batch.deregister_job_definition(jobDefinition="task:3")
-        latest = await at.job(await at.submit())
-        named = await at.job(await at.submit(jobDefinition="task:1"))
+async def test_without_a_revision_the_latest_active_one_is_used() -> None:
+    async with open_engine() as engine:
+        arns = [await engine.define() for _ in range(2)]
+        await engine.batch.deregister_job_definition(jobDefinition="task:3")
+        latest = await engine.job(await engine.submit())
+        named = await engine.job(await engine.submit(jobDefinition="task:1"))
     assert arns[0].endswith(":job-definition/task:2")
     assert latest["jobDefinition"] == arns[0]
     assert named["jobDefinition"].endswith("task:1")
@@ -147,9 +149,9 @@ async def test_overrides_and_parameters_reach_the_attempt() -> None:
         "command": ["run", "--in=Ref::in", "Ref::input", "Ref::other"],
         "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
     }
-    async with bench(script) as at:
-        await at.define("full", container=container, parameters={"in": "x", "input": "y"})
-        job_id = await at.submit(
+    async with open_engine(script) as engine:
+        await engine.define("full", container=container, parameters={"in": "x", "input": "y"})
+        job_id = await engine.submit(
             "named",
             jobDefinition="full",
             parameters={"in": "z"},
@@ -159,7 +161,7 @@ async def test_overrides_and_parameters_reach_the_attempt() -> None:
             },
             tags={"team": "blue"},
         )
-        job = await at.ended(job_id)
+        job = await engine.ended(job_id)
     [launch] = launched
     assert launch.command == ("run", "--in=z", "y", "Ref::other")
     assert (launch.name, launch.tags) == ("named", {"team": "blue"})
@@ -190,18 +192,18 @@ async def test_overrides_and_parameters_reach_the_attempt() -> None:
 async def test_the_log_configuration_decides_where_output_goes(
     configuration: Json, group: str, prefix: str
 ) -> None:
-    async with bench(Script(lines=[(0, "hello")])) as at:
+    async with open_engine(Script(lines=[(0, "hello")])) as engine:
         container = {"logConfiguration": configuration} if configuration else {}
-        await at.define(container=container)
-        job = await at.ended(await at.submit())
+        await engine.define(container=container)
+        job = await engine.ended(await engine.submit())
         stream = job["container"]["logStreamName"]
         assert stream.startswith(prefix)
-        assert await at.messages(stream, group) == ["hello"]
+        assert await engine.messages(stream, group) == ["hello"]
 
 
-async def test_another_log_driver_has_no_stream() -> None:
-    async with bench(Script(lines=[(0, "hello")])) as at:
-        await at.define(container={"logConfiguration": {"logDriver": "splunk"}})
-        job = await at.ended(await at.submit())
+async def test_a_job_with_another_log_driver_has_no_log_stream() -> None:
+    async with open_engine(Script(lines=[(0, "hello")])) as engine:
+        await engine.define(container={"logConfiguration": {"logDriver": "splunk"}})
+        job = await engine.ended(await engine.submit())
     assert "logStreamName" not in job["container"]
     assert "logStreamName" not in job["attempts"][0]["container"]

@@ -1,4 +1,7 @@
-"""No process outlives the engine, whatever happens to it. Linux tells best: pidfds end waiting."""
+"""No process outlives the engine, however the engine ends.
+
+The tests wait for processes with pidfds, which only Linux has.
+"""
 
 import os
 import select
@@ -10,19 +13,19 @@ from contextlib import contextmanager
 
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfds are Linux's")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfds exist on Linux only")
 
-DEADLINE = 3.0  # seconds within which everything is gone
+DEADLINE = 3.0  # seconds within which all processes must have ended
 
 ENGINE = """
-import asyncio, contextlib, os
+import asyncio, contextlib, os, sys
 from asyncbatch.local import LocalBatch
 
 SCRIPTS = {
     "plain": "echo pid $$; exec sleep 1000",
-    "deaf": "trap '' TERM; echo pid $$; while :; do sleep 0.05; done",
+    "ignores-sigterm": "trap '' TERM; echo pid $$; while :; do sleep 0.05; done",
     "daemon": "setsid sh -c 'echo pid $$; exec nohup sleep 1000' & echo pid $$; exec sleep 1000",
-    "family": "sh -c 'echo pid $$; exec sleep 1000' & echo pid $$; wait",
+    "with-child": "sh -c 'echo pid $$; exec sleep 1000' & echo pid $$; wait",
 }
 PIDS = 6
 
@@ -38,8 +41,8 @@ async def pids(logs):
     while len(found) < PIDS:
         await asyncio.sleep(0.01)
         with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
-            answer = await logs.filter_log_events(logGroupName="/aws/batch/job")
-            found = [event["message"].split()[1] for event in answer["events"]]
+            response = await logs.filter_log_events(logGroupName="/aws/batch/job")
+            found = [event["message"].split()[1] for event in response["events"]]
     return found
 
 async def main():
@@ -49,6 +52,7 @@ async def main():
             for name, script in SCRIPTS.items():
                 await start(batch, name, script)
             print(*await pids(logs), flush=True)
+            await asyncio.to_thread(sys.stdin.readline)  # until the test holds the pidfds
             {ending}
 
 asyncio.run(main())
@@ -57,9 +61,10 @@ asyncio.run(main())
 
 @contextmanager
 def engine(ending: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """Start an engine whose jobs run; yield it and their processes, each as a pidfd."""
+    """Start an engine with running jobs; yield its process and a pidfd of each job's process."""
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", ENGINE.replace("{ending}", ending)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -67,10 +72,12 @@ def engine(ending: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     )
     watched: list[int] = []
     try:
+        assert process.stdin is not None
         assert process.stdout is not None
         pids = [int(pid) for pid in process.stdout.readline().split()]
         assert len(pids) == 6
         watched = [os.pidfd_open(pid) for pid in pids]
+        process.stdin.close()
         yield process, watched
     finally:
         process.kill()
@@ -86,25 +93,25 @@ def all_end(pidfds: list[int]) -> bool:
     return all(select.select([pidfd], [], [], DEADLINE)[0] for pidfd in pidfds)
 
 
-def test_nothing_outlives_an_engine_that_was_killed() -> None:
-    """SIGKILL leaves the engine no chance; jobs that ignore SIGTERM and daemons end as well."""
+def test_no_process_outlives_an_engine_that_was_killed() -> None:
+    """SIGKILL cannot be handled; jobs that ignore SIGTERM and daemons have to end as well."""
     with engine("await asyncio.Event().wait()") as (process, jobs):
         process.kill()
         assert all_end(jobs)
 
 
-def test_nothing_outlives_an_engine_whose_process_just_exits() -> None:
+def test_no_process_outlives_an_engine_that_exits_without_closing() -> None:
     with engine("os._exit(1)") as (process, jobs):
         assert process.wait(DEADLINE) == 1
         assert all_end(jobs)
 
 
-def test_a_fork_that_keeps_the_sockets_does_not_keep_the_jobs() -> None:
-    """Workers are forked from programs that run an engine, and inherit its end of the socket."""
+def test_a_forked_child_that_keeps_the_socket_open_does_not_keep_the_jobs() -> None:
+    """A worker forked from a program with an engine inherits the engine's end of the socket."""
     inherited = """
             for descriptor in map(int, os.listdir("/proc/self/fd")):
                 if descriptor > 2:
-                    with contextlib.suppress(OSError):  # the one that listed them
+                    with contextlib.suppress(OSError):  # the descriptor of the listing itself
                         os.set_inheritable(descriptor, True)
             if os.fork() == 0:
                 os.dup2(os.open(os.devnull, os.O_RDWR), 1)
@@ -119,7 +126,7 @@ def test_a_fork_that_keeps_the_sockets_does_not_keep_the_jobs() -> None:
         assert all_end(jobs)
 
 
-def test_a_terminals_interrupt_reaches_the_engine_only() -> None:
+def test_an_interrupt_from_the_terminal_reaches_only_the_engine() -> None:
     """The engine's process group gets SIGINT; the jobs end because the engine closes."""
     with engine("await asyncio.Event().wait()") as (process, jobs):
         os.killpg(process.pid, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Bytes become lines as a container's log driver makes them."""
+"""Output is split into lines as a container's log driver does it."""
 
 import itertools
 
@@ -14,7 +14,7 @@ def _split(*chunks: bytes) -> list[str]:
     return lines + list(splitter.flush())
 
 
-def test_a_line_is_complete_at_its_end_and_not_before() -> None:
+def test_a_line_is_yielded_only_when_it_is_complete() -> None:
     splitter = LineSplitter()
     assert list(splitter.feed(b"one\ntw")) == ["one"]
     assert list(splitter.feed(b"o\n")) == ["two"]
@@ -23,15 +23,15 @@ def test_a_line_is_complete_at_its_end_and_not_before() -> None:
     assert list(splitter.flush()) == []
 
 
-def test_empty_lines_are_no_events() -> None:
+def test_empty_lines_are_dropped() -> None:
     assert _split(b"\n\na\n\nb\n") == ["a", "b"]
 
 
-def test_what_is_not_utf8_is_replaced() -> None:
+def test_invalid_utf8_is_replaced() -> None:
     assert _split(b"caf\xe9\n") == ["caf�"]
 
 
-def test_a_very_long_line_becomes_several() -> None:
+def test_a_line_longer_than_the_limit_is_split() -> None:
     assert [len(line) for line in _split(b"x" * (2 * MAX_LINE_BYTES + 5) + b"\n")] == [
         MAX_LINE_BYTES,
         MAX_LINE_BYTES,
@@ -39,7 +39,7 @@ def test_a_very_long_line_becomes_several() -> None:
     ]
 
 
-def test_a_cut_does_not_split_a_character() -> None:
+def test_a_split_line_keeps_characters_whole() -> None:
     text = "x" + "é" * MAX_LINE_BYTES
     lines = _split(text.encode())
     assert "".join(lines) == text
@@ -47,8 +47,8 @@ def test_a_cut_does_not_split_a_character() -> None:
 
 
 @given(data=st.binary(max_size=200), cuts=st.lists(st.integers(0, 200), max_size=5))
-def test_how_the_bytes_arrive_does_not_matter(data: bytes, cuts: list[int]) -> None:
-    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    chunks = [data[a:b] for a, b in itertools.pairwise(places)]
+def test_lines_do_not_depend_on_how_the_bytes_are_chunked(data: bytes, cuts: list[int]) -> None:
+    bounds = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    chunks = [data[a:b] for a, b in itertools.pairwise(bounds)]
     assert _split(*chunks) == _split(data)
     assert _split(data) == [line.decode(errors="replace") for line in data.split(b"\n") if line]

@@ -1,4 +1,4 @@
-"""ProcessExecutor really runs commands. Tests wait for what a command says, never for time."""
+"""ProcessExecutor runs commands. The tests wait for output of the commands, never for time."""
 
 import asyncio
 import logging
@@ -14,13 +14,13 @@ import pytest
 from asyncbatch.local import Exit, Launch, LocalBatch, ProcessExecutor
 from asyncbatch.local._engine.ids import IdMaker
 from asyncbatch.local._time.clock import LoopClock
-from tests.local.harness import bench
+from tests.local.harness import open_engine
 
-MAIN_VARIABLES = {"AWS_BATCH_JOB_ID": "job-1"}
+DEFAULT_VARIABLES = {"AWS_BATCH_JOB_ID": "job-1"}
 
 
-class Watched:
-    """An attempt whose reports can be waited for."""
+class RecordedEvents:
+    """`AttemptEvents` that record what is reported and can be awaited."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -36,22 +36,22 @@ class Watched:
         self.lines.append(message)
         self._changed.set()
 
-    def exited(self, exit: Exit) -> None:  # noqa: A002 (the protocol's name)
+    def exited(self, exit: Exit) -> None:  # noqa: A002 (the name in `AttemptEvents`)
         self._exit.set_result(exit)
 
-    async def said(self, message: str) -> None:
-        """Wait until a line was written."""
+    async def wait_for_line(self, message: str) -> None:
+        """Wait until a line is reported."""
         while message not in self.lines:
             self._changed.clear()
             await self._changed.wait()
 
     async def ended(self) -> Exit:
-        """Wait for the end."""
+        """Wait for the exit."""
         return await asyncio.shield(self._exit)
 
 
 def launch(*command: str, **environment: str) -> Launch:
-    """Return an attempt that runs a command."""
+    """Return the launch of a command."""
     return Launch(
         id=environment.get("AWS_BATCH_JOB_ID", "job-1"),
         name="job",
@@ -60,7 +60,7 @@ def launch(*command: str, **environment: str) -> Launch:
         attempt=1,
         array_index=None,
         command=command,
-        environment={**MAIN_VARIABLES, **environment},
+        environment={**DEFAULT_VARIABLES, **environment},
         parameters={},
         tags={},
         random=IdMaker(1).rng_for(1),
@@ -78,36 +78,36 @@ async def opened(**options: object) -> AsyncIterator[ProcessExecutor]:
         await executor.aclose()
 
 
-async def run(*command: str, **environment: str) -> tuple[Watched, Exit]:
+async def run(*command: str, **environment: str) -> tuple[RecordedEvents, Exit]:
     """Run a command to its end."""
     async with opened() as executor:
-        watched = Watched()
-        executor.start(launch(*command, **environment), watched)
-        return watched, await watched.ended()
+        events = RecordedEvents()
+        executor.start(launch(*command, **environment), events)
+        return events, await events.ended()
 
 
-async def test_output_and_exit_code_are_the_commands_own() -> None:
-    watched, ended = await run("sh", "-c", "echo out; echo err >&2; printf tail; exit 3")
-    assert watched.lines == ["out", "err", "tail"]
-    assert watched.starts == 1
+async def test_output_and_exit_code_come_from_the_command() -> None:
+    events, ended = await run("sh", "-c", "echo out; echo err >&2; printf tail; exit 3")
+    assert events.lines == ["out", "err", "tail"]
+    assert events.starts == 1
     assert ended == Exit(exit_code=3)
     assert ended.status_reason == "Essential container in task exited"
 
 
 async def test_lines_arrive_while_the_command_runs() -> None:
-    """The command goes on only after its first line was seen."""
+    """The command ends only after its first line has arrived."""
     async with opened() as executor:
-        watched = Watched()
+        events = RecordedEvents()
         executor.start(
-            launch("sh", "-c", 'echo $$; trap "exit 0" USR1; while :; do sleep 0.01; done'), watched
+            launch("sh", "-c", 'echo $$; trap "exit 0" USR1; while :; do sleep 0.01; done'), events
         )
-        while not watched.lines:
-            await watched._changed.wait()
-            watched._changed.clear()
-        pid = int(watched.lines[0])
-        # The shell may not have set its trap yet: USR1 then ends it as a signal does.
+        while not events.lines:
+            await events._changed.wait()
+            events._changed.clear()
+        pid = int(events.lines[0])
+        # If the shell has not set its trap yet, USR1 kills it.
         os.kill(pid, signal.SIGUSR1)
-        assert (await watched.ended()).exit_code in {0, 128 + signal.SIGUSR1}
+        assert (await events.ended()).exit_code in {0, 128 + signal.SIGUSR1}
 
 
 async def test_a_signal_is_an_exit_code_above_128() -> None:
@@ -124,11 +124,11 @@ async def test_a_signal_is_an_exit_code_above_128() -> None:
         ([], None, "no command specified"),
     ],
 )
-async def test_a_command_that_cannot_start_says_so_as_docker_does(
+async def test_a_command_that_cannot_start_fails_with_dockers_reason(
     command: list[str], code: int | None, reason: str
 ) -> None:
-    watched, ended = await run(*command)
-    assert watched.starts == 0
+    events, ended = await run(*command)
+    assert events.starts == 0
     assert ended.exit_code == code
     assert ended.status_reason == "Task failed to start"
     assert ended.reason is not None
@@ -136,16 +136,16 @@ async def test_a_command_that_cannot_start_says_so_as_docker_does(
     assert reason in ended.reason
 
 
-async def test_the_environment_is_small_and_holds_no_credentials(
+async def test_a_command_inherits_a_small_environment_without_credentials(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("SOMETHING_ELSE", "private")
     async with opened(environment={"SHARED": "yes", "MINE": "no"}) as executor:
-        watched = Watched()
-        executor.start(launch("env", MINE="yes"), watched)
-        await watched.ended()
-    variables = dict(line.split("=", 1) for line in watched.lines if "=" in line)
+        events = RecordedEvents()
+        executor.start(launch("env", MINE="yes"), events)
+        await events.ended()
+    variables = dict(line.split("=", 1) for line in events.lines if "=" in line)
     assert variables["PATH"] == os.environ["PATH"]
     assert (variables["SHARED"], variables["MINE"]) == ("yes", "yes")
     assert variables["AWS_BATCH_JOB_ID"] == "job-1"
@@ -153,108 +153,108 @@ async def test_the_environment_is_small_and_holds_no_credentials(
     assert "SOMETHING_ELSE" not in variables
 
 
-async def test_commands_start_where_they_were_told(tmp_path: Path) -> None:
+async def test_commands_start_in_the_given_directory(tmp_path: Path) -> None:
     async with opened(directory=tmp_path) as executor:
-        watched = Watched()
-        executor.start(launch("pwd"), watched)
-        await watched.ended()
-    assert watched.lines == [str(tmp_path)]
+        events = RecordedEvents()
+        executor.start(launch("pwd"), events)
+        await events.ended()
+    assert events.lines == [str(tmp_path)]
 
 
-async def test_stop_sends_sigterm_to_the_whole_group() -> None:
+async def test_stop_sends_sigterm_to_the_whole_process_group() -> None:
     script = (
         "sh -c 'trap \"echo child; exit 0\" TERM; echo up; while :; do sleep 0.01; done' & wait"
     )
     async with opened() as executor:
-        watched = Watched()
-        process = executor.start(launch("sh", "-c", f'trap "wait; exit 5" TERM; {script}'), watched)
-        await watched.said("up")
+        events = RecordedEvents()
+        process = executor.start(launch("sh", "-c", f'trap "wait; exit 5" TERM; {script}'), events)
+        await events.wait_for_line("up")
         process.stop(grace=3600)
-        assert (await watched.ended()).exit_code == 5
-    assert "child" in watched.lines  # the shell may also tell of its own `sleep`
+        assert (await events.ended()).exit_code == 5
+    assert "child" in events.lines  # the shell may report its own `sleep` as well
 
 
-async def test_what_ignores_sigterm_is_killed_after_its_grace() -> None:
+async def test_stop_kills_a_command_that_ignores_sigterm_after_the_grace_period() -> None:
     async with opened() as executor:
-        watched = Watched()
+        events = RecordedEvents()
         script = 'trap "" TERM; echo up; while :; do sleep 0.01; done'
-        process = executor.start(launch("sh", "-c", script), watched)
-        await watched.said("up")
+        process = executor.start(launch("sh", "-c", script), events)
+        await events.wait_for_line("up")
         process.stop(grace=0)
-        assert (await watched.ended()).exit_code == 137
+        assert (await events.ended()).exit_code == 137
 
 
-async def test_the_end_of_a_command_ends_what_it_left_behind() -> None:
-    """As the end of a container would: a child in the background, and one that left the group."""
+async def test_the_exit_of_a_command_ends_all_its_descendants() -> None:
+    """As in a container: a background child, and a child that left the process group."""
     script = "setsid sleep 1000 & echo $!; sleep 1000 & echo $!; exit 0"
-    watched, ended = await run("sh", "-c", script)
+    events, ended = await run("sh", "-c", script)
     assert ended.exit_code == 0
-    assert len(watched.lines) == 2
-    for pid in map(int, watched.lines):
+    assert len(events.lines) == 2
+    for pid in map(int, events.lines):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
 
-async def test_a_lot_of_output_is_complete() -> None:
+async def test_large_output_is_complete() -> None:
     code = "for number in range(20000): print(number, 'x' * 50)"
-    watched, ended = await run(sys.executable, "-c", code)
+    events, ended = await run(sys.executable, "-c", code)
     assert ended.exit_code == 0
-    assert [line.split()[0] for line in watched.lines] == [str(n) for n in range(20_000)]
+    assert [line.split()[0] for line in events.lines] == [str(n) for n in range(20_000)]
 
 
-async def test_closing_ends_what_runs_and_waits_for_it() -> None:
+async def test_aclose_ends_running_commands_and_waits_for_their_exits() -> None:
     async with opened(exit_grace=0.05) as executor:
-        watched = [Watched(), Watched()]
+        events = [RecordedEvents(), RecordedEvents()]
         script = 'trap "" TERM; echo up; while :; do sleep 0.01; done'
-        executor.start(launch("sh", "-c", script), watched[0])
+        executor.start(launch("sh", "-c", script), events[0])
         second = {"AWS_BATCH_JOB_ID": "job-2"}
-        executor.start(launch("sh", "-c", "echo up; exec sleep 1000", **second), watched[1])
-        for one in watched:
-            await one.said("up")
-    assert [(await one.ended()).exit_code for one in watched] == [137, 143]
+        executor.start(launch("sh", "-c", "echo up; exec sleep 1000", **second), events[1])
+        for one in events:
+            await one.wait_for_line("up")
+    assert [(await one.ended()).exit_code for one in events] == [137, 143]
 
 
-async def test_the_loss_of_the_guardian_is_the_loss_of_the_host() -> None:
+async def test_a_killed_guardian_is_reported_as_a_lost_host() -> None:
     async with opened() as executor:
-        watched = Watched()
-        executor.start(launch("sh", "-c", "echo $PPID; exec sleep 1000"), watched)
-        while not watched.lines:
-            await watched._changed.wait()
-            watched._changed.clear()
-        os.kill(int(watched.lines[0]), signal.SIGKILL)
-        ended = await watched.ended()
+        events = RecordedEvents()
+        executor.start(launch("sh", "-c", "echo $PPID; exec sleep 1000"), events)
+        while not events.lines:
+            await events._changed.wait()
+            events._changed.clear()
+        os.kill(int(events.lines[0]), signal.SIGKILL)
+        ended = await events.ended()
         with pytest.raises(RuntimeError, match="guardian process of ProcessExecutor was killed"):
-            executor.start(launch("true"), Watched())
+            executor.start(launch("true"), RecordedEvents())
     assert ended.exit_code is None
     assert ended.status_reason == "Host EC2 (instance i-local) terminated."
 
 
-async def test_an_executor_must_be_open() -> None:
+async def test_start_without_open_raises() -> None:
     with pytest.raises(RuntimeError, match="ProcessExecutor is not open"):
-        ProcessExecutor().start(launch("true"), Watched())
+        ProcessExecutor().start(launch("true"), RecordedEvents())
 
 
-async def test_the_engine_runs_commands_and_says_what_it_is_not(
+async def test_the_engine_runs_commands_and_logs_its_limitations(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING, logger="asyncbatch.local"):
-        async with bench(executor=ProcessExecutor()) as at:
-            await at.define(
+        async with open_engine(executor=ProcessExecutor()) as engine:
+            await engine.define(
                 container={"command": ["sh", "-c", "echo Ref::word $AWS_BATCH_JOB_ARRAY_INDEX"]},
                 parameters={"word": "index"},
             )
-            parent = await at.submit(arrayProperties={"size": 3})
-            await at.ended(parent, every=0.01)
-            child = await at.job(f"{parent}:2")
-            messages = await at.messages(child["container"]["logStreamName"])
-            notice = at.local.notice
+            parent = await engine.submit(arrayProperties={"size": 3})
+            await engine.ended(parent, every=0.01)
+            child = await engine.job(f"{parent}:2")
+            messages = await engine.messages(child["container"]["logStreamName"])
+            notice = engine.local.notice
     assert messages == ["index 2"]
     assert child["container"]["exitCode"] == 0
     assert [record.getMessage() for record in caplog.records] == [notice]
     assert "no container" in notice
 
 
-async def test_an_engine_is_opened_once() -> None:
+async def test_local_batch_can_be_opened_once_only() -> None:
     local = LocalBatch()
     with pytest.raises(RuntimeError, match="Use `async with LocalBatch"):
         _ = local.session

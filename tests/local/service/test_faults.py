@@ -1,4 +1,4 @@
-"""Faults: what the caller sees, and whether the request was carried out, through either door."""
+"""Faults: the error of the caller, and whether the request was carried out, through both doors."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 
 from asyncbatch.local import Fault, LocalBatch, Quotas, Rate, ScriptedExecutor
-from tests.local.harness import CONTAINER, Bench, bench, pass_time
+from tests.local.harness import CONTAINER, LocalEngine, open_engine, pass_time
 
 SUBMIT = {"jobName": "job", "jobQueue": "default", "jobDefinition": "task"}
 DOORS = ["in-process", "http"]
@@ -28,10 +28,10 @@ DOORS = ["in-process", "http"]
 async def _through(
     door: str, session: AioSession, *, read_timeout: float = 30
 ) -> AsyncIterator[tuple[LocalBatch, Any]]:
-    """Open a local engine and a client that comes through one of its doors, in real time."""
+    """Open a local engine and a client that uses one of its doors, in real time."""
     async with LocalBatch(executor=ScriptedExecutor()) as local, local.serve() as http:
-        async with local.session.create_client("batch") as patient:
-            await patient.register_job_definition(
+        async with local.session.create_client("batch") as setup_client:
+            await setup_client.register_job_definition(
                 jobDefinitionName="task", type="container", containerProperties=CONTAINER
             )
         config = AioConfig(retries={"total_max_attempts": 1}, read_timeout=read_timeout)
@@ -52,7 +52,7 @@ async def _through(
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(
-    ("fault", "raised", "cause", "taken"),
+    ("fault", "raised", "cause", "carried_out"),
     [
         (Fault.refuse(times=1), EndpointConnectionError, aiohttp.ClientOSError, False),
         (Fault.drop_before(times=1), ConnectionClosedError, aiohttp.ServerDisconnectedError, False),
@@ -63,16 +63,16 @@ async def _through(
     ],
     ids=lambda value: value.kind.name if isinstance(value, Fault) else None,
 )
-async def test_a_lost_answer_looks_the_same_through_both_doors(
+async def test_a_lost_response_raises_the_same_error_through_both_doors(
     aio_session: AioSession,
     door: str,
     fault: Fault,
     raised: type[BotoCoreError],
     cause: type[Exception],
     *,
-    taken: bool,
+    carried_out: bool,
 ) -> None:
-    """A reset looks like a connection that was never made, although the job may be there."""
+    """A reset raises the error of a connection that was never made, although the job may exist."""
     async with _through(door, aio_session) as (local, client):
         local.faults.add("SubmitJob", fault)
         with pytest.raises(raised) as lost:
@@ -80,12 +80,12 @@ async def test_a_lost_answer_looks_the_same_through_both_doors(
         submitted = len(local.ledger.submissions)
         await client.submit_job(**SUBMIT)
     assert isinstance(lost.value.kwargs["error"], cause)
-    assert submitted == int(taken)
+    assert submitted == int(carried_out)
 
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(
-    ("fault", "taken"),
+    ("fault", "carried_out"),
     [
         (Fault.latency(3600), True),
         (Fault.latency_before(3600), False),
@@ -93,15 +93,15 @@ async def test_a_lost_answer_looks_the_same_through_both_doors(
     ],
     ids=lambda value: value.kind.name if isinstance(value, Fault) else None,
 )
-async def test_an_answer_that_takes_too_long_is_a_read_timeout(
-    aio_session: AioSession, door: str, fault: Fault, *, taken: bool
+async def test_a_response_slower_than_the_read_timeout_is_a_read_timeout_error(
+    aio_session: AioSession, door: str, fault: Fault, *, carried_out: bool
 ) -> None:
     async with _through(door, aio_session, read_timeout=0.05) as (local, client):
         local.faults.add("SubmitJob", fault)
-        with pytest.raises(ReadTimeoutError) as late:
+        with pytest.raises(ReadTimeoutError) as timeout:
             await client.submit_job(**SUBMIT)
-        assert len(local.ledger.submissions) == int(taken)
-    assert isinstance(late.value.kwargs["error"], TimeoutError)
+        assert len(local.ledger.submissions) == int(carried_out)
+    assert isinstance(timeout.value.kwargs["error"], TimeoutError)
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -122,20 +122,20 @@ async def test_an_answer_that_takes_too_long_is_a_read_timeout(
     ],
     ids=["throttle", "server", "error"],
 )
-async def test_an_error_is_answered_instead_of_carrying_the_request_out(
+async def test_an_injected_error_is_returned_and_the_request_is_not_carried_out(
     aio_session: AioSession, door: str, fault: Fault, status: int, error: dict[str, str]
 ) -> None:
     async with _through(door, aio_session) as (local, client):
-        with local.faults.add("SubmitJob", fault), pytest.raises(ClientError) as refused:
+        with local.faults.add("SubmitJob", fault), pytest.raises(ClientError) as rejected:
             await client.submit_job(**SUBMIT)
         assert local.ledger.submissions == []
-    response = refused.value.response
+    response = rejected.value.response
     assert response["ResponseMetadata"]["HTTPStatusCode"] == status
     assert response["Error"] == error
 
 
 @pytest.mark.parametrize("door", DOORS)
-async def test_a_slow_answer_that_comes_in_time_is_an_answer(
+async def test_a_slow_response_within_the_read_timeout_succeeds(
     aio_session: AioSession, door: str
 ) -> None:
     async with _through(door, aio_session) as (local, client):
@@ -144,24 +144,24 @@ async def test_a_slow_answer_that_comes_in_time_is_an_answer(
 
 
 @pytest.mark.virtual_time
-async def test_logs_are_throttled_in_their_own_words() -> None:
-    async with bench() as at:
-        at.local.faults.add("GetLogEvents", Fault.throttle())
-        with pytest.raises(ClientError) as refused:
-            await at.logs.get_log_events(logGroupName="g", logStreamName="s")
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-    assert refused.value.response["Error"] == {
+async def test_throttled_cloudwatch_logs_requests_fail_with_throttling_exception() -> None:
+    async with open_engine() as engine:
+        engine.local.faults.add("GetLogEvents", Fault.throttle())
+        with pytest.raises(ClientError) as rejected:
+            await engine.logs.get_log_events(logGroupName="g", logStreamName="s")
+    assert rejected.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert rejected.value.response["Error"] == {
         "Code": "ThrottlingException",
         "Message": "Rate exceeded",
     }
 
 
-async def _outcomes(at: Bench, number: int) -> list[bool]:
-    """Submit one after the other; return which of them succeeded."""
+async def _outcomes(engine: LocalEngine, number: int) -> list[bool]:
+    """Submit jobs one after the other; return which submissions succeeded."""
     outcomes = []
     for _ in range(number):
         try:
-            await at.submit()
+            await engine.submit()
         except ClientError:
             outcomes.append(False)
         else:
@@ -170,34 +170,34 @@ async def _outcomes(at: Bench, number: int) -> list[bool]:
 
 
 @pytest.mark.virtual_time
-async def test_a_fault_strikes_as_often_as_it_was_told() -> None:
-    async with bench() as at:
-        injected = at.local.faults.add("SubmitJob", Fault.throttle(times=2))
-        assert await _outcomes(at, 4) == [False, False, True, True]
+async def test_a_fault_hits_exactly_the_given_number_of_requests() -> None:
+    async with open_engine() as engine:
+        injected = engine.local.faults.add("SubmitJob", Fault.throttle(times=2))
+        assert await _outcomes(engine, 4) == [False, False, True, True]
         assert injected.hits == 2
-        assert at.local.ledger.throttled == {"SubmitJob": 2}
-        assert at.local.calls["SubmitJob"] == 4
+        assert engine.local.ledger.throttled == {"SubmitJob": 2}
+        assert engine.local.calls["SubmitJob"] == 4
 
 
 @pytest.mark.virtual_time
-async def test_a_fault_ends_with_its_block_or_when_it_is_removed() -> None:
-    async with bench() as at:
-        with at.local.faults.add("*", Fault.server_error()) as injected:
-            assert await _outcomes(at, 1) == [False]
+async def test_a_fault_ends_with_its_block_or_with_remove_or_clear() -> None:
+    async with open_engine() as engine:
+        with engine.local.faults.add("*", Fault.server_error()) as injected:
+            assert await _outcomes(engine, 1) == [False]
         injected.remove()
-        assert await _outcomes(at, 1) == [True]
-        at.local.faults.add("SubmitJob", Fault.server_error())
-        at.local.faults.clear()
-        assert await _outcomes(at, 1) == [True]
-        assert at.local.ledger.failed == {"SubmitJob": 1}
+        assert await _outcomes(engine, 1) == [True]
+        engine.local.faults.add("SubmitJob", Fault.server_error())
+        engine.local.faults.clear()
+        assert await _outcomes(engine, 1) == [True]
+        assert engine.local.ledger.failed == {"SubmitJob": 1}
 
 
 @pytest.mark.virtual_time
-async def test_chance_is_the_same_with_the_same_seed() -> None:
+async def test_a_fault_with_a_probability_hits_the_same_requests_with_the_same_seed() -> None:
     async def run() -> list[bool]:
-        async with bench(seed=3) as at:
-            at.local.faults.add("SubmitJob", Fault.throttle(probability=0.5))
-            return await _outcomes(at, 40)
+        async with open_engine(seed=3) as engine:
+            engine.local.faults.add("SubmitJob", Fault.throttle(probability=0.5))
+            return await _outcomes(engine, 40)
 
     first = await run()
     assert first == await run()
@@ -205,75 +205,75 @@ async def test_chance_is_the_same_with_the_same_seed() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_other_operations_are_left_alone() -> None:
-    async with bench() as at:
-        at.local.faults.add("DescribeJobs", Fault.throttle())
-        assert await _outcomes(at, 1) == [True]
+async def test_a_fault_does_not_affect_other_operations() -> None:
+    async with open_engine() as engine:
+        engine.local.faults.add("DescribeJobs", Fault.throttle())
+        assert await _outcomes(engine, 1) == [True]
 
 
 @pytest.mark.virtual_time
-async def test_a_limit_lets_through_its_burst_then_its_rate() -> None:
-    async with bench() as at:
-        at.local.faults.add("SubmitJob", Fault.limit(2, burst=3))
-        assert await _outcomes(at, 5) == [True, True, True, False, False]
+async def test_a_limit_allows_its_burst_and_then_its_rate() -> None:
+    async with open_engine() as engine:
+        engine.local.faults.add("SubmitJob", Fault.limit(2, burst=3))
+        assert await _outcomes(engine, 5) == [True, True, True, False, False]
         await pass_time(1)
-        assert await _outcomes(at, 3) == [True, True, False]
+        assert await _outcomes(engine, 3) == [True, True, False]
 
 
 @pytest.mark.virtual_time
-async def test_quotas_hold_for_each_operation_by_itself() -> None:
+async def test_quotas_apply_to_each_operation_separately() -> None:
     quotas = Quotas(rates={"SubmitJob": Rate(1)}, default=None)
-    async with bench(quotas=quotas) as at:
-        assert await _outcomes(at, 3) == [True, False, False]
-        await at.batch.describe_job_queues()
+    async with open_engine(quotas=quotas) as engine:
+        assert await _outcomes(engine, 3) == [True, False, False]
+        await engine.batch.describe_job_queues()
         await pass_time(1)
-        assert await _outcomes(at, 2) == [True, False]
+        assert await _outcomes(engine, 2) == [True, False]
 
 
 @pytest.mark.virtual_time
-async def test_awss_quotas_take_fifty_submissions_a_second() -> None:
-    async with bench(quotas=Quotas.aws()) as at:
-        assert sum(await _outcomes(at, 60)) == 50
+async def test_quotas_of_aws_allow_50_submissions_per_second() -> None:
+    async with open_engine(quotas=Quotas.aws()) as engine:
+        assert sum(await _outcomes(engine, 60)) == 50
         await pass_time(10)
-        assert sum(await _outcomes(at, 60)) == 50
+        assert sum(await _outcomes(engine, 60)) == 50
 
 
 @pytest.mark.virtual_time
-async def test_a_lagging_service_does_not_know_a_new_job_yet() -> None:
-    async with bench() as at:
-        at.local.faults.add("*", Fault.lag(3))
-        job_id = await at.submit()
+async def test_fault_lag_hides_a_new_job() -> None:
+    async with open_engine() as engine:
+        engine.local.faults.add("*", Fault.lag(3))
+        job_id = await engine.submit()
         by_name = [{"name": "JOB_NAME", "values": ["job"]}]
-        for wait, known in ((2.9, 0), (0.2, 1)):
+        for wait, visible in ((2.9, 0), (0.2, 1)):
             await pass_time(wait)
-            described = await at.batch.describe_jobs(jobs=[job_id])
-            listed = await at.batch.list_jobs(jobQueue="default", filters=by_name)
-            assert len(described["jobs"]) == len(listed["jobSummaryList"]) == known
+            described = await engine.batch.describe_jobs(jobs=[job_id])
+            listed = await engine.batch.list_jobs(jobQueue="default", filters=by_name)
+            assert len(described["jobs"]) == len(listed["jobSummaryList"]) == visible
 
 
 @pytest.mark.virtual_time
-async def test_a_forgetful_service_loses_sight_of_what_has_ended() -> None:
-    async with bench() as at:
-        at.local.faults.add("DescribeJobs", Fault.forget(5))
-        job_id = (await at.ended(await at.submit()))["jobId"]
+async def test_fault_forget_hides_a_job_some_time_after_its_end() -> None:
+    async with open_engine() as engine:
+        engine.local.faults.add("DescribeJobs", Fault.forget(5))
+        job_id = (await engine.ended(await engine.submit()))["jobId"]
         await pass_time(6)
-        assert (await at.batch.describe_jobs(jobs=[job_id]))["jobs"] == []
+        assert (await engine.batch.describe_jobs(jobs=[job_id]))["jobs"] == []
 
 
 @pytest.mark.virtual_time
-async def test_a_read_timeout_happens_when_the_client_said_it_would() -> None:
-    async with bench() as at:
-        at.local.faults.add("DescribeJobQueues", Fault.latency(60))
+async def test_a_read_timeout_happens_after_the_configured_time() -> None:
+    async with open_engine() as engine:
+        engine.local.faults.add("DescribeJobQueues", Fault.latency(60))
         with pytest.raises(ReadTimeoutError):
-            await at.batch.describe_job_queues()
+            await engine.batch.describe_job_queues()
         assert asyncio.get_running_loop().time() == 10
 
 
 @pytest.mark.virtual_time
-async def test_no_more_requests_are_under_way_than_the_pool_has_connections() -> None:
-    async with bench() as at:
-        at.local.faults.add("DescribeJobQueues", Fault.latency(1))
+async def test_concurrent_requests_are_limited_to_the_pool_size() -> None:
+    async with open_engine() as engine:
+        engine.local.faults.add("DescribeJobQueues", Fault.latency(1))
         async with asyncio.TaskGroup() as group:
             for _ in range(25):
-                group.create_task(at.batch.describe_job_queues())
+                group.create_task(engine.batch.describe_job_queues())
         assert asyncio.get_running_loop().time() == pytest.approx(3)

@@ -1,4 +1,4 @@
-"""FilterLogEvents: many streams in one call, in the order of time."""
+"""FilterLogEvents: events of many streams, in the order of time."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from asyncbatch.local import Fault
 from asyncbatch.local._service.log_filter import parse_pattern
-from tests.local.harness import Bench, Json, bench, pass_time
+from tests.local.harness import Json, LocalEngine, open_engine, pass_time
 
 NOT_FOUND = "ResourceNotFoundException"
 INVALID = "InvalidParameterException"
@@ -17,23 +17,23 @@ GROUP = "/aws/batch/job"
 START = 1_705_312_800_000
 
 
-def _write(at: Bench, stream: str, *events: tuple[float, str], delay: float = 0) -> None:
-    """Write events: pairs of seconds and a message."""
-    target = at.local.logs.create_stream(GROUP, stream)
+def _write(engine: LocalEngine, stream: str, *events: tuple[float, str], delay: float = 0) -> None:
+    """Write events, given as pairs of seconds and a message."""
+    target = engine.local.logs.create_stream(GROUP, stream)
     for second, message in events:
-        at.local.logs.append(target, message, timestamp=START + int(second * 1000), delay=delay)
+        engine.local.logs.append(target, message, timestamp=START + int(second * 1000), delay=delay)
 
 
-async def _read(at: Bench, **params: Any) -> list[Json]:  # noqa: ANN401 (AWS's own members)
+async def _read(engine: LocalEngine, **params: Any) -> list[Json]:  # noqa: ANN401 (AWS's own members)
     """Read all pages of FilterLogEvents."""
     found: list[Json] = []
     token: dict[str, str] = {}
     while True:
-        answer = await at.logs.filter_log_events(logGroupName=GROUP, **params, **token)
-        found += answer["events"]
-        if "nextToken" not in answer:
+        response = await engine.logs.filter_log_events(logGroupName=GROUP, **params, **token)
+        found += response["events"]
+        if "nextToken" not in response:
             return found
-        token = {"nextToken": answer["nextToken"]}
+        token = {"nextToken": response["nextToken"]}
 
 
 def _messages(events: list[Json]) -> list[str]:
@@ -42,10 +42,10 @@ def _messages(events: list[Json]) -> list[str]:
 
 @pytest.mark.virtual_time
 async def test_streams_are_interleaved_by_time_then_by_arrival() -> None:
-    async with bench() as at:
-        _write(at, "one", (1, "a"), (3, "d"), (3, "e"))
-        _write(at, "two", (2, "b"), (2, "c"), (4, "f"))
-        events = await _read(at)
+    async with open_engine() as engine:
+        _write(engine, "one", (1, "a"), (3, "d"), (3, "e"))
+        _write(engine, "two", (2, "b"), (2, "c"), (4, "f"))
+        events = await _read(engine)
     assert _messages(events) == list("abcdef")
     assert [event["logStreamName"] for event in events] == [
         "one",
@@ -60,53 +60,55 @@ async def test_streams_are_interleaved_by_time_then_by_arrival() -> None:
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
-async def test_pages_split_nothing_and_repeat_nothing(limit: int) -> None:
-    async with bench() as at:
+async def test_pages_neither_miss_nor_repeat_events(limit: int) -> None:
+    async with open_engine() as engine:
         for stream in range(3):
-            _write(at, f"s{stream}", *((second // 2, f"{stream}-{second}") for second in range(9)))
-        whole = await _read(at)
-        paged = await _read(at, limit=limit)
+            _write(
+                engine, f"s{stream}", *((second // 2, f"{stream}-{second}") for second in range(9))
+            )
+        whole = await _read(engine)
+        paged = await _read(engine, limit=limit)
     assert len(whole) == 27
     assert paged == whole
 
 
 @pytest.mark.virtual_time
-async def test_streams_are_chosen_by_name_or_by_prefix() -> None:
-    async with bench() as at:
+async def test_streams_are_selected_by_name_or_by_prefix() -> None:
+    async with open_engine() as engine:
         for name in ("a1", "a2", "b1"):
-            _write(at, name, (1, name))
-        assert _messages(await _read(at, logStreamNames=["b1", "a1"])) == ["a1", "b1"]
-        assert _messages(await _read(at, logStreamNamePrefix="a")) == ["a1", "a2"]
+            _write(engine, name, (1, name))
+        assert _messages(await _read(engine, logStreamNames=["b1", "a1"])) == ["a1", "b1"]
+        assert _messages(await _read(engine, logStreamNamePrefix="a")) == ["a1", "a2"]
 
 
 @pytest.mark.virtual_time
-async def test_the_window_has_its_start_and_not_its_end() -> None:
-    async with bench() as at:
-        _write(at, "one", *((second, str(second)) for second in range(5)))
-        window = {"startTime": START + 1000, "endTime": START + 3000}
-        assert _messages(await _read(at, limit=1, **window)) == ["1", "2"]
+async def test_start_time_is_inclusive_and_end_time_exclusive() -> None:
+    async with open_engine() as engine:
+        _write(engine, "one", *((second, str(second)) for second in range(5)))
+        time_range = {"startTime": START + 1000, "endTime": START + 3000}
+        assert _messages(await _read(engine, limit=1, **time_range)) == ["1", "2"]
 
 
 @pytest.mark.virtual_time
-async def test_what_arrives_late_is_found_by_looking_again() -> None:
-    """The recipe for following: read again from a while ago, tell events apart by their ids."""
-    async with bench() as at:
-        _write(at, "one", (1, "early"), (5, "on time"))
-        _write(at, "one", (2, "late"), delay=10)
-        seen = {event["eventId"]: event["message"] for event in await _read(at)}
+async def test_a_late_event_is_found_by_a_second_search() -> None:
+    """How to follow streams: search again from an earlier time and skip known event ids."""
+    async with open_engine() as engine:
+        _write(engine, "one", (1, "early"), (5, "on time"))
+        _write(engine, "one", (2, "late"), delay=10)
+        seen = {event["eventId"]: event["message"] for event in await _read(engine)}
         assert list(seen.values()) == ["early", "on time"]
         await pass_time(10)
-        again = await _read(at, startTime=START + 1000)
+        again = await _read(engine, startTime=START + 1000)
     assert _messages(again) == ["early", "late", "on time"]
     assert [e["message"] for e in again if e["eventId"] not in seen] == ["late"]
 
 
 @pytest.mark.virtual_time
 async def test_an_empty_page_with_a_token_is_not_the_end() -> None:
-    async with bench() as at:
-        _write(at, "one", *((second, str(second)) for second in range(4)))
-        with at.local.faults.add("FilterLogEvents", Fault.empty_page()) as injected:
-            assert _messages(await _read(at, limit=2)) == ["0", "1", "2", "3"]
+    async with open_engine() as engine:
+        _write(engine, "one", *((second, str(second)) for second in range(4)))
+        with engine.local.faults.add("FilterLogEvents", Fault.empty_page()) as injected:
+            assert _messages(await _read(engine, limit=2)) == ["0", "1", "2", "3"]
         assert injected.hits > 1
 
 
@@ -123,23 +125,23 @@ async def test_an_empty_page_with_a_token_is_not_the_end() -> None:
         ({"filterPattern": "{ $.a = 1 }"}, INVALID, "plain-text terms only"),
     ],
 )
-async def test_a_bad_question_is_answered_in_cloudwatchs_words(
+async def test_an_invalid_request_fails_with_cloudwatchs_error(
     params: Json, code: str, message: str
 ) -> None:
-    async with bench() as at:
-        _write(at, "one", (1, "a"))
-        with pytest.raises(ClientError) as refused:
-            await at.logs.filter_log_events(**{"logGroupName": GROUP, **params})
-    error = refused.value.response["Error"]
+    async with open_engine() as engine:
+        _write(engine, "one", (1, "a"))
+        with pytest.raises(ClientError) as rejected:
+            await engine.logs.filter_log_events(**{"logGroupName": GROUP, **params})
+    error = rejected.value.response["Error"]
     assert error["Code"] == code
     assert message in error["Message"]
 
 
 @pytest.mark.virtual_time
-async def test_a_pattern_selects_messages() -> None:
-    async with bench() as at:
-        _write(at, "one", (1, "ERROR disk"), (2, "ok"), (3, "ERROR net"))
-        assert _messages(await _read(at, filterPattern="ERROR -net")) == ["ERROR disk"]
+async def test_a_filter_pattern_selects_messages() -> None:
+    async with open_engine() as engine:
+        _write(engine, "one", (1, "ERROR disk"), (2, "ok"), (3, "ERROR net"))
+        assert _messages(await _read(engine, filterPattern="ERROR -net")) == ["ERROR disk"]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ async def test_a_pattern_selects_messages() -> None:
         ('-"a b"', "a c b", True),
     ],
 )
-def test_plain_text_terms(pattern: str, message: str, *, matches: bool) -> None:
+def test_plain_text_terms_of_a_filter_pattern(pattern: str, message: str, *, matches: bool) -> None:
     assert parse_pattern(pattern)(message) is matches
 
 

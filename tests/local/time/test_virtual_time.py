@@ -1,4 +1,4 @@
-"""The laws of the loop that does not wait."""
+"""The event loop in virtual time."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from asyncbatch.local import VirtualTimeDeadlock, VirtualTimeLoop, run_in_virtua
 from tests.local.harness import pass_time
 
 
-def test_hours_pass_at_once_and_in_order() -> None:
+def test_virtual_hours_take_no_real_time_and_keep_the_order_of_timers() -> None:
     order: list[str] = []
 
     async def note(name: str, hours: float) -> None:
@@ -39,8 +39,8 @@ def test_a_timeout_fires_at_its_virtual_time() -> None:
     assert run_in_virtual_time(main) == 90
 
 
-def test_a_loop_that_is_closed_waits_for_its_threads() -> None:
-    """Asyncio gives them 300 seconds, which may not pass in a moment."""
+def test_closing_the_loop_waits_for_its_threads() -> None:
+    """Asyncio waits at most 300 seconds, which would pass at once in virtual time."""
 
     async def main() -> None:
         release = threading.Event()
@@ -51,7 +51,7 @@ def test_a_loop_that_is_closed_waits_for_its_threads() -> None:
 
 
 @pytest.mark.parametrize("in_thread", [asyncio.to_thread, anyio.to_thread.run_sync])
-def test_time_stands_still_while_a_thread_works(in_thread: object) -> None:
+def test_virtual_time_stands_still_while_a_thread_works(in_thread: object) -> None:
     async def main() -> list[str]:
         order: list[str] = []
         gate = threading.Event()
@@ -64,7 +64,7 @@ def test_time_stands_still_while_a_thread_works(in_thread: object) -> None:
             await pass_time(3600)
             order.append("timer")
 
-        # The gate opens in real time, long after the loop has nothing left but the timer.
+        # The gate opens in real time, long after only the timer is left for the loop.
         opener = threading.Timer(0.05, gate.set)
         opener.start()
         async with asyncio.TaskGroup() as group:
@@ -75,7 +75,7 @@ def test_time_stands_still_while_a_thread_works(in_thread: object) -> None:
     assert run_in_virtual_time(main) == ["thread", "timer"]
 
 
-def test_what_nobody_can_wake_is_a_deadlock() -> None:
+def test_waiting_without_any_source_of_events_raises_virtual_time_deadlock() -> None:
     async def main() -> None:
         await asyncio.Event().wait()
 
@@ -83,18 +83,18 @@ def test_what_nobody_can_wake_is_a_deadlock() -> None:
         run_in_virtual_time(main)
 
 
-def test_a_thread_of_ones_own_may_still_wake_the_loop() -> None:
+def test_a_thread_started_without_the_loop_can_wake_it() -> None:
     async def main() -> str:
         loop = asyncio.get_running_loop()
-        news: asyncio.Future[str] = loop.create_future()
-        threading.Thread(target=loop.call_soon_threadsafe, args=(news.set_result, "woken")).start()
-        return await news
+        woken: asyncio.Future[str] = loop.create_future()
+        threading.Thread(target=loop.call_soon_threadsafe, args=(woken.set_result, "woken")).start()
+        return await woken
 
     assert run_in_virtual_time(main) == "woken"
 
 
-def test_real_io_passes_real_time() -> None:
-    """While a socket is open, time may not run ahead of what comes through it."""
+def test_virtual_time_follows_real_time_while_a_socket_is_open() -> None:
+    """Otherwise the timeout would fire before the data of the socket arrives."""
 
     async def main() -> float:
         async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -118,11 +118,11 @@ def test_real_io_passes_real_time() -> None:
     assert passed <= time.monotonic() - started
 
 
-def test_the_calendar_is_the_same_every_day() -> None:
+def test_the_loop_starts_at_a_fixed_date() -> None:
     assert VirtualTimeLoop.epoch == 1_705_312_800
 
 
 @pytest.mark.virtual_time
-async def test_the_mark_gives_a_test_such_a_loop() -> None:
+async def test_the_virtual_time_marker_runs_a_test_on_this_loop() -> None:
     await pass_time(86_400)
     assert asyncio.get_running_loop().time() == 86_400

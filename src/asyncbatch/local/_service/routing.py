@@ -95,7 +95,7 @@ class Router:
 def unknown_operation(operation: str) -> ServiceError:
     """Return the error for an operation that the local engine does not support."""
     return ServiceError(
-        "UnknownOperationException", f"The local engine does not have the operation {operation}."
+        "UnknownOperationException", f"The local engine does not support the operation {operation}."
     )
 
 
