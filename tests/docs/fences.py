@@ -1,8 +1,8 @@
-"""Reading and running the python fences of a page, as a notebook would run its cells.
+"""Read and run the python fences of a page, as a notebook runs its cells.
 
 The fences of one page share a namespace and may use `await` at the top level. An `output` fence
-holds what the python fence before it must have printed, where `...` stands for anything.
-A docstring holds its examples in such fences, or as a dialogue with `>>>`.
+contains the expected output of the python fence before it; `...` matches any text. Docstrings
+contain their examples in such fences, or as a `>>>` dialogue.
 """
 
 import ast
@@ -26,9 +26,14 @@ _FENCE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """One fence: its code, where it stands, and what it must print (None: anything).
+    """One fence.
 
-    A line of a dialogue shows its value as it would at the prompt.
+    Attributes:
+        page: Path of the page, or the dotted name of the documented object.
+        line: Number of lines before the code, for tracebacks.
+        source: The code.
+        expected: The expected output; None accepts any.
+        is_dialogue: Whether expressions print their value, as at a prompt.
     """
 
     page: str
@@ -39,7 +44,7 @@ class Fence:
 
 
 def read_fences(page: Path) -> list[Fence]:
-    """Read the python fences of a page, in order, with the output that each promises."""
+    """Return the python fences of a page in order, each with its expected output."""
     return _parse(str(page), page.read_text(encoding="utf-8"))
 
 
@@ -51,7 +56,7 @@ def _parse(page: str, text: str) -> list[Fence]:
         if match["language"] == "python":
             fences.append(Fence(page=page, line=line, source=body))
         elif not fences or fences[-1].expected is not None:
-            message = f"{page}:{line}: an output fence follows the python fence that prints it"
+            message = f"{page}:{line}: an output fence must follow the python fence that prints it"
             raise ValueError(message)
         else:
             fences[-1] = replace(fences[-1], expected=body)
@@ -59,7 +64,7 @@ def _parse(page: str, text: str) -> list[Fence]:
 
 
 def run_fences(runner: asyncio.Runner, fences: Sequence[Fence], namespace: dict[str, Any]) -> None:
-    """Run fences one after the other in one namespace, each as a task of its own if it awaits."""
+    """Run fences in order in one namespace; a fence that awaits runs as a separate task."""
     for fence in fences:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
@@ -68,7 +73,7 @@ def run_fences(runner: asyncio.Runner, fences: Sequence[Fence], namespace: dict[
 
 
 def _run(runner: asyncio.Runner, fence: Fence, namespace: dict[str, Any]) -> None:
-    # The empty lines make a traceback point at the page's own line.
+    # Empty lines in front make the line numbers of tracebacks those of the page.
     source = "\n" * fence.line + fence.source
     mode = "single" if fence.is_dialogue else "exec"
     code = compile(source, fence.page, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -82,12 +87,12 @@ def _check_output(fence: Fence, printed: str) -> None:
         return
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     if not doctest.OutputChecker().check_output(fence.expected, printed, flags):
-        message = f"{fence.page}:{fence.line} promises\n{fence.expected}\nbut prints\n{printed}"
+        message = f"{fence.page}:{fence.line} expected\n{fence.expected}\nbut printed\n{printed}"
         raise AssertionError(message)
 
 
 def docstring_examples(module: object) -> Iterator[tuple[str, list[Fence]]]:
-    """Read the examples in the docstrings of a module's public names."""
+    """Yield the name and the examples of each documented public name of a module."""
     for name in _public_names(module):
         value = getattr(module, name)
         members = _members(value) if inspect.isclass(value) else ()
@@ -98,13 +103,13 @@ def docstring_examples(module: object) -> Iterator[tuple[str, list[Fence]]]:
 
 
 def _members(kind: type) -> Iterable[tuple[str, object]]:
-    """Return what a class has of its own, and from bases that are no public names themselves."""
+    """Return the members of a class and of its private base classes."""
     private = [base for base in kind.__mro__[1:] if base.__module__.startswith("asyncbatch._")]
     return [item for base in (kind, *private) for item in vars(base).items()]
 
 
 def _public_names(module: object) -> Sequence[str]:
-    """Name what a module says it offers, or else what is ours among what it holds."""
+    """Return `__all__` of a module, or else its names that are defined in this project."""
     if listed := getattr(module, "__all__", None):
         return list(listed)
     return [
@@ -115,7 +120,7 @@ def _public_names(module: object) -> Sequence[str]:
 
 
 def read_docstring(path: str, docstring: str) -> list[Fence]:
-    """Read the examples of a docstring: its fences, or else the lines of its dialogue."""
+    """Return the examples of a docstring: its fences, or else the lines of its dialogue."""
     return _parse(path, docstring) or [
         Fence(page=path, line=0, source=line.source, expected=line.want, is_dialogue=True)
         for line in doctest.DocTestParser().get_examples(docstring)

@@ -1,4 +1,4 @@
-"""Every example of the documentation runs, against the local engine."""
+"""Every example in pages and docstrings runs against the local engine."""
 
 import asyncio
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ EXAMPLES = {
     **dict(docstring_examples(asyncbatch.progress)),
 }
 
-# A page's reader runs blocking code where it is natural, as in a script or a notebook.
+# Examples run blocking code on the event loop, as scripts and notebooks do.
 pytestmark = [pytest.mark.may_block, pytest.mark.usefixtures("account")]
 
 ETL = {
@@ -54,7 +54,7 @@ aws_secret_access_key = {AWS_SECRET_ACCESS_KEY}
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[dict[str, str]]:
-    """Run a local engine on a loop of its own, so that blocking examples do not stop it."""
+    """Run a local engine on a separate event loop, so that blocking examples do not stop it."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(LocalBatch(vcpus=4)) as local,
@@ -65,7 +65,7 @@ def aws() -> Iterator[dict[str, str]]:
 
 
 async def register_etl(local: LocalBatch) -> None:
-    """Register the definition that the examples take for granted: etl, up to revision 3."""
+    """Register the job definition that the examples use: etl, up to revision 3."""
     async with AsyncBatchClient(session=local.session) as batch:
         for _ in range(3):
             await batch.register_job_definition(ETL, reuse=False)
@@ -73,8 +73,8 @@ async def register_etl(local: LocalBatch) -> None:
 
 @pytest.fixture
 def account(aws: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sit where a reader sits: in an empty directory, with an AWS account and a profile."""
-    # CloudWatch shows lines late and is waited for; the local engine is never late.
+    """Provide what readers have: an empty directory, an AWS account and a profile."""
+    # CloudWatch shows lines late, so clients wait for them. The local engine is never late.
     defaults = LogPolicy.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "drain", 0.0)

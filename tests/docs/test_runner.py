@@ -1,4 +1,4 @@
-"""The runner of the documentation's examples does not let a broken example pass."""
+"""The runner of the documentation's examples detects broken examples."""
 
 import asyncio
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def test_fences_share_a_namespace_and_may_await(runner: asyncio.Runner, tmp_path
     assert namespace["four"] == 4
 
 
-def test_a_failing_fence_is_reported_at_its_line_of_the_page(
+def test_failing_fence_is_reported_at_its_line_of_the_page(
     runner: asyncio.Runner, tmp_path: Path
 ) -> None:
     page = page_with(tmp_path, "# Title\n\n```python\nx = 1\nx / 0\n```\n")
@@ -48,33 +48,33 @@ def test_printed_output_must_match_the_output_fence(runner: asyncio.Runner, tmp_
     good = page_with(tmp_path, f"{fence}\n```output\njob ... SUCCEEDED\n```\n")
     run_fences(runner, read_fences(good), {})
     bad = page_with(tmp_path, f"{fence}\n```output\njob ... FAILED\n```\n")
-    with pytest.raises(AssertionError, match="promises"):
+    with pytest.raises(AssertionError, match="expected"):
         run_fences(runner, read_fences(bad), {})
 
 
-def test_an_output_fence_belongs_to_a_python_fence(tmp_path: Path) -> None:
+def test_output_fence_without_python_fence_is_an_error(tmp_path: Path) -> None:
     page = page_with(tmp_path, "```output\nnothing\n```\n")
-    with pytest.raises(ValueError, match="follows the python fence"):
+    with pytest.raises(ValueError, match="must follow the python fence"):
         read_fences(page)
 
 
-def test_other_fences_are_not_run(tmp_path: Path) -> None:
+def test_fences_of_other_languages_are_not_run(tmp_path: Path) -> None:
     page = page_with(tmp_path, "```console\n$ rm -rf /\n```\n")
     assert read_fences(page) == []
 
 
 class Documented:
-    """Do a thing.
+    """Document two fences.
 
     Example:
-        First, a thing to do it to:
+        The first fence:
 
         ```python
         one = 1
         two = one + one
         ```
 
-        And that was it.
+        Text after the fence.
     """
 
     async def three(self) -> int:
@@ -87,7 +87,7 @@ class Documented:
         return 3
 
 
-def test_examples_of_docstrings_are_found_and_run(runner: asyncio.Runner) -> None:
+def test_docstring_examples_are_found_and_run(runner: asyncio.Runner) -> None:
     class Module:
         __all__ = ("Documented",)
         Documented = Documented
@@ -100,7 +100,7 @@ def test_examples_of_docstrings_are_found_and_run(runner: asyncio.Runner) -> Non
     assert namespace["two"] == 2
 
 
-def test_a_dialogue_must_show_the_value_it_promises(runner: asyncio.Runner) -> None:
+def test_dialogue_with_a_wrong_value_fails(runner: asyncio.Runner) -> None:
     (fence,) = read_docstring("here", "Add.\n\nExample:\n    >>> 1 + 1\n    3\n")
-    with pytest.raises(AssertionError, match="promises"):
+    with pytest.raises(AssertionError, match="expected"):
         run_fences(runner, [fence], {})
