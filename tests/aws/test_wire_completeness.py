@@ -7,6 +7,7 @@ import pytest
 
 from asyncbatch._aws.wire import responses
 from tests.fixtures import losses, shapes
+from tests.fixtures.decoding import described, listed
 
 MINIMAL = {"jobId": "j-1", "status": "SUBMITTED"}
 
@@ -15,12 +16,12 @@ MINIMAL = {"jobId": "j-1", "status": "SUBMITTED"}
 @pytest.mark.parametrize("platform", losses.PLATFORMS)
 def test_nothing_that_describe_jobs_says_is_lost(platform: str, nodes: str) -> None:
     answer = losses.job_detail(platform, nodes)
-    assert losses.lost(answer, responses.job_description(answer)) == []
+    assert losses.lost(answer, described(answer)) == []
 
 
 def test_nothing_that_list_jobs_says_is_lost() -> None:
     answer = shapes.filled(shapes.output_shape("ListJobs", "jobSummaryList"))
-    assert losses.lost(answer, responses.job_summary(answer)) == []
+    assert losses.lost(answer, listed(answer)) == []
 
 
 def test_nothing_that_describe_job_queues_says_is_lost() -> None:
@@ -31,7 +32,7 @@ def test_nothing_that_describe_job_queues_says_is_lost() -> None:
 
 def test_the_search_for_lost_words_does_find_one() -> None:
     answer = {**MINIMAL, "statusReason": "said", "extraordinary": "unsaid"}
-    assert losses.lost(answer, responses.job_description({**answer, "extraordinary": ""})) == [
+    assert losses.lost(answer, described({**answer, "extraordinary": ""})) == [
         ".extraordinary: unsaid"
     ]
 
@@ -53,4 +54,4 @@ def test_no_member_is_relied_upon(platform: str) -> None:
     """Whatever else is missing or null, a job with an id and a status can be followed."""
     for smaller in without_one(losses.job_detail(platform, platform)):
         if smaller.get("jobId") and smaller.get("status"):
-            assert responses.job_description(smaller).job_id == ".jobId"
+            assert described(smaller).job_id == ".jobId"

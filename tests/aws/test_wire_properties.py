@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbatch import JobDescription, JobRequest, RetryStrategy
-from asyncbatch._aws.wire import requests, responses
+from asyncbatch._aws.wire import requests
 from tests.fixtures import losses, strategies
+from tests.fixtures.decoding import described
 
 PAIR = {"name", "type", "value"}
 
@@ -33,7 +34,7 @@ def echoed(arguments: dict[str, Any]) -> dict[str, Any]:
 def test_what_was_asked_for_is_described(fields: dict[str, Any]) -> None:
     request = JobRequest("etl", **fields)
     arguments = requests.submit_job(request, name="etl-1", queue="default")
-    description = responses.job_description(echoed(arguments))
+    description = described(echoed(arguments))
     assert told_by(description) == asked_by(request)
 
 
@@ -54,7 +55,7 @@ def asked_by(request: JobRequest) -> dict[str, Any]:
 
 
 def told_by(description: JobDescription) -> dict[str, Any]:
-    (container,) = description.containers or (responses.job_description(EMPTY).containers)
+    (container,) = description.containers or (described(EMPTY).containers)
     return {
         "parameters": description.parameters,
         "command": container.command,
@@ -91,14 +92,14 @@ platforms = st.sampled_from(losses.PLATFORMS)
 def test_nothing_is_lost_of_any_part_of_an_answer(platform: str, nodes: str, seed: int) -> None:
     whole = losses.job_detail(platform, nodes)
     part = {**thinned(whole, random.Random(seed)), "jobId": "j-1", "status": "FAILED"}
-    description = responses.job_description(part)
+    description = described(part)
     assert losses.lost(part, description) == []
     assert pickle.loads(pickle.dumps(description)) == description  # noqa: S301 - our own
 
 
 @given(st.integers(0, 10**14))
 def test_a_time_is_right_to_the_millisecond(milliseconds: int) -> None:
-    description = responses.job_description({**EMPTY, "createdAt": milliseconds})
+    description = described({**EMPTY, "createdAt": milliseconds})
     if milliseconds == 0:
         assert description.created_at is None
     else:

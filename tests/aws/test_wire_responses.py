@@ -7,6 +7,7 @@ import pytest
 
 from asyncbatch import Container, JobStatus, NodeRange
 from asyncbatch._aws.wire import responses
+from tests.fixtures.decoding import described, listed
 
 MINIMAL = {"jobId": "j-1", "status": "SUBMITTED"}
 QUEUE = "arn:aws:batch:eu-west-1:123456789012:job-queue/default"
@@ -23,7 +24,7 @@ def at(milliseconds: int) -> datetime:
 
 
 def test_a_job_of_one_container() -> None:
-    description = responses.job_description(CONTAINER_JOB)
+    description = described(CONTAINER_JOB)
     (container,) = description.containers
     assert (description.name, description.queue, description.job_definition) == (
         "etl-1",
@@ -95,9 +96,7 @@ CONTAINER_JOB: dict[str, Any] = {
 
 
 def test_definitions_of_old_say_vcpus_and_memory() -> None:
-    (container,) = responses.job_description(
-        {**MINIMAL, "container": {"vcpus": 2, "memory": 128}}
-    ).containers
+    (container,) = described({**MINIMAL, "container": {"vcpus": 2, "memory": 128}}).containers
     assert (container.vcpus, container.memory_mib, container.gpus) == (2.0, 128, None)
 
 
@@ -108,7 +107,7 @@ def test_an_ecs_job_of_several_containers() -> None:
         {"name": "sidecar", "exitCode": 2, "reason": "broken pipe", "logStreamName": "etl/sc/1"},
     ]
     task = {"taskArn": TASK, "containers": containers}
-    description = responses.job_description(
+    description = described(
         {
             **MINIMAL,
             "status": "FAILED",
@@ -130,7 +129,7 @@ def test_an_ecs_job_of_several_containers() -> None:
 
 def test_an_eks_job() -> None:
     """Its attempts are listed as `eksAttempts`, and it has no log stream anywhere."""
-    description = responses.job_description(EKS_JOB)
+    description = described(EKS_JOB)
     assert description.pod is not None
     assert (description.pod.name, description.pod.namespace, description.pod.node_name) == (
         "aws-batch.1",
@@ -178,7 +177,7 @@ EKS_JOB: dict[str, Any] = {
 
 
 def test_the_parent_of_an_array() -> None:
-    description = responses.job_description(
+    description = described(
         {
             **MINIMAL,
             "status": "PENDING",
@@ -198,7 +197,7 @@ def test_the_parent_of_an_array() -> None:
 
 
 def test_a_child_of_an_array() -> None:
-    description = responses.job_description(
+    description = described(
         {**MINIMAL, "jobId": "j-1:0", "arrayProperties": {"index": 0, "statusSummary": {}}}
     )
     assert not description.is_array_parent
@@ -212,7 +211,7 @@ def test_the_parent_of_a_multi_node_job() -> None:
         "container": {"image": "mpi", "instanceType": "c5n.18xlarge"},
         "instanceTypes": ["c5n.18xlarge"],
     }
-    node = responses.job_description(
+    node = described(
         {
             **MINIMAL,
             "nodeProperties": {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": [node_range]},
@@ -229,7 +228,7 @@ def test_the_parent_of_a_multi_node_job() -> None:
 
 
 def test_a_node_of_a_multi_node_job() -> None:
-    description = responses.job_description(
+    description = described(
         {
             **MINIMAL,
             "jobId": "j-1#0",
@@ -250,13 +249,13 @@ def test_a_node_of_a_multi_node_job() -> None:
 def test_a_summary_of_a_multi_node_job(
     properties: dict[str, Any], count: int | None, index: int | None, *, is_main: bool
 ) -> None:
-    node = responses.job_summary({**MINIMAL, "nodeProperties": properties}).node
+    node = listed({**MINIMAL, "nodeProperties": properties}).node
     assert node is not None
     assert (node.count, node.index, node.is_main) == (count, index, is_main)
 
 
 def test_a_summary_of_list_jobs() -> None:
-    description = responses.job_summary(
+    description = listed(
         {
             "jobId": "j-1",
             "jobArn": "arn:j-1",
@@ -281,7 +280,7 @@ def test_a_summary_of_list_jobs() -> None:
 
 
 def test_a_job_that_waits_has_no_attempts_yet() -> None:
-    description = responses.job_description({**CONTAINER_JOB, "status": "RUNNABLE", "attempts": []})
+    description = described({**CONTAINER_JOB, "status": "RUNNABLE", "attempts": []})
     assert description.attempts == ()
 
 
@@ -289,7 +288,7 @@ def test_a_job_that_waits_has_no_attempts_yet() -> None:
 
 
 def test_id_and_status_are_enough() -> None:
-    for description in (responses.job_description(MINIMAL), responses.job_summary(MINIMAL)):
+    for description in (described(MINIMAL), listed(MINIMAL)):
         assert (description.job_id, description.status) == ("j-1", "SUBMITTED")
         assert (description.name, description.arn, description.queue) == ("", None, None)
         assert (description.created_at, description.started_at) == (None, None)
@@ -300,7 +299,7 @@ def test_id_and_status_are_enough() -> None:
 
 
 def test_members_that_are_new_to_us_are_kept() -> None:
-    description = responses.job_description(
+    description = described(
         {
             **MINIMAL,
             "carbonGrams": 12,
@@ -317,19 +316,19 @@ def test_members_that_are_new_to_us_are_kept() -> None:
 
 def test_what_is_empty_is_not_kept() -> None:
     empty = {"container": {"volumes": [], "secrets": [], "user": ""}, "attempts": [], "tags": {}}
-    description = responses.job_description({**MINIMAL, **empty, "platformCapabilities": []})
+    description = described({**MINIMAL, **empty, "platformCapabilities": []})
     assert description.extra == {}
     assert description.containers[0].extra == {}
 
 
 def test_no_and_zero_are_kept() -> None:
-    description = responses.job_description({**MINIMAL, "propagateTags": False, "score": 0})
+    description = described({**MINIMAL, "propagateTags": False, "score": 0})
     assert description.extra == {"propagateTags": False, "score": 0}
 
 
 def test_a_state_that_is_new_to_us_is_kept() -> None:
     summary = {"HIBERNATING": 1, "RUNNING": 2}
-    description = responses.job_description(
+    description = described(
         {"jobId": "j-1", "status": "THAWING", "arrayProperties": {"statusSummary": summary}}
     )
     assert (description.status, description.status.is_terminal) == ("THAWING", False)
@@ -341,7 +340,7 @@ def test_a_state_that_is_new_to_us_is_kept() -> None:
 
 
 def test_times_are_aware_of_their_zone() -> None:
-    description = responses.job_description(
+    description = described(
         {**MINIMAL, "createdAt": 1705312800123, "startedAt": 1705312860000, "stoppedAt": 0}
     )
     assert description.created_at == datetime(2024, 1, 15, 10, 0, 0, 123000, tzinfo=UTC)
@@ -350,14 +349,14 @@ def test_times_are_aware_of_their_zone() -> None:
 
 
 def test_the_duration_is_that_of_the_last_attempt() -> None:
-    description = responses.job_description({**MINIMAL, "startedAt": 60_000, "stoppedAt": 150_500})
+    description = described({**MINIMAL, "startedAt": 60_000, "stoppedAt": 150_500})
     assert description.duration == timedelta(seconds=90.5)
 
 
 def test_a_summary_knows_the_queue_that_was_listed() -> None:
-    assert responses.job_summary(MINIMAL, queue="default").queue == "default"
-    assert responses.job_summary(MINIMAL).is_summary
-    assert not responses.job_description(MINIMAL).is_summary
+    assert listed(MINIMAL, queue="default").queue == "default"
+    assert listed(MINIMAL).is_summary
+    assert not described(MINIMAL).is_summary
 
 
 def test_a_registered_definition_is_named_with_its_revision() -> None:

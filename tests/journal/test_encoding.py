@@ -18,10 +18,10 @@ from asyncbatch import (
     PodProperties,
     RetryStrategy,
 )
-from asyncbatch._aws.wire import responses
 from asyncbatch._journal.encoding import Decoder, to_text
 from asyncbatch._journal.entries import identity_of
 from tests.fixtures import losses
+from tests.fixtures.decoding import described
 
 MOMENT = datetime(2024, 1, 15, 10, 0, 0, 123_000, tzinfo=UTC)
 CONTAINER = Container(
@@ -84,7 +84,7 @@ def test_invalid_text_is_a_value_error(text: str) -> None:
 @pytest.mark.parametrize("nodes", losses.PLATFORMS)
 @pytest.mark.parametrize("platform", losses.PLATFORMS)
 def test_any_answer_of_describe_jobs_survives_a_round_trip(platform: str, nodes: str) -> None:
-    description = responses.job_description(losses.job_detail(platform, nodes))
+    description = described(losses.job_detail(platform, nodes))
     assert Decoder().from_text(to_text(description)) == description
 
 

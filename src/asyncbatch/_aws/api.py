@@ -18,6 +18,7 @@ from typing import Any
 from asyncbatch._aws.connection import Connection
 from asyncbatch._aws.retrying import POLLING, READING, SENDING, Answer, Caller, Patience
 from asyncbatch._aws.wire import requests, responses
+from asyncbatch._aws.wire.sharing import SharedValues
 from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import APIError
 from asyncbatch._values.events import Event
@@ -40,6 +41,7 @@ class API:
     ) -> None:
         """Use an open connection at the given pace; `notify` hears of throttling and retries."""
         self._connection = connection
+        self._shared = connection.shared_values
         self._caller = Caller(connection, limits, rng, notify)
 
     async def submit_turn(self) -> None:
@@ -68,7 +70,7 @@ class API:
     async def describe_jobs(self, ids: Sequence[str]) -> list[JobDescription]:
         """Describe at most 100 jobs; ids that AWS does not know are absent."""
         answer = await self._caller.call("batch", "DescribeJobs", {"jobs": list(ids)}, READING)
-        return [responses.job_description(job) for job in answer.get("jobs", ())]
+        return [responses.job_description(job, self._shared) for job in answer.get("jobs", ())]
 
     async def poll_turn(self) -> None:
         """Wait until the next `poll_jobs` may leave, to choose its ids as late as possible."""
@@ -92,7 +94,7 @@ class API:
         answer = await self._caller.call(
             "batch", "DescribeJobs", {"jobs": list(ids)}, POLLING, has_turn=True, is_checked=True
         )
-        return {job["jobId"]: _news(job, marks) for job in answer.get("jobs", ())}
+        return {job["jobId"]: _news(job, marks, self._shared) for job in answer.get("jobs", ())}
 
     async def poll_queue(
         self, queue: str, status: JobStatus, marks: MutableMapping[str, Mark]
@@ -123,7 +125,7 @@ class API:
                 is_checked=True,
             )
             jobs = page.get("jobSummaryList", ())
-            yield {job["jobId"]: _listed_news(job, marks) for job in jobs}
+            yield {job["jobId"]: _listed_news(job, marks, self._shared) for job in jobs}
             if not page.get("nextToken"):
                 return
             arguments = {**arguments, "nextToken": page["nextToken"]}
@@ -155,7 +157,7 @@ class API:
             arguments["jobStatus"] = str(status)
         async for page in self._pages("ListJobs", arguments):
             for summary in page.get("jobSummaryList", ()):
-                yield responses.job_summary(summary, queue=queue)
+                yield responses.job_summary(summary, self._shared, queue=queue)
 
     async def job_queues(self) -> list[JobQueue]:
         """Return all job queues of the account and Region."""
@@ -244,17 +246,21 @@ class API:
             arguments = {**arguments, "nextToken": page["nextToken"]}
 
 
-def _news(job: Answer, marks: MutableMapping[str, Mark]) -> JobDescription | None:
+def _news(
+    job: Answer, marks: MutableMapping[str, Mark], shared: SharedValues
+) -> JobDescription | None:
     """Return the description of a job unless it is marked as seen like this."""
     mark = responses.mark(job)
     if mark is not None:
         if marks.get(job["jobId"]) == mark:
             return None
         marks[job["jobId"]] = mark
-    return responses.job_description(job)
+    return responses.job_description(job, shared)
 
 
-def _listed_news(summary: Answer, marks: MutableMapping[str, Mark]) -> JobDescription | None:
+def _listed_news(
+    summary: Answer, marks: MutableMapping[str, Mark], shared: SharedValues
+) -> JobDescription | None:
     """Return the summary of a followed job unless it is marked as listed like this."""
     job_id = summary["jobId"]
     previous = marks.get(job_id)
@@ -262,4 +268,4 @@ def _listed_news(summary: Answer, marks: MutableMapping[str, Mark]) -> JobDescri
     if previous is None or previous == mark:
         return None
     marks[job_id] = mark
-    return responses.job_summary(summary)
+    return responses.job_summary(summary, shared)

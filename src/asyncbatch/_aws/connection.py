@@ -18,6 +18,7 @@ from typing import Any, Self
 import anyio
 
 from asyncbatch._aws import sdk_hooks
+from asyncbatch._aws.wire.sharing import SharedValues
 from asyncbatch._values.errors import InvalidRequest, NoRegion
 
 _CONNECT_TIMEOUT = 5
@@ -90,6 +91,7 @@ class Connection:
         self.region = region
         # False where AWS Batch is an engine inside of this program.
         self.jobs_outlive_program: bool = getattr(session, "jobs_outlive_program", True)
+        self.shared_values = SharedValues()
         self._session = session
         self._target = target
         self._stack = stack

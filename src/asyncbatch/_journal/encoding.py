@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from asyncbatch._aws.wire.sharing import SharedValues
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.status import JobStatus
 
@@ -85,7 +86,7 @@ class Decoder:
     def __init__(self) -> None:
         """Have read nothing yet."""
         self._readers: dict[object, _Read] = dict(_SCALARS)
-        self._last: dict[str, object] = {}
+        self._shared = SharedValues()
 
     def from_text(self, text: str) -> JobDescription:
         """Return the description that `to_text` has written.
@@ -134,20 +135,12 @@ class Decoder:
                     value[name] = reader(value[name])
             for name, part in common:
                 if name in value:
-                    value[name] = self._shared(part, value[name])
+                    value[name] = self._shared.one(part, value[name])
             if not value.keys() <= readers.keys():
                 value = {name: v for name, v in value.items() if name in readers}
             return kind(**value)
 
         return read
-
-    def _shared(self, part: str, value: object) -> object:
-        """Return the last value of a part of a job if it is equal."""
-        last = self._last.get(part)
-        if last == value:
-            return last
-        self._last[part] = value
-        return value
 
 
 def _unchanged(value: Any) -> Any:  # noqa: ANN401 - any value of JSON

@@ -1,10 +1,14 @@
-"""The parts of a job that AWS describes: containers, attempts, array, nodes, pod."""
+"""The parts of a job description: containers, attempts, array, nodes, pod.
 
-import sys
+AWS returns null, an empty list or nothing at all for a member without a value, depending on the
+operation and the platform. So members are read with ``get(...) or`` the empty value.
+"""
+
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
+from asyncbatch._aws.wire.sharing import Fields, SharedValues, interned
 from asyncbatch._values.descriptions import (
     ArrayProperties,
     Attempt,
@@ -17,6 +21,7 @@ from asyncbatch._values.status import JobStatus
 
 Wire = Mapping[str, Any]
 
+# Members that differ between the jobs of one job definition.
 _OF_ONE_RUN = frozenset({"exitCode", "reason", "logStreamName", "taskArn", "containerInstanceArn"})
 _CONTAINER_MEMBERS = frozenset(
     [
@@ -44,32 +49,26 @@ _ATTEMPT_MEMBERS = frozenset(
 _POD_MEMBERS = frozenset({"podName", "nodeName", "containers"})
 _NODE_RANGE_MEMBERS = frozenset({"targetNodes", "container", "ecsProperties", "eksProperties"})
 
-# Members of which only these parts are modelled.
+# Members that a `Container` models in part: the rest of them is kept in `extra`.
 _RESOURCES = frozenset({"VCPU", "MEMORY", "GPU"})
 _LOG_MEMBERS = frozenset({"logDriver", "options"})
 
-_NUMBER = (int, float)  # made once, as it is asked for twenty times a job
-
-T = TypeVar("T")
-
-_LAST: dict[str, Any] = {}
-_DEFINED: dict[str | None, tuple[Wire, Mapping[str, Any]]] = {}
-_MOST_DEFINED = 100
+_NUMBER = (int, float)  # a constant, since it is used twenty times a job
 
 
-def job_containers(detail: Wire) -> tuple[Container, ...]:
+def job_containers(detail: Wire, shared: SharedValues) -> tuple[Container, ...]:
     """Return the containers of a container job, of an ECS task, or of an EKS pod."""
     tasks = (detail.get("ecsProperties") or {}).get("taskProperties") or ()
     if tasks:
-        return _task_containers(tasks)
+        return _task_containers(tasks, shared)
     pod = (detail.get("eksProperties") or {}).get("podProperties") or {}
     if pod:
-        return tuple(one_container(c) for c in pod.get("containers") or ())
+        return tuple(one_container(c, shared) for c in pod.get("containers") or ())
     container = detail.get("container")
-    return (one_container(container),) if container else ()
+    return (one_container(container, shared),) if container else ()
 
 
-def _task_containers(tasks: Iterable[Wire]) -> tuple[Container, ...]:
+def _task_containers(tasks: Iterable[Wire], shared: SharedValues) -> tuple[Container, ...]:
     """Return the containers of ECS tasks; the task's ARNs belong to each of its containers."""
     return tuple(
         one_container(
@@ -77,26 +76,28 @@ def _task_containers(tasks: Iterable[Wire]) -> tuple[Container, ...]:
                 "taskArn": task.get("taskArn"),
                 "containerInstanceArn": task.get("containerInstanceArn"),
                 **container,
-            }
+            },
+            shared,
         )
         for task in tasks
         for container in task.get("containers") or ()
     )
 
 
-def attempts(detail: Wire) -> tuple[Attempt, ...]:
+def attempts(detail: Wire, shared: SharedValues) -> tuple[Attempt, ...]:
+    """Return the finished attempts, oldest first; EKS jobs have them under another name."""
     listed = detail.get("attempts") or detail.get("eksAttempts") or ()
-    return tuple(_attempt(number, attempt) for number, attempt in enumerate(listed, start=1))
+    return tuple([_attempt(number, each, shared) for number, each in enumerate(listed, start=1)])
 
 
-def _attempt(number: int, attempt: Wire) -> Attempt:
+def _attempt(number: int, attempt: Wire, shared: SharedValues) -> Attempt:
     if attempt.get("taskProperties"):
-        containers = _task_containers(attempt["taskProperties"])
+        containers = _task_containers(attempt["taskProperties"], shared)
     elif attempt.get("containers"):
-        containers = tuple(one_container(c) for c in attempt["containers"])
+        containers = tuple(one_container(c, shared) for c in attempt["containers"])
     else:
         container = attempt.get("container")
-        containers = (one_container(container),) if container else ()
+        containers = (one_container(container, shared),) if container else ()
     return Attempt(
         number=number,
         containers=containers,
@@ -107,62 +108,49 @@ def _attempt(number: int, attempt: Wire) -> Attempt:
     )
 
 
-def one_container(container: Wire) -> Container:
-    defined = {member: said for member, said in container.items() if member not in _OF_ONE_RUN}
+def one_container(container: Wire, shared: SharedValues) -> Container:
+    """Return the value for one container of a job or of an attempt."""
+    defined = {name: value for name, value in container.items() if name not in _OF_ONE_RUN}
     return Container(
         exit_code=container.get("exitCode"),
         reason=container.get("reason") or None,
         log_stream_name=container.get("logStreamName") or None,
         task_arn=container.get("taskArn"),
-        container_instance_arn=shared_text(container.get("containerInstanceArn")),
-        **_as_defined(defined),
+        container_instance_arn=interned(container.get("containerInstanceArn")),
+        **shared.container_fields(defined, _defined_fields),
     )
 
 
-def _as_defined(container: Wire) -> Mapping[str, Any]:
-    """Return the fields of a `Container` that jobs of one definition have in common.
-
-    The ones made last for an image are remembered: to see that they are the same takes a third of
-    the time of making them, and for a hundred thousand jobs half of the memory.
-    """
-    image = container.get("image")
-    known = _DEFINED.get(image)
-    if known is not None and known[0] == container:
-        return known[1]
-    fields = _fields_as_defined(container)
-    if len(_DEFINED) >= _MOST_DEFINED:
-        _DEFINED.clear()
-    _DEFINED[image] = (container, fields)
-    return fields
-
-
-def _fields_as_defined(container: Wire) -> dict[str, Any]:
+def _defined_fields(container: Wire, shared: SharedValues) -> Fields:
+    """Return the fields of a `Container` that the jobs of one job definition have in common."""
     listed = container.get("resourceRequirements") or ()
     resources = {r.get("type"): r.get("value") for r in listed}
     logs = container.get("logConfiguration") or {}
+    # vcpus and memory are deprecated members, which old job definitions still have.
     vcpus = resources.get("VCPU", container.get("vcpus"))
     memory = resources.get("MEMORY", container.get("memory"))
     return {
         "name": container.get("name"),
-        "image": shared_text(container.get("image")),
-        "command": shared("command", tuple(container.get("command") or ())),
-        "environment": shared("environment", _environment(container)),
+        "image": interned(container.get("image")),
+        "command": shared.one("command", tuple(container.get("command") or ())),
+        "environment": shared.one("environment", _environment(container)),
         "vcpus": None if vcpus is None else float(vcpus),
         "memory_mib": None if memory is None else int(memory),
         "gpus": None if resources.get("GPU") is None else int(resources["GPU"]),
         "log_driver": logs.get("logDriver"),
-        "log_options": shared("log options", dict(logs.get("options") or {})),
-        "extra": shared("container", _container_rest(container, listed, logs)),
+        "log_options": shared.one("log options", dict(logs.get("options") or {})),
+        "extra": shared.one("container", _container_rest(container, listed, logs)),
     }
 
 
 def _container_rest(container: Wire, resources: Iterable[Wire], logs: Wire) -> dict[str, Any]:
-    said = rest(container, _CONTAINER_MEMBERS)
+    """Return what a `Container` does not model, also of members that it models in part."""
+    extra = rest(container, _CONTAINER_MEMBERS)
     if others := [r for r in resources if r.get("type") not in _RESOURCES]:
-        said["resourceRequirements"] = others
+        extra["resourceRequirements"] = others
     if logs and (more := rest(logs, _LOG_MEMBERS)):
-        said["logConfiguration"] = more
-    return said
+        extra["logConfiguration"] = more
+    return extra
 
 
 def _environment(container: Wire) -> dict[str, str]:
@@ -172,6 +160,7 @@ def _environment(container: Wire) -> dict[str, str]:
 
 
 def array(properties: Wire | None) -> ArrayProperties | None:
+    """Return the value for arrayProperties; None for a job that is no array and no child."""
     if not properties:
         return None
     summary = properties.get("statusSummary") or {}
@@ -183,7 +172,10 @@ def array(properties: Wire | None) -> ArrayProperties | None:
     )
 
 
-def node(properties: Wire | None, details: Wire | None) -> NodeProperties | None:
+def node(
+    properties: Wire | None, details: Wire | None, shared: SharedValues
+) -> NodeProperties | None:
+    """Return the value for nodeProperties (a parent's) and nodeDetails (a node's)."""
     if not properties and not details:
         return None
     properties, details = properties or {}, details or {}
@@ -192,14 +184,14 @@ def node(properties: Wire | None, details: Wire | None) -> NodeProperties | None
         main_index=properties.get("mainNode"),
         index=details.get("nodeIndex"),
         is_main=bool(details.get("isMainNode")),
-        ranges=tuple(_node_range(r) for r in properties.get("nodeRangeProperties") or ()),
+        ranges=tuple(_node_range(r, shared) for r in properties.get("nodeRangeProperties") or ()),
     )
 
 
-def _node_range(properties: Wire) -> NodeRange:
+def _node_range(properties: Wire, shared: SharedValues) -> NodeRange:
     return NodeRange(
         target_nodes=properties.get("targetNodes", ""),
-        containers=job_containers(properties),
+        containers=job_containers(properties, shared),
         extra={
             **rest(properties, _NODE_RANGE_MEMBERS),
             **present(
@@ -211,6 +203,7 @@ def _node_range(properties: Wire) -> NodeRange:
 
 
 def pod(properties: Wire | None) -> PodProperties | None:
+    """Return the value for eksProperties; None for a job that is not on EKS."""
     pod = (properties or {}).get("podProperties")
     if not pod:
         return None
@@ -223,16 +216,17 @@ def pod(properties: Wire | None) -> PodProperties | None:
 
 
 def moment(milliseconds: float | None) -> datetime | None:
-    # Batch says 0 for a moment that has not come.
+    """Return the time that Batch gives in milliseconds since the epoch; 0 means not yet."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
 
 def seconds(value: float | None) -> timedelta | None:
+    """Return the duration that Batch gives in seconds."""
     return None if value is None else timedelta(seconds=value)
 
 
 def task_rests(parent: Wire) -> dict[str, Any]:
-    """Return what is said of ECS tasks beside their containers: roles, network, volumes."""
+    """Return members of ECS tasks other than their containers: roles, network, volumes."""
     rests = [
         # The ARNs are in the containers, if there are any.
         rest(task, frozenset({"containers", "taskArn", "containerInstanceArn"}))
@@ -244,33 +238,16 @@ def task_rests(parent: Wire) -> dict[str, Any]:
 
 
 def _pod_rest(parent: Wire) -> dict[str, Any]:
-    """Return what is said of a pod of a node range beside its containers."""
-    said = rest(parent.get("podProperties") or {}, frozenset({"containers"}))
-    return present(podProperties=said)
+    """Return members of a node range's pod other than its containers."""
+    extra = rest(parent.get("podProperties") or {}, frozenset({"containers"}))
+    return present(podProperties=extra)
 
 
 def present(**members: object) -> dict[str, Any]:
-    """Return the members that say something."""
+    """Return the members that are not empty."""
     return {k: v for k, v in members.items() if v}
 
 
-def rest(answer: Wire, known: frozenset[str]) -> dict[str, Any]:
-    """Return what the values do not model, unless it is empty; numbers and False say something."""
-    return {k: v for k, v in answer.items() if k not in known and (v or isinstance(v, _NUMBER))}
-
-
-def shared(part: str, value: T) -> T:
-    """Return an equal value that was met before as the same part of another job, if there is one.
-
-    A hundred thousand jobs of one definition have the same command, environment and so on. Kept
-    once for each they would take twice the memory. Only the last value is remembered.
-    """
-    if part in _LAST and _LAST[part] == value:
-        value = _LAST[part]
-    _LAST[part] = value
-    return value
-
-
-def shared_text(text: str | None) -> str | None:
-    """Return the one copy of a text that many jobs have, such as a queue's ARN."""
-    return None if text is None else sys.intern(text)
+def rest(structure: Wire, known: frozenset[str]) -> dict[str, Any]:
+    """Return the members that are not in `known`, unless they are empty; 0 and False are kept."""
+    return {k: v for k, v in structure.items() if k not in known and (v or isinstance(v, _NUMBER))}

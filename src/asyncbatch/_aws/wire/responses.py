@@ -1,7 +1,7 @@
-"""Values made from what AWS answers: DescribeJobs, ListJobs, queues and job definitions.
+"""Values decoded from responses: DescribeJobs, ListJobs, job queues and job definitions.
 
-What AWS says and the values do not model is kept in ``extra`` as it came, unless it is empty: Batch
-echoes dozens of empty lists per job. Of a member that is modelled in part, the rest is kept.
+Members that the values do not model are kept in ``extra`` unchanged, unless they are empty: Batch
+returns dozens of empty lists per job. Of a member that is modelled in part, the rest is kept.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asyncbatch._aws.wire import parts
+from asyncbatch._aws.wire.sharing import SharedValues, interned
 from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import AccessDenied, APIError, ServiceFault, Throttled
 from asyncbatch._values.status import JobStatus
@@ -60,22 +61,27 @@ _PARTS: Mapping[str, frozenset[str]] = {
 }
 
 
-def job_description(detail: Wire) -> JobDescription:
-    """Return the value for a JobDetail of DescribeJobs."""
+def job_description(detail: Wire, shared: SharedValues) -> JobDescription:
+    """Return the value for a JobDetail of DescribeJobs.
+
+    Args:
+        detail: The JobDetail.
+        shared: Gives jobs one copy of what they have in common.
+    """
     return JobDescription(
         **_common(detail),
-        containers=parts.job_containers(detail),
-        attempts=parts.attempts(detail),
+        containers=parts.job_containers(detail, shared),
+        attempts=parts.attempts(detail, shared),
         array=parts.array(detail.get("arrayProperties")),
-        node=parts.node(detail.get("nodeProperties"), detail.get("nodeDetails")),
+        node=parts.node(detail.get("nodeProperties"), detail.get("nodeDetails"), shared),
         pod=parts.pod(detail.get("eksProperties")),
         depends_on=tuple(d["jobId"] for d in detail.get("dependsOn") or () if d.get("jobId")),
-        parameters=parts.shared("parameters", dict(detail.get("parameters") or {})),
-        tags=parts.shared("tags", dict(detail.get("tags") or {})),
+        parameters=shared.one("parameters", dict(detail.get("parameters") or {})),
+        tags=shared.one("tags", dict(detail.get("tags") or {})),
         scheduling_priority=detail.get("schedulingPriority"),
         attempt_timeout=parts.seconds((detail.get("timeout") or {}).get("attemptDurationSeconds")),
         attempts_allowed=(detail.get("retryStrategy") or {}).get("attempts"),
-        extra=_job_rest(detail, _DETAIL_MEMBERS),
+        extra=_job_rest(detail, _DETAIL_MEMBERS, shared),
     )
 
 
@@ -146,17 +152,23 @@ _SUMMARY_MEMBERS = frozenset(
 )
 
 
-def job_summary(summary: Wire, *, queue: str | None = None) -> JobDescription:
-    """Return the value for a JobSummary of ListJobs: no attempts, streams or environment."""
+def job_summary(summary: Wire, shared: SharedValues, *, queue: str | None = None) -> JobDescription:
+    """Return the value for a JobSummary of ListJobs: no attempts, streams or environment.
+
+    Args:
+        summary: The JobSummary.
+        shared: Gives jobs one copy of what they have in common.
+        queue: The queue that was listed; a summary does not name it.
+    """
     container = summary.get("container")
     return JobDescription(
         **{**_common(summary), "queue": queue},
-        containers=(parts.one_container(container),) if container else (),
+        containers=(parts.one_container(container, shared),) if container else (),
         array=parts.array(summary.get("arrayProperties")),
-        # ListJobs folds what makes a parent and what makes a node into one.
-        node=parts.node(summary.get("nodeProperties"), summary.get("nodeProperties")),
+        # ListJobs returns the members of a parent and of a node in one structure.
+        node=parts.node(summary.get("nodeProperties"), summary.get("nodeProperties"), shared),
         is_summary=True,
-        extra=_job_rest(summary, _SUMMARY_MEMBERS),
+        extra=_job_rest(summary, _SUMMARY_MEMBERS, shared),
     )
 
 
@@ -176,12 +188,12 @@ def job_queue(detail: Wire) -> JobQueue:
     )
 
 
-def job_definition(answer: Wire) -> JobDefinition:
+def job_definition(detail: Wire) -> JobDefinition:
     """Return the value for a registered revision, or for one that was described."""
     return JobDefinition(
-        name=answer["jobDefinitionName"],
-        revision=answer["revision"],
-        arn=answer["jobDefinitionArn"],
+        name=detail["jobDefinitionName"],
+        revision=detail["revision"],
+        arn=detail["jobDefinitionArn"],
     )
 
 
@@ -193,17 +205,17 @@ _REFUSALS: Mapping[str, type[APIError]] = {
 }
 
 
-def refusals(operation: str, ids: Sequence[str], answer: Wire) -> dict[str, APIError]:
-    """Return why jobs were left out of a bulk operation, by their ids.
+def refusals(operation: str, ids: Sequence[str], response: Wire) -> dict[str, APIError]:
+    """Return the errors of jobs that a bulk operation failed on, by their ids.
 
-    A job that the answer does not mention at all counts as one that AWS failed on.
+    A job that the response does not mention counts as a fault of AWS.
     """
-    done = set(answer.get("successful") or ())
-    told = {error["job"]: error for error in answer.get("errors") or ()}
+    done = set(response.get("successful") or ())
+    errors = {error["job"]: error for error in response.get("errors") or ()}
     refused: dict[str, APIError] = {}
     for job_id in ids:
-        if job_id not in done or job_id in told:
-            error = told.get(job_id, {"message": "the answer does not mention the job"})
+        if job_id not in done or job_id in errors:
+            error = errors.get(job_id, {"message": "the response does not mention the job"})
             code = error.get("code", "ServerException")
             kind = _REFUSALS.get(code, APIError)
             refused[job_id] = kind(operation, code, f"{job_id}: {error.get('message', '')}")
@@ -217,9 +229,9 @@ def _common(job: Wire) -> dict[str, Any]:
         "status": JobStatus(job["status"]),
         "name": job.get("jobName", ""),
         "arn": job.get("jobArn"),
-        "queue": parts.shared_text(job.get("jobQueue")),
-        "job_definition": parts.shared_text(job.get("jobDefinition")),
-        "status_reason": parts.shared_text(job.get("statusReason") or None),
+        "queue": interned(job.get("jobQueue")),
+        "job_definition": interned(job.get("jobDefinition")),
+        "status_reason": interned(job.get("statusReason") or None),
         "created_at": parts.moment(job.get("createdAt")),
         "started_at": parts.moment(job.get("startedAt")),
         "stopped_at": parts.moment(job.get("stoppedAt")),
@@ -229,15 +241,15 @@ def _common(job: Wire) -> dict[str, Any]:
     }
 
 
-def _job_rest(job: Wire, known: frozenset[str]) -> dict[str, Any]:
-    """Return what a description does not model, also of the members that it models in part."""
+def _job_rest(job: Wire, known: frozenset[str], shared: SharedValues) -> dict[str, Any]:
+    """Return what a description does not model, also of members that it models in part."""
     rest = parts.rest(job, known)
     for member in _PARTS.keys() & job.keys():
-        if (said := job[member]) and (more := parts.rest(said, _PARTS[member])):
+        if (value := job[member]) and (more := parts.rest(value, _PARTS[member])):
             rest[member] = more
     if tasks := parts.task_rests(job.get("ecsProperties") or {}):
         rest["ecsProperties"] = {**rest.get("ecsProperties", {}), **tasks}
-    # A dependency without a job is one among an array's own children.
+    # A dependency without a job id is SEQUENTIAL: between the array's own children.
     if typed := [d for d in job.get("dependsOn") or () if d.get("type")]:
         rest["dependsOn"] = typed
-    return parts.shared("job", rest)
+    return shared.one("job", rest)
