@@ -1,7 +1,7 @@
-"""Every check of this project, as a session each. `nox` alone runs what CI runs.
+"""The checks of this project, one nox session each. `nox` without arguments runs what CI runs.
 
-`nox -l` lists the sessions, `nox -s lint` runs one, `nox -s tests -- -k limiter` hands the rest
-to pytest. Interpreters that a machine lacks are skipped; the one that runs nox never is.
+`nox -l` lists the sessions and `nox -s lint` runs one of them. Arguments after `--` are passed on:
+`nox -s tests -- -k pacing`. Python versions that are not installed are skipped.
 """
 
 import os
@@ -16,16 +16,16 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({*SUPPORTED, RUNNING})
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-# The lower bounds themselves, so that what pyproject.toml promises is what is tested.
+# Exactly the lower bounds that pyproject.toml promises.
 FLOORS = [bound.replace(">=", "==") for bound in PYPROJECT["project"]["dependencies"]]
-# aioboto3 pins one aiobotocore release; this is the one whose pin is the floor.
+# Each aioboto3 release pins one aiobotocore release; this one pins our lower bound.
 AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 
-# Many tests wait for programs that they start: twice as many workers as cores.
+# Twice as many workers as cores: many tests wait for programs that they start.
 WORKERS = str(2 * (os.cpu_count() or 1))
-# Tests of the source tree, the benchmark and the examples: run on the Python that runs nox only.
+# These tests do not depend on the Python version: they run only on the one that runs nox.
 SAME_EVERYWHERE = ("tests/bench", "tests/docs")
-# Each package's own tests, and the contract with AWS: half a minute for a Python in between.
+# What depends most on the versions of Python and botocore: values, AWS access, journal, contract.
 QUICK_TESTS = (
     *("tests/values", "tests/aws", "tests/journal", "tests/test_public_api.py"),
     *("tests/polling/test_changes.py", "tests/polling/test_queues.py"),
@@ -34,13 +34,13 @@ QUICK_TESTS = (
 
 nox.needs_version = ">=2025.11.12"
 nox.options.default_venv_backend = "uv|virtualenv"
-# CI=true would turn a missing interpreter into an error, and uv would go and fetch one.
+# With CI=true, nox fails if a Python version is missing, and uv downloads it.
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
 
 
 def show_pyenv_pythons() -> None:
-    """Let pyenv's shims answer for every supported version, not only for its global one."""
+    """Make pyenv's shims find every supported Python version, not only the global one."""
     if "PYENV_VERSION" in os.environ or not shutil.which("pyenv"):
         return
     listing = subprocess.run(
@@ -51,7 +51,7 @@ def show_pyenv_pythons() -> None:
 
 
 def newest_patch(minor: str, versions: list[str]) -> str | None:
-    """Pick the newest release of one minor version, as in "3.12" of ["3.12.1", "3.12.10"]."""
+    """Return the newest patch release of a minor version, such as 3.12.10 for 3.12."""
     patches = [version for version in versions if version.startswith(f"{minor}.")]
     numbered = [version for version in patches if version.rpartition(".")[2].isdigit()]
     return max(numbered, key=lambda version: int(version.rpartition(".")[2]), default=None)
@@ -62,13 +62,13 @@ def groups(*names: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, *names)
 
 
-def install_to_read(session: nox.Session, *requirements: str) -> None:
-    """Install what is read rather than run: to compile all of it would take longer than that."""
+def install_uncompiled(session: nox.Session, *requirements: str) -> None:
+    """Install packages that are analysed, not run: compiling them takes longer than the check."""
     session.install(*requirements, env={"UV_COMPILE_BYTECODE": "0"})
 
 
-def others() -> list[str]:
-    """Return the supported versions beside the running one that this machine has."""
+def other_pythons() -> list[str]:
+    """Return the installed Python versions that are supported, without the running one."""
     return [
         python
         for python in PYTHONS
@@ -79,23 +79,23 @@ def others() -> list[str]:
 
 
 show_pyenv_pythons()
-OTHERS = others()
-# All tests with the oldest aiobotocore on the Python that runs nox, and with the newest one on the
-# newest Python; on those between, the quick tests. `nox -s tests` runs all combinations.
+OTHERS = other_pythons()
+# All tests with the oldest aiobotocore on the Python that runs nox, with coverage, and with the
+# newest aiobotocore on the newest Python; the quick tests on the versions in between.
+# `nox -s tests` runs all combinations.
 nox.options.sessions = [
-    *("lint", "types", "layers", "docs"),
-    f"tests-{RUNNING}(aiobotocore='oldest')",
+    *("lint", "types", "layers", "docs", "coverage"),
     f"tests-{(OTHERS or [RUNNING])[-1]}(aiobotocore='newest')",
     *(f"tests_between-{python}" for python in OTHERS[:-1]),
     *("demo", "bench_short", "chaos_short"),
 ]
-# Tests, demo and benchmark start interpreters by the dozen: compile once, not in each of them.
+# Tests, demo and benchmark start dozens of interpreters: compile once instead of in each of them.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the format and the lint rules."""
+    """Check formatting and lint rules with ruff, and the pre-commit configuration."""
     session.install(*groups("lint"))
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
@@ -104,25 +104,26 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types twice: mypy and pyright disagree where an annotation is vague."""
-    install_to_read(
-        session, "-e", ".[luigi,cli,notebook,otel]", *groups("test", "types", "bench"), "nox"
+    """Check types with mypy and pyright, and that both reject known mistakes."""
+    install_uncompiled(
+        session, "-e", ".[luigi,cli,notebook]", *groups("test", "types", "bench"), "nox"
     )
     session.run("mypy")
     session.run("pyright")
+    session.run("python", "-m", "tests.typing.check_rejected")
 
 
 @nox.session
 def layers(session: nox.Session) -> None:
-    """Prove that imports go down the list of rooms only."""
-    install_to_read(session, "-e", ".[luigi]", *groups("layers"))
+    """Check that imports follow the layers and form no cycles."""
+    install_uncompiled(session, "-e", ".[luigi]", *groups("layers"))
     session.run("lint-imports", "--no-cache", "--no-logo")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a dead reference is an error. The tests run its examples."""
-    install_to_read(session, ".[luigi,cli]", *groups("docs"))
+    """Build the documentation; a broken reference is an error."""
+    install_uncompiled(session, ".[luigi,cli]", *groups("docs"))
     target = session.posargs or ["docs/_build/html"]
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "docs", *target)
 
@@ -130,51 +131,68 @@ def docs(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 @nox.parametrize("aiobotocore", ["oldest", "newest"])
 def tests(session: nox.Session, aiobotocore: str) -> None:
-    """Run the tests against the installed package, at both ends of the supported range."""
-    pins = [*FLOORS, AIOBOTO3_AT_FLOOR] if aiobotocore == "oldest" else ["aiobotocore>=3.10"]
-    session.install(".[luigi,cli,notebook,otel]", *pins, *groups("test"))
+    """Run the tests on one Python version with the oldest or newest aiobotocore."""
+    install_for_tests(session, aiobotocore)
     elsewhere = session.python != RUNNING and not session.posargs
-    left_out = [f"--ignore={path}" for path in SAME_EVERYWHERE if elsewhere]
-    session.run("pytest", "--numprocesses", WORKERS, *left_out, *session.posargs)
+    ignored = [f"--ignore={path}" for path in SAME_EVERYWHERE if elsewhere]
+    session.run("pytest", "--numprocesses", WORKERS, *ignored, *session.posargs)
+
+
+def install_for_tests(session: nox.Session, aiobotocore: str) -> None:
+    """Install the package, not the source tree, with one end of the range of dependencies."""
+    pins = [*FLOORS, AIOBOTO3_AT_FLOOR] if aiobotocore == "oldest" else ["aiobotocore>=3.10"]
+    session.install(".[luigi,cli,notebook]", *pins, *groups("test"))
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the tests with the oldest aiobotocore and report branch coverage."""
+    install_for_tests(session, "oldest")
+    session.run("coverage", "erase")
+    # Tracing takes time: the limit of a test is longer, so that it finds only tests that hang.
+    pytest = ["pytest", "--numprocesses", WORKERS, "--timeout=180", *session.posargs]
+    session.run("coverage", "run", "-m", *pytest)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report", "--skip-covered")
 
 
 @nox.session(python=PYTHONS)
 def tests_between(session: nox.Session) -> None:
-    """Run the quick tests: those of the parts, and those of the contract with AWS."""
-    session.install(".[luigi,cli,notebook,otel]", *groups("test"))
+    """Run the quick tests on one Python version."""
+    session.install(".[luigi,cli,notebook]", *groups("test"))
     session.run("pytest", "--numprocesses", WORKERS, *QUICK_TESTS)
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run the demonstration as a newcomer would."""
+    """Run `asyncbatch demo`, installed as the README says."""
     session.install(".[cli]")
     session.run("asyncbatch", "demo")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure this package and its peers on the same work; `-- --help` lists the choices."""
+    """Benchmark asyncbatch and other clients; `-- --help` lists the options."""
     session.install(".[luigi]", *groups("bench"))
     session.run("python", "-m", "bench", *session.posargs)
 
 
 @nox.session
 def bench_short(session: nox.Session) -> None:
-    """Show in two minutes that the benchmark runs; its numbers mean nothing."""
+    """Check in two minutes that the benchmark runs; too short for meaningful numbers."""
     session.install(".[luigi]", *groups("bench"))
     session.run("python", "-m", "bench", "--short")
 
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Kill programs and let AWS misbehave, 200 times; `-- --seeds 17..17` replays one run."""
+    """Run 200 chaos tests; `-- --seeds 17..17` replays one of them."""
     session.install(".")
     session.run("python", "-m", "tests.chaos", *session.posargs)
 
 
 @nox.session
 def chaos_short(session: nox.Session) -> None:
-    """Do a little of it, in less than a minute; the seeds are always the same."""
+    """Run six chaos tests with fixed seeds, in less than a minute."""
     session.install(".")
     session.run("python", "-m", "tests.chaos", "--seeds", "1..6", "--jobs", "30")
