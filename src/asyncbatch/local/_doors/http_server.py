@@ -81,6 +81,8 @@ async def open_door(service: Service, port: int) -> AsyncIterator[Door]:
             access_key_id=f"LOCAL{secrets.token_hex(8).upper()}",
             secret_access_key=secrets.token_urlsafe(30),
         )
+        # With handler_cancellation, a caller's disconnect cancels the request: a request that
+        # `latency_before` delays beyond the caller's timeout is never carried out.
         server = web.Server(
             _RequestHandler(service, door).handle, handler_cancellation=True, access_log=None
         )

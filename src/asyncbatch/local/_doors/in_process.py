@@ -121,6 +121,7 @@ class InProcessHTTPSession:
             ReadTimeoutError: The response took longer than the read timeout.
         """
         url: str = request.url
+        # As in a connection pool: the read timeout starts only with a connection.
         async with self._connections:
             try:
                 with anyio.fail_after(self._read_timeout):

@@ -12,10 +12,10 @@ every rule of AWS Batch can be tested in virtual time with scripted jobs.
   starts next, `launch` builds what the executor starts.
 * The end of an attempt: `verdict` decides what becomes of the job, with `retry` for attempts and
   `evaluateOnExit`.
-* `errors`, `ids`, `limits`: what AWS calls things, and what it refuses.
+* Shared by all of them: `errors`, `ids` and `limits` of AWS.
 
-Jobs never leave the store. Ends cascade through a queue and not through nested calls, so a chain of
-10,000 dependent jobs fails without a deep stack.
+Jobs are never removed from the store. The consequences of a job's end pass through a queue and not
+through nested calls, so a chain of 10,000 dependent jobs fails without a deep stack.
 
 The engine imports `_executors` (the contract) and `_time`. `_service` translates requests into
 calls of the engine and its state into responses.

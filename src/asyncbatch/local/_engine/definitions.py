@@ -84,6 +84,7 @@ class JobDefinitions:
         found = self._latest(name) if revision is None else self._revision(name, revision)
         if found is not None and found.active:
             return found
+        # AWS has different messages for a name and for an ARN.
         if reference.startswith("arn:"):
             raise client_error(f"JobDefinition {reference} not found.")
         raise client_error(

@@ -98,6 +98,7 @@ class Engine:
         for target in _with_children(job):
             if target.is_finished:
                 continue
+            # Set on an array's parent too: `_child_ended` then uses the reason.
             target.stop, target.stop_reason = Stop.TERMINATED, reason
             if target.status in _STARTED:
                 self._stop_attempt(target)
@@ -151,6 +152,7 @@ class Engine:
     def _evaluate(self, job: Job) -> None:
         if job.is_finished:
             return
+        # PENDING jobs wait for other jobs; an array's parent waits for its children.
         if job.blockers > 1 or job.array is not None:
             for waiting in _with_children(job):
                 if not waiting.is_finished:
@@ -161,6 +163,7 @@ class Engine:
         """Remove one blocker; the job is ready when none is left."""
         if job.is_finished:
             return
+        # Not checked on submission, because a SubmitJob response always says SUBMITTED.
         if job.dependency_failed:
             self._fail_with_children(job, DEPENDENCY_FAILED)
             return
@@ -197,6 +200,7 @@ class Engine:
             job.current.process = self._executor.start(launch, report)
         except Exception as error:  # an executor is user code: its errors must not stop other jobs
             _LOGGER.exception("Executor failed to start an attempt of job %s", job.id)
+            # Later, because a report must not come from within `start`.
             cause = Exit(exit_code=None, reason=repr(error), status_reason=NOT_STARTED)
             self._clock.call_later(0, report.exited, cause)
 
@@ -207,6 +211,7 @@ class Engine:
         job.started_at = epoch_milliseconds(self._clock)
         if job.parent is not None and job.parent.started_at is None:
             job.parent.started_at = job.started_at
+        # AWS names the log stream only when the attempt runs; the name ends with the ECS task's id.
         log = job.spec.log
         if log is not None:
             name = f"{log.prefix}/default/{attempt.task_id}"
@@ -234,7 +239,7 @@ class Engine:
         else:
             self._finish(job, verdict.status, verdict.reason)
         self._settle()
-        self._schedule_pass()
+        self._schedule_pass()  # vCPUs are free now
 
     def _time_out(self, job: Job) -> None:
         if job.stop is None:

@@ -1,4 +1,4 @@
-"""Errors that a request is answered with, with AWS's codes and messages.
+"""Errors of a request, with AWS's codes and messages.
 
 The engine raises them where a rule is checked; the service renders them as responses.
 """

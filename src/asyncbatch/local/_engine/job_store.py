@@ -43,7 +43,7 @@ class QueueJobs:
 
 
 class JobStore:
-    """Keeps every job for as long as the engine lives.
+    """Keeps all jobs until the engine is closed.
 
     Args:
         clock: The engine's clock.

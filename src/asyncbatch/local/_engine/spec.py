@@ -166,6 +166,7 @@ def _merge_resources(
         *properties.get("resourceRequirements", []),
         *overrides.get("resourceRequirements", []),
     ]
+    # An override replaces the entry of the same type only.
     merged = {entry["type"]: entry["value"] for entry in entries}
     return [{"value": value, "type": kind} for kind, value in merged.items()]
 

@@ -18,13 +18,14 @@ To the engine:
 Why a separate process
 ----------------------
 * The engine's process may be killed with SIGKILL; a process that survives it has to end the jobs.
-  When the socket closes or the engine's process is gone, the guardian ends all commands. Both are
+  When the socket closes or the engine's process has ended, the guardian ends all commands. Both are
   checked, because a forked child of the engine's process may keep the socket open.
 * Only a parent is reliably notified of the exit of a process.
 * Only the guardian starts commands, one at a time, so no command can be started and then lost.
 * On Linux it is a "subreaper" (prctl(2)): it becomes the parent of orphaned descendants, so it also
-  ends what left the process group, such as daemons. `mark` is an environment entry that tells
-  whose descendant an orphan is; a process passes its environment on, whatever group it joins.
+  ends what left the process group, such as daemons. `mark` is an environment entry that
+  identifies the command whose descendant an orphan is: a process passes its environment on to its
+  children, whatever process group they join.
 """
 
 import contextlib

@@ -93,10 +93,10 @@ class ProcessExecutor:
             raise RuntimeError(
                 "The guardian process of ProcessExecutor was killed. Open a new LocalBatch."
             )
-        key = f"{launch.id}#{launch.attempt}"
+        key = f"{launch.id}#{launch.attempt}"  # attempts of a job never share a key
         process = _LocalProcess(key, launch.command, events, self._link, self._clock)
         self._running[key] = process
-        if not launch.command:
+        if not launch.command:  # the image's own command would run, but there is no image
             no_command = {"failed": key, "errno": errno.ENOENT, "message": ""}
             self._clock.call_later(0, self._on_message, no_command)
             return process

@@ -3,7 +3,7 @@
 `service` handles a request in fixed steps, and each step has its module:
 
 1. `routing` finds the operation and validates the input with botocore's own service models, so the
-   service understands exactly what the installed client can send. `messages` holds the values.
+   service accepts exactly what the installed client can send. `messages` holds the values.
 2. `ledger` counts the request.
 3. `faults` (injected by a test) and `quotas` (token buckets, as AWS has) may delay, throttle or
    lose it. A fault is drawn before the request is carried out and says at which step it applies,
@@ -13,8 +13,8 @@
    `paging`, `log_pages` and `log_filter` decide what a page holds and what its token means.
 5. `rendering` writes the response, errors included, in the protocol of the called service.
 
-A response may show less than the truth: `messages.Views` carries a visibility lag, a retention
-time or an empty page from a fault to the handler.
+A fault can also hide something from a response that is otherwise correct: `messages.Visibility`
+carries a visibility lag, a retention time, an empty page or a partial result to the handler.
 
 The service knows nothing of sockets: `_doors` brings requests in. It imports `_engine` and `_time`.
 """

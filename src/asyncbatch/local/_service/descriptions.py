@@ -54,6 +54,7 @@ def job_summary(job: Job) -> dict[str, Any]:
         "status": job.status.value,
         "jobDefinition": job.definition.arn,
     }
+    # Of the container, AWS lists exit code and reason only.
     if job.attempts and job.current is None:
         summary["container"] = _exit_of(job.attempts[-1])
     if job.array is not None:

@@ -91,6 +91,7 @@ class JobApi:
             depends_on=depends_on,
             array_size=size,
         )
+        # All validation comes before this line: a rejected request must not leave a job behind.
         job = self._engine.submit(submission, parse_dependencies(depends_on, size, self._jobs.find))
         self._record(job, size)
         return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
@@ -143,6 +144,7 @@ class JobApi:
     def _end_many(self, call: Call, end: Callable[[Job, str], None]) -> Result:
         references = call.params["jobs"]
         check_count("jobs", references, TERMINATED_JOBS)
+        # Every second id, so that a bulk request has successes and errors at once.
         left_out: list[str] = references[::2] if call.visibility.partial_error else []
         done = [reference for reference in references if reference not in left_out]
         self._end(done, call.params["reason"], end)

@@ -4,7 +4,7 @@ A listing by status has the order in which jobs entered the status, and its toke
 such entries (see `status_index`). The results of a filter have the newest job first, and their
 tokens are sequence numbers of jobs. Either way the next page starts after the last job of the
 previous one, whatever changed in between: a job that is in a status all the time appears exactly
-once. A job that changes its status between two pages may appear twice or not at all, as on AWS.
+once. A job that changes its status between two pages may appear twice or not at all.
 
 A page costs no more than the jobs that it passes over.
 """
@@ -66,7 +66,7 @@ def _by_status(
 ) -> Page:
     size = page_size(params.get("maxResults"), LISTED_JOBS)
     found: list[tuple[Job, int]] = []
-    # One job more than fits is looked at: only then is there a next page, hence a token.
+    # Reads one job more than fits, because a token promises that the next page is not empty.
     for job, number in index.after(status, decode_token(params.get("nextToken")) or 0):
         if not is_visible(job):
             continue

@@ -1,6 +1,6 @@
 """Pages of a list, and the opaque tokens of their successors.
 
-A token is a number in disguise. Its meaning belongs to the operation: the number of an entry into a
+A token is an encoded number. Its meaning belongs to the operation: the number of an entry into a
 status (`listing`), a job's sequence, or a position counted from the end of a list (`take_page`).
 """
 

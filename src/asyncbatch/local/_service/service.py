@@ -102,6 +102,7 @@ class Service:
         """
         if self._closed:
             raise ConnectionLost(Loss.REFUSED)
+        # Requests that are no known operation are not counted: the ledger is by operation.
         request_id = self._ids.uuid()
         try:
             call = self._router.parse(request, request_id)
@@ -132,7 +133,7 @@ class Service:
     def _check_rate(self, call: Call, drawn: DrawnFaults) -> None:
         rate = self._quotas.rate_of(call.operation)
         within_rate = True
-        if rate is not None:
+        if rate is not None:  # a throttled request takes a token as well, if there is one
             bucket = self._buckets.setdefault(call.operation, TokenBucket(rate))
             within_rate = bucket.take(self._clock.time())
         if within_rate and Kind.THROTTLE not in drawn:

@@ -1,6 +1,6 @@
 """Time for the engine: clocks, and an event loop that does not wait.
 
-The engine never reads the machine's clock and never sleeps. It is given a `Clock`, which tells the
+The engine never reads the machine's clock and never sleeps. It is given a `Clock`, which has the
 time and calls back later, so the same engine runs in real time and in virtual time:
 
 * `clock`: the `Clock` protocol, and `LoopClock`, the clock of any asyncio event loop.
