@@ -1,6 +1,7 @@
-"""Programs with a journal that die: the helpers of the tests about them.
+"""Helpers for tests of programs with a journal that die.
 
-A crash is a copy of the journal's files: what the disk holds at one moment, while the jobs go on.
+A crash is simulated by a copy of the journal's files: what is on disk at one moment, while the jobs
+go on.
 """
 
 import shutil
@@ -18,12 +19,12 @@ def client(b: Bench, journal: Path | Journal) -> AsyncBatchClient:
 
 
 def after_crash(path: Path) -> Path:
-    """Return where `crash` leaves a journal."""
+    """Return the path of the copy that `crash` makes."""
     return path.with_name(f"after-crash-{path.name}")
 
 
 async def crash(path: Path) -> None:
-    """Keep a journal as a program leaves it that is killed now."""
+    """Copy a journal as a program that is killed now would leave it."""
     copy = after_crash(path)
     for suffix in ("", "-wal"):
         if (file := path.with_name(path.name + suffix)).exists():
@@ -31,7 +32,7 @@ async def crash(path: Path) -> None:
 
 
 def requests(count: int) -> list[JobRequest]:
-    """Return requests of which every three are equal."""
+    """Return requests, each three of which are equal."""
     return [JobRequest("hello", environment={"N": str(n // 3)}) for n in range(count)]
 
 

@@ -1,7 +1,7 @@
 """`kill -9` of a real program at a real endpoint; then the same program runs again.
 
-Nothing here waits for a time to pass: the program tells of each job that AWS has accepted, and is
-killed when it has told of enough of them.
+The tests wait for no fixed time: the program prints the id of each job that AWS has accepted, and
+is killed after some of them.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ PROGRAM = """
 import asyncio, sys
 from asyncbatch import AsyncBatchClient, JobRequest, JobSubmitted
 
-def tell(event):
+def print_id(event):
     if isinstance(event, JobSubmitted):
         print(event.job_id, flush=True)
 
 async def main():
     requests = [JobRequest("hello", parameters={"n": n // 2}) for n in range(40)]
-    async with AsyncBatchClient(journal=sys.argv[1], observers=[tell]) as batch:
+    async with AsyncBatchClient(journal=sys.argv[1], observers=[print_id]) as batch:
         results = await batch.run(requests)
         print("all", len({result.job_id for result in results}), flush=True)
 
@@ -47,26 +47,29 @@ async def start(journal: Path, environment: Mapping[str, str]) -> asyncio.subpro
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("told", [1, 15])
-async def test_a_program_that_is_killed_completes_the_rest_when_it_runs_again(
-    tmp_path: Path, told: int
+@pytest.mark.parametrize("printed", [1, 15])
+async def test_killed_program_completes_its_work_when_run_again(
+    tmp_path: Path, printed: int
 ) -> None:
     executor = ScriptedExecutor(Script(startup=0.01, duration=0.1))
-    async with LocalBatch(vcpus=100, executor=executor, seed=told) as local, local.serve() as door:
+    async with (
+        LocalBatch(vcpus=100, executor=executor, seed=printed) as local,
+        local.serve() as door,
+    ):
         async with AsyncBatchClient(session=local.session) as batch:
             await batch.register_job_definition(DEFINITION)
         local.faults.add("SubmitJob", Fault.latency(0.05))
         program = await start(tmp_path / "run.db", door.environment)
         assert program.stdout is not None
-        for _ in range(told):
+        for _ in range(printed):
             assert await program.stdout.readline()
         program.send_signal(signal.SIGKILL)
         await program.communicate()
         before = len(local.ledger.submissions)
-        assert told <= before < 40
+        assert printed <= before < 40
         again = await start(tmp_path / "run.db", door.environment)
-        printed, _ = await again.communicate()
-        lines = printed.decode().split("\n")
+        output, _ = await again.communicate()
+        lines = output.decode().split("\n")
         assert lines[-2] == "all 40"
         assert len({job.job_id for job in local.ledger.submissions}) == 40
         assert len(local.ledger.submissions) == 40

@@ -23,11 +23,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "run.db"
 
 
-# -- running the same again ------------------------------------------------------------------------
+# -- running the same requests again ---------------------------------------------------------------
 
 
-async def test_running_the_same_again_submits_nothing(bench: MakeBench, path: Path) -> None:
-    """Equal requests in one run are several jobs, and meet theirs again."""
+async def test_rerun_of_the_same_requests_submits_nothing(bench: MakeBench, path: Path) -> None:
+    """Equal requests in one run are several jobs, and a rerun finds each of them."""
     async with bench() as b:
         async with client(b, path) as batch:
             first = await batch.run(requests(10))
@@ -39,7 +39,7 @@ async def test_running_the_same_again_submits_nothing(bench: MakeBench, path: Pa
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.3, 0.5, 1.0])
-async def test_a_program_that_was_killed_goes_on_where_it_stopped(
+async def test_rerun_of_a_killed_program_submits_what_is_missing(
     bench: MakeBench, path: Path, seconds: float
 ) -> None:
     async with bench(Script(duration=60)) as b:
@@ -57,7 +57,7 @@ async def test_a_program_that_was_killed_goes_on_where_it_stopped(
         assert len(results) == 60
 
 
-async def test_more_requests_continue_with_what_is_new(bench: MakeBench, path: Path) -> None:
+async def test_rerun_with_more_requests_submits_the_new_ones(bench: MakeBench, path: Path) -> None:
     async with bench() as b:
         async with client(b, path) as batch:
             await batch.run(requests(5))
@@ -66,7 +66,7 @@ async def test_more_requests_continue_with_what_is_new(bench: MakeBench, path: P
         assert sorted(result.job_id for result in results) == sorted(submitted(b))
 
 
-async def test_the_order_of_the_requests_does_not_matter(bench: MakeBench, path: Path) -> None:
+async def test_rerun_ignores_the_order_of_the_requests(bench: MakeBench, path: Path) -> None:
     async with bench() as b:
         async with client(b, path) as batch:
             await batch.run(requests(9))
@@ -75,15 +75,13 @@ async def test_the_order_of_the_requests_does_not_matter(bench: MakeBench, path:
         assert len(submitted(b)) == 9
 
 
-async def test_requests_that_were_submitted_together_are_met_together(
-    bench: MakeBench, path: Path
-) -> None:
-    asked = [JobRequest("hello", command=["true"], environment={"N": str(n)}) for n in range(9)]
+async def test_rerun_with_coalesce_submits_nothing(bench: MakeBench, path: Path) -> None:
+    wanted = [JobRequest("hello", command=["true"], environment={"N": str(n)}) for n in range(9)]
     async with bench() as b:
         async with client(b, path) as batch:
-            await batch.run(asked, coalesce=True)
+            await batch.run(wanted, coalesce=True)
         async with client(b, path) as batch:
-            assert len(await batch.run(asked, coalesce=True)) == 9
+            assert len(await batch.run(wanted, coalesce=True)) == 9
         assert len(submitted(b)) == 1
 
 
@@ -91,13 +89,11 @@ async def test_requests_that_were_submitted_together_are_met_together(
 
 
 def failing_at_first(launch: Launch) -> Script:
-    """Fail in the first minute of the test, and work after it: somebody has mended the input."""
+    """Fail in the first minute of the test and succeed after it, as if the input was repaired."""
     return Script(exit_code=1 if anyio.current_time() < 60 else 0)
 
 
-async def test_what_failed_is_submitted_again_and_the_rest_is_not(
-    bench: MakeBench, path: Path
-) -> None:
+async def test_rerun_submits_failed_jobs_again_and_no_others(bench: MakeBench, path: Path) -> None:
     async with bench(failing_at_first) as b:
         async with client(b, path) as batch:
             await batch.run(requests(2), check=False)
@@ -114,7 +110,9 @@ async def test_what_failed_is_submitted_again_and_the_rest_is_not(
         assert len(submitted(b)) == 5
 
 
-async def test_what_failed_can_be_kept(bench: MakeBench, path: Path) -> None:
+async def test_rerun_keeps_failed_jobs_if_rerun_failed_is_false(
+    bench: MakeBench, path: Path
+) -> None:
     async with bench(Script(exit_code=1)) as b:
         for _ in range(2):
             async with client(b, Journal(path, rerun_failed=False)) as batch:
@@ -123,7 +121,7 @@ async def test_what_failed_can_be_kept(bench: MakeBench, path: Path) -> None:
         assert len(submitted(b)) == 1
 
 
-async def test_what_vanished_is_submitted_again(bench: MakeBench, path: Path) -> None:
+async def test_rerun_submits_vanished_jobs_again(bench: MakeBench, path: Path) -> None:
     async with bench() as b:
         async with client(b, path) as batch:
             (job,) = await batch.submit_many(requests(1))
@@ -140,7 +138,7 @@ async def test_what_vanished_is_submitted_again(bench: MakeBench, path: Path) ->
 async def _end(job: object) -> str:
     try:
         await job  # type: ignore[misc]
-    except Exception as error:  # noqa: BLE001 - its name is what is asked for
+    except Exception as error:  # noqa: BLE001 - the test compares its name
         return type(error).__name__
     return "no error"
 
@@ -148,7 +146,7 @@ async def _end(job: object) -> str:
 # -- keys ------------------------------------------------------------------------------------------
 
 
-async def test_a_key_makes_different_requests_the_same(bench: MakeBench, path: Path) -> None:
+async def test_key_identifies_a_request_whatever_its_content(bench: MakeBench, path: Path) -> None:
     async with bench() as b:
         async with client(b, path) as batch:
             first = await batch.submit("hello", key="day-1", parameters={"v": "1"})
@@ -159,14 +157,14 @@ async def test_a_key_makes_different_requests_the_same(bench: MakeBench, path: P
         assert second.id == first.id
 
 
-async def test_two_at_once_with_one_key_are_one_job(bench: MakeBench, path: Path) -> None:
+async def test_concurrent_requests_with_one_key_are_one_job(bench: MakeBench, path: Path) -> None:
     async with bench() as b, client(b, path) as batch:
-        asked = [JobRequest("hello", key="one")] * 5
-        assert len({job.id for job in await batch.submit_many(asked)}) == 1
+        wanted = [JobRequest("hello", key="one")] * 5
+        assert len({job.id for job in await batch.submit_many(wanted)}) == 1
         assert len(submitted(b)) == 1
 
 
-async def test_a_key_needs_a_journal(bench: MakeBench) -> None:
+async def test_key_without_a_journal_is_an_invalid_request(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="key='one': is for a client with a journal="):
             await b.batch.submit("hello", key="one")

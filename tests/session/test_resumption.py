@@ -1,4 +1,4 @@
-"""A client with a journal: `resume`, what a killed program was about to do, a file that fails."""
+"""A client with a journal: `resume`, submissions under way at a crash, and file errors."""
 
 import asyncio
 from pathlib import Path
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 # -- resume ----------------------------------------------------------------------------------------
 
 
-async def test_live_jobs_are_followed_again(bench: MakeBench, path: Path) -> None:
+async def test_resume_follows_live_jobs(bench: MakeBench, path: Path) -> None:
     async with bench(Script(duration=60)) as b:
         async with client(b, path) as batch:
             before = await batch.submit_many(requests(10))
@@ -46,7 +46,7 @@ async def test_live_jobs_are_followed_again(bench: MakeBench, path: Path) -> Non
         assert len(submitted(b)) == 10
 
 
-async def test_jobs_that_ended_bring_their_result_without_a_call(
+async def test_resumed_ended_jobs_have_their_result_without_a_call(
     bench: MakeBench, path: Path
 ) -> None:
     async with bench(Script(duration=5, exit_code=3, lines=[(1, "no input")])) as b:
@@ -62,7 +62,7 @@ async def test_jobs_that_ended_bring_their_result_without_a_call(
             assert [line.message for line in caught.value.log_tail] == ["no input"]
 
 
-async def test_jobs_that_ended_meanwhile_are_asked_for(bench: MakeBench, path: Path) -> None:
+async def test_resume_describes_jobs_that_ended_meanwhile(bench: MakeBench, path: Path) -> None:
     async with bench(Script(duration=60)) as b:
         async with client(b, path) as batch:
             await batch.submit_many(requests(3))
@@ -71,7 +71,7 @@ async def test_jobs_that_ended_meanwhile_are_asked_for(bench: MakeBench, path: P
             assert [(await job).status for job in await batch.resume()] == ["SUCCEEDED"] * 3
 
 
-async def test_an_array_is_resumed_as_one(bench: MakeBench, path: Path) -> None:
+async def test_resume_returns_an_array_job_for_an_array(bench: MakeBench, path: Path) -> None:
     async with bench(Script(duration=60)) as b:
         async with client(b, path) as batch:
             await batch.submit_array("hello", size=3)
@@ -83,14 +83,14 @@ async def test_an_array_is_resumed_as_one(bench: MakeBench, path: Path) -> None:
             assert len(again) == 3
 
 
-async def test_resuming_twice_gives_the_same_handles(bench: MakeBench, path: Path) -> None:
+async def test_resume_twice_returns_the_same_handles(bench: MakeBench, path: Path) -> None:
     async with bench() as b, client(b, path) as batch:
         jobs = await batch.submit_many(requests(4))
         assert await batch.resume() == jobs
         assert await batch.resume() == jobs
 
 
-async def test_resuming_needs_a_journal(bench: MakeBench) -> None:
+async def test_resume_without_a_journal_is_an_invalid_request(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="AsyncBatchClient\\(journal="):
             await b.batch.resume()
@@ -102,10 +102,10 @@ async def test_resuming_needs_a_journal(bench: MakeBench) -> None:
 @pytest.mark.parametrize("name", [None, "mine"])
 @pytest.mark.parametrize("fault", [Fault.latency(5), Fault.latency_before(5)])
 @pytest.mark.parametrize("by", ["resume", "run"])
-async def test_what_was_on_the_wire_is_settled(
+async def test_submission_under_way_at_a_crash_is_settled(
     bench: MakeBench, path: Path, fault: Fault, by: str, name: str | None
 ) -> None:
-    """The program is killed while AWS has the request, and before it has answered."""
+    """The program is killed after AWS has received the request and before its response."""
     request = JobRequest("hello", queue="default", name=name)
     async with bench(Script(duration=60)) as b:
         async with client(b, path) as batch, anyio.create_task_group() as group:
@@ -120,10 +120,10 @@ async def test_what_was_on_the_wire_is_settled(
         assert len(submitted(b)) == 1
 
 
-async def test_closing_decides_nothing_that_a_look_of_seconds_cannot_tell(
+async def test_closing_leaves_an_undecided_submission_to_the_next_run(
     bench: MakeBench, path: Path
 ) -> None:
-    """Lists lag for longer than closing waits: the next program looks again."""
+    """ListJobs lags for longer than closing waits, so the next run looks the job up."""
     request = JobRequest("hello", queue="default")
     async with bench(Script(duration=60)) as b:
         b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
@@ -136,10 +136,10 @@ async def test_closing_decides_nothing_that_a_look_of_seconds_cannot_tell(
         assert submitted(b) == [job.id]
 
 
-async def test_a_loop_that_is_shut_down_during_a_look_up_decides_nothing(
+async def test_event_loop_shutdown_during_a_look_up_decides_nothing(
     bench: MakeBench, path: Path
 ) -> None:
-    """A second Ctrl-C cancels all tasks natively, which no shield withstands."""
+    """A second Ctrl-C cancels all asyncio tasks, which anyio's shields cannot prevent."""
     request = JobRequest("hello", queue="default")
     async with bench(Script(duration=60)) as b:
         b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
@@ -162,7 +162,7 @@ async def _ended_by_closing(batch: AsyncBatchClient, request: JobRequest) -> Non
         await batch.submit(request)
 
 
-async def test_what_never_arrived_is_submitted_by_running_again(
+async def test_submission_that_never_arrived_is_sent_by_the_rerun(
     bench: MakeBench, path: Path
 ) -> None:
     request = JobRequest("hello", queue="default")
@@ -181,7 +181,7 @@ async def test_what_never_arrived_is_submitted_by_running_again(
         assert submitted(b) == [job.id]
 
 
-async def test_what_cannot_be_settled_is_told_and_the_others_are_followed(
+async def test_resume_raises_submit_uncertain_and_follows_the_other_jobs(
     bench: MakeBench, path: Path
 ) -> None:
     async with bench(Script(duration=60)) as b:
@@ -202,7 +202,9 @@ async def test_what_cannot_be_settled_is_told_and_the_others_are_followed(
             assert [job.id for job in await batch.resume()] == submitted(b)
 
 
-async def test_without_a_tag_a_rerun_recognises_the_content(bench: MakeBench, path: Path) -> None:
+async def test_rerun_recognises_an_untagged_job_by_its_content(
+    bench: MakeBench, path: Path
+) -> None:
     denied = Fault.error("AccessDeniedException", "batch:TagResource", status=403, times=1)
     request = JobRequest("hello", queue="default", name="mine", environment={"A": "1"})
     async with bench() as b:
@@ -219,7 +221,7 @@ async def test_without_a_tag_a_rerun_recognises_the_content(bench: MakeBench, pa
             assert (await batch.submit(request)).id == submitted(b)[1]
 
 
-async def test_a_refusal_leaves_no_trace(bench: MakeBench, path: Path) -> None:
+async def test_refused_request_is_removed_from_the_journal(bench: MakeBench, path: Path) -> None:
     async with bench() as b:
         async with client(b, path) as batch:
             with pytest.raises(APIError):
@@ -228,9 +230,7 @@ async def test_a_refusal_leaves_no_trace(bench: MakeBench, path: Path) -> None:
             assert await batch.resume() == []
 
 
-async def test_what_is_resumed_while_it_is_submitted_is_one_job(
-    bench: MakeBench, path: Path
-) -> None:
+async def test_resume_during_a_submission_returns_its_job(bench: MakeBench, path: Path) -> None:
     async with bench() as b, client(b, path) as batch, anyio.create_task_group() as group:
         b.local.faults.add("SubmitJob", Fault.latency(5))
         group.start_soon(batch.submit, JobRequest("hello", queue="default"))
@@ -238,10 +238,10 @@ async def test_what_is_resumed_while_it_is_submitted_is_one_job(
         assert [job.id for job in await batch.resume()] == submitted(b)
 
 
-# -- the file fails --------------------------------------------------------------------------------
+# -- file errors -----------------------------------------------------------------------------------
 
 
-async def test_a_journal_of_another_region_is_refused(bench: MakeBench, path: Path) -> None:
+async def test_journal_of_another_region_is_refused(bench: MakeBench, path: Path) -> None:
     async with bench() as b:
         async with client(b, path):
             pass
@@ -252,10 +252,10 @@ async def test_a_journal_of_another_region_is_refused(bench: MakeBench, path: Pa
                 pass
 
 
-async def test_a_disk_that_is_full_stops_submissions_and_nothing_else(
+async def test_full_disk_stops_submissions_and_nothing_else(
     bench: MakeBench, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is learned meanwhile is written when there is room again."""
+    """Ends of jobs that were reported meanwhile are written when there is space again."""
 
     def full(file: File, changes: object) -> None:
         raise JournalError(str(path), "database or disk is full", "Free some space on its disk.")
@@ -278,9 +278,7 @@ async def test_a_disk_that_is_full_stops_submissions_and_nothing_else(
     assert len([r for r in caplog.records if "jobs are still followed" in r.message]) == 1
 
 
-async def test_a_journal_that_cannot_be_opened_stops_the_client(
-    bench: MakeBench, path: Path
-) -> None:
+async def test_journal_that_cannot_be_opened_fails_open(bench: MakeBench, path: Path) -> None:
     await anyio.Path(path).write_text("Dear diary " * 100, encoding="utf-8")
     async with bench() as b:
         with pytest.raises(JournalError, match="not a journal"):
@@ -292,7 +290,7 @@ async def test_a_journal_that_cannot_be_opened_stops_the_client(
             assert (await batch.run(requests(1)))[0].succeeded
 
 
-async def test_a_link_to_a_journal_is_that_journal(bench: MakeBench, path: Path) -> None:
+async def test_symbolic_link_to_a_journal_has_the_same_lock(bench: MakeBench, path: Path) -> None:
     link = path.with_name("link.db")
     await anyio.Path(link).symlink_to(path)
     async with bench() as b, client(b, link) as batch:
@@ -301,12 +299,12 @@ async def test_a_link_to_a_journal_is_that_journal(bench: MakeBench, path: Path)
             await AsyncBatchClient(session=b.local.session, journal=path).open()
 
 
-def test_a_switch_of_a_journal_is_true_or_false() -> None:
+def test_journal_rerun_failed_must_be_a_bool() -> None:
     with pytest.raises(InvalidRequest, match="rerun_failed=1: True or False"):
         Journal("run.db", rerun_failed=1)  # type: ignore[arg-type]
 
 
-async def test_ends_are_heard_once_in_each_program(bench: MakeBench, path: Path) -> None:
+async def test_job_finished_is_reported_once_per_client(bench: MakeBench, path: Path) -> None:
     async with bench() as b:
         for _ in range(2):
             b.events.clear()

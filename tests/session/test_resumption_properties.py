@@ -1,8 +1,8 @@
-"""A crash after any prefix of the journal: resume and a rerun give each request exactly one job.
+"""After a crash at any point of the journal, a rerun gives each request exactly one job.
 
-The program dies in the middle of a transaction: of what it writes, some bytes reach the disk. What
-was on the wire goes on, answers get lost, lists lag. Then the program runs again on what is left.
-The oracle is the engine's ledger.
+The program dies during a transaction, of which only some bytes reach the disk. Requests under way
+still arrive, responses are lost, lists lag. Then the program runs again with that journal. The
+engine's ledger of submissions is the oracle.
 """
 
 import random
@@ -28,7 +28,7 @@ DEFINITION = {
 
 
 class Crash:
-    """Kills a program while it writes its n-th transaction; some of the bytes are on disk then."""
+    """Kills a program during its n-th transaction, a share of whose bytes is on disk."""
 
     def __init__(self, path: Path, at: int, share: float) -> None:
         self.after = path.with_name("after.db")
@@ -38,7 +38,7 @@ class Crash:
         self._apply = File.apply
 
     def method(self) -> Callable[[File, Iterable[Change]], None]:
-        """Return what stands in for `File.apply`."""
+        """Return the replacement of `File.apply`."""
 
         def method(file: File, changes: Iterable[Change]) -> None:
             self.apply(file, changes)
@@ -46,7 +46,7 @@ class Crash:
         return method
 
     def apply(self, file: File, changes: Iterable[Change]) -> None:
-        """Write, until it is time to die."""
+        """Write, and die at the n-th call."""
         self._left -= 1
         if self._left > 0:
             self._apply(file, changes)
@@ -64,7 +64,7 @@ class Crash:
 
 @st.composite
 def many_requests(draw: st.DrawFn) -> list[JobRequest]:
-    """Draw requests, some of them equal, some with names, some arrays."""
+    """Draw requests; some are equal, some have names, some are arrays."""
     kinds: list[dict[str, Any]] = [
         {},
         {"name": "mine"},
@@ -85,7 +85,7 @@ def many_requests(draw: st.DrawFn) -> list[JobRequest]:
     seed=st.integers(0, 1000),
 )
 @pytest.mark.may_block
-def test_a_crash_at_any_moment_costs_no_job_and_makes_none_twice(
+def test_crash_at_any_moment_loses_and_repeats_no_job(
     *, requests: list[JobRequest], at: int, share: float, loss: float, resumes: bool, seed: int
 ) -> None:
     async def story() -> None:
@@ -109,7 +109,7 @@ def test_a_crash_at_any_moment_costs_no_job_and_makes_none_twice(
         """Run the program until it crashes or ends; return the journal that it leaves."""
         path = folder / "run.db"
         async with AsyncBatchClient(session=local.session, journal=path) as batch:
-            # The first transaction of the file names its Region: no crash in that one.
+            # The first transaction of a file writes its Region and is not interrupted.
             crash = Crash(path, at, share)
             with mock.patch.object(File, "apply", crash.method()):
                 try:
