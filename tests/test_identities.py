@@ -134,6 +134,14 @@ JOURNAL_KEYS: Mapping[str, tuple[JobRequest, str]] = {
         JobRequest("etl", queue="default", retry=RetryStrategy.for_spot(3)),
         "ead519878b397e48e8a0e32d71253a6a",
     ),
+    "retry as a string": (
+        JobRequest("etl", queue="default", retry="3"),
+        "60043ee4642229b86eb67ab981d067c8",
+    ),
+    "retry for Spot as a string": (
+        JobRequest("etl", queue="default", retry="spot:3"),
+        "ead519878b397e48e8a0e32d71253a6a",
+    ),
     "retry by rules": (
         JobRequest("etl", queue="default", retry=RULES),
         "bb745030f7f46a55d4e00e314b3b7723",

@@ -89,7 +89,7 @@ class AsyncBatchClient(LogMethods):
             await array
             ```
         """
-        check.integer("size", size, 2, 10_000)
+        check.array_size("size", size)
         if "array_size" in fields:
             raise InvalidRequest("array_size", fields["array_size"], "is what `size` says here")
         fields["array_size"] = size

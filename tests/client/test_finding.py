@@ -100,7 +100,7 @@ async def test_a_found_job_that_ended_has_its_whole_result(bench: MakeBench) -> 
 
 async def test_a_state_that_does_not_exist_is_a_mistake(bench: MakeBench) -> None:
     async with bench() as b:
-        with pytest.raises(InvalidRequest, match="status='CANCELLED': one of SUBMITTED"):
+        with pytest.raises(InvalidRequest, match="status='CANCELLED': must be one of SUBMITTED"):
             await b.batch.find(status="CANCELLED")  # type: ignore[arg-type]
 
 

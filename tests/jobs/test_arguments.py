@@ -64,5 +64,7 @@ async def test_waiting_for_an_unknown_state_raises_invalid_request(bench: MakeBe
     """A misspelt state would otherwise never be reached, and the wait would last until the end."""
     async with bench() as b:
         job = await b.batch.submit("hello")
-        with pytest.raises(InvalidRequest, match=r"until='RUNING': one of SUBMITTED, .*, FAILED"):
+        with pytest.raises(
+            InvalidRequest, match=r"until='RUNING': must be one of SUBMITTED, .*, FAILED"
+        ):
             await job.wait(until="RUNING")  # type: ignore[arg-type]

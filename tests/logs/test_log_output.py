@@ -165,8 +165,8 @@ async def test_wrong_argument_types_are_invalid_requests(
             (print_logs(job.id), "lines='.*': must be a Job"),
             (save_logs(None, "x.log"), "lines=None: must be a Job"),  # type: ignore[arg-type]
             (save_logs("x.log", job), "lines='x.log': must be a Job"),  # type: ignore[arg-type]
-            (save_logs(job, ""), "path='': the path of a file"),
-            (save_logs(job, job), "path=<Job .*: the path of a file"),
+            (save_logs(job, ""), "path='': must be the path of a file"),
+            (save_logs(job, job), "path=<Job .*: must be the path of a file"),
         ):
             with pytest.raises(InvalidRequest, match=said):
                 await use

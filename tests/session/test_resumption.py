@@ -300,7 +300,7 @@ async def test_symbolic_link_to_a_journal_has_the_same_lock(bench: MakeBench, pa
 
 
 def test_journal_rerun_failed_must_be_a_bool() -> None:
-    with pytest.raises(InvalidRequest, match="rerun_failed=1: True or False"):
+    with pytest.raises(InvalidRequest, match="rerun_failed=1: must be True or False"):
         Journal("run.db", rerun_failed=1)  # type: ignore[arg-type]
 
 

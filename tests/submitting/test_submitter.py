@@ -104,7 +104,9 @@ async def test_an_unknown_job_definition_is_told_as_such(bench: MakeBench) -> No
 async def test_nothing_is_sent_for_a_request_that_cannot_be_right(bench: MakeBench) -> None:
     async with bench() as b:
         before = b.local.calls.total()
-        with pytest.raises(InvalidRequest, match="array_size=1: a whole number, 2 to 10,000"):
+        with pytest.raises(
+            InvalidRequest, match="array_size=1: array jobs need 2 to 10,000 children"
+        ):
             await b.batch.submit("hello", array_size=1)
         with pytest.raises(InvalidRequest, match="30,720 bytes"):
             await b.batch.submit("hello", queue="default", parameters={"big": "x" * 31_000})

@@ -20,7 +20,7 @@ def test_a_duration_is_how_long_ago() -> None:
 
 def test_a_duration_from_now_on_is_a_mistake() -> None:
     check.moment("since", timedelta())
-    with pytest.raises(InvalidRequest, match=r"since=.*not negative"):
+    with pytest.raises(InvalidRequest, match=r"since=.*must not be negative"):
         check.moment("since", timedelta(hours=-1))
 
 

@@ -77,7 +77,10 @@ def uncertain(mark: str | None) -> SubmitUncertain:
 # Each class, as it is raised, and what its message tells the reader to do.
 ERRORS: list[tuple[AsyncBatchError, str]] = [
     (AsyncBatchError("said where it is raised"), "said where it is raised"),
-    (InvalidRequest("gpus", 0, "a whole number, 1 or more"), "a whole number, 1 or more"),
+    (
+        InvalidRequest("gpus", 0, "must be an integer of 1 or more"),
+        "must be an integer of 1 or more",
+    ),
     (ClientClosed("use `async with AsyncBatchClient()`"), "async with AsyncBatchClient()"),
     (GroupClosed(), "make a new group"),
     (ConfigurationError("said where it is raised"), "said where it is raised"),

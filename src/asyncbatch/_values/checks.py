@@ -1,4 +1,9 @@
-"""The checks of values at birth: each raises `InvalidRequest` with field, value and rule."""
+"""Checks of values when they are made: each raises `InvalidRequest` with field, value and rule.
+
+botocore's model of AWS Batch has almost no constraints, so AWS would answer a wrong value with a
+ClientException that names neither the field nor the rule. The limits are those of
+https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
+"""
 
 import enum
 import math
@@ -13,6 +18,7 @@ from asyncbatch._values.status import JobStatus
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _SHARE_IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,255}\*?")
+_MAX_ARRAY_SIZE = 10_000
 _MAX_TAGS = 50
 _MAX_TAG_KEY = 128
 _MAX_TAG_VALUE = 256
@@ -21,86 +27,115 @@ _MIN_TIMEOUT = timedelta(seconds=60)
 
 
 def text(field: str, value: object, *, rule: str, at_most: int | None = None) -> str:
-    """Return `value` if it is text with something in it, and not too long."""
+    """Return `value` if it is a string that is not blank and has at most `at_most` characters."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest(field, value, rule)
     if at_most is not None and len(value) > at_most:
-        raise InvalidRequest(field, value, f"at most {at_most:,} characters, not {len(value):,}")
+        rule = f"at most {at_most:,} characters are allowed, and this has {len(value):,}"
+        raise InvalidRequest(field, value, rule)
     return value
 
 
 def argument(field: str, value: object) -> str:
-    """Return `value` if it can be an argument of a command; a blank is one, nothing is not."""
+    """Return `value` if it can be an argument of a command: blank is allowed, empty is not."""
     if not isinstance(value, str) or not value:
-        raise InvalidRequest(field, value, "every argument is text and not empty")
+        raise InvalidRequest(field, value, "every argument must be a non-empty string")
     return value
 
 
 def optional_text(field: str, value: object, *, at_most: int) -> None:
-    """Allow None, or text with something in it."""
+    """Allow None, or a string that is not blank."""
     if value is not None:
-        text(field, value, rule="text that is not empty, or None", at_most=at_most)
+        text(field, value, rule="must be a non-empty string or None", at_most=at_most)
 
 
 def optional_job_name(value: object) -> None:
-    """Allow None, or what SubmitJob takes as a job name."""
+    """Allow None, or a job name that SubmitJob accepts."""
     if value is None:
         return
     if not isinstance(value, str) or not _JOB_NAME.fullmatch(value):
         raise InvalidRequest(
             "name",
             value,
-            "1 to 128 letters, digits, '-' and '_', beginning with a letter or digit",
+            "job names have 1 to 128 letters, digits, '-' and '_', and begin with a letter or"
+            " digit. Pass None for a generated name.",
         )
 
 
 def optional_share_identifier(value: object) -> None:
-    """Allow None, or what SubmitJob takes as a share identifier."""
+    """Allow None, or a share identifier that SubmitJob accepts."""
     if value is None:
         return
     if not isinstance(value, str) or not _SHARE_IDENTIFIER.fullmatch(value):
         raise InvalidRequest(
-            "share_identifier", value, "1 to 255 letters and digits, optionally ending in '*'"
+            "share_identifier",
+            value,
+            "share identifiers have 1 to 255 letters and digits, and may end with '*'",
         )
 
 
 def reason(value: object) -> None:
-    """Require what TerminateJob takes as a reason."""
-    text("reason", value, rule="text that is not empty", at_most=_MAX_REASON)
+    """Require a reason that TerminateJob accepts."""
+    text("reason", value, rule="must be a non-empty string", at_most=_MAX_REASON)
 
 
 def integer(field: str, value: object, least: int, most: int | None = None) -> None:
-    """Require an integer in a closed range."""
-    ok = isinstance(value, int) and not isinstance(value, bool)
-    if not ok or value < least or (most is not None and value > most):  # type: ignore[operator]
-        span = f"{least:,} or more" if most is None else f"{least:,} to {most:,}"
-        raise InvalidRequest(field, value, f"a whole number, {span}")
+    """Require an integer from `least` to `most`, both included."""
+    if not _is_integer(value, least, most):
+        span = f"of {least:,} or more" if most is None else f"from {least:,} to {most:,}"
+        raise InvalidRequest(field, value, f"must be an integer {span}")
 
 
 def optional_integer(field: str, value: object, least: int, most: int | None = None) -> None:
-    """Allow None, or an integer in a closed range."""
+    """Allow None, or an integer from `least` to `most`, both included."""
     if value is not None:
         integer(field, value, least, most)
 
 
+def array_size(field: str, value: object) -> None:
+    """Require a number of child jobs that SubmitJob accepts."""
+    if not _is_integer(value, 2, _MAX_ARRAY_SIZE):
+        rule = f"array jobs need 2 to {_MAX_ARRAY_SIZE:,} children"
+        if value == 1:
+            rule += ". Submit a plain job instead."
+        elif _is_integer(value, _MAX_ARRAY_SIZE):
+            rule += ". Submit several array jobs."
+        raise InvalidRequest(field, value, rule)
+
+
+def _is_integer(value: object, least: int, most: int | None = None) -> bool:
+    # bool is a subclass of int, but True is no number of anything.
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    return value >= least and (most is None or value <= most)
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a finite number; NaN, infinity and bool are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(field: str, value: object, *, above: float) -> None:
+    """Require a finite number above a bound."""
+    if not is_number(value) or value <= above:  # type: ignore[operator] # it is a number
+        raise InvalidRequest(field, value, f"must be a number above {above:g}")
+
+
 def optional_number(field: str, value: object, *, above: float) -> None:
     """Allow None, or a finite number above a bound."""
-    if value is None:
-        return
-    ok = isinstance(value, int | float) and not isinstance(value, bool)
-    if not ok or not math.isfinite(value) or value <= above:  # type: ignore[arg-type,operator]
-        raise InvalidRequest(field, value, f"a number above {above:g}")
+    if value is not None:
+        number(field, value, above=above)
 
 
 def path(field: str, value: object) -> None:
-    """Require what names a file."""
+    """Require the path of a file."""
     name = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(name, str) or not name.strip() or "\0" in name:
-        raise InvalidRequest(field, value, "the path of a file")
+        raise InvalidRequest(field, value, "must be the path of a file")
 
 
 def iterable(field: str, value: object, *, rule: str) -> None:
-    """Require what can be iterated over; text is taken for one of what a list was meant of."""
+    """Require an iterable other than a string, which is more likely one item without its list."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InvalidRequest(field, value, rule)
 
@@ -108,100 +143,106 @@ def iterable(field: str, value: object, *, rule: str) -> None:
 def flag(field: str, value: object) -> None:
     """Require True or False."""
     if not isinstance(value, bool):
-        raise InvalidRequest(field, value, "True or False")
+        raise InvalidRequest(field, value, "must be True or False")
 
 
 def optional_flag(field: str, value: object) -> None:
     """Allow None, True or False."""
     if value is not None and not isinstance(value, bool):
-        raise InvalidRequest(field, value, "True, False or None")
+        raise InvalidRequest(field, value, "must be True, False or None")
 
 
 def choice(field: str, value: object, choices: type[enum.StrEnum]) -> None:
-    """Require a member of an enumeration."""
+    """Require a member of an enumeration, or its value."""
     if value not in list(choices):
-        raise InvalidRequest(field, value, f"one of {', '.join(choices)}")
+        raise InvalidRequest(field, value, f"must be one of {', '.join(choices)}")
 
 
 def optional_choice(field: str, value: object, choices: type[enum.StrEnum]) -> None:
-    """Allow None, or a member of an enumeration."""
+    """Allow None, or a member of an enumeration, or its value."""
     if value is not None:
         choice(field, value, choices)
 
 
 def status(field: str, value: object) -> JobStatus:
-    """Return the known state that a caller names; a misspelt one would never be reached."""
+    """Return the known state that a caller names.
+
+    `JobStatus` accepts any string, for states that AWS adds. A misspelt state of a caller is an
+    error: no job would ever reach it.
+    """
     choice(field, value, JobStatus)
     return JobStatus(str(value))
 
 
 def optional_timeout(field: str, value: object) -> None:
-    """Allow None, or a duration that AWS takes as a time limit of an attempt."""
+    """Allow None, or a time limit of an attempt that AWS accepts.
+
+    Source: https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html
+    """
     if value is None:
         return
     if not isinstance(value, timedelta):
-        raise InvalidRequest(field, value, "a datetime.timedelta, such as timedelta(minutes=5)")
+        rule = "must be a datetime.timedelta, such as timedelta(minutes=5)"
+        raise InvalidRequest(field, value, rule)
     if value < _MIN_TIMEOUT or value.microseconds:
-        raise InvalidRequest(field, value, "60 seconds or more, in whole seconds")
+        raise InvalidRequest(field, value, "must be at least 60 seconds, in whole seconds")
 
 
 def moment(field: str, value: object) -> datetime:
-    """Return the moment that an aware datetime says, or that lies a duration ago."""
+    """Return the time that an aware datetime gives, or that a timedelta gives before now."""
     if isinstance(value, timedelta):
         if value < timedelta():
-            raise InvalidRequest(field, value, "how long ago: a timedelta that is not negative")
+            rule = "a timedelta counts back from now, so it must not be negative"
+            raise InvalidRequest(field, value, rule)
         return datetime.now(UTC) - value
     if not isinstance(value, datetime) or value.tzinfo is None:
-        rule = "a datetime with a time zone, or a timedelta: how long ago"
+        rule = "must be a datetime with a time zone, or a timedelta that counts back from now"
         raise InvalidRequest(field, value, rule)
     return value
 
 
 def mapping(field: str, value: object) -> dict[str, Any]:
-    """Return a copy of a mapping whose keys are text."""
-    if isinstance(value, dict) and not value:  # most are, and the rest is slow
+    """Return a copy of a mapping whose keys are strings."""
+    # Most are empty, and the isinstance() below is slow, as it asks an abstract base class.
+    if isinstance(value, dict) and not value:
         return {}
     if not isinstance(value, Mapping):
-        raise InvalidRequest(field, value, "a mapping, such as a dict")
+        raise InvalidRequest(field, value, "must be a mapping, such as a dict")
     for key in value:
         if not isinstance(key, str):
-            raise InvalidRequest(field, key, "names are text")
+            raise InvalidRequest(field, key, "keys must be strings")
     return dict(value)
 
 
 def text_by_name(field: str, value: object) -> dict[str, str]:
-    """Return a mapping with its numbers turned into text."""
+    """Return a copy of a mapping of strings and numbers, with its numbers turned into strings."""
     given = mapping(field, value)
     if "" in given:
-        raise InvalidRequest(field, "", "names are not empty")
+        raise InvalidRequest(field, "", "names must not be empty")
     return {name: _as_text(field, name, v) for name, v in given.items()}
 
 
 def tags(value: object) -> dict[str, str]:
-    """Return a copy of tags that AWS takes."""
+    """Return a copy of tags that AWS accepts."""
     result = mapping("tags", value)
     if len(result) > _MAX_TAGS:
-        raise InvalidRequest("tags", value, f"at most {_MAX_TAGS} tags, not {len(result)}")
+        rule = f"at most {_MAX_TAGS} tags are allowed, and these are {len(result)}"
+        raise InvalidRequest("tags", value, rule)
     for key, content in result.items():
         if not 1 <= len(key) <= _MAX_TAG_KEY or key.lower().startswith("aws:"):
-            raise InvalidRequest(
-                "tags",
-                key,
-                f"keys have 1 to {_MAX_TAG_KEY} characters and do not begin with 'aws:'",
-            )
+            rule = f"tag keys have 1 to {_MAX_TAG_KEY} characters and must not begin with 'aws:'"
+            raise InvalidRequest("tags", key, rule)
         if not isinstance(content, str) or len(content) > _MAX_TAG_VALUE:
-            raise InvalidRequest(
-                f"tags[{key!r}]", content, f"values are text of at most {_MAX_TAG_VALUE} characters"
-            )
+            rule = f"tag values must be strings of at most {_MAX_TAG_VALUE} characters"
+            raise InvalidRequest(f"tags[{key!r}]", content, rule)
     return result
 
 
 def _as_text(field: str, name: str, value: object) -> str:
-    # A bool is refused: "True", "true" and "1" mean different things to different programs.
+    # bool is refused: "True", "true" and "1" mean different things to different programs.
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    raise InvalidRequest(
-        f"{field}[{name!r}]", value, "text or a number; write a truth value as text"
-    )
+    rule = "must be a string or a number. Write a bool as the string that the job expects."
+    raise InvalidRequest(f"{field}[{name!r}]", value, rule)

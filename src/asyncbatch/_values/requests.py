@@ -1,7 +1,10 @@
-"""What a caller asks for: a job to submit, checked against AWS's limits before anything is sent.
+"""Requests: jobs to submit, checked against AWS's limits before anything is sent.
 
-botocore's model of Batch has almost no constraints, so a wrong value would travel to AWS and come
-back as a ClientException. Here it meets `InvalidRequest` with field, value and rule, at birth.
+A wrong value raises `InvalidRequest` with field, value and rule when the request is made.
+
+The fields of `JobRequest` and the reprs of the values here are part of the identity of a request,
+by which a journal and the Luigi adapter find jobs of earlier runs. A new field must not change the
+identity of requests that do not set it (`tests/test_identities.py`).
 
 Limits: https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html and
 https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
@@ -17,10 +20,14 @@ from typing import Any, Protocol, Self, TypedDict, Unpack, runtime_checkable
 from asyncbatch._values import checks as check
 from asyncbatch._values.errors import InvalidRequest
 
+_MAX_RULES = 5
+_MAX_DEPENDENCIES = 20
+_SPOT = "spot:"
+
 
 @runtime_checkable
 class HasJobId(Protocol):
-    """Anything that names a job by an ``id``: a `Job` handle."""
+    """Anything with the ``id`` of a job: a `Job` handle."""
 
     @property
     def id(self) -> str:
@@ -30,7 +37,7 @@ class HasJobId(Protocol):
 
 @runtime_checkable
 class HasArn(Protocol):
-    """Anything that names an AWS resource by its ``arn``: a `JobDefinition`."""
+    """Anything with the ``arn`` of an AWS resource: a `JobDefinition`."""
 
     @property
     def arn(self) -> str:
@@ -39,7 +46,10 @@ class HasArn(Protocol):
 
 
 class DependencyType(enum.StrEnum):
-    """How an array job depends on another, or on itself."""
+    """How an array job depends on another array job, or its children on each other.
+
+    Source: https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html
+    """
 
     N_TO_N = "N_TO_N"
     SEQUENTIAL = "SEQUENTIAL"
@@ -50,8 +60,10 @@ class Dependency:
     """A job that must succeed first.
 
     Attributes:
-        job_id: The job; None only with SEQUENTIAL, which orders an array's own children.
-        type: None for the whole job, N_TO_N for child by child, SEQUENTIAL for one after another.
+        job_id: Id of the job; None only with SEQUENTIAL.
+        type: None waits for the whole job. N_TO_N makes each child of the array wait for the child
+            with its index in the other array. SEQUENTIAL makes the array's own children run one
+            after another.
 
     Raises:
         InvalidRequest: There is neither a job id nor SEQUENTIAL.
@@ -61,19 +73,19 @@ class Dependency:
     type: DependencyType | None = None
 
     def __post_init__(self) -> None:
-        """Check the two against each other."""
+        """Check the combination of the two."""
         check.optional_text("depends_on.job_id", self.job_id, at_most=2048)
         check.optional_choice("depends_on.type", self.type, DependencyType)
         if self.job_id is None and self.type != DependencyType.SEQUENTIAL:
             raise InvalidRequest(
                 "depends_on.job_id",
                 None,
-                "a dependency names a job, or is SEQUENTIAL among an array's own children",
+                "a dependency needs a job id, unless its type is SEQUENTIAL",
             )
 
 
 class RetryAction(enum.StrEnum):
-    """What an `EvaluateOnExit` rule does; AWS ignores the case, lower case works everywhere."""
+    """Action of an `EvaluateOnExit` rule, in lower case; AWS ignores the case."""
 
     RETRY = "retry"
     EXIT = "exit"
@@ -83,7 +95,8 @@ class RetryAction(enum.StrEnum):
 class EvaluateOnExit:
     """A rule that decides whether a failed attempt is followed by another.
 
-    All patterns that are given must match. A pattern may end in ``*``; nothing else is special.
+    The rule matches when all of its patterns match. A pattern may end with ``*``; no other
+    character is special.
 
     Attributes:
         action: Retry or exit when the rule matches.
@@ -106,7 +119,9 @@ class EvaluateOnExit:
         patterns = (self.on_status_reason, self.on_reason, self.on_exit_code)
         if all(pattern is None for pattern in patterns):
             raise InvalidRequest(
-                "retry.evaluate_on_exit", self, "a rule has at least one pattern to match"
+                "retry.evaluate_on_exit",
+                self,
+                "a rule needs at least one of on_status_reason, on_reason and on_exit_code",
             )
         for pattern in patterns:
             check.optional_text("retry.evaluate_on_exit", pattern, at_most=512)
@@ -114,17 +129,19 @@ class EvaluateOnExit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryStrategy:
-    """How often AWS Batch attempts a job, and after what.
+    """How often AWS Batch attempts a job, and after which failures.
 
-    Where no rule matches, a failed attempt is followed by another. Cancelled, terminated and
-    timed-out jobs are never retried.
+    Where no rule matches, a failed attempt is retried. AWS never retries a job that was cancelled
+    or terminated, or that reached its time limit.
+
+    Source: https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
 
     Attributes:
-        attempts: 1 to 10, the first one included.
-        evaluate_on_exit: At most 5 rules; the first that matches decides.
+        attempts: Number of attempts, 1 to 10, with the first one.
+        evaluate_on_exit: At most 5 rules; the first one that matches decides.
 
     Raises:
-        InvalidRequest: A number is out of range.
+        InvalidRequest: `attempts` is out of range, or there are too many rules.
     """
 
     attempts: int
@@ -137,19 +154,21 @@ class RetryStrategy:
         for rule in self.evaluate_on_exit:
             if not isinstance(rule, EvaluateOnExit):
                 raise InvalidRequest(
-                    "retry.evaluate_on_exit", rule, "each one is an EvaluateOnExit"
+                    "retry.evaluate_on_exit", rule, "every rule must be an EvaluateOnExit"
                 )
-        if len(self.evaluate_on_exit) > 5:  # noqa: PLR2004 - AWS's limit, said in the message
-            raise InvalidRequest(
-                "retry.evaluate_on_exit", self.evaluate_on_exit, "at most 5 rules are allowed"
-            )
+        if len(self.evaluate_on_exit) > _MAX_RULES:
+            most = f"at most {_MAX_RULES} rules are allowed"
+            raise InvalidRequest("retry.evaluate_on_exit", self.evaluate_on_exit, most)
 
     @classmethod
     def for_spot(cls, attempts: int) -> Self:
-        """Return a strategy that retries what Spot and hosts break, but not what the job breaks.
+        """Return a strategy that retries after failures of Spot and hosts, not of the job itself.
+
+        It retries when the host was terminated or its Spot capacity was reclaimed, when the task
+        failed to start, and when Docker did not respond. Any other failure ends the job.
 
         Args:
-            attempts: 1 to 10, the first one included.
+            attempts: Number of attempts, 1 to 10, with the first one.
 
         Raises:
             InvalidRequest: `attempts` is out of range.
@@ -168,7 +187,7 @@ class RetryStrategy:
 
 
 class JobFields(TypedDict, total=False):
-    """The fields of a `JobRequest` beside its job definition, for ``**fields`` arguments."""
+    """The fields of a `JobRequest` except its job definition, for ``**fields`` arguments."""
 
     queue: str | None
     name: str | None
@@ -180,7 +199,7 @@ class JobFields(TypedDict, total=False):
     gpus: int | None
     array_size: int | None
     depends_on: Sequence[HasJobId | Dependency | str]
-    retry: RetryStrategy | int | None
+    retry: RetryStrategy | int | str | None
     attempt_timeout: timedelta | None
     tags: Mapping[str, str]
     propagate_tags: bool | None
@@ -192,33 +211,36 @@ class JobFields(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A job to submit. None, or nothing given, means that the job definition decides.
+    """A job to submit. For a field that is None or empty, the job definition decides.
 
     Attributes:
         job_definition: ``name``, ``name:revision``, an ARN, or a `JobDefinition`. Without a
             revision, AWS takes the latest ACTIVE one.
-        queue: Name or ARN of the job queue; None takes the client's default queue.
-        name: Job name: letters, digits, ``-`` and ``_``, at most 128, beginning with a letter or
-            digit. None generates a unique one, which also makes submission safest.
-        parameters: Values for the definition's ``Ref::`` placeholders; numbers become text.
-        command: Command of the container, one argument each.
-        environment: Environment variables; numbers become text. Names may not begin with
-            ``AWS_BATCH``.
-        vcpus: vCPUs for the container; fractions are for Fargate.
+        queue: Name or ARN of the job queue; None uses the client's default queue.
+        name: Job name: 1 to 128 letters, digits, ``-`` and ``_``, beginning with a letter or digit.
+            None generates a unique name, by which a submission is found again reliably after a
+            lost response.
+        parameters: Values for the definition's ``Ref::`` placeholders; numbers become strings.
+        command: Command of the container, as a list of arguments.
+        environment: Environment variables; numbers become strings. AWS reserves names that begin
+            with ``AWS_BATCH``.
+        vcpus: vCPUs for the container; only Fargate accepts fractions.
         memory_mib: Memory limit in MiB, at least 4.
         gpus: GPUs for the container.
-        array_size: 2 to 10,000 child jobs.
+        array_size: Number of child jobs, 2 to 10,000; None for a job that is no array.
         depends_on: At most 20 jobs that must succeed first: `Job` handles, ids, `Dependency`
             values.
-        retry: How often to attempt the job; an int is a number of attempts (1 to 10).
-        attempt_timeout: Time that one attempt may take, 60 s or more, in whole seconds.
-        tags: At most 50 tags.
+        retry: A `RetryStrategy`; or a number of attempts, 1 to 10, as an int or a string; or
+            ``"spot:3"`` for `RetryStrategy.for_spot` with 3 attempts.
+        attempt_timeout: Time limit of one attempt: 60 seconds or more, in whole seconds.
+        tags: At most 50 tags; see `propagate_tags`.
         propagate_tags: Whether AWS copies the tags to the ECS task.
-        share_identifier: Share of a queue with a fair-share policy; forbidden on others.
-        scheduling_priority: 0 to 9,999 within a share.
-        key: What makes this request the same as another one of an earlier run, for a client with a
-            journal; at most 256 characters. None takes a hash of its content. Nothing of it is
-            sent.
+        share_identifier: Share identifier. Queues with a fair-share policy require one, other
+            queues accept none.
+        scheduling_priority: Priority within the share, 0 to 9,999; higher runs first.
+        key: Identity of this request for a client with a journal, at most 256 characters: a
+            request with the same key in a later run is the same request. None uses a hash of the
+            request's content. AWS does not see it.
         extra: Further members of SubmitJob in AWS's own spelling, such as ``nodeOverrides``,
             ``eksPropertiesOverride``, ``ecsPropertiesOverride`` or
             ``consumableResourcePropertiesOverride``.
@@ -239,7 +261,7 @@ class JobRequest:
     gpus: int | None = None
     array_size: int | None = None
     depends_on: Sequence[HasJobId | Dependency | str] = ()
-    retry: RetryStrategy | int | None = None
+    retry: RetryStrategy | int | str | None = None
     attempt_timeout: timedelta | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     propagate_tags: bool | None = None
@@ -249,7 +271,7 @@ class JobRequest:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Bring the values into one form and check each against AWS's limits."""
+        """Normalise the values and check each against AWS's limits."""
         self._set(
             job_definition=_definition_name(self.job_definition),
             parameters=check.text_by_name("parameters", self.parameters),
@@ -263,7 +285,8 @@ class JobRequest:
         check.optional_text("queue", self.queue, at_most=2048)
         check.optional_job_name(self.name)
         self._check_resources()
-        check.optional_integer("array_size", self.array_size, 2, 10_000)
+        if self.array_size is not None:
+            check.array_size("array_size", self.array_size)
         check.optional_timeout("attempt_timeout", self.attempt_timeout)
         check.optional_flag("propagate_tags", self.propagate_tags)
         check.optional_share_identifier(self.share_identifier)
@@ -272,11 +295,11 @@ class JobRequest:
         self._check_array_dependencies()
 
     def replace(self, **changes: Unpack[JobFields]) -> Self:
-        """Return a copy with some fields changed, checked like a new one; itself without changes.
+        """Return a copy with changed fields, checked like a new request; `self` without changes.
 
         Raises:
             InvalidRequest: A value breaks a rule.
-            TypeError: There is no such field.
+            TypeError: A request has no such field.
         """
         return dataclasses.replace(self, **changes) if changes else self
 
@@ -290,24 +313,24 @@ class JobRequest:
         check.optional_integer("gpus", self.gpus, 1)
 
     def _check_array_dependencies(self) -> None:
-        """SEQUENTIAL and N_TO_N speak of an array's children, so the job must be an array."""
+        """SEQUENTIAL and N_TO_N are about an array's children, so the job must be an array."""
         for dependency in self.depends_on:
             if isinstance(dependency, Dependency) and dependency.type and self.array_size is None:
                 raise InvalidRequest(
                     "depends_on",
                     dependency,
-                    f"{dependency.type} is for array jobs; give array_size",
+                    f"{dependency.type} is for array jobs. Set array_size, or remove the type.",
                 )
 
 
 def _definition_name(value: str | HasArn) -> str:
-    # Text first: asking whether something has an arn is slow.
+    # str first: isinstance() with a protocol is slow, and most values are strings.
     text = value if isinstance(value, str) or not isinstance(value, HasArn) else value.arn
     return check.text(
         "job_definition",
         text,
         at_most=2048,
-        rule="a job definition is a name, name:revision, or ARN",
+        rule="must be a name, name:revision or ARN of a job definition",
     )
 
 
@@ -316,7 +339,7 @@ def _arguments(command: Sequence[str] | None) -> tuple[str, ...] | None:
         return None
     if isinstance(command, str):
         raise InvalidRequest(
-            "command", command, 'give a list of arguments, such as ["sh", "-c", "..."]'
+            "command", command, 'must be a list of arguments, such as ["sh", "-c", "..."]'
         )
     return tuple(check.argument("command", argument) for argument in command)
 
@@ -325,23 +348,23 @@ def _environment(environment: Mapping[str, str | float]) -> dict[str, str]:
     values = check.text_by_name("environment", environment)
     for name in values:
         if not name or "=" in name or "\0" in name:
-            raise InvalidRequest(
-                "environment", name, "a variable's name is not empty and has no '='"
-            )
+            rule = "names of variables must not be empty or contain '=' or NUL"
+            raise InvalidRequest("environment", name, rule)
         if name.startswith("AWS_BATCH"):
-            raise InvalidRequest(
-                "environment", name, "names that begin with AWS_BATCH are AWS's own"
-            )
+            rule = "AWS reserves names that begin with AWS_BATCH. Choose another name."
+            raise InvalidRequest("environment", name, rule)
     return values
 
 
 def _dependencies(values: Sequence[HasJobId | Dependency | str]) -> tuple[Dependency, ...]:
-    if values == ():  # first of all: asking whether something has an id is slow
+    if values == ():  # first: isinstance() with a protocol is slow
         return ()
     if isinstance(values, str | Dependency | HasJobId):
-        raise InvalidRequest("depends_on", values, "give a list of jobs, even for one")
-    if len(values) > 20:  # noqa: PLR2004 - AWS's limit, said in the message
-        raise InvalidRequest("depends_on", values, f"at most 20 dependencies, not {len(values)}")
+        rule = "must be a list of jobs. Pass [job] for a single one."
+        raise InvalidRequest("depends_on", values, rule)
+    if len(values) > _MAX_DEPENDENCIES:
+        rule = f"at most {_MAX_DEPENDENCIES} dependencies are allowed, and these are {len(values)}"
+        raise InvalidRequest("depends_on", values, rule)
     return tuple(_dependency(value) for value in values)
 
 
@@ -349,10 +372,20 @@ def _dependency(value: HasJobId | Dependency | str) -> Dependency:
     if isinstance(value, Dependency):
         return value
     job_id = value if isinstance(value, str) or not isinstance(value, HasJobId) else value.id
-    return Dependency(check.text("depends_on", job_id, rule="a dependency is a Job or a job id"))
+    rule = "every item must be a Job, a job id or a Dependency"
+    return Dependency(check.text("depends_on", job_id, rule=rule))
 
 
-def _retry(value: RetryStrategy | int | None) -> RetryStrategy | None:
+def _retry(value: RetryStrategy | int | str | None) -> RetryStrategy | None:
+    """Return the strategy that a short form stands for."""
     if value is None or isinstance(value, RetryStrategy):
         return value
-    return RetryStrategy(attempts=value)
+    if not isinstance(value, str):
+        return RetryStrategy(attempts=value)
+    attempts = value.removeprefix(_SPOT)
+    if not attempts.isdecimal():
+        rule = "must be a RetryStrategy, a number of attempts, or a string such as 'spot:3'"
+        raise InvalidRequest("retry", value, rule)
+    if value.startswith(_SPOT):
+        return RetryStrategy.for_spot(int(attempts))
+    return RetryStrategy(attempts=int(attempts))

@@ -1,4 +1,7 @@
-"""Arguments of SubmitJob and RegisterJobDefinition, made from values.
+"""Arguments of SubmitJob and RegisterJobDefinition, encoded from values.
+
+The journal's identity of a request is a hash of what `submit_job` returns. So a field that is not
+set must add no member, and the encoding of a field must not change (`tests/test_identities.py`).
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 """
@@ -13,9 +16,11 @@ from asyncbatch._values.requests import Dependency, EvaluateOnExit, JobRequest, 
 
 Wire = Mapping[str, Any]
 
+# Bytes; https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
 SUBMIT_PAYLOAD_LIMIT = 30 * 1024
 DEFINITION_LIMIT = 24 * 1024
-# What requests without anything of the caller's own consist of: names, and numbers.
+
+# Names and numbers, which are too short to reach the limit: most requests need no measuring.
 _SHORT_MEMBERS = frozenset({"jobName", "jobQueue", "jobDefinition", "arrayProperties"})
 
 DEFINITION_HASH_TAG = "asyncbatch:definition-sha256"
@@ -30,10 +35,10 @@ def submit_job(
         request: What to submit.
         name: Its job name.
         queue: Its job queue.
-        marks: Tags beside those that the caller chose.
+        marks: Tags in addition to those of the request.
 
     Raises:
-        InvalidRequest: `extra` repeats a field, or the whole is larger than AWS takes (30 KiB).
+        InvalidRequest: `extra` repeats a field, or the arguments are larger than 30 KiB.
     """
     arguments = _present(
         jobName=name,
@@ -52,14 +57,13 @@ def submit_job(
     )
     for member, value in request.extra.items():
         if member in arguments:
-            raise InvalidRequest(
-                "extra", member, "the request has a field for it; set it in one place"
-            )
+            rule = "a field of the request sets this member. Remove it from extra."
+            raise InvalidRequest("extra", member, rule)
         arguments[member] = value
     if marks:
         arguments["tags"] = {**arguments.get("tags", {}), **marks}
     if not arguments.keys() <= _SHORT_MEMBERS:
-        _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "a SubmitJob request")
+        _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "SubmitJob")
     return arguments
 
 
@@ -80,7 +84,7 @@ def _dependency(dependency: Dependency) -> dict[str, str]:
     return _present(jobId=dependency.job_id, type=dependency.type and str(dependency.type))
 
 
-def _retry_strategy(retry: RetryStrategy | int | None) -> dict[str, Any]:
+def _retry_strategy(retry: RetryStrategy | int | str | None) -> dict[str, Any]:
     if not isinstance(retry, RetryStrategy):
         return {}
     return _present(
@@ -106,15 +110,17 @@ def register_job_definition(definition: Wire, *, tagged: bool = True) -> dict[st
     """Return the arguments of RegisterJobDefinition.
 
     Args:
-        definition: The definition in AWS's own spelling.
-        tagged: Whether a tag carries the content's hash, by which a revision is found again.
+        definition: The definition in AWS's spelling.
+        tagged: Whether to add a tag with the hash of the content, by which the revision is found
+            again.
 
     Raises:
-        InvalidRequest: A required member is missing, or the whole exceeds 24 KiB.
+        InvalidRequest: A required member is missing, or the arguments are larger than 24 KiB.
     """
     for member in ("jobDefinitionName", "type"):
         if not isinstance(definition.get(member), str) or not definition[member]:
-            raise InvalidRequest(f"definition[{member!r}]", definition.get(member), "is required")
+            rule = "is required and must be a non-empty string"
+            raise InvalidRequest(f"definition[{member!r}]", definition.get(member), rule)
     arguments = dict(definition)
     if tagged:
         arguments["tags"] = {
@@ -126,8 +132,8 @@ def register_job_definition(definition: Wire, *, tagged: bool = True) -> dict[st
 
 
 def definition_hash(definition: Wire) -> str:
-    """Return a hash of a job definition's content that does not depend on the order of members."""
-    import hashlib  # loads OpenSSL, which only registering needs
+    """Return the SHA-256 of a job definition, independent of the order of its members."""
+    import hashlib  # here, as it loads OpenSSL and only registering needs it
 
     text = json.dumps(definition, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -136,10 +142,10 @@ def definition_hash(definition: Wire) -> str:
 def _check_size(field: str, arguments: Wire, limit: int, what: str) -> None:
     size = len(json.dumps(arguments, default=str).encode())
     if size > limit:
-        rule = f"{what} has at most {limit:,} bytes, not {size:,}; put large input into S3"
+        rule = f"{what} may have {limit:,} bytes, and this has {size:,}. Put large input into S3."
         raise InvalidRequest(field, f"<{size:,} bytes>", rule)
 
 
 def _present(**members: object) -> dict[str, Any]:
-    """Return the members that were given: neither None nor empty. False and 0 are given."""
+    """Return the members that are set: neither None nor empty. False and 0 are set."""
     return {k: v for k, v in members.items() if v is not None and v not in ({}, [], ())}
