@@ -1,0 +1,47 @@
+"""The programs in `examples/` run without an AWS account and print what they promise."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HELPERS = {"account"}
+PRINTED = {
+    "fan_out": ["40 jobs submitted", "part-13 failed with exit code 1", "39 jobs succeeded"],
+    "live_logs": [
+        *(f"train-{name} | epoch {epoch} of 3" for name in "ab" for epoch in (1, 2, 3)),
+        "broken failed with exit code 2",
+        "its last line was: input.csv is empty",
+    ],
+    "array": ["1 of 12 children failed (7)", "{'SUCCEEDED': 11, 'FAILED': 1}", "['tile 7']"],
+    "recovery": ["8 new jobs reported, exit code -9", "20 jobs in total, 20 ended"],
+    "luigi_pipeline": ["succeeded: True, 7 tasks complete"],
+}
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.stem for path in ROOT.glob("examples/*.py")} == {*PRINTED, *HELPERS}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_example_prints_its_results(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"examples.{name}"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for line in PRINTED[name]:
+        assert line in done.stdout
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_example_says_how_to_run_it(name: str) -> None:
+    docstring = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").split('"""')[1]
+    assert f"    python -m examples.{name}\n" in docstring
