@@ -192,7 +192,7 @@ async def test_a_job_that_stays_unknown_vanishes_after_its_grace(bench: MakeBenc
         b.local.faults.add("DescribeJobs", Fault.lag(10 * HOUR))
         job = await b.batch.submit("hello")
         started = anyio.current_time()
-        with pytest.raises(JobVanished, match="has not known job"):
+        with pytest.raises(JobVanished, match="has not returned job"):
             await job
         assert 270 <= anyio.current_time() - started < 300
         assert [e.job_id for e in b.told(JobLost)] == [job.id]
@@ -276,7 +276,7 @@ async def test_denied_access_reaches_every_waiter_and_waiting_can_be_taken_up_ag
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(3))
         denial = Fault.error("AccessDeniedException", "no batch:DescribeJobs", status=403)
         with b.local.faults.add("DescribeJobs", denial):
-            await _everybody_hears(jobs, AccessDenied, "Ask for the permission in IAM")
+            await _everybody_hears(jobs, AccessDenied, "Add the permission in IAM")
         assert (await jobs[0]).succeeded
 
 

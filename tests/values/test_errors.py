@@ -56,7 +56,7 @@ LINE = LogEvent(
 DROPPED = ConnectionFailed("SubmitJob", "ReadTimeoutError", "no answer", may_have_arrived=True)
 
 
-def answered(kind: type[APIError]) -> APIError:
+def refused(kind: type[APIError]) -> APIError:
     return kind("SubmitJob", "SomeCode", "AWS's own words.", status=400, request_id="r-1")
 
 
@@ -74,7 +74,7 @@ def uncertain(mark: str | None) -> SubmitUncertain:
     )
 
 
-# Each class, as it is raised, and what its message tells the reader to do.
+# Each class with a part of its message: the next step, where it has one.
 ERRORS: list[tuple[AsyncBatchError, str]] = [
     (AsyncBatchError("said where it is raised"), "said where it is raised"),
     (
@@ -86,14 +86,14 @@ ERRORS: list[tuple[AsyncBatchError, str]] = [
     (ConfigurationError("said where it is raised"), "said where it is raised"),
     (NoRegion(), "region_name="),
     (NoCredentials("Unable to locate credentials."), "aws sso login"),
-    (answered(APIError), "AWS's own words"),
-    (answered(Throttled), "lower RateLimits"),
-    (answered(AccessDenied), "Ask for the permission in IAM"),
-    (answered(CredentialsExpired), "Log in again"),
-    (answered(ServiceFault), "try again later"),
-    (answered(ResourceNotFound), "check the log group"),
-    (answered(JobQueueNotFound), "aws batch describe-job-queues"),
-    (answered(JobDefinitionNotFound), "register_job_definition()"),
+    (refused(APIError), "AWS's own words"),
+    (refused(Throttled), "Lower RateLimits"),
+    (refused(AccessDenied), "Add the permission in IAM"),
+    (refused(CredentialsExpired), "Log in again"),
+    (refused(ServiceFault), "try again later"),
+    (refused(ResourceNotFound), "Check the log group"),
+    (refused(JobQueueNotFound), "aws batch describe-job-queues"),
+    (refused(JobDefinitionNotFound), "register_job_definition()"),
     (DROPPED, "Check the network"),
     (uncertain("etl-1"), "aws batch list-jobs"),
     (JournalError("run.db", "it is damaged", "Begin a new one."), "Begin a new one."),
@@ -101,7 +101,7 @@ ERRORS: list[tuple[AsyncBatchError, str]] = [
     (JobError("said where it is raised"), "said where it is raised"),
     (JobFailed(RESULT, [LINE]), "give it more"),
     (JobVanished("j-1", ever_seen=False, grace=30.0), "Check the id, the Region and the account."),
-    (JobVanished("j-1", ever_seen=True, grace=270.0), "AWS forgets jobs"),
+    (JobVanished("j-1", ever_seen=True, grace=270.0), "AWS deletes jobs"),
 ]
 
 each_error = pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def classes() -> list[type[AsyncBatchError]]:
 
 
 def drawn_tree() -> dict[str, str]:
-    """Read parent by child off the docstring's drawing; names in brackets are further parents."""
+    """Return parents by child as drawn in the docstring; names in brackets are further parents."""
     path: list[str] = []
     parents: dict[str, str] = {}
     for line in (errors.__doc__ or "").splitlines():
@@ -129,22 +129,22 @@ def drawn_tree() -> dict[str, str]:
     return parents
 
 
-def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+def test_error_tree_in_the_docstring_matches_the_classes() -> None:
     real = {c.__name__: ", ".join(base.__name__ for base in c.__bases__) for c in classes()}
     assert drawn_tree() == {**real, "AsyncBatchError": ""}
 
 
-def test_the_table_here_has_every_class() -> None:
+def test_every_error_class_is_in_the_table_of_these_tests() -> None:
     assert {type(error) for error, _ in ERRORS} == set(classes())
 
 
 @each_error
-def test_the_words_name_the_next_step(error: AsyncBatchError, next_step: str) -> None:
+def test_error_message_contains_the_next_step(error: AsyncBatchError, next_step: str) -> None:
     assert next_step in str(error)
 
 
 @each_error
-def test_an_error_survives_pickling_and_copying(error: AsyncBatchError, next_step: str) -> None:
+def test_error_is_equal_after_pickling_and_copying(error: AsyncBatchError, next_step: str) -> None:
     error = copy.copy(error)
     error.add_note("seen in the nightly run")
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301 - our own
@@ -154,35 +154,35 @@ def test_an_error_survives_pickling_and_copying(error: AsyncBatchError, next_ste
 
 
 def facts_of(error: AsyncBatchError) -> dict[str, object]:
-    """Return what an error carries; errors among it by their words, as exceptions never equal."""
+    """Return the attributes of an error; errors by their message, as exceptions are never equal."""
     return {
         name: str(fact) if isinstance(fact, Exception) else fact
         for name, fact in vars(error).items()
     }
 
 
-def test_handles_do_not_travel() -> None:
-    """A handle belongs to its client, in whose process it stays."""
-    error = answered(AccessDenied)
+def test_handles_are_not_pickled_with_an_error() -> None:
+    """A handle belongs to a client, which lives in one process."""
+    error = refused(AccessDenied)
     error.submitted = (lambda: None,)
     twin = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert twin.submitted == ()
 
 
-def test_old_hands_catch_the_builtins() -> None:
+def test_misuse_errors_are_builtin_errors_as_well() -> None:
     assert issubclass(InvalidRequest, ValueError)
     assert issubclass(ClientClosed, RuntimeError)
 
 
-def test_an_invalid_value_does_not_fill_the_screen() -> None:
+def test_invalid_request_message_shortens_a_long_value() -> None:
     error = InvalidRequest("tags", "x" * 5000, "too long")
     assert len(str(error)) < 200
     assert error.value == "x" * 5000
 
 
-def test_an_api_error_says_what_was_called_and_what_aws_said() -> None:
-    error = answered(AccessDenied)
-    assert str(error).startswith("SubmitJob: SomeCode: AWS's own words. Ask ")
+def test_api_error_has_operation_code_and_message() -> None:
+    error = refused(AccessDenied)
+    assert str(error).startswith("SubmitJob: SomeCode: AWS's own words. Add the permission ")
     assert (error.operation, error.code, error.message) == (
         "SubmitJob",
         "SomeCode",
@@ -191,7 +191,7 @@ def test_an_api_error_says_what_was_called_and_what_aws_said() -> None:
     assert (error.status, error.request_id) == (400, "r-1")
 
 
-def test_a_failed_job_shows_its_last_lines() -> None:
+def test_job_failed_message_contains_the_last_log_lines() -> None:
     error = JobFailed(RESULT, [LINE])
     assert str(error) == (
         "job 'etl' (j-1) failed: exit code 137 (give it more)\n  last 1 log lines:\n  | MemoryError"
@@ -199,26 +199,26 @@ def test_a_failed_job_shows_its_last_lines() -> None:
     assert (error.job_id, error.failure, error.exit_code) == ("j-1", RESULT.failure, None)
 
 
-def test_a_failed_job_without_a_log_or_a_reason_still_says_which() -> None:
+def test_job_failed_without_log_and_reason_names_the_job() -> None:
     error = JobFailed(JobResult(description=RESULT.description))
-    assert str(error) == "job 'etl' (j-1) failed: no reason was given"
+    assert str(error) == "job 'etl' (j-1) failed: AWS gave no reason"
 
 
 @pytest.mark.parametrize(
     ("mark", "said"),
     [
-        ("etl-1", "a job of this name is it"),
-        ("asyncbatch-submission=ab12", "with the tag asyncbatch-submission=ab12 is it"),
+        ("etl-1", "a job with this name is it"),
+        ("asyncbatch-submission=ab12", "shows with the tag asyncbatch-submission=ab12"),
         (None, "created between 2024-01-15 10:00:00 and 10:00:45 UTC may be it"),
     ],
 )
-def test_an_uncertain_submission_carries_what_is_needed_to_look(
+def test_submit_uncertain_message_contains_the_command_to_look_the_job_up(
     mark: str | None, said: str
 ) -> None:
     error = uncertain(mark)
     assert "--job-queue default --filters name=JOB_NAME,values=etl-1" in str(error)
     assert said in str(error)
-    assert "did not tell: AWS is silent. It was not sent again." in str(error)
+    assert "had no clear result: AWS is silent. The job was not submitted again." in str(error)
     assert (error.name, error.queue, error.mark, error.cause) == (
         "etl-1",
         "default",

@@ -254,7 +254,7 @@ def test_the_message_is_one_sentence_that_begins_with_the_facts() -> None:
     assert failure is not None
     assert failure.message == (
         f"exit code 137; {ESSENTIAL}; {OUT_OF_MEMORY} "
-        "(the container needed more memory than its limit; give it more memory_mib)"
+        "(the container exceeded its memory limit; raise memory_mib)"
     )
 
 

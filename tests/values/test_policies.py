@@ -57,7 +57,7 @@ def test_what_must_be_above_zero(field: str, value: Any) -> None:  # noqa: ANN40
 def test_what_may_be_zero(field: str, value: Any) -> None:  # noqa: ANN401
     policy = policy_with(field)
     policy(**{field: 0})
-    with pytest.raises(InvalidRequest, match=f"{field}=.*a number, 0 or more"):
+    with pytest.raises(InvalidRequest, match=f"{field}=.*a number of 0 or more"):
         policy(**{field: value})
 
 
@@ -78,7 +78,9 @@ def test_lines_are_counted_in_whole_numbers(value: Any) -> None:  # noqa: ANN401
 
 def test_the_latest_look_is_not_before_the_soonest() -> None:
     PollPolicy(min_interval=5, max_interval=5)
-    with pytest.raises(InvalidRequest, match="max_interval=4: not below min_interval"):
+    with pytest.raises(
+        InvalidRequest, match="max_interval=4: must be at least min_interval, which is"
+    ):
         PollPolicy(min_interval=5, max_interval=4)
 
 

@@ -1,8 +1,7 @@
-"""What AWS tells about jobs, queues and job definitions, as frozen values.
+"""Descriptions of jobs, job queues and job definitions as AWS returns them, as frozen values.
 
-What a caller asks for is in `_request`, how a job ended in `_results`. Nothing here spells AWS's
-camelCase or does I/O: `_wire` translates. Durations are `timedelta`, times are UTC-aware
-`datetime`, memory is MiB.
+Requests are in `requests`, results in `results`. AWS's camelCase occurs only in `_aws.wire`, which
+makes these values. Durations are `timedelta`, times are UTC-aware `datetime`, memory is in MiB.
 """
 
 from collections.abc import Mapping
@@ -17,25 +16,25 @@ from asyncbatch._values.status import JobStatus
 class Container:
     """One container of a job or of an attempt.
 
-    A container job has one; multi-container ECS tasks and EKS pods have several, told apart by
-    name. Members are None, or empty, where AWS says nothing (yet).
+    A container job has one; multi-container ECS tasks and EKS pods have several with different
+    names. Attributes are None or empty where AWS returns no value (yet).
 
     Attributes:
         name: Container name; None for the only container of a container job.
         image: Container image.
         command: Command after parameter substitution.
         environment: Environment variables, by name.
-        vcpus: vCPUs that are reserved for it; fractions occur on Fargate.
+        vcpus: Reserved vCPUs; fractions occur on Fargate.
         memory_mib: Memory limit in MiB.
-        gpus: GPUs that are reserved for it.
+        gpus: Reserved GPUs.
         exit_code: Exit code; None while it runs, or where it never ran.
-        reason: Why it ended or could not start, in the container agent's words.
+        reason: Why it ended or could not start: text of the container agent.
         log_stream_name: CloudWatch log stream; appears when the job is RUNNING.
-        log_driver: Log driver when the job definition names one; None means awslogs.
+        log_driver: Log driver of the job definition; None means awslogs.
         log_options: Options of the log driver, in its own spelling.
-        task_arn: ECS task.
-        container_instance_arn: ECS container instance.
-        extra: What else AWS said, in AWS's spelling.
+        task_arn: ARN of the ECS task.
+        container_instance_arn: ARN of the ECS container instance; None on Fargate.
+        extra: Further members of the response, in AWS's spelling.
     """
 
     name: str | None = None
@@ -62,10 +61,10 @@ class Attempt:
     Attributes:
         number: 1 for the first attempt.
         containers: Its containers; most jobs have one.
-        status_reason: Why it ended, in AWS's words.
+        status_reason: Why it ended: text of AWS.
         started_at: When its containers started; None where they never did.
         stopped_at: When it ended.
-        extra: What else AWS said, in AWS's spelling.
+        extra: Further members of the response, in AWS's spelling.
     """
 
     number: int
@@ -82,7 +81,7 @@ class Attempt:
 
     @property
     def reason(self) -> str | None:
-        """First reason that a container gave."""
+        """Reason of the first container that has one."""
         return reason_of(self.containers)
 
     @property
@@ -93,12 +92,13 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayProperties:
-    """What makes a job the parent of an array job (`size`) or one of its children (`index`).
+    """Array properties of the parent of an array job (`size`) or of a child (`index`).
 
     Attributes:
         size: Number of child jobs; None on a child.
         index: Index of this child; None on the parent.
-        status_summary: Children by status; empty on a child. It may lag behind the children.
+        status_summary: Number of children by status; empty on a child. AWS updates it with a
+            delay.
         updated_at: When AWS last updated the summary.
     """
 
@@ -114,8 +114,8 @@ class NodeRange:
 
     Attributes:
         target_nodes: Node indexes such as ``0:3``, in AWS's notation.
-        containers: What runs on each of them.
-        extra: What else AWS said, in AWS's spelling.
+        containers: Containers that run on each of them.
+        extra: Further members of the response, in AWS's spelling.
     """
 
     target_nodes: str
@@ -125,14 +125,14 @@ class NodeRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeProperties:
-    """What makes a job the parent of a multi-node job (`count`) or one of its nodes (`index`).
+    """Node properties of the parent of a multi-node job (`count`) or of a node (`index`).
 
     Attributes:
         count: Number of nodes; None on a node.
-        main_index: Index of the main node, whose end ends the job.
+        main_index: Index of the main node; when it ends, the job ends.
         index: Index of this node; None on the parent.
         is_main: Whether this node is the main node.
-        ranges: What runs where; empty on a node.
+        ranges: Containers by range of nodes; empty on a node.
     """
 
     count: int | None = None
@@ -144,13 +144,13 @@ class NodeProperties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodProperties:
-    """Where an EKS job runs.
+    """The pod of an EKS job.
 
     Attributes:
-        name: Pod name; appears when the pod is placed.
+        name: Pod name; appears when the pod is scheduled.
         namespace: Kubernetes namespace.
         node_name: Kubernetes node.
-        extra: What else AWS said of the pod, in AWS's spelling.
+        extra: Further members of the pod, in AWS's spelling.
     """
 
     name: str | None = None
@@ -161,7 +161,7 @@ class PodProperties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDescription:
-    """A job as AWS described it at one moment: DescribeJobs, or a ListJobs summary.
+    """A job as DescribeJobs or ListJobs returned it at one moment.
 
     Attributes:
         job_id: Job id; ``parent:index`` for an array child, ``parent#node`` for a node.
@@ -170,27 +170,28 @@ class JobDescription:
         arn: Amazon Resource Name of the job.
         queue: ARN of the job queue.
         job_definition: ARN of the job definition, with revision.
-        status_reason: Why the job is in this state, in AWS's words.
+        status_reason: Why the job is in this state: text of AWS, or the reason that a caller gave
+            to TerminateJob.
         created_at: When it was submitted.
         started_at: When its last attempt started; None before.
         stopped_at: When it ended; None before.
         containers: Containers of the latest attempt.
-        attempts: Finished attempts, oldest first. Parents of arrays have none.
+        attempts: Finished attempts, oldest first. Parents of array jobs have none.
         array: Set on array parents and children.
         node: Set on multi-node parents and nodes.
         pod: Set on EKS jobs.
-        depends_on: Ids of the jobs that it waits for.
+        depends_on: Ids of the jobs that it depends on.
         parameters: Parameters for ``Ref::`` placeholders.
         tags: Tags.
-        share_identifier: Share of a fair-share queue.
+        share_identifier: Share identifier in a fair-share queue.
         scheduling_priority: Priority within the share.
-        attempt_timeout: Time that one attempt may take.
-        attempts_allowed: How often the job may be attempted.
+        attempt_timeout: Time limit of one attempt.
+        attempts_allowed: Maximum number of attempts.
         is_cancelled: Whether CancelJob ended it.
         is_terminated: Whether TerminateJob ended it.
-        is_summary: Whether this came from ListJobs, which gives no attempts, streams or
+        is_summary: Whether this came from ListJobs, which returns no attempts, log streams or
             environment.
-        extra: What else AWS said, in AWS's spelling.
+        extra: Further members of the response, in AWS's spelling.
     """
 
     job_id: str
@@ -228,7 +229,7 @@ class JobDescription:
 
     @property
     def reason(self) -> str | None:
-        """Why the last attempt's container ended, in the container agent's words."""
+        """Why the last attempt's container ended: text of the container agent."""
         last = self.attempts[-1].reason if self.attempts else None
         return last or reason_of(self.containers)
 
@@ -239,7 +240,7 @@ class JobDescription:
 
     @property
     def duration(self) -> timedelta | None:
-        """Time from the last attempt's start to the end; None where one is missing."""
+        """Time from the last attempt's start to the end; None where either is missing."""
         if self.started_at is None or self.stopped_at is None:
             return None
         return self.stopped_at - self.started_at
@@ -252,11 +253,11 @@ class JobQueue:
     Attributes:
         name: Queue name.
         arn: Amazon Resource Name.
-        state: ``ENABLED`` or ``DISABLED``: whether it takes jobs.
-        status: ``VALID`` when it works; else such as ``CREATING``, ``DELETING``, ``INVALID``.
-        priority: Priority among the queues of a compute environment.
-        status_reason: More about the status.
-        extra: What else AWS said, in AWS's spelling.
+        state: ``ENABLED`` or ``DISABLED``: whether it accepts jobs.
+        status: ``VALID`` when it works, else for example ``CREATING``, ``DELETING``, ``INVALID``.
+        priority: Priority among the queues of a compute environment; higher runs first.
+        status_reason: Details of the status.
+        extra: Further members of the response, in AWS's spelling.
     """
 
     name: str
@@ -288,7 +289,7 @@ class JobDefinition:
     arn: str
 
     def __str__(self) -> str:
-        """Return ``name:revision``, which SubmitJob takes."""
+        """Return ``name:revision``, which SubmitJob accepts."""
         return f"{self.name}:{self.revision}"
 
 
@@ -299,5 +300,5 @@ def exit_code_of(containers: tuple[Container, ...]) -> int | None:
 
 
 def reason_of(containers: tuple[Container, ...]) -> str | None:
-    """Return the first reason that a container gave."""
+    """Return the reason of the first container that has one."""
     return next((c.reason for c in containers if c.reason), None)

@@ -1,29 +1,29 @@
-"""Every exception that this package raises on purpose.
+"""All exceptions of this package.
 
     AsyncBatchError
-    ├── InvalidRequest (ValueError)      the request cannot be right; nothing was sent
-    ├── ClientClosed (RuntimeError)      the client was used before opening or after closing
-    ├── GroupClosed (RuntimeError)       the job group was used after its end
-    ├── ConfigurationError               this machine is not set up to talk to AWS
-    │   ├── NoRegion
-    │   └── NoCredentials                none found, or the login they come from has expired
-    ├── APIError                         AWS refused a call, or could not be asked
+    ├── InvalidRequest (ValueError)      a value breaks a rule; nothing was sent
+    ├── ClientClosed (RuntimeError)      the client is not open
+    ├── GroupClosed (RuntimeError)       the job group is not open
+    ├── ConfigurationError               this machine is not set up for AWS
+    │   ├── NoRegion                     no Region is configured
+    │   └── NoCredentials                none found, or their login has expired
+    ├── APIError                         AWS refused a call or did not respond
     │   ├── Throttled                    too many requests
-    │   ├── AccessDenied                 the identity may not do this
-    │   ├── CredentialsExpired           the credentials were refused as out of date
-    │   ├── ServiceFault                 AWS failed on its own side (HTTP 5xx)
+    │   ├── AccessDenied                 the identity lacks a permission
+    │   ├── CredentialsExpired           the credentials are expired or unknown
+    │   ├── ServiceFault                 a fault of AWS (HTTP 5xx)
     │   ├── ResourceNotFound             a log group or log stream does not exist
-    │   ├── JobQueueNotFound             no such job queue, or it takes no jobs
-    │   ├── JobDefinitionNotFound        no such job definition, or it is not ACTIVE
-    │   └── ConnectionFailed             no answer: refused, dropped, timed out, no such host
-    ├── SubmitUncertain                  an answer got lost, and looking the job up did not tell
+    │   ├── JobQueueNotFound             the job queue does not exist or accepts no jobs
+    │   ├── JobDefinitionNotFound        the job definition does not exist or is not ACTIVE
+    │   └── ConnectionFailed             no response: refused, dropped, timed out, no such host
+    ├── SubmitUncertain                  a response was lost, and the look-up found no job
     ├── JournalError                     the journal's file cannot be used
-    ├── LogsUnavailable                  the job's logs are not in CloudWatch, or cannot be found
-    └── JobError                         the job, not the client, is the matter
+    ├── LogsUnavailable                  the job's logs are not in CloudWatch Logs, or not found
+    └── JobError                         the job itself failed or disappeared
         ├── JobFailed                    it ended FAILED
-        └── JobVanished                  AWS no longer answers for it
+        └── JobVanished                  DescribeJobs no longer returns it
 
-The type says who is to blame, the attributes carry the facts, the message ends with the next step.
+The type says who can fix it, the attributes carry the facts, the message ends with the next step.
 """
 
 from __future__ import annotations
@@ -40,21 +40,22 @@ if TYPE_CHECKING:
 
 
 _LONGEST_LINE = 2_000
-"""Characters of a log line that the words of an error show; `log_tail` has all of it."""
+"""Characters of a log line that an error's message shows; `log_tail` has the whole line."""
 
 
 class AsyncBatchError(Exception):
-    """Base of all errors that this package raises on purpose.
+    """Base class of all exceptions of this package.
 
     Attributes:
-        submitted: `Job` handles that the same call had submitted before the error: they run on.
+        submitted: `Job` handles that the same call had submitted before the error. Their jobs
+            continue.
     """
 
-    # Any: the handles are defined layers above; a checked type would be an import cycle.
+    # Any, since `Job` is defined in a layer above: importing it would be a cycle.
     submitted: tuple[Any, ...] = ()
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by words and facts; `submitted` stays behind: a handle belongs to its client."""
+        """Pickle message and attributes except `submitted`: handles belong to a client."""
         facts = {name: fact for name, fact in self.__dict__.items() if name != "submitted"}
         return _rebuild, (type(self), self.args, facts)
 
@@ -64,12 +65,12 @@ class InvalidRequest(AsyncBatchError, ValueError):
 
     Attributes:
         field: Name of the offending field, as in `JobRequest`.
-        value: The value that was given.
-        rule: What is allowed, in words.
+        value: The invalid value.
+        rule: What is allowed, in words, and the next step where there is one.
     """
 
     def __init__(self, field: str, value: object, rule: str) -> None:
-        """Remember the three facts and word the message from them."""
+        """Make the message ``field=value: rule``."""
         self.field = field
         self.value = value
         self.rule = rule
@@ -77,29 +78,29 @@ class InvalidRequest(AsyncBatchError, ValueError):
 
 
 class ClientClosed(AsyncBatchError, RuntimeError):
-    """The client was used before it was opened, or after it was closed."""
+    """The client is not open: it was not opened yet, or it is closed."""
 
 
 class GroupClosed(AsyncBatchError, RuntimeError):
-    """A job group was used after its end, before its beginning, or while it ends after an error."""
+    """A job group is not open: not entered yet, ended, or ending after an error."""
 
     def __init__(self) -> None:
-        """Say what to do."""
+        """Make the message with the next step."""
         super().__init__(
-            "this job group is not open: submit inside of its `async with` block, before an error "
-            "has ended it, and make a new group for each block"
+            "this job group is not open. Submit inside of its `async with` block, before an error "
+            "ends it, and make a new group for each block."
         )
 
 
 class ConfigurationError(AsyncBatchError):
-    """This machine is not set up to talk to AWS."""
+    """This machine is not set up for AWS: Region or credentials are missing."""
 
 
 class NoRegion(ConfigurationError):
     """No AWS Region is configured."""
 
     def __init__(self) -> None:
-        """Say where a Region can be given."""
+        """Make the message with the places where a Region can be set."""
         super().__init__(
             "no AWS Region is configured. Pass region_name=, set AWS_REGION or AWS_DEFAULT_REGION, "
             "or add 'region' to your profile (aws configure)."
@@ -107,10 +108,14 @@ class NoRegion(ConfigurationError):
 
 
 class NoCredentials(ConfigurationError):
-    """No usable AWS credentials: none were found, or the login they come from has expired."""
+    """No usable AWS credentials: none were found, or the login that provides them has expired.
+
+    Attributes:
+        detail: Message of the SDK.
+    """
 
     def __init__(self, detail: str) -> None:
-        """Say what the SDK found, and what to do."""
+        """Make the message from the SDK's and the next step."""
         self.detail = detail
         super().__init__(
             f"no usable AWS credentials: {detail.rstrip('. ')}. "
@@ -119,14 +124,14 @@ class NoCredentials(ConfigurationError):
 
 
 class APIError(AsyncBatchError):
-    """AWS refused a call, or could not be asked.
+    """AWS refused a call, or did not respond.
 
     Attributes:
         operation: The API operation, such as ``"SubmitJob"``.
         code: AWS's error code, or the name of the network fault.
-        message: AWS's own words.
-        status: HTTP status code; None where there was no answer.
-        request_id: AWS's request id, for a support case; None where there was no answer.
+        message: AWS's error message.
+        status: HTTP status code; None without a response.
+        request_id: AWS's request id, for a support case; None without a response.
     """
 
     next_step = ""
@@ -140,96 +145,101 @@ class APIError(AsyncBatchError):
         status: int | None = None,
         request_id: str | None = None,
     ) -> None:
-        """Remember the facts and word the message from them."""
+        """Make the message ``operation: code: message`` with the next step of the class."""
         self.operation = operation
         self.code = code
         self.message = message
         self.status = status
         self.request_id = request_id
-        words = f"{operation}: {code}: {message}".rstrip(". ") + "."
-        super().__init__(f"{words} {self.next_step}".strip())
+        text = f"{operation}: {code}: {message}".rstrip(". ") + "."
+        super().__init__(f"{text} {self.next_step}".strip())
 
 
 class Throttled(APIError):
-    """Too many requests. The client slows down and sends it again, so no caller meets this."""
+    """Too many requests. The client sends the call again more slowly; callers do not get this."""
 
     next_step = (
-        "Others use the same account's quota; lower RateLimits, or ask AWS for a higher quota."
+        "Other programs use the quota of the same account. Lower RateLimits, or request a higher "
+        "quota."
     )
 
 
 class AccessDenied(APIError):
-    """The identity that signs the calls may not do this."""
+    """The identity that signs the calls lacks a permission."""
 
     next_step = (
-        "Ask for the permission in IAM, or use another profile; "
-        "`aws sts get-caller-identity` says who you are."
+        "Add the permission in IAM, or use another profile; "
+        "`aws sts get-caller-identity` shows the identity."
     )
 
 
 class CredentialsExpired(APIError):
-    """The credentials were refused as out of date or unknown."""
+    """The credentials are expired or unknown to AWS."""
 
     next_step = "Log in again (aws sso login) or renew the credentials."
 
 
 class ServiceFault(APIError):
-    """AWS failed on its own side (HTTP 5xx); whether the call took effect is not known."""
+    """A fault of AWS (HTTP 5xx); the call may have taken effect."""
 
-    next_step = "See https://health.aws.amazon.com, and try again later."
+    next_step = "See https://health.aws.amazon.com and try again later."
 
 
 class ResourceNotFound(APIError):
     """A log group or log stream does not exist (yet)."""
 
-    next_step = "A log stream appears with its first line; check the log group that the job names."
+    next_step = (
+        "A log stream is created with its first line. Check the log group of the job definition."
+    )
 
 
 class JobQueueNotFound(APIError):
-    """AWS does not know the job queue in this account and Region, or it takes no jobs."""
+    """The job queue does not exist in this account and Region, or accepts no jobs."""
 
-    next_step = "List the queues with `aws batch describe-job-queues`; check Region and account."
+    next_step = "List queues with `aws batch describe-job-queues`. Check Region and account."
 
 
 class JobDefinitionNotFound(APIError):
-    """AWS does not know the job definition, or the revision is not ACTIVE."""
+    """The job definition does not exist in this account and Region, or is not ACTIVE."""
 
     next_step = (
-        "List them with `aws batch describe-job-definitions --status ACTIVE`, "
+        "List job definitions with `aws batch describe-job-definitions --status ACTIVE`, "
         "or register one with register_job_definition()."
     )
 
 
 class ConnectionFailed(APIError):
-    """No answer came: refused, dropped, timed out, or there is no such host.
+    """No response: the connection was refused, dropped or timed out, or the host is unknown.
 
     Attributes:
-        may_have_arrived: Whether AWS may have taken the request although its answer never came.
+        may_have_arrived: Whether AWS may have accepted the request and only the response was lost.
     """
 
     next_step = "Check the network, the proxy, the Region and endpoint_url."
 
     def __init__(self, operation: str, code: str, message: str, *, may_have_arrived: bool) -> None:
-        """Remember the facts; there is no HTTP status without an answer."""
+        """Make the message; there is no HTTP status without a response."""
         self.may_have_arrived = may_have_arrived
         super().__init__(operation, code, message)
 
 
 class SubmitUncertain(AsyncBatchError):
-    """The answer to a SubmitJob got lost, and looking the job up did not tell.
+    """The response to a SubmitJob was lost, and it is unknown whether there is a job.
 
-    The job may or may not exist, so it was not sent again. The message says how to look by hand.
+    The job was looked up without a clear result. It was not submitted again, as it could run twice.
+    The message contains the command to look it up by hand.
 
     Attributes:
         name: The job name that was sent.
         queue: The job queue that it was sent to.
-        job_definition: The job definition, as the request named it.
-        mark: What tells this submission from others: its name if that is unique, or its tag as
+        job_definition: The job definition, as named in the request.
+        mark: What identifies this submission: its name if that is unique, or its tag as
             ``key=value``; None where nothing does.
-        since: When it was begun; the job was created after that, give or take both clocks' error.
-        until: When looking it up was given up.
-        doubt: What kept the look-up from telling.
-        cause: The fault that hid the answer.
+        since: When the submission began. The job was created after that, except for the
+            difference between the clocks.
+        until: When the look-up ended.
+        doubt: Why the look-up had no clear result.
+        cause: The fault that lost the response; None if it happened in an earlier run.
     """
 
     def __init__(
@@ -244,7 +254,7 @@ class SubmitUncertain(AsyncBatchError):
         until: datetime,
         doubt: str,
     ) -> None:
-        """Remember the facts and word the message from them."""
+        """Make the message from the facts."""
         self.name = name
         self.queue = queue
         self.job_definition = job_definition
@@ -253,9 +263,9 @@ class SubmitUncertain(AsyncBatchError):
         self.until = until
         self.doubt = doubt
         self.cause = cause
-        super().__init__(self._words())
+        super().__init__(self._text())
 
-    def _words(self) -> str:
+    def _text(self) -> str:
         fault = f": {self.cause}" if self.cause else "."
         between = f"{self.since:%Y-%m-%d %H:%M:%S} and {self.until:%H:%M:%S} UTC"
         look = (
@@ -263,32 +273,32 @@ class SubmitUncertain(AsyncBatchError):
             f" name=JOB_NAME,values={self.name}"
         )
         if self.mark is None:
-            which = f"a job that was created between {between} may be it"
+            which = f"a job created between {between} may be it"
         elif self.mark == self.name:
-            which = "a job of this name is it"
+            which = "a job with this name is it"
         else:
             which = (
-                f"of those created between {between}, the one that"
-                f" `aws batch describe-jobs --jobs ID` shows with the tag {self.mark} is it"
+                f"among jobs created between {between}, it is the one that"
+                f" `aws batch describe-jobs --jobs ID` shows with the tag {self.mark}"
             )
         return (
             f"job {self.name!r} may or may not have been accepted by queue {self.queue!r}{fault}"
-            f" Looking it up did not tell: {self.doubt.rstrip('. ')}. It was not sent again."
-            f" Look with: {look} - {which}."
+            f" The look-up had no clear result: {self.doubt.rstrip('. ')}. The job was not"
+            f" submitted again. Look it up with: {look} - {which}."
         )
 
 
 class JournalError(AsyncBatchError):
-    """The journal's file cannot be used. What cannot be written there is not submitted.
+    """The journal's file cannot be used. A request that cannot be recorded is not submitted.
 
     Attributes:
-        path: The file.
+        path: Path of the file.
         problem: What is wrong with it.
         next_step: What to do.
     """
 
     def __init__(self, path: str, problem: str, next_step: str) -> None:
-        """Remember the facts and word the message from them."""
+        """Make the message from the facts."""
         self.path = path
         self.problem = problem
         self.next_step = next_step
@@ -296,16 +306,16 @@ class JournalError(AsyncBatchError):
 
 
 class LogsUnavailable(AsyncBatchError):
-    """The job's logs are not in CloudWatch Logs, or cannot be found there.
+    """The job's logs are not in CloudWatch Logs, or are not found there.
 
     Attributes:
-        job_id: The job.
-        reason: Why there are none to read.
-        next_step: Where to look, or what to check.
+        job_id: Job id.
+        reason: Why there are no logs to read.
+        next_step: What to check.
     """
 
     def __init__(self, job_id: str, reason: str, next_step: str = "") -> None:
-        """Say why, and where to look."""
+        """Make the message from the facts."""
         self.job_id = job_id
         self.reason = reason
         self.next_step = next_step
@@ -313,10 +323,10 @@ class LogsUnavailable(AsyncBatchError):
 
 
 class JobError(AsyncBatchError):
-    """The job, not the client, is the matter.
+    """The job itself failed or disappeared.
 
     Attributes:
-        job_id: The job.
+        job_id: Job id.
     """
 
     job_id: str
@@ -326,21 +336,22 @@ class JobFailed(JobError):
     """A job ended FAILED.
 
     Attributes:
-        result: How it ended: description, times, failure.
-        failure: What went wrong, classified.
-        log_tail: The last log events of the attempt that failed; empty where there are none.
+        result: Description, times and failure.
+        failure: Why it failed, classified.
+        log_tail: The last log events of the failed attempt; empty where there are none. Their
+            number is `LogPolicy.failure_lines`.
     """
 
     def __init__(self, result: JobResult, log_tail: Sequence[LogEvent] = ()) -> None:
-        """Word a message that reads well in a traceback and in a log."""
+        """Make the message with the reason and the last log lines."""
         self.result = result
         self.job_id = result.job_id
         self.log_tail = tuple(log_tail)
-        super().__init__(self._words())
+        super().__init__(self._text())
 
     @property
     def failure(self) -> Failure | None:
-        """What went wrong, classified."""
+        """Why it failed, classified."""
         return self.result.failure
 
     @property
@@ -348,46 +359,49 @@ class JobFailed(JobError):
         """Exit code of the container; None where no container ended."""
         return self.result.exit_code
 
-    def _words(self) -> str:
-        why = self.failure.message if self.failure else "no reason was given"
+    def _text(self) -> str:
+        why = self.failure.message if self.failure else "AWS gave no reason"
         head = f"job {self.result.name!r} ({self.job_id}) failed: {why}"
         if not self.log_tail:
             return head
-        lines = "\n".join(f"  | {line}" for event in self.log_tail for line in _told(event.message))
+        lines = "\n".join(
+            f"  | {line}" for event in self.log_tail for line in _lines_of(event.message)
+        )
         return f"{head}\n  last {len(self.log_tail)} log lines:\n{lines}"
 
 
 class JobVanished(JobError):
-    """AWS does not answer for a job id, and the grace time is over.
+    """DescribeJobs has not returned a job for the grace time of `PollPolicy`.
 
     Attributes:
-        ever_seen: Whether AWS answered for it before.
+        ever_seen: Whether the job was described before.
+        grace: The grace time in seconds.
     """
 
     def __init__(self, job_id: str, *, ever_seen: bool, grace: float) -> None:
-        """Say how long was waited (`grace`, seconds) and what that means."""
+        """Make the message from the facts."""
         self.job_id = job_id
         self.ever_seen = ever_seen
         self.grace = grace
         hint = (
-            "AWS forgets jobs some days after their end."
+            "AWS deletes jobs some days after their end."
             if ever_seen
             else "Check the id, the Region and the account."
         )
-        super().__init__(f"DescribeJobs has not known job {job_id} for {grace:.0f} s. {hint}")
+        super().__init__(f"DescribeJobs has not returned job {job_id} for {grace:.0f} s. {hint}")
 
 
 def _rebuild(
     kind: type[AsyncBatchError], args: tuple[object, ...], facts: dict[str, object]
 ) -> AsyncBatchError:
-    """Unpickle an error without its constructor, which would word the message again."""
+    """Unpickle an error without its constructor, which would make the message again."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(facts)
     return error
 
 
-def _told(message: str) -> list[str]:
-    """Return what a job wrote as lines that any log or terminal bears."""
+def _lines_of(message: str) -> list[str]:
+    """Return a job's output as lines that are safe for any log or terminal."""
     return shortened(fit_for_terminal(message), _LONGEST_LINE).split("\n")
 
 

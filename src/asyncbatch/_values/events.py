@@ -1,6 +1,6 @@
-"""What a client tells its observers while it works, and how an observer looks.
+"""Events that a client reports to its observers, and the protocol of an observer.
 
-Observers are called on the event loop, one after the other, so they return quickly and never block.
+Observers are called on the event loop, one after the other, so they must return quickly.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class JobSubmitted:
     """AWS accepted a job.
 
     Attributes:
-        job_id: Id that AWS gave it.
+        job_id: Job id.
         name: Job name.
         queue: Job queue, as it was named in the request.
         array_size: Number of children; None for a job that is no array.
@@ -30,11 +30,11 @@ class JobSubmitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChanged:
-    """A job was seen in another state, or an array's counts moved.
+    """A job's status changed, or the counts of an array job's children.
 
     Attributes:
-        job_id: The job.
-        previous: State before; None when it is seen for the first time.
+        job_id: Job id.
+        previous: The status before; None for the first one.
         description: The job now.
     """
 
@@ -45,11 +45,11 @@ class StatusChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFinished:
-    """A job was seen to have ended; delivered once per job.
+    """A job ended; reported once per job.
 
     Attributes:
-        job_id: The job.
-        result: How it ended.
+        job_id: Job id.
+        result: Its result.
     """
 
     job_id: str
@@ -58,10 +58,10 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLost:
-    """AWS does not answer for a job any more, and the grace time is over.
+    """DescribeJobs has not returned a job for the grace time of `PollPolicy`.
 
     Attributes:
-        job_id: The job.
+        job_id: Job id.
     """
 
     job_id: str
@@ -69,11 +69,11 @@ class JobLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestThrottled:
-    """AWS throttled a call; it is sent again at a slower pace.
+    """AWS throttled a call; it is sent again, and the rate limit is lowered.
 
     Attributes:
-        operation: The API operation.
-        per_second: The pace from now on, calls a second.
+        operation: The API operation, such as ``"SubmitJob"``.
+        per_second: The rate limit from now on, in calls per second.
     """
 
     operation: str
@@ -82,12 +82,12 @@ class RequestThrottled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRetried:
-    """A call met a fault that passes, and is sent again.
+    """A call failed with a fault that may pass, and is sent again.
 
     Attributes:
-        operation: The API operation.
-        code: Error code or name of the network fault.
-        tries: How often it was sent so far.
+        operation: The API operation, such as ``"SubmitJob"``.
+        code: Error code, or name of the network fault.
+        tries: How often it has been sent so far.
         delay: Seconds until it is sent again.
     """
 
@@ -101,7 +101,7 @@ Event = JobSubmitted | StatusChanged | JobFinished | JobLost | RequestThrottled 
 
 
 class Observer(Protocol):
-    """Anything that wants to hear what a client does: progress bars, metrics, tests."""
+    """A function or object that receives the events of a client: progress bars, metrics, tests."""
 
     def __call__(self, event: Event, /) -> None:
-        """Take one event; called on the event loop, so return quickly and do not block."""
+        """Handle one event; called on the event loop, so return quickly and do not block."""

@@ -1,6 +1,8 @@
-"""What users may turn: numbers with their arithmetic, and the journal. Durations are seconds."""
+"""Settings of a client: polling, logs, rate limits, journal. Durations are seconds.
 
-import math
+The defaults are measured; `docs/explanation/design.md` has the numbers.
+"""
+
 import random
 from dataclasses import KW_ONLY, dataclass, fields
 from os import PathLike
@@ -11,31 +13,34 @@ from asyncbatch._values.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
-    """How eagerly jobs are asked about.
+    """How often jobs are polled.
 
-    A job is looked at again after ``growth`` times the time since its last change, but not sooner
-    than `min_interval` and not later than `max_interval`. What that costs, in calls: one
-    DescribeJobs serves 100 jobs, so looking at N live jobs takes N/100 calls; where 200 and more
-    of them are in one state of a queue, that is listed instead, which takes N/1,000 calls. What it
-    brings, in seconds: news arrives on average half an interval after it happened, as long as the
-    calls fit into `RateLimits.describe_per_second`; beyond that, one look at all jobs takes as
-    long as its calls at that pace, and jobs that somebody awaits come first.
+    The polling interval of a job is ``growth`` times the time since its last status change, within
+    `min_interval` and `max_interval`.
 
-    With the defaults, in virtual time: 1,000 jobs of 5 to 15 s, submitted at the quota, cost 44
-    calls, and half of the news came within 0.9 s; 10,000 jobs of 1 to 5 minutes some 730 calls,
-    and half of the news came within 4.0 s, 95 % within 9.2 s.
+    Cost in calls: one DescribeJobs serves 100 jobs, so polling N live jobs takes N/100 calls. A
+    state of a queue with 200 or more followed jobs is listed instead, which takes N/1,000 calls.
+
+    Delay in seconds: a status change is noticed half an interval after it happened, on average,
+    while the calls fit into `RateLimits.describe_per_second`. Beyond that, polling all jobs once
+    takes as long as its calls at that rate, and awaited jobs are polled first.
+
+    Measured with the defaults, in virtual time: 1,000 jobs of 5 to 15 s, submitted at the quota,
+    cost 44 calls, and half of the changes were noticed within 0.9 s. 10,000 jobs of 1 to 5 minutes
+    cost 730 calls; half of the changes were noticed within 4.0 s, 95 % within 9.2 s.
 
     Attributes:
-        min_interval: Soonest look after a change.
-        max_interval: Latest look, however long nothing changes; jitter may add its share.
-        growth: Share of the time since the last change to wait until the next look.
-        jitter: Share of an interval over which looks are spread at random, half of it before and
-            half after; 0 to 1.
-        missing_grace: How long a job that was submitted, or seen before, may be unknown to
-            DescribeJobs before it counts as vanished. Just-submitted jobs can be unknown for a
-            while.
-        unknown_grace: The same for an id that was attached and never seen: more likely a typing
-            error.
+        min_interval: Minimum polling interval in seconds, above 0.
+        max_interval: Maximum polling interval in seconds, at least `min_interval`; `jitter` may
+            lengthen it.
+        growth: Interval as a share of the time since the last change, 0 or more.
+        jitter: Share of an interval by which it varies at random, half of it up and half of it
+            down, 0 to 1.
+        missing_grace: Seconds after which a submitted job, or one that was described before, that
+            DescribeJobs does not return counts as vanished. AWS does not return a job right after
+            its submission, so short times report jobs as vanished that are not.
+        unknown_grace: The same for an attached id that was never described. It is shorter, as such
+            an id is more likely a typing error.
 
     Raises:
         InvalidRequest: A number is out of range.
@@ -53,16 +58,17 @@ class PollPolicy:
         _require_positive(self, "min_interval", "max_interval")
         _require_not_negative(self, "growth", "missing_grace", "unknown_grace")
         if self.max_interval < self.min_interval:
-            raise InvalidRequest("max_interval", self.max_interval, "not below min_interval")
-        if not _is_number(self.jitter) or not 0 <= self.jitter <= 1:
-            raise InvalidRequest("jitter", self.jitter, "0 to 1")
+            rule = f"must be at least min_interval, which is {self.min_interval:g}"
+            raise InvalidRequest("max_interval", self.max_interval, rule)
+        if not check.is_number(self.jitter) or not 0 <= self.jitter <= 1:
+            raise InvalidRequest("jitter", self.jitter, "must be a number from 0 to 1")
 
     def interval(self, age: float, rng: random.Random) -> float:
-        """Return how long to wait until the next look at a job.
+        """Return the polling interval of a job in seconds.
 
         Args:
-            age: Seconds since the job's last change.
-            rng: Source of the jitter.
+            age: Seconds since the last status change of the job.
+            rng: Random number generator for the jitter.
         """
         plain = min(max(self.growth * age, self.min_interval), self.max_interval)
         return plain * (1 + self.jitter * (rng.random() - 0.5))
@@ -70,15 +76,15 @@ class PollPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPolicy:
-    """How logs are read.
+    """How often and how long logs are read.
 
     Attributes:
-        interval: Seconds between two reads of a log stream that is followed. Longer where the
-            rate limits of `RateLimits` require it.
+        interval: Seconds between two reads of a followed log stream, above 0. They are longer
+            where `RateLimits` requires it.
         drain: Seconds without a new line, counted from the end of an attempt, after which its log
-            is complete. CloudWatch Logs shows lines some seconds after they were written. A log
-            that goes on is read for at most six times as long.
-        failure_lines: Number of last log lines that a `JobFailed` carries; 0 reads none.
+            is complete, 0 or more. CloudWatch Logs returns lines some seconds after they were
+            written. A log that goes on is read for at most six times as long.
+        failure_lines: Number of last log lines in a `JobFailed`; 0 reads none.
 
     Raises:
         InvalidRequest: A number is out of range.
@@ -95,7 +101,7 @@ class LogPolicy:
         check.integer("failure_lines", self.failure_lines, 0)
 
 
-# Calls a second per account, by Region; "" stands for all others. Not adjustable.
+# Calls per second and account, by Region; "" is every other Region. Not adjustable.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
 _GET_LOG_EVENTS = {
     "": 25.0,
@@ -110,31 +116,31 @@ _FILTER_LOG_EVENTS = {
     "us-east-1": 25.0,
 }
 _SHARE_OF_LOGS = 0.8
-"""The console and colleagues read logs within the same quota."""
+"""Share of the quota that one client uses: the console and other programs need some of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
-    """Most calls a second that one client makes, by kind of call.
+    """Maximum calls per second of one client, by kind of call; each is above 0.
 
-    AWS allows 50 SubmitJob calls a second per account and Region, fixed, and does not publish its
-    other limits for Batch. When AWS throttles, the client goes below these numbers by itself and
-    creeps back.
+    AWS allows 50 SubmitJob calls per second, account and Region, which is not adjustable, and does
+    not publish its other limits for AWS Batch. When AWS throttles a call, the client lowers its
+    rate below these numbers, and raises it again over a minute.
 
     Attributes:
         submit_per_second: SubmitJob.
-        describe_per_second: The budget of all polling: DescribeJobs, and ListJobs where jobs are
-            followed by listing their queue.
-        list_per_second: ListJobs and the other calls that list or describe something.
-        terminate_per_second: TerminateJob, TerminateJobs, CancelJob.
+        describe_per_second: All polling: DescribeJobs, and ListJobs where jobs are followed by
+            listing their queue.
+        list_per_second: ListJobs and other calls that list or describe, except polling.
+        terminate_per_second: TerminateJob and TerminateJobs.
         register_per_second: RegisterJobDefinition.
-        log_events_per_second: GetLogEvents, in each Region. None takes four fifths of the Region's
-            quota, which is 25 in most and 10 in some.
-        filter_log_events_per_second: FilterLogEvents, in each Region. None takes four fifths of the
-            Region's quota, which is 10 in most, 25 in us-east-1 and 5 in some.
+        log_events_per_second: GetLogEvents, in each Region. None uses 80 % of the Region's quota,
+            which is 25 in most Regions and 10 in some.
+        filter_log_events_per_second: FilterLogEvents, in each Region. None uses 80 % of the
+            Region's quota, which is 10 in most Regions, 25 in us-east-1 and 5 in some.
 
     Raises:
-        InvalidRequest: A number is not positive.
+        InvalidRequest: A number is not above 0.
 
     Source: https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html and
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
@@ -155,7 +161,7 @@ class RateLimits:
         _require_positive(self, *(f.name for f in fields(self) if f.name not in absent))
 
     def logs_per_second(self, operation: str, region: str) -> float:
-        """Return the pace of ``"GetLogEvents"`` or ``"FilterLogEvents"`` in a Region."""
+        """Return the rate limit of ``"GetLogEvents"`` or ``"FilterLogEvents"`` in a Region."""
         is_filter = operation == "FilterLogEvents"
         own = self.filter_log_events_per_second if is_filter else self.log_events_per_second
         if own is not None:
@@ -166,13 +172,13 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """Where a client keeps what it submits, and what running the same again does.
+    """A file in which a client records its submissions, so that a later run finds their jobs.
 
     Attributes:
-        path: The file; made if there is none. One process writes it at a time. Its directory also
-            gets the files that SQLite keeps beside it, and a lock.
-        rerun_failed: Whether a request whose job FAILED or vanished is submitted again when the
-            program is run again; else it gets the old result, or error.
+        path: The file; created if it does not exist. Only one process may use it at a time. SQLite
+            keeps further files in its directory, and there is a lock file.
+        rerun_failed: Whether a later run submits a request again whose job FAILED or vanished.
+            False returns the old result, or raises the old error.
 
     Raises:
         InvalidRequest: A value breaks a rule.
@@ -190,12 +196,12 @@ class Journal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """Exponential waiting between tries, with full jitter on the upper half.
+    """Exponential backoff between tries, with jitter on the upper half of each delay.
 
     Attributes:
-        first: Longest wait before the second try.
-        factor: Growth from try to try.
-        most: Upper bound of any wait.
+        first: Maximum delay before the second try, in seconds.
+        factor: Growth of the delay from try to try.
+        most: Maximum of every delay, in seconds.
     """
 
     first: float = 0.5
@@ -203,25 +209,19 @@ class Backoff:
     most: float = 30.0
 
     def delay(self, tries: int, rng: random.Random) -> float:
-        """Return how long to wait after `tries` failed tries (1 or more)."""
-        # The exponent is bounded, or a week of outage would overflow a float.
+        """Return the delay in seconds after `tries` failed tries, 1 or more."""
+        # The exponent is bounded, as a long outage would overflow a float.
         longest = min(self.first * self.factor ** min(tries - 1, 64), self.most)
         return longest * (0.5 + 0.5 * rng.random())
 
 
 def _require_positive(policy: object, *names: str) -> None:
     for name in names:
-        value = getattr(policy, name)
-        if not _is_number(value) or value <= 0:
-            raise InvalidRequest(name, value, "a number above 0")
+        check.number(name, getattr(policy, name), above=0)
 
 
 def _require_not_negative(policy: object, *names: str) -> None:
     for name in names:
         value = getattr(policy, name)
-        if not _is_number(value) or value < 0:
-            raise InvalidRequest(name, value, "a number, 0 or more")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not check.is_number(value) or value < 0:
+            raise InvalidRequest(name, value, "must be a number of 0 or more")

@@ -1,4 +1,4 @@
-"""How a job ended and what it wrote, as frozen values."""
+"""Results, failures and log events, as frozen values."""
 
 import enum
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ from asyncbatch._values.status import JobStatus
 
 
 class FailureKind(enum.StrEnum):
-    """What sort of trouble a job met; the rules are in `asyncbatch._values.failures`."""
+    """Kind of a job's failure, or of the reason why it waits.
+
+    The rules that choose a kind are in `asyncbatch._values.failures`.
+    """
 
     EXIT_CODE = "exit code"
     OUT_OF_MEMORY = "out of memory"
@@ -40,10 +43,10 @@ class Failure:
     """Why a job failed, or why it waits, classified.
 
     Attributes:
-        kind: What sort of trouble.
-        transient: Whether the same job may well succeed when it is simply run again.
-        message: One sentence for a person: AWS's words, and what they mean.
-        attempt: Number of the attempt that decided; None where none ran.
+        kind: Kind of the failure.
+        transient: Whether the same request can succeed when it is submitted again unchanged.
+        message: One sentence: exit code, AWS's reasons, and what they mean.
+        attempt: Number of the attempt that it is about; None where no attempt ran.
     """
 
     kind: FailureKind
@@ -54,10 +57,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """How a job ended.
+    """The end of a job.
 
     Attributes:
-        description: The job as AWS last described it; its status is terminal.
+        description: The last description of the job; its status is terminal.
         failure: Why it failed; None when it succeeded.
     """
 
@@ -102,11 +105,11 @@ class LogEvent:
     Attributes:
         timestamp: When the container wrote it.
         message: The line, without its line end.
-        job_id: The job.
-        attempt: Attempt that wrote it; 1 for the first.
+        job_id: Id of the job, child or node that wrote it.
+        attempt: Number of the attempt that wrote it; 1 for the first.
         stream: CloudWatch log stream.
-        ingestion_time: When CloudWatch took it; None where it does not say.
-        container: Name of the container, in jobs of several; None in others.
+        ingestion_time: When CloudWatch Logs received it; None where that is unknown.
+        container: Name of the container, in jobs with several; None in others.
     """
 
     timestamp: datetime
@@ -119,19 +122,19 @@ class LogEvent:
 
     @property
     def array_index(self) -> int | None:
-        """Index of the array's child that wrote it; None for other jobs."""
+        """Index of the child job that wrote it; None outside of array jobs."""
         index = self.job_id.partition(":")[2].partition("#")[0]
         return int(index) if index.isdecimal() else None
 
     @property
     def node_index(self) -> int | None:
-        """Index of the node that wrote it; None for jobs of a single node."""
+        """Index of the node that wrote it; None outside of multi-node jobs."""
         index = self.job_id.partition("#")[2]
         return int(index) if index.isdecimal() else None
 
     @property
     def label(self) -> str:
-        """Which part of a job wrote it, such as ``[7]``, ``#0`` or ``#0/sidecar``; often empty."""
+        """Part of the job that wrote it: ``[7]``, ``#0``, ``#0/sidecar``; empty for a plain job."""
         index, node = self.array_index, self.node_index
         place = ("" if index is None else f"[{index}]") + ("" if node is None else f"#{node}")
         if self.container is None:

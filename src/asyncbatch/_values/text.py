@@ -1,36 +1,37 @@
-"""Text that somebody else wrote, made fit for a terminal, a traceback, a log. Pure.
+"""Text of jobs and of AWS, made safe for terminals, tracebacks and logs.
 
-What a job writes may be anything: colours, progress bars, cursor movements, sequences that rename
-the terminal's window or paste into its input, characters that turn the direction of writing, or
-bytes that are no text at all.
+A job's output can contain anything: colours, progress bars, cursor movements, sequences that rename
+the terminal's window or paste into its input, characters that change the direction of writing, and
+bytes that are no text.
 """
 
 import re
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _RESET = "\x1b[0m"
-# No part can be tried again from each place of a megabyte of rubbish: strings end at the next one.
 # ECMA-48: strings with their terminator, control sequences, other escapes.
+# https://ecma-international.org/publications-and-standards/standards/ecma-48/
+# A string ends where the next one begins, so that matching stays linear in the length of the text.
 _SEQUENCE = re.compile(
     r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|\x1b[ -/]*[0-~]"
 )
-# Controls besides tab and line feed; what turns the direction of writing.
+# Control characters except tab and line feed; characters that change the direction of writing.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile("[\t\n\x20-\x7e]*")
 
 
 def fit_for_terminal(text: str, *, colours: bool = False) -> str:
-    r"""Return text that changes nothing of a terminal but what is written at its end.
+    r"""Return text that a terminal only writes, without acting on control sequences.
 
-    Of a line that was written over with carriage returns, the last version is left. Control
+    Of a line that was overwritten with carriage returns, the last version is kept. Control
     sequences are removed; single control characters become visible, such as ``\x07``.
 
     Args:
-        text: Anything.
-        colours: Whether sequences for colours and bold type stay; the text ends without any.
+        text: Any text.
+        colours: Whether to keep sequences for colours and bold type. They are reset at the end.
     """
     if _PLAIN.fullmatch(text):
         return text
@@ -47,12 +48,12 @@ def fit_for_terminal(text: str, *, colours: bool = False) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return text, cut to `most` characters with a word on how many it has."""
+    """Return text, cut to `most` characters and followed by its full length."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
 def _last_version(line: str) -> str:
-    """Return what is to be seen of a line in the end: progress bars go back to its beginning."""
+    """Return what a terminal shows of a line in the end: progress bars go back to its start."""
     return next((part for part in reversed(line.split("\r")) if part), "")
 
 
@@ -63,4 +64,4 @@ def _without_controls(text: str) -> str:
 
 def _visible(found: re.Match[str]) -> str:
     code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004 - two digits' worth
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004 - two hex digits
