@@ -1,27 +1,28 @@
-"""SIGTERM for asyncio programs, as `asyncio.run` has it for SIGINT: it cancels the main task."""
+"""SIGTERM for asyncio programs: cancels the task, as `asyncio.run` does for SIGINT."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# A shell reports 128 plus the signal number for a program that was ended by a signal.
 _ENDED_BY_SIGNAL = 128
 
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM cancel the block, as Ctrl-C cancels what `asyncio.run` runs.
+    """Cancel the block on SIGTERM, as `asyncio.run` cancels its coroutine on Ctrl-C.
 
-    `asyncio.run` turns Ctrl-C into a cancellation, so that ``async with`` blocks close what they
-    opened: a client says how to pick up the jobs that run on, a group terminates its jobs. SIGTERM,
-    which supervisors, containers and ``kill`` send, ends a program at once instead. Within this
-    block it cancels the task that is in it, and when that has come to its end, the program ends
-    with exit code 143 (`SystemExit`). A second SIGTERM ends it at once. After the block, SIGTERM is
-    what it was.
+    Cancellation lets ``async with`` blocks close what they have opened: a client logs how to resume
+    the jobs that are still running, and a group terminates its jobs. By default, SIGTERM, which
+    supervisors, containers and ``kill`` send, ends a program without that. Within this block,
+    SIGTERM cancels the current task. When its cleanup has finished, the program exits with code 143
+    (`SystemExit`). A second SIGTERM ends the program immediately. When the block exits, the default
+    action of SIGTERM is restored.
 
-    Use it inside the coroutine that `asyncio.run` runs, around everything that is to be closed.
+    Use it inside the coroutine that is passed to `asyncio.run`, around everything to be closed.
 
     Raises:
-        RuntimeError: This is not the main thread, no event loop runs here, or something else
-            handles SIGTERM already: it is not taken away from it.
+        RuntimeError: The caller is not a task in the main thread, no event loop is running, or
+            SIGTERM already has a handler.
 
     Example:
         ```python
@@ -36,27 +37,31 @@ def stop_on_sigterm() -> Iterator[None]:
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if threading.current_thread() is not threading.main_thread() or task is None:
-        raise RuntimeError("signals come to the main thread: use stop_on_sigterm() in a task there")
+        raise RuntimeError(
+            "stop_on_sigterm() must be used by a task in the main thread, which receives signals"
+        )
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         raise RuntimeError(
-            "something else handles SIGTERM already: have that cancel your task instead of using "
+            "SIGTERM already has a handler: cancel the task in that handler instead of using "
             "stop_on_sigterm()"
         )
-    has_come = False
+    received = False
 
     def stop() -> None:
-        nonlocal has_come
-        has_come = True
-        loop.remove_signal_handler(signal.SIGTERM)  # the next one does not wait for any cleanup
+        nonlocal received
+        received = True
+        # A second SIGTERM has its default action: it does not wait for cleanup.
+        loop.remove_signal_handler(signal.SIGTERM)
         task.cancel("SIGTERM")
 
     loop.add_signal_handler(signal.SIGTERM, stop)
     try:
         yield
     except asyncio.CancelledError:
-        if not has_come or task.uncancel() > 0:
+        # Another cancellation, from outside, takes precedence over the exit code.
+        if not received or task.uncancel() > 0:
             raise
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
-    if has_come:
+    if received:
         raise SystemExit(_ENDED_BY_SIGNAL + signal.SIGTERM)

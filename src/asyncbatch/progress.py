@@ -1,7 +1,7 @@
 """Progress of many jobs: a live bar in a terminal or a notebook, plain lines elsewhere.
 
-The display is an observer of the client, so it costs no calls. rich draws it, and is imported only
-when a display is opened.
+The display is an observer of the client, so it makes no API calls. It is drawn with rich, which is
+imported when a display is opened.
 """
 
 import asyncio
@@ -28,27 +28,27 @@ _STYLES: Mapping[str, str] = {
     _LOST: "bold red",
     JobStatus.RUNNING: "cyan",
 }
-# How the bar draws what has ended, what runs, and what waits: readable without colours as well.
+# Characters of the bar for jobs that have ended, run and wait: distinguishable without colours.
 _ENDED, _RUNS, _WAITS = 0, 1, 2
 _STROKES, _ASCII_STROKES = "━╍─", "=-."
 
-_NOTEBOOK_INTERVAL = 0.5  # seconds between two pictures that are sent to a browser
+_NOTEBOOK_INTERVAL = 0.5  # seconds between two updates that are sent to the browser
 
 
 @contextmanager
 def display(console: "Console | None" = None, *, interval: float = 2.0) -> Iterator[Observer]:
     """Show the progress of a client's jobs while the block runs.
 
-    Array jobs count as their children. What is printed through the same console meanwhile appears
-    above the bar.
+    An array job counts as its children. Text that is printed to the same console appears above the
+    bar.
 
     Args:
-        console: Where to draw; None takes standard error, or the cell of a notebook.
-        interval: Fewest seconds between two lines where nothing can be drawn over: in files, in
-            pipes, in CI.
+        console: Where to draw. None draws to standard error, or in the output of a notebook cell.
+        interval: Minimum time in seconds between two lines where a bar cannot be drawn: in files,
+            in pipes, in CI.
 
     Yields:
-        An observer for `AsyncBatchClient`; one display may serve several clients of an event loop.
+        An observer for `AsyncBatchClient`. Several clients of one event loop may share a display.
 
     Raises:
         InvalidRequest: `interval` is not a number above 0.
@@ -78,7 +78,7 @@ def _stderr_console() -> "Console":
         from rich.console import Console
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "asyncbatch.progress draws with rich: pip install 'asyncbatch[cli]'", name="rich"
+            "asyncbatch.progress needs rich: pip install 'asyncbatch[cli]'", name="rich"
         ) from error
     return Console(stderr=True)
 
@@ -87,14 +87,14 @@ def _stderr_console() -> "Console":
 
 
 class _Tally:
-    """How many jobs are in which state, as events tell; an array counts as its children."""
+    """Counts the jobs in each state from events; an array job counts as its children."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Mapping[str, int]] = {}
         self._counts: Counter[str] = Counter(dict.fromkeys([*JobStatus, _LOST], 0))
 
     def take(self, event: Event) -> bool:
-        """Count an event; return whether any number moved."""
+        """Count an event; return whether a count has changed."""
         if isinstance(event, JobSubmitted):
             return self._put(event.job_id, {JobStatus.SUBMITTED: event.array_size or 1})
         if isinstance(event, StatusChanged):
@@ -105,8 +105,9 @@ class _Tally:
         return False
 
     def counts(self) -> dict[str, int]:
-        """Return how many jobs are in each state that has any, in the order of the states."""
-        # A copy is made at once, so a thread that draws may ask while the event loop counts.
+        """Return the number of jobs by state, without empty states, in the order of the states."""
+        # rich draws in a thread while the event loop counts. Copying a dict is one operation under
+        # the GIL, iterating over it is not.
         return {state: count for state, count in self._counts.copy().items() if count}
 
     def _put(self, job_id: str, shares: Mapping[str, int]) -> bool:
@@ -119,20 +120,20 @@ class _Tally:
         return True
 
     def _is_part_of_known(self, job_id: str) -> bool:
-        """Whether this is an array's child or a node, and its parent counts for it."""
+        """Return whether this is an array child or a node whose parent is counted already."""
         parent = re.split("[:#]", job_id)[0]
         return parent != job_id and parent in self._jobs
 
 
 def _shares(description: JobDescription) -> Mapping[str, int]:
-    """Return how many jobs of which state a description stands for."""
+    """Return the number of jobs by state that a description represents."""
     array = description.array
     if array is None or array.size is None:
         return {description.status: 1}
     if description.status is JobStatus.SUCCEEDED:
         return {JobStatus.SUCCEEDED: array.size}
-    # The summary lags. Children that it does not count yet have not started; when the parent has
-    # FAILED, all have ended, and those that did not succeed failed.
+    # statusSummary lags behind. Children that it does not count yet have not started. If the parent
+    # is FAILED, all children have ended: those that did not succeed have failed.
     failed = description.status is JobStatus.FAILED
     shares: Counter[str] = Counter()
     for state, count in array.status_summary.items():
@@ -146,7 +147,7 @@ def _shares(description: JobDescription) -> Mapping[str, int]:
 
 
 class _Picture:
-    """A tally as rich draws it: a bar, and the counts below it."""
+    """Renders a tally with rich: a bar, and the counts below it."""
 
     def __init__(self, tally: _Tally, clock: Callable[[], float]) -> None:
         self._tally = tally
@@ -154,13 +155,13 @@ class _Picture:
         self._started_at = clock()
 
     def __str__(self) -> str:
-        """Say it all in one plain line."""
+        """Return the progress as one line of plain text."""
         counts = self._tally.counts()
         states = ", ".join(f"{count} {state}" for state, count in counts.items())
         return f"{self._head(counts)}: {states or 'no jobs yet'}"
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
-        """Draw it as wide as there is room."""
+        """Draw the bar in the available width, and the counts."""
         from rich.text import Text
 
         counts = self._tally.counts()
@@ -179,17 +180,18 @@ class _Picture:
 
 
 def _bar(counts: Mapping[str, int], width: int, strokes: str) -> "Text":
-    """Draw a line of `width` characters, each state with its share of it."""
+    """Draw a line of `width` characters in which each state has its share."""
     from rich.text import Text
 
     bar = Text(no_wrap=True)
     total = max(sum(counts.values()), 1)
-    seen = 0
-    # What has ended comes first, then what runs: the line fills from the left.
+    counted = 0
+    # Jobs that have ended come first, then running ones: the bar fills from the left.
     for state in sorted(counts, key=_stroke):
         drawn = len(bar)
-        seen += counts[state]
-        bar.append(strokes[_stroke(state)] * (seen * width // total - drawn), _style(state))
+        counted += counts[state]
+        # Rounding the running total instead of each share makes the bar exactly `width` long.
+        bar.append(strokes[_stroke(state)] * (counted * width // total - drawn), _style(state))
     return bar.append(strokes[_WAITS] * (width - len(bar)), "dim")
 
 
@@ -209,7 +211,7 @@ _View = AbstractContextManager[Callable[[], None]]
 
 
 def _view(picture: _Picture, console: "Console", interval: float) -> _View:
-    """Choose how to show a picture; the view gives a function to call when the picture changed."""
+    """Choose how to show a picture; the view yields a function to call when it has changed."""
     if console.is_jupyter:
         return _in_notebook(picture)
     if console.is_interactive:
@@ -221,14 +223,14 @@ def _view(picture: _Picture, console: "Console", interval: float) -> _View:
 def _in_terminal(picture: _Picture, console: "Console") -> Iterator[Callable[[], None]]:
     from rich.live import Live
 
-    # rich draws in a thread of its own, so a slow terminal does not hold up the event loop.
+    # rich draws in a thread of its own, so a slow terminal does not block the event loop.
     with Live(picture, console=console, refresh_per_second=8):
         yield lambda: None
 
 
 @contextmanager
 def _in_notebook(picture: _Picture) -> Iterator[Callable[[], None]]:
-    # Not rich's own Live: that needs ipywidgets, which a kernel does not bring along.
+    # rich's Live needs ipywidgets in a notebook, which a kernel does not install.
     from IPython import display as ipython
     from rich.table import Table
 
@@ -257,7 +259,7 @@ def _in_lines(
 
 @contextmanager
 def _paced(show: Callable[[], None], interval: float) -> Iterator[Callable[[], None]]:
-    """Give a function that shows a change within `interval` seconds, several ones together."""
+    """Yield a function that shows changes at most every `interval` seconds, and once at the end."""
     timer: asyncio.TimerHandle | None = None
 
     def fire() -> None:

@@ -1,4 +1,7 @@
-"""The commands and their options. What a command does is imported when it runs: help is quick."""
+"""The commands and their options.
+
+The implementation of a command is imported when the command runs, so that `--help` is fast.
+"""
 
 import os
 from typing import Annotated
@@ -10,11 +13,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: quicker, and paragraphs are filled
+    rich_markup_mode=None,  # plain help: faster, and paragraphs are wrapped
 )
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's way to call it
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the signature of typer's callbacks
     if wanted:
         from importlib.metadata import version
 
@@ -32,18 +35,18 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Take the options of the command itself."""
+    """Declare the options of the command itself."""
 
 
 @app.command()
 def demo() -> None:
     """Run 46 small jobs on this machine and follow them.
 
-    Needs neither an AWS account nor the network, and takes about ten seconds. One of the jobs
-    fails on purpose, to show how that is explained; the exit code is 0 all the same.
+    Takes about ten seconds and needs neither an AWS account nor network access. One job fails on
+    purpose, to show how failures are reported; the exit code is still 0.
     """
     if os.name != "posix":
-        typer.echo("asyncbatch demo needs Linux or macOS: its jobs are `sh` commands.", err=True)
+        typer.echo("asyncbatch demo requires Linux or macOS: its jobs are `sh` commands.", err=True)
         raise typer.Exit(1)
     from asyncbatch._cli.signals import run_until_signal
 

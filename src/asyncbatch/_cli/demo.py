@@ -1,4 +1,7 @@
-"""The demo: many jobs at once on the local engine, followed live with the client for AWS."""
+"""`asyncbatch demo`: runs many jobs on the local engine and follows them live.
+
+The client is the one that connects to AWS; only its session differs.
+"""
 
 import logging
 import os
@@ -19,35 +22,35 @@ from asyncbatch._values.policies import LogPolicy, PollPolicy
 from asyncbatch._values.requests import JobRequest
 from asyncbatch._values.results import JobResult
 
-# Jobs that take a second each are asked about more eagerly than those of AWS.
+# Jobs here take about a second each, so they are polled more often than jobs on AWS.
 _POLL = PollPolicy(min_interval=0.25, max_interval=1)
 _LOGS = LogPolicy(interval=0.25, drain=0.5)
-# More than the machine may have: the jobs sleep.
+# May exceed the number of CPUs of the machine: the jobs only sleep.
 _VCPUS = 8
 _FOLLOWED = {"train": "magenta", "upload": "yellow"}
 
 
 class _Output(Console):
-    """Standard output, which may be a pipe whose reader leaves."""
+    """Standard output, which may be a pipe that is closed by its reader."""
 
     def on_broken_pipe(self) -> None:
-        """Fall silent; rich would raise SystemExit in any task. SIGPIPE is what ends the demo."""
+        """Stop printing. SIGPIPE ends the demo; rich would raise SystemExit in any task."""
         self.quiet = True
-        # What is buffered has to go somewhere when the interpreter ends.
+        # Python flushes its buffer at exit, which would fail again on the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def run_demo() -> int:
-    """Run it; return 0 when it went as planned, one failing job included, else 1."""
+    """Run the demo; return 0 if exactly the one job failed that is meant to, else 1."""
     console = _Output(highlight=False)
-    _say(console, "A nightly pipeline of 46 jobs, about 10 s; one job fails on purpose.")
-    # Half a second of imports: after the first words, not before.
+    _print_text(console, "A nightly pipeline of 46 jobs, about 10 s; one job fails on purpose.")
+    # Importing this takes half a second: print the first line before.
     from asyncbatch.local import LocalBatch
 
-    # The engine warns of what it is not; here that is a line among the others.
+    # The engine logs its notice as a warning; the demo prints it instead.
     logging.getLogger("asyncbatch.local").setLevel(logging.ERROR)
     async with LocalBatch(vcpus=_VCPUS) as local:
-        _say(console, f"{local.notice}\n", style="dim")
+        _print_text(console, f"{local.notice}\n", style="dim")
         started_at = time.monotonic()
         with progress.display(console) as observer:
             client = AsyncBatchClient(
@@ -60,16 +63,18 @@ async def run_demo() -> int:
         seconds = time.monotonic() - started_at
         console.print("", demo_report.results_table(results), "")
         _explain(console, failures)
-        _say(console, demo_report.summary(results, local.calls, seconds), style="bold")
+        _print_text(console, demo_report.summary(results, local.calls, seconds), style="bold")
     if [each.result.name for each in failures] != [demo_jobs.FAILS_ON_PURPOSE]:
-        _say(console, f"Not as planned: only {demo_jobs.FAILS_ON_PURPOSE} was meant to fail.")
+        _print_text(
+            console, f"Unexpected result: only {demo_jobs.FAILS_ON_PURPOSE} should have failed."
+        )
         return 1
-    _say(console, f"\n{demo_report.NEXT_STEPS}")
+    _print_text(console, f"\n{demo_report.NEXT_STEPS}")
     return 0
 
 
 async def _submit(batch: AsyncBatchClient) -> list[Job]:
-    """Register the job definitions and submit all jobs, the last one depending on others."""
+    """Register the job definitions and submit all jobs; the last one depends on others."""
     for definition in demo_jobs.definitions():
         await batch.register_job_definition(definition)
     jobs = await batch.submit_many(demo_jobs.independent_requests())
@@ -79,7 +84,7 @@ async def _submit(batch: AsyncBatchClient) -> list[Job]:
 
 
 async def _follow(jobs: Sequence[Job], console: Console) -> list[JobResult]:
-    """Wait for all jobs while the logs of some are shown as they are written."""
+    """Wait for all jobs, printing the logs of some while they run."""
     async with anyio.create_task_group() as group:
         for job in jobs:
             if job.name in _FOLLOWED:
@@ -95,7 +100,7 @@ async def _show_log(job: Job, console: Console) -> None:
 
 
 async def _failures(jobs: Sequence[Job]) -> list[JobFailed]:
-    """Return what a program gets that awaits the jobs which failed."""
+    """Return the errors that awaiting the jobs raises."""
     failures = []
     for job in jobs:
         try:
@@ -106,18 +111,18 @@ async def _failures(jobs: Sequence[Job]) -> list[JobFailed]:
 
 
 def _explain(console: Console, failures: Sequence[JobFailed]) -> None:
-    # One is meant to fail. If all fail, for want of `sh`, the first ones tell why.
+    # One job is meant to fail. If all fail, for example without `sh`, three errors are enough.
     for error in failures[:3]:
         on_purpose = error.result.name == demo_jobs.FAILS_ON_PURPOSE
-        how = "on purpose" if on_purpose else "against the plan"
-        _say(console, f"`await {error.result.name}` raises, {how}:", style="bold")
-        _say(console, f"{type(error).__name__}: {error}\n")
+        how = "as intended" if on_purpose else "unexpectedly"
+        _print_text(console, f"`await {error.result.name}` raises, {how}:", style="bold")
+        _print_text(console, f"{type(error).__name__}: {error}\n")
 
 
-def _say(console: Console, text: str, style: str = "") -> None:
+def _print_text(console: Console, text: str, style: str = "") -> None:
     _print(console, Text(text, style))
 
 
 def _print(console: Console, text: Text) -> None:
-    """Print text as it is; only a terminal gets its lines folded."""
+    """Print text without markup; wrap lines on terminals only."""
     console.print(text, soft_wrap=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""What the demo runs, as data: a small nightly pipeline of `sh` commands that sleep and speak."""
+"""Job definitions and requests of the demo: a nightly pipeline of `sh` commands that sleep."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -40,10 +40,10 @@ exit 3
 
 _TILE = 'echo "tile $AWS_BATCH_JOB_ARRAY_INDEX"; sleep "1.$AWS_BATCH_JOB_ARRAY_INDEX"'
 
-_REPORT = 'echo "all tiles are there"; sleep 0.5; echo "report written"'
+_REPORT = 'echo "all tiles complete"; sleep 0.5; echo "report written"'
 
-# Exit code 75 is "temporary failure" in sysexits.h: worth another attempt, other codes are not.
-_RETRY_WHAT_PASSES = RetryStrategy(
+# Exit code 75 is EX_TEMPFAIL in sysexits.h, a temporary failure: only that is retried.
+_RETRY_TEMPORARY = RetryStrategy(
     attempts=3,
     evaluate_on_exit=(
         EvaluateOnExit(action=RetryAction.RETRY, on_exit_code="75"),
@@ -53,7 +53,7 @@ _RETRY_WHAT_PASSES = RetryStrategy(
 
 
 def definitions() -> list[dict[str, Any]]:
-    """Return the job definitions, as RegisterJobDefinition takes them."""
+    """Return the job definitions in the format of RegisterJobDefinition."""
     return [
         _definition("train", _TRAIN),
         _definition("upload", _UPLOAD),
@@ -82,10 +82,10 @@ def _definition(name: str, script: str, **parameters: str) -> dict[str, Any]:
 
 
 def independent_requests() -> list[JobRequest]:
-    """Return the jobs that wait for no other, the ones worth watching first."""
+    """Return the jobs without dependencies, the most interesting ones first."""
     return [
         JobRequest("train", queue=QUEUE, name="train"),
-        JobRequest("upload", queue=QUEUE, name="upload", retry=_RETRY_WHAT_PASSES),
+        JobRequest("upload", queue=QUEUE, name="upload", retry=_RETRY_TEMPORARY),
         JobRequest(FAILS_ON_PURPOSE, queue=QUEUE, name=FAILS_ON_PURPOSE),
         JobRequest("tiles", queue=QUEUE, name="tiles", array_size=TILES),
         *(
@@ -96,7 +96,7 @@ def independent_requests() -> list[JobRequest]:
 
 
 def _parts() -> list[tuple[int, Mapping[str, str | float]]]:
-    # 7 and 10 have no common divisor, so the durations 0.5 to 2.3 s come in a mixed order.
+    # 7 and 10 have no common divisor, so the durations of 0.5 to 2.3 s are in mixed order.
     return [
         (part, {"part": part, "seconds": round(0.5 + part * 7 % 10 * 0.2, 1)})
         for part in range(1, EXTRACTS + 1)

@@ -1,23 +1,25 @@
-"""Ends a command in good order on a signal: what it opened is closed, no job is left."""
+"""Ends a command on a signal: closes what it has opened and leaves no job running."""
 
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-# SIGPIPE: whoever read the output has left, as in `asyncbatch demo | head`.
+# SIGPIPE: the reader has closed the pipe, as in `asyncbatch demo | head`.
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+# A shell reports 128 plus the signal number for a program that was ended by a signal.
 _ENDED_BY_SIGNAL = 128
 
 
 def run_until_signal(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run a coroutine function to its end, or until Ctrl-C or another signal asks it to stop.
+    """Run a coroutine function until it returns or is stopped by Ctrl-C or another signal.
 
-    The first signal cancels it, and its `async with` blocks close what they opened. A second one
-    does not wait for that.
+    The first signal cancels it, and its `async with` blocks close what they have opened. A second
+    signal ends the process without waiting for that.
 
     Returns:
-        Its exit code; 130 after SIGINT, 143 after SIGTERM, 141 when its reader has left.
+        The exit code of the coroutine function; 130 after SIGINT, 143 after SIGTERM, 141 after
+        SIGPIPE.
     """
     received: list[signal.Signals] = []
 
