@@ -78,7 +78,7 @@ def test_window_admits_each_event_once_over_repeated_reads(
 def test_window_admits_each_event_once_over_switches_of_the_operation(
     events: list[Written], reads: list[tuple[int, bool]]
 ) -> None:
-    """Events that are equal in timestamp and message cannot be distinguished, so they are counted."""
+    """Events with equal timestamp and message cannot be distinguished, so they are counted."""
     window = Window(0)
     found: Counter[tuple[int, str]] = Counter()
     by_token, position, first = True, 0, 0
