@@ -1,7 +1,7 @@
-"""asyncbatch_luigi: Luigi tasks that run as AWS Batch jobs. This file lists the public names."""
+"""Luigi tasks that run as AWS Batch jobs. This module lists the public names."""
 
 try:
-    import luigi as _luigi  # noqa: F401 - asked first, for a message that says what to install
+    import luigi as _luigi  # noqa: F401 - first, so that the error says what to install
 except ModuleNotFoundError as _error:
     if _error.name != "luigi":
         raise
@@ -9,7 +9,7 @@ except ModuleNotFoundError as _error:
         "asyncbatch_luigi needs Luigi: pip install 'asyncbatch[luigi]'", name="luigi"
     ) from _error
 
-from asyncbatch_luigi._conversions import random_id as _random_id  # noqa: F401 - Luigi's module has it
+from asyncbatch_luigi._conversions import random_id as _random_id  # noqa: F401 - as Luigi's module
 from asyncbatch_luigi._errors import BatchJobException as BatchJobException
 from asyncbatch_luigi.array import BatchArrayTask as BatchArrayTask
 from asyncbatch_luigi.client import BatchClient as BatchClient

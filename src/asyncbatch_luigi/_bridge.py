@@ -2,27 +2,28 @@
 
 Theory of operation
 -------------------
-Each run gets an event loop of its own, in a thread of its own, and the caller waits for it. No loop
-outlives its run and this module keeps nothing, so there is nothing that a fork could break, and it
-does not matter whether the calling thread has a running loop, as a notebook's has.
+Each run gets an event loop of its own, in a thread of its own, and the calling thread waits for it.
+No loop outlives its run and this module keeps no state between runs. So a fork cannot break
+anything, and it does not matter whether the calling thread has a running loop, as in a notebook.
 
-The main thread also takes over SIGINT and SIGTERM while it waits, where nobody else has:
+While the main thread waits, it also handles SIGINT and SIGTERM, unless the application has handlers
+of its own for them:
 
-* The first signal cancels the coroutine, once, so that its cleanup can await. Signals after it
-  change nothing: Ctrl-C reaches a whole process group, and Luigi then sends its workers SIGTERM.
-* When the cleanup has ended, or its time of grace has, the first signal is raised again for the
-  handler that was there before: KeyboardInterrupt, or death by SIGTERM. Luigi would take an
-  exception instead of the latter for a failure of the task, and go on with the next one.
+* The first signal cancels the coroutine, once, so that its cleanup can use `await`. Later signals
+  have no effect: Ctrl-C reaches a whole process group, and Luigi then sends SIGTERM to its workers.
+* After the cleanup, or after its time limit, the first signal is raised again for the previous
+  handler: the result is a KeyboardInterrupt, or death by SIGTERM. If SIGTERM raised an exception
+  instead, Luigi would take it for a failure of the task, and start the next one.
 
-The handlers only put a word in a `queue.SimpleQueue`, whose `put` is made for that: it may
-interrupt the `get` of the same thread. So no exception is raised at a place that does not expect
-one, and the waiting has a bound that does not depend on the loop.
+The handlers only put an item into a `queue.SimpleQueue`, whose `put` is reentrant: it may interrupt
+the `get` of the same thread. So no exception is raised at an unexpected place, and the wait has a
+time limit that does not depend on the loop.
 
-A worker that has a loop and an open client already says so with `share`, and the tasks of its
-process run there. Its forked children have neither, so for them nobody shares.
+A worker that already has a loop and an open client registers them with `share`, and the tasks of
+its process use those. Its forked children have neither, so for them no runner is shared.
 
-Luigi's own workers fork for each task. What a client needs is imported before the first fork, once,
-rather than in each child.
+Luigi's own workers fork for each task. The modules that a client needs are imported once before the
+first fork, instead of in each child.
 """
 
 import asyncio
@@ -37,9 +38,9 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 
-# Imported before `_before_fork`: this module has something done after each fork that it expects to
-# have prepared before it, so it must not be imported for the first time in between.
-from concurrent.futures import Future, thread  # noqa: F401 - as said
+# `concurrent.futures.thread` acquires a lock before each fork and releases it after the fork. If
+# `_before_fork` imported it for the first time, only the release would happen, and fail.
+from concurrent.futures import Future, thread  # noqa: F401 - as explained
 from typing import Any, Generic, Protocol, TypeVar
 
 from asyncbatch import AsyncBatchClient, JournalError, preload
@@ -48,55 +49,59 @@ logger = logging.getLogger("luigi-interface")
 
 T = TypeVar("T")
 
-# Seconds for cleanup after an interrupt. Luigi waits for a terminated worker without any bound.
+# Seconds for the cleanup after an interrupt. Luigi waits for a terminated worker without a limit.
 GRACE = 30.0
 
-_SECONDS_BETWEEN_LOOKS = 0.5
+# Seconds between two returns to Python code while the main thread waits; see `_wait`.
+_WAKE_UP_SECONDS = 0.5
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
 
+# Items wake up the waiting thread: a signal that was received, or None when the work has ended.
+WakeUps = queue.SimpleQueue[signal.Signals | None]
+
 
 def run(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float = GRACE) -> T:
-    """Run a coroutine function from synchronous code, wherever that runs, and return its result.
+    """Run a coroutine function from synchronous code, in any thread, and return its result.
 
     Args:
-        main: Called in the loop that runs it.
-        grace: Seconds that its cleanup may take after an interrupt.
+        main: Called in the thread of the loop that runs it.
+        grace: Maximum duration of its cleanup after an interrupt, in seconds.
 
     Raises:
-        KeyboardInterrupt: SIGINT arrived; the coroutine was cancelled.
-        BaseException: Whatever `main` raises.
+        KeyboardInterrupt: SIGINT was received; the coroutine was cancelled.
+        BaseException: What `main` raises.
     """
-    news: queue.SimpleQueue[signal.Signals | None] = queue.SimpleQueue()
-    work = _Work(main, ended=lambda: news.put(None))
+    wake_ups: WakeUps = queue.SimpleQueue()
+    work = _CoroutineThread(main, on_end=lambda: wake_ups.put(None))
     received: list[signal.Signals] = []
 
     def on_signal(number: int, _frame: object) -> None:
         received.append(signal.Signals(number))
-        news.put(received[-1])
+        wake_ups.put(received[-1])
 
     with _signals_handled_by(on_signal):
         try:
             work.start()
-            _wait_for(news)
+            _wait(wake_ups)
         finally:
-            # A signal came, or a handler that is not ours raised; otherwise this does nothing.
-            work.cancel_and_wait(news, grace)
+            # Has no effect unless a signal was received or the application's handler raised.
+            work.cancel_and_wait(wake_ups, grace)
     if received:
         signal.raise_signal(received[0])
     return work.outcome.result()
 
 
-def _wait_for(news: "queue.SimpleQueue[signal.Signals | None]") -> None:
-    """Wait until there are news.
+def _wait(wake_ups: WakeUps) -> None:
+    """Wait for the first item.
 
-    A signal interrupts the waiting, but not its very beginning: one that comes at that moment is
-    only handled when this thread runs the next time, so it does now and then.
+    A signal interrupts `get`, except at the moment when `get` starts to wait: then Python calls the
+    handler only when this thread executes Python code again. So the wait is repeated in intervals.
     """
     while True:
         with contextlib.suppress(queue.Empty):
-            news.get(timeout=_SECONDS_BETWEEN_LOOKS)
+            wake_ups.get(timeout=_WAKE_UP_SECONDS)
             return
 
 
@@ -104,15 +109,15 @@ def run_with_client(
     start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]],
     new_client: Callable[[], AsyncBatchClient],
 ) -> T:
-    """Run what `start` makes of an open client: the shared one, or else one of this run's own.
+    """Run a coroutine with an open client: the shared one, or else a new one for this run.
 
     Args:
-        start: Called in the calling thread, perhaps with a client that is yet to be opened.
-        new_client: Makes a client where nobody shares one. It is not kept: it would not survive a
-            fork.
+        start: Makes the coroutine; called in this thread, possibly before the client is open.
+        new_client: Makes a client if none is shared. The client is not kept, since it would not
+            survive a fork.
 
     Raises:
-        BaseException: Whatever they raise, and what `run` does.
+        BaseException: What they raise, and what `run` raises.
     """
     runner = shared_runner()
     if runner is not None:
@@ -121,42 +126,43 @@ def run_with_client(
     work = start(client)
 
     async def main() -> T:
-        with _advice_for_forked_workers():
+        with _journal_advice():
             await client.open()
         try:
             return await work
-        finally:  # and no word on jobs that run on: the task says more
+        finally:
+            # Not `async with`, which logs the jobs that continue: the task logs that itself.
             await client.aclose()
 
     try:
         return run(main)
     finally:
         if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
-            work.close()  # the client did not open; it must not be missed
+            work.close()  # the client did not open; unclosed, Python would warn of the coroutine
 
 
 @contextlib.contextmanager
-def _advice_for_forked_workers() -> Iterator[None]:
-    """Say what helps where a journal does not open in a process that Luigi has for one task."""
+def _journal_advice() -> Iterator[None]:
+    """Add advice to the error of a journal that does not open in a forked worker."""
     try:
         yield
     except JournalError as error:
         if multiprocessing.parent_process() is not None:
             error.add_note(
-                "Luigi runs this task in a process of its own, and one process at a time can use a"
-                " journal. Use workers=1, or asyncbatch_luigi.build for all tasks in one process."
+                "Luigi runs this task in a process of its own, and only one process at a time can"
+                " use a journal. Use workers=1, or asyncbatch_luigi.build, which runs all tasks in"
+                " one process."
             )
         raise
 
 
 class SharedRunner(Protocol):
-    """A worker that runs coroutines on a loop of its own, with a client that is open there."""
+    """Runs coroutines on the loop of a worker, with the client that is open there."""
 
     def run(self, start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]], /) -> T:
         """Run what `start` makes of the client to its end, and return its result.
 
-        It may be called in any thread but the loop's. `start` is called in that same thread, and
-        may raise.
+        Called in any thread except the loop's. `start` is called in the same thread, and may raise.
         """
         ...
 
@@ -165,56 +171,55 @@ _shared: tuple[SharedRunner, int] | None = None
 
 
 def share(runner: SharedRunner | None) -> None:
-    """Have the tasks of this process run on `runner` from now on; None ends that."""
-    global _shared  # noqa: PLW0603 - it says what is there in the process
+    """Use `runner` for the tasks of this process from now on; None for one loop for each run."""
+    global _shared  # noqa: PLW0603 - it is the state of the process
     _shared = None if runner is None else (runner, os.getpid())
 
 
 def shared_runner() -> SharedRunner | None:
-    """Return what the tasks of this process run on; None if each has to see for itself."""
+    """Return the runner that tasks of this process use; None if there is none."""
+    # A forked child inherits the variable, but not the thread of the runner's loop.
     if _shared is None or _shared[1] != os.getpid():
         return None
     return _shared[0]
 
 
-class _Work(Generic[T]):
-    """A coroutine in a thread of its own, which other threads can cancel once."""
+class _CoroutineThread(Generic[T]):
+    """A coroutine with a loop in a thread of its own, which other threads can cancel once."""
 
     def __init__(
-        self, main: Callable[[], Coroutine[Any, Any, T]], *, ended: Callable[[], None]
+        self, main: Callable[[], Coroutine[Any, Any, T]], *, on_end: Callable[[], None]
     ) -> None:
         self.outcome: Future[T] = Future()
         self._main = main
-        self._ended = ended
+        self._on_end = on_end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[T] | None = None
         self._is_cancelled = False
 
     def start(self) -> None:
-        # A daemon: cleanup that outlasts its grace must not keep the process from exiting.
+        # A daemon: a cleanup that exceeds its time limit must not keep the process alive.
         threading.Thread(target=self._run, name="asyncbatch", daemon=True).start()
 
-    def cancel_and_wait(
-        self, news: "queue.SimpleQueue[signal.Signals | None]", grace: float
-    ) -> None:
-        """Cancel, unless it has ended already, and wait at most `grace` seconds for its end."""
+    def cancel_and_wait(self, wake_ups: WakeUps, grace: float) -> None:
+        """Cancel the coroutine unless it has ended, and wait for its end, at most `grace` s."""
         deadline = time.monotonic() + grace
         self._cancel()
         while not self.outcome.done():
             try:
-                news.get(timeout=max(0.0, deadline - time.monotonic()))
+                wake_ups.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                logger.warning("Cleanup has not ended within %g s and is abandoned", grace)
+                logger.warning("Cleanup abandoned: not finished after %g s", grace)
                 return
 
     def _cancel(self) -> None:
         self._is_cancelled = True
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has closed: there is nothing left
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the coroutine has ended
                 self._loop.call_soon_threadsafe(self._cancel_once)
 
     def _cancel_once(self) -> None:
-        """Cancel on the loop; a second cancellation would cut the cleanup that the first began."""
+        """Cancel in the loop's thread; a second time would interrupt the cleanup."""
         if self._task is not None:
             task, self._task = self._task, None
             task.cancel()
@@ -223,11 +228,11 @@ class _Work(Generic[T]):
         try:
             with asyncio.Runner() as runner:
                 result = runner.run(self._cancellable())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
+        except BaseException as error:  # noqa: BLE001 - passed to the caller
             self.outcome.set_exception(error)
         else:
             self.outcome.set_result(result)
-        self._ended()
+        self._on_end()
 
     async def _cancellable(self) -> T:
         self._task = asyncio.current_task()
@@ -239,7 +244,7 @@ class _Work(Generic[T]):
 
 @contextlib.contextmanager
 def _signals_handled_by(handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Handle SIGINT and SIGTERM where that is possible, and where nobody else does."""
+    """Handle SIGINT and SIGTERM in the main thread, if the application does not handle them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -260,13 +265,14 @@ def _signals_handled_by(handler: Callable[[int, object], None]) -> Iterator[None
 _has_tasks = False
 
 
-def expect_tasks() -> None:
-    """Take notice that this process has tasks, which its forked children may run."""
-    global _has_tasks  # noqa: PLW0603 - it says what is there in the process
+def note_task_created() -> None:
+    """Note that this process has tasks, which its forked children may run."""
+    global _has_tasks  # noqa: PLW0603 - it is the state of the process
     _has_tasks = True
 
 
 def _before_fork() -> None:
+    # Importing the SDK takes most of a second: once in the parent, or else in every child.
     if _has_tasks:
         preload()
 

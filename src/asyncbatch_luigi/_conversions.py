@@ -1,4 +1,4 @@
-"""From the values that Luigi tasks have to those that requests take: pure."""
+"""Conversion of the values of Luigi tasks to those that a `JobRequest` accepts."""
 
 import random
 import string
@@ -12,51 +12,55 @@ _SPOT = "spot:"
 
 
 def as_text(field: str, values: Mapping[str, object]) -> dict[str, str]:
-    """Return what values say in text.
+    """Return a mapping with its values converted to text.
 
     Raises:
-        InvalidRequest: They are no mapping; or a value is missing, which is a mistake and not the
-            text None.
+        InvalidRequest: It is not a mapping, or a value is None: that is taken for a mistake, and
+            never for the text "None".
     """
     if not isinstance(values, Mapping):
-        raise InvalidRequest(field, values, "a mapping, such as a dict")
+        raise InvalidRequest(field, values, "must be a mapping, such as a dict")
     for name, value in values.items():
         if value is None:
-            rule = "a value; leave out what the definition decides"
+            rule = "must have a value; leave out what the job definition decides"
             raise InvalidRequest(f"{field}[{name!r}]", value, rule)
     return {name: str(value) for name, value in values.items()}
 
 
 def as_retry(value: object) -> RetryStrategy | int | None:
-    """Return a retry strategy as a request takes it.
+    """Return a retry strategy as a request accepts it; parameters from a command line are text.
 
     Raises:
-        InvalidRequest: It is no strategy, no number of attempts, and not such as ``spot:3``.
+        InvalidRequest: It is neither a strategy, nor a number, nor text such as ``spot:3``.
     """
     if value is None or isinstance(value, RetryStrategy | int):
         return value
     text = str(value)
     attempts = text.removeprefix(_SPOT)
     if not attempts.isdecimal():
-        raise InvalidRequest("retry", value, "a RetryStrategy, a number of attempts, or 'spot:3'")
+        rule = "must be a RetryStrategy, a number of attempts, or text such as 'spot:3'"
+        raise InvalidRequest("retry", value, rule)
     if text.startswith(_SPOT):
         return RetryStrategy.for_spot(int(attempts))
     return int(attempts)
 
 
 def as_timeout(value: timedelta | float | None) -> timedelta | None:
-    """Return a duration; a number means seconds."""
+    """Return a duration; a number is a number of seconds."""
     return timedelta(seconds=value) if isinstance(value, int | float) else value
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a value of Luigi's dictionary and list parameters as plain, changeable Python."""
+    """Return a value of Luigi's dict and list parameters, which are immutable, as dict and list.
+
+    The SDK's validation accepts no other types.
+    """
     if isinstance(value, Mapping):
         return {key: to_plain(member) for key, member in value.items()}
     return [to_plain(member) for member in value] if isinstance(value, list | tuple) else value
 
 
 def random_id() -> str:
-    """Return a job name as ``luigi.contrib.batch`` makes them."""
+    """Return a job name of the form that ``luigi.contrib.batch`` generates."""
     letters = random.Random().sample(string.ascii_lowercase, 8)
     return "batch-job-" + "".join(letters)

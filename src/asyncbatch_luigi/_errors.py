@@ -1,4 +1,4 @@
-"""The adapter's one error of its own; every other one is `asyncbatch`'s."""
+"""`BatchJobException`; all other errors of the adapter are those of `asyncbatch`."""
 
 from typing import Self
 
@@ -6,28 +6,28 @@ from asyncbatch import JobFailed, JobResult, LogEvent
 
 
 class BatchJobException(JobFailed):
-    """A task's job ended FAILED.
+    """The job of a task FAILED.
 
-    Its message begins as that of ``luigi.contrib.batch`` does, with ``Job {id} failed:``; then
-    come the reason and the last log lines.
+    The message starts with ``Job {id} failed:``, as that of ``luigi.contrib.batch`` does. The
+    reason and the last log lines follow.
 
     Attributes:
-        result: How the job ended: description, times, failure.
-        log_tail: The last log events of the attempt that failed; empty where there are none.
+        result: Result of the job: description, times, failure.
+        log_tail: Last log events of the failed attempt; empty if there are none.
     """
 
     def __init__(self, result: JobResult, log_tail: tuple[LogEvent, ...] = ()) -> None:
-        """Word the message in the way that Luigi's users know."""
+        """Build the message in the form that users of ``luigi.contrib.batch`` know."""
         super().__init__(result, log_tail)
-        reason = self.failure.message if self.failure else "no reason was given"
+        reason = self.failure.message if self.failure else "AWS Batch gave no reason"
         lines = [f"Job {self.job_id} failed: {reason}"]
         lines += [event.message for event in self.log_tail]
         self.args = ("\n".join(lines),)
 
     @classmethod
     def from_failure(cls, error: JobFailed) -> Self:
-        """Return the same failure in Luigi's words, with the notes that were made on it."""
-        told = cls(error.result, error.log_tail)
+        """Return the same failure as this class, with the notes that were added to it."""
+        exception = cls(error.result, error.log_tail)
         for note in getattr(error, "__notes__", ()):
-            told.add_note(note)
-        return told
+            exception.add_note(note)
+        return exception

@@ -1,10 +1,14 @@
-"""Finding the live job that an earlier run of a task left behind.
+"""Search for the live job that an earlier run of a task left behind.
 
-A run that is alone looks by the job's name, with one ListJobs. Where thousands of tasks start on
-one client, the live jobs of the queue are listed once for all that wait: who comes while a list is
-being made waits for the next one, so that nobody is told less than there was when they asked.
+Theory of operation
+-------------------
+A single run searches by the job's name, with one ListJobs. If thousands of tasks start on one
+client, a call for each would take minutes at the rate that AWS allows. So tasks that wait for a
+search share the next one, which lists all live jobs of the queue. A task that arrives while a list
+is being read waits for the next list: the current one may have been read before the task's job was
+submitted.
 
-ListJobs may lag some seconds behind SubmitJob.
+ListJobs may lag some seconds behind SubmitJob, so a job submitted just before can be missed.
 """
 
 import logging
@@ -23,18 +27,18 @@ _LIVE = tuple(status for status in JobStatus if not status.is_terminal)
 
 
 async def find_live_job(client: AsyncBatchClient, plan: RunPlan) -> Job | None:
-    """Return the live job that is just what a task asks for; None if there is none.
+    """Return the live job that was submitted for the same plan; None if there is none.
 
     Raises:
-        JobQueueNotFound: There is no such job queue.
-        InvalidRequest: No single job queue can be the default.
-        APIError: AWS refused, or could not be asked.
+        JobQueueNotFound: The job queue does not exist.
+        InvalidRequest: There is no unique default job queue.
+        APIError: AWS returned an error, or could not be reached.
     """
     name = plan.request.name or ""
     if plan.has_own_name and not plan.identity:
-        return None  # nothing would tell it from other tasks' jobs of the same name
-    looks = _looks.setdefault(client, {}).setdefault(plan.request.queue, _Looks())
-    jobs = await looks.jobs_named(client, plan.request.queue, name)
+        return None  # without tags, jobs of other tasks with that name look the same
+    searches = _searches.setdefault(client, {}).setdefault(plan.request.queue, _QueueSearch())
+    jobs = await searches.jobs_named(client, plan.request.queue, name)
     if plan.has_own_name and jobs:
         described = await client.describe(jobs)
         jobs = [
@@ -42,55 +46,57 @@ async def find_live_job(client: AsyncBatchClient, plan: RunPlan) -> Job | None:
             for job in jobs
             if job.id in described and plan.identity.items() <= described[job.id].tags.items()
         ]
-    # The latest, should there be several.
-    return max(jobs, key=_created, default=None)
+    return max(jobs, key=_created_at, default=None)  # several: the latest
 
 
-class _Looks:
-    """Looks at one queue, each of which serves all who wait for it."""
+class _QueueSearch:
+    """Searches in one queue, each of which serves all tasks that wait for it."""
 
     def __init__(self) -> None:
         self._lock = anyio.Lock()
-        self._asked = 0
-        self._answered = 0
+        self._request_count = 0
+        self._served_count = 0  # requests up to this number are served by the last search
         self._by_name: dict[str, list[Job]] = {}
-        self._may_look = True
+        self._is_allowed = True
 
     async def jobs_named(
         self, client: AsyncBatchClient, queue: str | None, name: str
     ) -> Sequence[Job]:
-        """Return the live jobs of a name, as they were when this was called or later."""
-        self._asked += 1
-        mine = self._asked
+        """Return the live jobs with a name, as they are at the time of the call or later."""
+        self._request_count += 1
+        request_number = self._request_count
         async with self._lock:
-            if not self._may_look:
+            if not self._is_allowed:
                 return ()
-            if self._answered < mine:
-                await self._look(client, queue, name if self._asked == mine else None)
+            if self._served_count < request_number:
+                is_alone = self._request_count == request_number
+                await self._search(client, queue, name if is_alone else None)
             found = self._by_name.get(name, ())
-            if mine == self._answered:  # all who waited for this look have been told
+            if request_number == self._served_count:  # the last task that this search serves
                 self._by_name = {}
             return found
 
-    async def _look(self, client: AsyncBatchClient, queue: str | None, name: str | None) -> None:
-        serves = self._asked
+    async def _search(self, client: AsyncBatchClient, queue: str | None, name: str | None) -> None:
+        serves = self._request_count  # requests that arrive during the search need the next one
         try:
             jobs = await client.find(name=name, queue=queue, status=_LIVE)
         except AccessDenied as error:
-            logger.warning("Live jobs of earlier runs are not looked for: %s", error)
-            self._may_look = False
+            logger.warning(
+                "Search for live jobs of earlier runs denied; submitting without it: %s", error
+            )
+            self._is_allowed = False
             return
         self._by_name = defaultdict(list)
         for job in jobs:
             self._by_name[job.name].append(job)
-        self._answered = serves
+        self._served_count = serves
 
 
-_looks: "weakref.WeakKeyDictionary[AsyncBatchClient, dict[str | None, _Looks]]" = (
+_searches: "weakref.WeakKeyDictionary[AsyncBatchClient, dict[str | None, _QueueSearch]]" = (
     weakref.WeakKeyDictionary()
 )
 
 
-def _created(job: Job) -> float:
-    created = job.description.created_at if job.description else None
-    return created.timestamp() if created else 0.0
+def _created_at(job: Job) -> float:
+    created_at = job.description.created_at if job.description else None
+    return created_at.timestamp() if created_at else 0.0

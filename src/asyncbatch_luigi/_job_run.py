@@ -1,7 +1,7 @@
-"""The job of one task, from its submission to its end, and what Luigi is told meanwhile.
+"""The job of one run of a task: submit or find it, follow it, report, and handle interrupts.
 
-A job that was submitted is never lost sight of without a word: whatever ends the following leaves
-its id in the log or in the error, and the next run of the task finds it.
+Once a job was submitted, its id is always logged or part of the error, whatever ends the run; and
+the next run of the task finds the job.
 """
 
 import asyncio
@@ -28,15 +28,16 @@ from asyncbatch_luigi._scheduler_reports import SchedulerReports, state_of
 
 logger = logging.getLogger("luigi-interface")
 
-# Seconds to have the job terminated after an interrupt; the bridge's own grace is longer.
+# Seconds to terminate the job after an interrupt. Shorter than the time that the bridge allows for
+# the whole cleanup.
 _TERMINATION_GRACE = 20.0
 
 
 class JobRun:
-    """Submits a job, or finds the one that runs already; follows it to its end, and reports.
+    """Submits a job, or finds the one that is live; follows it to its end, and reports.
 
     Attributes:
-        result: How the job ended; None until it has.
+        result: Result of the job; None until it has ended.
     """
 
     def __init__(
@@ -45,48 +46,48 @@ class JobRun:
         plan: RunPlan,
         reports: SchedulerReports,
         *,
-        at_end: Callable[[Job], Awaitable[None]] | None = None,
+        on_end: Callable[[Job], Awaitable[None]] | None = None,
     ) -> None:
-        """Remember them; nothing is sent before `run`.
+        """Store the values; nothing is sent before `run`.
 
         Args:
-            client: A client; it is open when `run` is called.
+            client: A client that is open when `run` is called.
             plan: What to do.
-            reports: Where to tell how it goes.
-            at_end: Called with the job when it has ended, well or not.
+            reports: Where to report the job's state.
+            on_end: Called with the job after its end, SUCCEEDED or FAILED.
         """
         self.result: JobResult | None = None
         self._client = client
         self._region = ""
         self._plan = plan
         self._reports = reports
-        self._at_end = at_end
+        self._on_end = on_end
         self._job: Job | None = None
 
     async def run(self) -> None:
-        """Have the job done and wait for its end.
+        """Run the job and wait for its end.
 
         Raises:
             BatchJobException: The job FAILED.
-            AsyncBatchError: The job was not accepted, or nothing more is heard of it.
+            AsyncBatchError: The job was not accepted, or its state cannot be determined.
         """
-        self._region = self._client.region_name  # noted while the client is open
+        self._region = self._client.region_name  # a closed client has none
         try:
-            job = self._job = await self._live() or await self._submit()
-            await self._reports.begin(job)
+            job = self._job = await self._find() or await self._submit()
+            await self._reports.report_link(job)
             await (self._follow_with_log(job) if self._plan.stream_logs else self._follow(job))
             await self._end(job)
         except asyncio.CancelledError:
-            await self._interrupted()
+            await self._handle_interrupt()
             raise
         except AsyncBatchError as error:
             if self._job is not None and not isinstance(error, JobError):
-                error.add_note(self._whereabouts(self._job))
+                error.add_note(self._where_to_find(self._job))
             raise
 
-    # -- getting a job ----------------------------------------------------------------------------
+    # -- find or submit ---------------------------------------------------------------------------
 
-    async def _live(self) -> Job | None:
+    async def _find(self) -> Job | None:
         if not self._plan.follow_live_job:
             return None
         job = await find_live_job(self._client, self._plan)
@@ -95,88 +96,91 @@ class JobRun:
         return job
 
     async def _submit(self) -> Job:
-        plan = self._plan
-        request = plan.request
-        tagged = request.replace(tags={**plan.identity, **request.tags})
+        request, identity = self._plan.request, self._plan.identity
+        tagged = request.replace(tags={**identity, **request.tags})
         try:
-            job = await self._submit_unless_refused(tagged)
+            job = await self._submit_uninterrupted(tagged)
         except AccessDenied as error:
-            if not plan.identity or "TagResource" not in error.message:
+            if not identity or "TagResource" not in error.message:
                 raise
             logger.warning(
-                "The job is submitted without tags, as tagging is not allowed: %s", error
+                "batch:TagResource denied; job submitted without luigi:* tags: %s", error
             )
-            job = await self._submit_unless_refused(request)
-        how = "Submitted" if request.key is None else "Submitted, or took up from the journal,"
-        logger.info("%s AWS Batch job %s%s", how, job.id, _link(job))
+            job = await self._submit_uninterrupted(request)
+        event = "Submitted" if request.key is None else "Submitted, or found in the journal,"
+        logger.info("%s AWS Batch job %s%s", event, job.id, _link(job))
         return job
 
-    async def _submit_unless_refused(self, request: JobRequest) -> Job:
-        """Submit; a cancellation waits until it is known whether there is a job."""
-        refusals: list[AsyncBatchError] = []
+    async def _submit_uninterrupted(self, request: JobRequest) -> Job:
+        """Submit a job; delay a cancellation until it is known whether the job was accepted.
+
+        The bridge cancels with `asyncio.Task.cancel`, against which no shield helps in the task
+        itself. So the submission has a task of its own, for which the group waits.
+        """
+        errors: list[AsyncBatchError] = []
 
         async def submit() -> None:
             with anyio.CancelScope(shield=True):
                 try:
                     self._job = await self._client.submit(request)
-                except AsyncBatchError as error:  # out of the group, which would wrap it
-                    refusals.append(error)
+                except AsyncBatchError as error:  # not raised here: the group would wrap it
+                    errors.append(error)
 
         async with anyio.create_task_group() as group:
             group.start_soon(submit)
         if self._job is None:
-            raise refusals[0]
+            raise errors[0]
         return self._job
 
-    # -- following it -----------------------------------------------------------------------------
+    # -- follow -----------------------------------------------------------------------------------
 
     async def _follow(self, job: Job) -> None:
-        """Tell of each change until the job has ended."""
-        told: str | None = None
+        """Log and report each change of the job's state until its end."""
+        reported: str | None = None
         while True:
-            message = state_of(job)
-            if message != told:
-                told = message
-                logger.info("AWS Batch job %s is %s", job.id, message)
-                await self._reports.tell(job)
+            state = state_of(job)
+            if state != reported:
+                reported = state
+                logger.info("AWS Batch job %s is %s", job.id, state)
+                await self._reports.report_state(job)
             elif job.is_finished:
                 return
             else:
                 await job.next_change(math.inf, details=False)
 
     async def _follow_with_log(self, job: Job) -> None:
-        """Do as `_follow`, and copy the job's log until both have ended."""
-        troubles: list[AsyncBatchError] = []
+        """Follow the job and copy its log, until both have ended."""
+        errors: list[AsyncBatchError] = []
 
         async def follow() -> None:
             try:
                 await self._follow(job)
-            except AsyncBatchError as error:  # out of the group, which would wrap it
-                troubles.append(error)
+            except AsyncBatchError as error:  # not raised here: the group would wrap it
+                errors.append(error)
                 group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
             group.start_soon(_copy_log, job)
             group.start_soon(follow)
-        if troubles:
-            raise troubles[0]
+        if errors:
+            raise errors[0]
 
     async def _end(self, job: Job) -> None:
-        """Take the result; raise it if it is a failure."""
+        """Store the result; raise if the job FAILED."""
         failure: JobFailed | None = None
         try:
             self.result = await job.result()
         except JobFailed as error:
             self.result, failure = error.result, error
-        if self._at_end is not None:
-            await self._at_end(job)
+        if self._on_end is not None:
+            await self._on_end(job)
         if failure is not None:
             raise BatchJobException.from_failure(failure) from None
 
-    # -- being interrupted ------------------------------------------------------------------------
+    # -- interrupts -------------------------------------------------------------------------------
 
-    async def _interrupted(self) -> None:
-        """Say what becomes of the job, and see to it, within bounds."""
+    async def _handle_interrupt(self) -> None:
+        """Terminate the job if that is configured, within a time limit; log where the job is."""
         job = self._job
         if job is None or job.is_finished:
             return
@@ -185,25 +189,25 @@ class JobRun:
                 try:
                     await job.terminate("the run of its Luigi task was interrupted")
                 except AsyncBatchError as error:
-                    logger.warning("It could not be terminated: %s", error)
+                    logger.warning("Termination of AWS Batch job %s failed: %s", job.id, error)
                 else:
-                    logger.warning("Interrupted. AWS Batch job %s is terminated", job.id)
+                    logger.warning("Interrupted: AWS Batch job %s terminated", job.id)
                     return
-        logger.warning("Interrupted. %s", self._whereabouts(job))
+        logger.warning("Interrupted: %s", self._where_to_find(job))
 
-    def _whereabouts(self, job: Job) -> str:
+    def _where_to_find(self, job: Job) -> str:
         command = f"aws batch describe-jobs --region {self._region} --jobs {job.id}"
         where = job.console_url or command
-        return f"AWS Batch job {job.id} ({job.name}) goes on. Find it with: {where}"
+        return f"AWS Batch job {job.id} ({job.name}) continues in AWS; find it with: {where}"
 
 
 async def _copy_log(job: Job) -> None:
-    """Write the lines of a job's log to Luigi's; what keeps us from it is no failure of the job."""
+    """Copy the lines of a job's log to Luigi's log; if that fails, the job is not affected."""
     try:
         async for event in job.logs():
             logger.info("[%s] %s", event.job_id or job.id, event.message)
     except AsyncBatchError as error:
-        logger.warning("The log of AWS Batch job %s cannot be followed: %s", job.id, error)
+        logger.warning("Reading the log of AWS Batch job %s failed: %s", job.id, error)
 
 
 def _link(job: Job) -> str:

@@ -1,10 +1,14 @@
-"""From a task to the job that it stands for, and to what tells that job from all others.
+"""What a run of a task does: which job it requests, and how a rerun recognises that job.
 
-A run that was killed may have left a live job behind. The next run of the same task has to find
-it, so a generated job name says which task it is, and which content: family, parameters and Luigi's
-hash of both, then a hash of all that is asked of AWS. Where the user chose the name, tags say the
-same. Tasks of two people that have the same id but ask for different jobs do not get into each
-other's way.
+Identity
+--------
+A run that was killed may have left a live job behind, and the next run of the same task must find
+it. So a generated job name contains the task's id (family, parameters, and Luigi's hash of both)
+and a hash of all that is requested from AWS. If the user chose the name, tags contain the same.
+Tasks of two users that have the same id but request different jobs are distinguished by that hash.
+
+The hash is stored in AWS, in names and tags of live jobs: the same request must have the same hash
+in every version of this module, or an upgrade would run live jobs a second time.
 """
 
 import dataclasses
@@ -23,8 +27,8 @@ FAMILY_TAG = "luigi:task-family"
 ID_TAG = "luigi:task-id"
 CONTENT_TAG = "luigi:content"
 
-# The fields that have always been part of the content hash, set or not. The hash is stored in names
-# and tags of live jobs, so this list must never change.
+# Fields that are hashed even if they are not set. This list must never change: fields that are
+# added to `JobRequest` later are hashed only if they are set.
 _ALWAYS_HASHED = frozenset(
     (
         *("array_size", "attempt_timeout", "command", "depends_on", "environment", "extra", "gpus"),
@@ -34,16 +38,21 @@ _ALWAYS_HASHED = frozenset(
 )
 _NEVER_HASHED = frozenset(("name", "tags", "key"))
 
-_LONGEST_NAME = 128
-_LONGEST_TAG = 256
-_LONGEST_ID = 200
+# Limits of AWS, in characters.
+_NAME_LIMIT = 128
+_TAG_LIMIT = 256
+# Keeps a journal key, of a task id and a hash, below the client's limit of 256 characters.
+_TASK_ID_LIMIT = 200
 _HASH_LENGTH = 12
-# Luigi ends a task id with its own hash of family and parameters.
+# A task id ends with Luigi's hash of family and parameters, of this length.
 _LUIGI_HASH_LENGTH = 10
 
 
 class TaskAttributes(Protocol):
-    """The attributes of a `BatchTask` that are read here; their meaning is documented there."""
+    """The attributes of a `BatchTask` that are read here; `BatchTask` documents them.
+
+    A protocol, as `task` imports this module.
+    """
 
     task_id: str
     job_definition: Any
@@ -80,15 +89,15 @@ class TaskAttributes(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """What is to be done for one run of a task.
+    """What one run of a task does.
 
     Attributes:
-        request: The job, with a name and with the task's own tags.
-        identity: Tags that say whose job it is; they may be left out where tagging is not allowed.
-        has_own_name: Whether the task chose the job's name, so that others may have it as well.
-        follow_live_job: Whether to look for a live job of an earlier run first.
-        stream_logs: Whether to write the job's log to Luigi's.
-        terminate_on_interrupt: Whether the job is to end when the run is interrupted.
+        request: The job, with its name and the task's own tags.
+        identity: Tags that identify the task; left out if the user may not tag jobs.
+        has_own_name: Whether the task sets the job's name, so that other jobs may have it as well.
+        follow_live_job: Whether to search for a live job of an earlier run first.
+        stream_logs: Whether to copy the job's log to Luigi's log.
+        terminate_on_interrupt: Whether to terminate the job if the run is interrupted.
     """
 
     request: JobRequest
@@ -100,22 +109,23 @@ class RunPlan:
 
 
 def plan_run(task: TaskAttributes, request: JobRequest, settings: config.asyncbatch) -> RunPlan:
-    """Return what is to be done for a task.
+    """Return what a run of a task does.
 
     Args:
         task: The task.
-        request: What `build_request` made of it.
-        settings: Luigi's configuration.
+        request: The request that its attributes describe; see `build_request`.
+        settings: The ``[asyncbatch]`` section of Luigi's configuration.
 
     Raises:
         InvalidRequest: A value breaks a rule.
     """
     content = _content_hash(task.task_id, request)
-    # A journal finds the job by this key; a search by name would only add calls.
-    key = f"{task.task_id[-_LONGEST_ID:]}-{content}" if settings.journal else None
+    # With a journal, the client finds the job of an earlier run by this key, and no search for live
+    # jobs is needed.
+    key = f"{task.task_id[-_TASK_ID_LIMIT:]}-{content}" if settings.journal else None
     identity = {
-        FAMILY_TAG: task.task_family[-_LONGEST_TAG:],
-        ID_TAG: task.task_id[-_LONGEST_TAG:],
+        FAMILY_TAG: task.task_family[-_TAG_LIMIT:],
+        ID_TAG: task.task_id[-_TAG_LIMIT:],
     }
     if request.name is not None:
         identity[CONTENT_TAG] = content
@@ -124,19 +134,19 @@ def plan_run(task: TaskAttributes, request: JobRequest, settings: config.asyncba
         identity=identity if settings.tag_jobs else {},
         has_own_name=request.name is not None,
         follow_live_job=key is None
-        and bool(_first(task.follow_live_job, settings.follow_live_job)),
-        stream_logs=bool(_first(task.stream_logs, settings.stream_logs)),
-        terminate_on_interrupt=_terminates(_first(task.on_interrupt, settings.on_interrupt)),
+        and bool(_setting(task.follow_live_job, settings.follow_live_job)),
+        stream_logs=bool(_setting(task.stream_logs, settings.stream_logs)),
+        terminate_on_interrupt=_terminates(_setting(task.on_interrupt, settings.on_interrupt)),
     )
 
 
 def build_request(task: TaskAttributes, settings: config.asyncbatch) -> JobRequest:
-    """Return the request that a task's attributes make.
+    """Return the request that a task's attributes describe.
 
     Raises:
         InvalidRequest: A value breaks a rule.
     """
-    # Luigi writes a None as empty text, so empty text is a None.
+    # Luigi serialises None as empty text, so empty text stands for None here.
     return JobRequest(
         task.job_definition,
         name=task.job_name or None,
@@ -159,30 +169,31 @@ def build_request(task: TaskAttributes, settings: config.asyncbatch) -> JobReque
     )
 
 
-def _first(own: object, configured: object) -> object:
-    """Return what the task says, or else the configuration."""
+def _setting(own: object, configured: object) -> object:
+    """Return the task's own setting, or the configured one if that is None."""
     return configured if own is None else own
 
 
 def _terminates(on_interrupt: object) -> bool:
     if on_interrupt not in ("leave", "terminate"):
-        raise InvalidRequest("on_interrupt", on_interrupt, "'leave' or 'terminate'")
+        raise InvalidRequest("on_interrupt", on_interrupt, "must be 'leave' or 'terminate'")
     return on_interrupt == "terminate"
 
 
 def _content_hash(task_id: str, request: JobRequest) -> str:
-    """Return a hash of what is asked for, whatever it is called and tagged with."""
+    """Return a hash of a task's id and of a request, without its name, tags and key."""
     fields = {
         field.name: getattr(request, field.name)
         for field in dataclasses.fields(request)
         if _is_hashed(field, request)
     }
+    # `default=str` hashes the repr of RetryStrategy and Dependency: it must not change either.
     text = json.dumps([task_id, fields], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
 
 
 def _is_hashed(field: "dataclasses.Field[Any]", request: JobRequest) -> bool:
-    """Return whether a field is part of the hash: a new one only where it is set."""
+    """Return whether a field is part of the hash: always, never, or only if it is set."""
     if field.name in _NEVER_HASHED:
         return False
     return field.name in _ALWAYS_HASHED or getattr(request, field.name) != _default(field)
@@ -195,9 +206,12 @@ def _default(field: "dataclasses.Field[Any]") -> object:
 
 
 def _name(task_id: str, content: str) -> str:
-    """Return a job name of at most 128 letters, digits, ``-`` and ``_``."""
+    """Return a job name of letters, digits, ``-`` and ``_``, at most 128, as AWS requires.
+
+    A task id that is too long is cut, but keeps Luigi's hash at its end.
+    """
     stem = re.sub(r"[^A-Za-z0-9_-]", "-", task_id).lstrip("-_")
-    room = _LONGEST_NAME - 1 - len(content)
-    if len(stem) > room:
-        stem = f"{stem[: room - 1 - _LUIGI_HASH_LENGTH]}-{stem[-_LUIGI_HASH_LENGTH:]}"
+    limit = _NAME_LIMIT - 1 - len(content)
+    if len(stem) > limit:
+        stem = f"{stem[: limit - 1 - _LUIGI_HASH_LENGTH]}-{stem[-_LUIGI_HASH_LENGTH:]}"
     return f"{stem}-{content}" if stem else f"task-{content}"

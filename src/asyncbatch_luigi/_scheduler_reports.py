@@ -1,4 +1,4 @@
-"""What Luigi's scheduler is told while a task's job goes on."""
+"""Reports to Luigi's scheduler while the job of a task is live: link, status message, progress."""
 
 import logging
 from collections.abc import Callable
@@ -17,52 +17,60 @@ Report = Callable[[Any], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerReports:
-    """The calls with which Luigi's worker lets a task say how it goes; None outside of a worker.
+    """The functions that Luigi's worker gives a task for its reports; None outside of a worker.
 
-    They may take their time, so they are made in threads, unless they have an attribute
-    ``is_instant`` that is true.
+    They may wait for a response of `luigid`, so they are called in threads, unless they have a true
+    attribute ``is_instant``, as those of the one-process worker.
+
+    Attributes:
+        tracking_url: Reports a page on which the job can be watched.
+        status_message: Reports the job's state in words.
+        progress: Reports a percentage.
     """
 
     tracking_url: Report | None = None
     status_message: Report | None = None
     progress: Report | None = None
 
-    async def begin(self, job: Job) -> None:
-        """Tell where the job can be looked at."""
+    async def report_link(self, job: Job) -> None:
+        """Report the job's page in the AWS console, if its Region has one."""
         if job.console_url is not None:
             await _report(self.tracking_url, job.console_url)
 
-    async def tell(self, job: Job) -> None:
-        """Tell how far the job is."""
+    async def report_state(self, job: Job) -> None:
+        """Report the job's state, and the progress of an array job."""
         await _report(self.status_message, f"AWS Batch job {job.id}: {state_of(job)}")
         if isinstance(job, ArrayJob):
-            await _report(self.progress, 100 * _ended(job) // len(job))
+            await _report(self.progress, 100 * _ended_children(job) // len(job))
 
 
 def state_of(job: Job) -> str:
-    """Return the state in words: with AWS's reason unless all is well, and an array's counts."""
-    words = str(job.status)
+    """Return a job's state in words.
+
+    The status is followed by an array job's counts, and by AWS's reason unless the job SUCCEEDED.
+    """
+    state = str(job.status)
     if isinstance(job, ArrayJob) and any(job.counts.values()):
         counts = [f"{count} {status}" for status, count in job.counts.items() if count]
-        words += f", children: {', '.join(counts)}"
+        state += f", children: {', '.join(counts)}"
     reason = job.description.status_reason if job.description else None
     if reason is None or job.status is JobStatus.SUCCEEDED:
-        return words
-    return f"{words} ({reason})"
+        return state
+    return f"{state} ({reason})"
 
 
-def _ended(job: ArrayJob) -> int:
+def _ended_children(job: ArrayJob) -> int:
     return job.counts[JobStatus.SUCCEEDED] + job.counts[JobStatus.FAILED]
 
 
-async def _report(call: Report | None, news: object) -> None:
-    """Tell Luigi's scheduler, which may be a slow server: from a thread, so the loop goes on."""
-    if call is None:
+async def _report(report: Report | None, value: object) -> None:
+    """Send a report; log if that fails, since the job does not depend on it."""
+    if report is None:
         return
-    if getattr(call, "is_instant", False):
-        call(news)
+    if getattr(report, "is_instant", False):
+        report(value)
         return
     try:
-        await anyio.to_thread.run_sync(call, news, abandon_on_cancel=True)
-    except RPCError as error:  # the job goes on whether or not the scheduler hears of it
-        logger.warning("Luigi's scheduler could not be told %r: %s", news, error)
+        await anyio.to_thread.run_sync(report, value, abandon_on_cancel=True)
+    except RPCError as error:
+        logger.warning("Report to Luigi's scheduler failed (%r): %s", value, error)

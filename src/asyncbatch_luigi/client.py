@@ -1,6 +1,6 @@
-"""`BatchClient`: the synchronous client of ``luigi.contrib.batch``, on top of the asynchronous one.
+"""`BatchClient`: the synchronous client of ``luigi.contrib.batch``, based on `AsyncBatchClient`.
 
-Each call opens a client of its own, or takes the one that a worker shares; nothing is kept.
+Each call opens a client of its own, or uses the one that a worker shares.
 """
 
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger("luigi-interface")
 
 T = TypeVar("T")
 
-# Those that run first, then those that are nearest to it.
+# States of live jobs; the one that is nearest to the end first.
 _LIVE = (
     JobStatus.RUNNING,
     JobStatus.STARTING,
@@ -30,17 +30,17 @@ _LIVE = (
 
 
 class BatchClient:
-    """Submits jobs and waits for them, one call after the other.
+    """Submits jobs and waits for them, in synchronous code.
 
-    It takes the place of ``luigi.contrib.batch.BatchClient``. New code is better served by
-    `asyncbatch.AsyncBatchClient`. Account and Region are found as `BatchTask` finds them.
+    A replacement for ``luigi.contrib.batch.BatchClient``; use `asyncbatch.AsyncBatchClient` in new
+    code. Account and Region are determined as for `BatchTask`.
 
     Attributes:
-        poll_time: Most seconds between two looks at a job that is waited for.
+        poll_time: Maximum polling interval in seconds.
     """
 
     def __init__(self, poll_time: float = POLL_TIME) -> None:
-        """Remember the pace; nothing is asked of AWS yet."""
+        """Store the polling interval; no request is sent."""
         self.poll_time = poll_time
 
     def get_active_queue(self) -> str:
@@ -48,7 +48,7 @@ class BatchClient:
 
         Raises:
             InvalidRequest: There is none.
-            AsyncBatchError: AWS refused, or could not be asked.
+            AsyncBatchError: AWS returned an error, or could not be reached.
         """
 
         async def find(batch: AsyncBatchClient) -> str:
@@ -59,10 +59,10 @@ class BatchClient:
     def get_job_id_from_name(self, job_name: str) -> str | None:
         """Return the id of a live job with this name; None if no active queue has one.
 
-        A job that is RUNNING comes before one that is not yet.
+        If there are several, a RUNNING job is preferred.
 
         Raises:
-            AsyncBatchError: AWS refused, or could not be asked.
+            AsyncBatchError: AWS returned an error, or could not be reached.
         """
 
         async def find(batch: AsyncBatchClient) -> str | None:
@@ -75,28 +75,28 @@ class BatchClient:
         return self._run(find)
 
     def get_job_status(self, job_id: str) -> str:
-        """Return a job's state: SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, SUCCEEDED, FAILED.
+        """Return a job's status, in the spelling of AWS: ``RUNNABLE``, ``SUCCEEDED`` and so on.
 
         Raises:
-            JobVanished: AWS has not known the job for half a minute.
-            AsyncBatchError: AWS refused, or could not be asked.
+            JobVanished: AWS Batch does not know the job.
+            AsyncBatchError: AWS returned an error, or could not be reached.
         """
 
-        async def look(batch: AsyncBatchClient) -> str:
+        async def read(batch: AsyncBatchClient) -> str:
             [job] = await batch.attach([job_id])
             return str((await job.wait(until=JobStatus.SUBMITTED)).status)
 
-        return self._run(look)
+        return self._run(read)
 
     def get_logs(self, log_stream_name: str, get_last: int = 50) -> str:
-        """Return the last lines of a log stream of the log group ``/aws/batch/job``.
+        """Return the last lines of a log stream in the log group ``/aws/batch/job``.
 
         Args:
-            log_stream_name: Name of the stream; one that does not exist has no lines.
-            get_last: Most lines.
+            log_stream_name: Name of the stream; for one that does not exist, no lines are returned.
+            get_last: Maximum number of lines.
 
         Raises:
-            AsyncBatchError: AWS refused, or could not be asked.
+            AsyncBatchError: AWS returned an error, or could not be reached.
         """
         if get_last < 1:
             return ""
@@ -118,13 +118,13 @@ class BatchClient:
 
         Args:
             job_definition: ``name``, ``name:revision`` or ARN of a job definition.
-            parameters: Values for its ``Ref::`` placeholders; what is no text becomes text.
+            parameters: Values for its ``Ref::`` placeholders; they are converted to text.
             job_name: Job name; None generates a unique one.
-            queue: Name or ARN of a job queue; None takes the only one that is ENABLED and VALID.
+            queue: Name or ARN of a job queue; None uses the only one that is ENABLED and VALID.
 
         Raises:
-            InvalidRequest: A value breaks a rule, or no single job queue can be the default.
-            AsyncBatchError: AWS refused, or could not be reached.
+            InvalidRequest: A value is not valid, or there is no unique default job queue.
+            AsyncBatchError: AWS returned an error, or could not be reached.
         """
         request = JobRequest(
             job_definition,
@@ -142,9 +142,9 @@ class BatchClient:
         """Wait until a job has SUCCEEDED, and return True.
 
         Raises:
-            BatchJobException: It FAILED.
-            JobVanished: AWS does not know it.
-            AsyncBatchError: AWS refused, or could not be asked.
+            BatchJobException: The job FAILED.
+            JobVanished: AWS Batch does not know the job.
+            AsyncBatchError: AWS returned an error, or could not be reached.
         """
 
         async def wait(batch: AsyncBatchClient) -> bool:
@@ -163,17 +163,17 @@ class BatchClient:
         return self._run(wait)
 
     def register_job_definition(self, json_fpath: str | os.PathLike[str]) -> dict[str, Any]:
-        """Register a new revision of the job definition that a JSON file holds.
+        """Register the job definition in a JSON file, as a new revision.
 
         Args:
-            json_fpath: Path of the file; the definition is in AWS's own spelling.
+            json_fpath: Path of the file; the definition is in AWS's spelling.
 
         Returns:
-            Name, revision and ARN, as AWS spells them.
+            Name, revision and ARN, in AWS's spelling.
 
         Raises:
-            InvalidRequest: The file cannot be read, or the definition breaks a rule.
-            AsyncBatchError: AWS refused, or could not be reached.
+            InvalidRequest: The file cannot be read, or the definition is not valid.
+            AsyncBatchError: AWS returned an error, or could not be reached.
         """
 
         async def register(batch: AsyncBatchClient) -> dict[str, Any]:

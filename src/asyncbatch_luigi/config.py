@@ -1,6 +1,6 @@
-"""The ``[asyncbatch]`` section of Luigi's configuration, and the clients that are made as it says.
+"""The ``[asyncbatch]`` section of Luigi's configuration, and clients made from it.
 
-It is read when a client is made, and once for each client.
+The section is read when a client is made, once for each client.
 """
 
 import weakref
@@ -10,10 +10,10 @@ import luigi
 
 from asyncbatch import AsyncBatchClient, InvalidRequest, LogPolicy, PollPolicy, RateLimits
 
-# Seconds, as in Luigi's own module.
+# Default of `poll_time` in seconds, as in ``luigi.contrib.batch``.
 POLL_TIME = 10
-# Seconds; as often as `RateLimits.describe_per_second` allows.
-_SOONEST_POLL = 0.2
+# Shortest polling interval in seconds, for ``poll_time = 0``: the rate limits allow no more anyway.
+_MIN_POLL_SECONDS = 0.2
 _LIMITS = ("submit_per_second", "describe_per_second", "list_per_second", "terminate_per_second")
 # Options of the section, and the fields of `LogPolicy` that they set.
 _LOG_OPTIONS = {
@@ -24,32 +24,31 @@ _LOG_OPTIONS = {
 
 
 class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after the class
-    """How tasks talk to AWS, and what they do unless they say otherwise.
+    """Settings of the client that tasks use, and defaults for tasks.
 
-    Every line is optional. What a task says of itself comes first; what nobody says is left to the
-    AWS configuration and to the client's own defaults.
+    All options are optional. A task's own attributes take precedence. For options that are not set,
+    the AWS configuration and the defaults of `asyncbatch.AsyncBatchClient` apply.
 
     Attributes:
         region: AWS Region.
         profile: Profile of the shared AWS configuration.
-        endpoint_url: Endpoint of AWS Batch and CloudWatch Logs, such as a local engine's.
-        job_queue: Name or ARN of the job queue of tasks that name none.
-        poll_time: Most seconds between two looks at a job, for clients that many tasks share; a
-            client of one task goes by the task's own `poll_time`.
-        submit_per_second: Most submissions a second and client; see `asyncbatch.RateLimits`.
-        describe_per_second: Most status calls a second and client.
-        list_per_second: Most calls a second and client that list something, such as the live jobs
-            that a rerun looks for.
-        terminate_per_second: Most calls a second and client that end jobs.
-        failure_log_lines: How many last log lines the error of a failed job carries.
-        log_interval: Seconds between two looks at a log that is streamed.
-        log_drain: Seconds that late log lines are waited for after a job's end.
-        stream_logs: Whether the lines of a job's log are written to Luigi's log as they come.
-        on_interrupt: What becomes of a job when its run is interrupted: ``leave`` or ``terminate``.
+        endpoint_url: Endpoint of AWS Batch and CloudWatch Logs, such as a local AWS Batch's.
+        job_queue: Name or ARN of the job queue for tasks without one.
+        poll_time: Maximum polling interval in seconds for a client that many tasks share. A client
+            of one task uses the task's own `poll_time`.
+        submit_per_second: Maximum submissions per second and client; see `asyncbatch.RateLimits`.
+        describe_per_second: Maximum DescribeJobs calls per second and client.
+        list_per_second: Maximum calls per second and client that list something, such as live jobs.
+        terminate_per_second: Maximum calls per second and client that terminate jobs.
+        failure_log_lines: Number of last log lines in the error of a failed job.
+        log_interval: Polling interval in seconds of a log that is streamed.
+        log_drain: Time in seconds to wait for late log lines after the end of a job.
+        stream_logs: Whether to copy the job's log to Luigi's log as it arrives.
+        on_interrupt: What happens to a job if its run is interrupted: ``leave`` or ``terminate``.
         follow_live_job: Whether a run follows the live job of an earlier run of the same task.
-        tag_jobs: Whether jobs have tags with family and id of their task.
-        journal: File in which a client keeps what it submits, so that a rerun after ``kill -9``
-            finds all of it; see `asyncbatch.Journal`. One process at a time can use it.
+        tag_jobs: Whether to tag jobs with the family and id of their task.
+        journal: File that stores all submissions, so that a rerun after ``kill -9`` finds the jobs;
+            see `asyncbatch.Journal`. It can be used by one process at a time.
     """
 
     region = luigi.OptionalParameter(default=None)
@@ -75,13 +74,13 @@ _settings: "weakref.WeakKeyDictionary[AsyncBatchClient, asyncbatch]" = weakref.W
 
 
 def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
-    """Make a client as Luigi's configuration says; it is not open yet.
+    """Make a client from Luigi's configuration; it is not open yet.
 
     Args:
-        poll: How eagerly jobs are asked about; None takes the configured `poll_time`, if any.
+        poll: How often jobs are polled; None uses the configured `poll_time`, if any.
 
     Raises:
-        InvalidRequest: A value in the configuration cannot be read, or is out of range.
+        InvalidRequest: A value in the configuration is not valid.
     """
     settings = _read()
     if poll is None and settings.poll_time is not None:
@@ -103,17 +102,21 @@ def settings_of(client: AsyncBatchClient) -> asyncbatch:
     """Return the configuration that was read when a client was made.
 
     Raises:
-        InvalidRequest: A value in it cannot be read.
+        InvalidRequest: A value in the configuration is not valid.
     """
     settings = _settings.get(client)
-    if settings is None:
+    if settings is None:  # the client was not made by `new_client`
         settings = _read()
         _settings[client] = settings
     return settings
 
 
 def _read() -> asyncbatch:
-    """Read the section; where that fails, say it in our words, since Luigi names no value."""
+    """Read the section.
+
+    Raises:
+        InvalidRequest: A value is not valid. Luigi's own error would not name the option.
+    """
     section = asyncbatch.__name__
     configuration: Any = luigi.configuration.get_config()  # type: ignore[no-untyped-call] # Luigi's
     for name, parameter in asyncbatch.get_params():  # type: ignore[no-untyped-call] # as above
@@ -122,29 +125,30 @@ def _read() -> asyncbatch:
             try:
                 parameter.parse(text)
             except ValueError:
-                rule = f"{_rule_of(parameter)}, in the section [{section}] of Luigi's configuration"
+                where = f"in section [{section}] of Luigi's configuration"
+                rule = f"must be {_kind_of(parameter)} {where}"
                 raise InvalidRequest(name, text, rule) from None
     settings: asyncbatch = asyncbatch()
     return settings
 
 
-def _rule_of(parameter: object) -> str:
+def _kind_of(parameter: object) -> str:
     if isinstance(parameter, luigi.BoolParameter):
         return "true or false"
     return "a whole number" if isinstance(parameter, luigi.IntParameter) else "a number"
 
 
 def poll_policy(poll_time: float) -> PollPolicy:
-    """Return how eagerly a job is asked about whose task wants to know every `poll_time` seconds.
+    """Return the `PollPolicy` for a maximum polling interval in seconds.
 
     Raises:
         InvalidRequest: `poll_time` is negative.
     """
     if poll_time < 0:
-        raise InvalidRequest("poll_time", poll_time, "0 or more seconds")
-    longest = max(poll_time, _SOONEST_POLL)
-    usual = PollPolicy()
-    return PollPolicy(min_interval=min(usual.min_interval, longest), max_interval=longest)
+        raise InvalidRequest("poll_time", poll_time, "must be 0 or more seconds")
+    max_interval = max(poll_time, _MIN_POLL_SECONDS)
+    min_interval = min(PollPolicy().min_interval, max_interval)
+    return PollPolicy(min_interval=min_interval, max_interval=max_interval)
 
 
 def _log_policy(settings: asyncbatch) -> LogPolicy:

@@ -15,8 +15,8 @@ from asyncbatch_luigi._request import build_request, plan_run
 from asyncbatch_luigi._scheduler_reports import SchedulerReports
 from asyncbatch_luigi.config import POLL_TIME, asyncbatch, new_client, poll_policy, settings_of
 
-# The fields of a request that a task's author knows by other names than ``job_`` and the field's.
-_SAME_WORDS = (
+# Fields whose attribute in a task has the same name. For all others it is ``job_`` and the name.
+_SAME_NAMES = (
     "job_definition",
     "parameters",
     "poll_time",
@@ -25,7 +25,7 @@ _SAME_WORDS = (
     "wants_results",
 )
 
-# How near a name must come to an attribute's to be taken for it; ``job_date`` is none of ours.
+# Similarity from which on a name is taken for a misspelt attribute; ``job_date`` must stay below.
 _SIMILARITY = 0.8
 
 _params: "weakref.WeakKeyDictionary[type, tuple[tuple[int, ...], list[tuple[str, Any]]]]" = (
@@ -34,45 +34,45 @@ _params: "weakref.WeakKeyDictionary[type, tuple[tuple[int, ...], list[tuple[str,
 
 
 class BatchTask(luigi.Task):
-    """A task that submits an AWS Batch job and is done when the job has SUCCEEDED.
+    """A task that runs an AWS Batch job, and is done when the job has SUCCEEDED.
 
-    It takes the place of ``luigi.contrib.batch.BatchTask``. Subclass it, override `parameters` if
-    the job definition has ``Ref::`` placeholders, and give it an `output` or a `complete`.
+    A replacement for ``luigi.contrib.batch.BatchTask``. Subclass it, override `parameters` if the
+    job definition has ``Ref::`` placeholders, and define `output` or `complete`.
 
-    The first four attributes are Luigi parameters. Each attribute may be a plain value, a property,
-    or a Luigi parameter in a subclass; give the latter ``significant=False`` if it says how and not
-    what is done. None, or nothing, leaves it to the job definition.
+    The first four attributes are Luigi parameters. In a subclass, each attribute may be a plain
+    value, a property, or a Luigi parameter; declare the parameter ``significant=False`` if it does
+    not affect the result. If an attribute is None or empty, the job definition decides.
 
     Attributes:
         job_definition: ``name``, ``name:revision`` or ARN of a job definition.
         job_name: Job name; None generates one from the task's id.
         job_queue: Name or ARN of a job queue; None takes the configured one, or else the only one
             that is ENABLED and VALID.
-        poll_time: Most seconds between two looks at the job. In its first minutes it is looked at
-            more often, and 0 looks as often as AWS allows.
-        job_command: Command of the container, one argument each.
-        job_environment: Environment variables, by name; values become text.
+        poll_time: Maximum polling interval in seconds. In the first minutes of a job the interval
+            is shorter; 0 polls as often as AWS allows.
+        job_command: Command of the container, as a list of arguments.
+        job_environment: Environment variables by name; values are converted to text.
         job_vcpus: vCPUs for the container.
         job_memory_mib: Memory limit in MiB.
         job_gpus: GPUs for the container.
         job_array_size: 2 to 10,000 children; see `BatchArrayTask`.
         job_depends_on: Ids of AWS Batch jobs that must succeed first, or `asyncbatch.Dependency`
             values.
-        job_retry: An `asyncbatch.RetryStrategy`, a number of attempts, or ``spot:3`` for three
-            attempts after what Spot and hosts break.
-        job_attempt_timeout: Time that one attempt may take: a timedelta or seconds, 60 or more.
+        job_retry: An `asyncbatch.RetryStrategy`, a number of attempts, or ``spot:3`` for up to
+            three attempts if Spot or a host interrupts the job.
+        job_attempt_timeout: Maximum duration of one attempt: a timedelta or seconds, 60 or more.
         job_share_identifier: Share of a queue with a fair-share policy.
         job_scheduling_priority: 0 to 9,999 within the share.
-        job_tags: Tags, beside those with the task's family and id.
+        job_tags: Tags, in addition to those with the task's family and id.
         job_propagate_tags: Whether AWS copies the tags to the ECS task.
-        job_extra: Further members of SubmitJob in AWS's own spelling.
-        stream_logs: Whether the job's log is written to Luigi's log as it comes; None leaves it to
-            the configuration.
-        on_interrupt: ``leave`` or ``terminate``: what becomes of the job when the run is
-            interrupted; None leaves it to the configuration.
-        follow_live_job: Whether a run follows the live job of an earlier run of this very task,
-            instead of submitting a second; None leaves it to the configuration.
-        job_result: How the job ended, for what comes after ``super().run()``; None until then.
+        job_extra: Further members of SubmitJob, in AWS's spelling.
+        stream_logs: Whether to copy the job's log to Luigi's log as it arrives; None uses the
+            configuration.
+        on_interrupt: ``leave`` or ``terminate``: what happens to the job if the run is
+            interrupted; None uses the configuration.
+        follow_live_job: Whether to follow the live job of an earlier run of the same task, instead
+            of submitting a second one; None uses the configuration.
+        job_result: Result of the job, for code after ``super().run()``; None before.
 
     Example:
         ```python
@@ -88,13 +88,14 @@ class BatchTask(luigi.Task):
         ```
     """
 
-    # Any, since subclasses put a plain value, a property or another parameter in their place.
+    # Any, since subclasses replace them by a plain value, a property or another parameter.
     job_definition: Any = luigi.Parameter()
     job_name: Any = luigi.OptionalParameter(default=None)
     job_queue: Any = luigi.OptionalParameter(default=None)
     poll_time: Any = luigi.IntParameter(default=POLL_TIME)
 
-    # No parameters: each would cost every task time, and they would be options of every command.
+    # Not Luigi parameters: Luigi spends time on each parameter of every task, and they would be
+    # options of every command line.
     job_command: Any = None
     job_environment: Any = None
     job_vcpus: Any = None
@@ -117,27 +118,28 @@ class BatchTask(luigi.Task):
     job_result: JobResult | None = None
 
     def __init_subclass__(cls, **options: object) -> None:
-        """Warn of attributes that seem to be misspelt, since nothing else would ever read them."""
+        """Warn of attributes that seem to be misspelt, as they would be ignored silently."""
         super().__init_subclass__(**options)
         for name, meant in _misspelt(cls):
             warnings.warn(
-                f"{cls.__module__}.{cls.__qualname__}.{name} is no attribute of a BatchTask;"
+                f"{cls.__module__}.{cls.__qualname__}.{name} is not an attribute of BatchTask;"
                 f" did you mean {meant}?",
-                stacklevel=4,  # past this method and two metaclasses: where the class is written
+                stacklevel=4,  # past this method and two metaclasses: the class statement
             )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        """Take the parameters' values, as every Luigi task does."""
+        """Set the values of the Luigi parameters."""
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # as Luigi declares it
-        _bridge.expect_tasks()
+        _bridge.note_task_created()
 
     @classmethod
     def get_params(cls) -> list[tuple[str, Any]]:
-        """Return the Luigi parameters of this class, looked for once.
+        """Return the Luigi parameters of this class, from a cache.
 
-        Luigi asks ten times for each task, and goes through all attributes of the class each time.
+        Luigi calls this ten times for each task, and inspects all attributes of the class each
+        time.
         """
-        # An attribute that is put into a class later, as `luigi.util.inherits` does, is found.
+        # Compared so that parameters added to a class later are found: `luigi.util.inherits` does.
         sizes = tuple([len(vars(each)) for each in cls.__mro__])
         known_sizes, params = _params.get(cls, (None, []))
         if sizes != known_sizes:
@@ -147,75 +149,76 @@ class BatchTask(luigi.Task):
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """Values for the job definition's ``Ref::`` placeholders; what is no text becomes text."""
+        """Values for the job definition's ``Ref::`` placeholders; they are converted to text."""
         return {}
 
     def run(self) -> None:
-        """Submit the job and wait for its end; or follow it, if it runs already.
+        """Submit the job, or follow the live job of an earlier run, and wait for its end.
 
-        Ctrl-C and SIGTERM end the waiting. The job goes on then, unless `on_interrupt` says
-        otherwise, and the next run follows it.
+        Ctrl-C and SIGTERM end the wait. By default the job continues in AWS, and the next run
+        follows it; see `on_interrupt`.
 
         Raises:
             BatchJobException: The job FAILED.
-            InvalidRequest: A value breaks a rule, or no single job queue can be the default.
-            JobQueueNotFound: There is no such job queue.
-            JobDefinitionNotFound: There is no such job definition.
-            AsyncBatchError: AWS refused, could not be reached, or does not know the job any more.
+            InvalidRequest: A value is not valid, or there is no unique default job queue.
+            JobQueueNotFound: The job queue does not exist.
+            JobDefinitionNotFound: The job definition does not exist.
+            AsyncBatchError: AWS returned an error, could not be reached, or no longer knows the
+                job.
         """
         _bridge.run_with_client(self._run_on, lambda: new_client(poll_policy(self.poll_time)))
 
     def _run_on(self, batch: AsyncBatchClient) -> Coroutine[Any, Any, None]:
-        """Do what `run` does, but on a loop and a client that somebody else has.
+        """Return the coroutine that does what `run` does, for the loop on which a client is open.
 
-        What the task says about its job is read at once, in the thread of the caller; the coroutine
-        then runs where the client is open.
+        The task's attributes are read before this returns, in the caller's thread: they may be
+        properties that block. Only the returned coroutine uses the client.
 
         Raises:
-            InvalidRequest: A value breaks a rule.
+            InvalidRequest: A value is not valid.
         """
         settings = settings_of(batch)
         try:
             plan = plan_run(self, self._request(settings), settings)
         except InvalidRequest as error:
-            raise self._reworded(error) from None
+            raise self._with_attribute_name(error) from None
         reports = SchedulerReports(
             tracking_url=self.set_tracking_url,
             status_message=self.set_status_message,
             progress=self.set_progress_percentage,
         )
-        return self._carry_out(JobRun(batch, plan, reports, at_end=self._at_end))
+        return self._run_job(JobRun(batch, plan, reports, on_end=self._on_job_end))
 
-    async def _carry_out(self, job: JobRun) -> None:
+    async def _run_job(self, job: JobRun) -> None:
         self.job_result = None
         try:
             await job.run()
         except InvalidRequest as error:
-            raise self._reworded(error) from None
+            raise self._with_attribute_name(error) from None
         finally:
             self.job_result = job.result
 
     def _request(self, settings: asyncbatch) -> JobRequest:
         return build_request(self, settings)
 
-    async def _at_end(self, job: Job) -> None:
-        """Do what is left to do while the client is open."""
+    async def _on_job_end(self, job: Job) -> None:
+        """Read more about the job after its end, while the client is open; for subclasses."""
 
-    def _reworded(self, error: InvalidRequest) -> InvalidRequest:
-        """Return the same error with the field called as it is in a task."""
+    def _with_attribute_name(self, error: InvalidRequest) -> InvalidRequest:
+        """Return the same error with the name of the task's attribute in place of the field's."""
         if error.field == "SubmitJob" and self.job_extra:
-            # The SDK refused it, which looks only at what nobody has looked at before.
+            # All other fields were validated before, so the SDK must have refused one of these.
             return InvalidRequest("job_extra", self.job_extra, error.rule)
         name = error.field.partition("[")[0]
-        field = error.field if name in _SAME_WORDS else f"job_{error.field}"
+        field = error.field if name in _SAME_NAMES else f"job_{error.field}"
         return InvalidRequest(field, error.value, error.rule)
 
 
 def _misspelt(task: type[BatchTask]) -> Iterator[tuple[str, str]]:
-    """Yield what a class says under a name that hardly differs from an attribute's, and the latter.
+    """Yield attributes of a class that seem to be misspelt, with the attribute that was meant.
 
-    Methods and Luigi parameters are left out, and so is whatever merely begins with ``job_``: they
-    may be anybody's.
+    Methods and Luigi parameters are not considered, nor names that only start with ``job_``: they
+    may well be attributes of the user's own.
     """
     known = [name for name in vars(BatchTask) if name.startswith("job_")]
     for name, value in vars(task).items():

@@ -16,7 +16,7 @@ os.environ["LUIGI_CONFIG_PATH"] = str(Path(__file__).with_name("luigi.cfg"))
 
 @pytest.fixture(autouse=True)
 def luigis_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the log to pytest; Luigi's handler would write to what is stderr in the first test."""
+    """Keep Luigi from adding a log handler, which would write to the stderr of the first test."""
     from luigi.setup_logging import InterfaceLogging
 
     monkeypatch.setattr(InterfaceLogging, "_configured", True)
@@ -24,7 +24,7 @@ def luigis_log(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Aws"]:
-    """Sit in an empty directory, with an AWS account in the environment."""
+    """Run the test in an empty directory, with a local AWS Batch in the environment."""
     from tests.luigi.support import open_aws
 
     monkeypatch.chdir(tmp_path)
@@ -36,7 +36,7 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Aws"]:
 
 @pytest.fixture(params=["ordinary", "one process"])
 def workers(request: pytest.FixtureRequest, aws: "Aws") -> "Workers":
-    """Run tasks with either kind of worker, which is to make no difference."""
+    """Run the test with either kind of worker: both must behave the same."""
     from tests.luigi.workers import Workers, notes
 
     notes.clear()
@@ -45,7 +45,7 @@ def workers(request: pytest.FixtureRequest, aws: "Aws") -> "Workers":
 
 @pytest.fixture(params=["Marked", "Threaded"])
 def kind(request: pytest.FixtureRequest) -> "type[Marked]":
-    """Give a task that is a coroutine in the one-process worker, and one that is a thread."""
+    """Return a task class that is a coroutine in the one-process worker, and one that is a thread."""
     from tests.luigi import workers
 
     kind: type[Marked] = getattr(workers, request.param)
@@ -54,7 +54,7 @@ def kind(request: pytest.FixtureRequest) -> "type[Marked]":
 
 @pytest.fixture
 def run() -> "Run":
-    """Return what runs tasks with Luigi's real scheduler."""
+    """Return a runner of tasks with Luigi's real scheduler."""
     from tests.luigi.support import Run
 
     return Run()

@@ -1,4 +1,4 @@
-"""Processes in which Luigi runs tasks whose jobs do not end, to be interrupted and killed."""
+"""Processes that run Luigi tasks whose jobs never end, for tests that interrupt or kill them."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# Who is started in the background by a shell ignores Ctrl-C, and so would this.
+# A process started in the background by a shell ignores SIGINT, and its children inherit that.
 PROGRAM = """
 import signal
 import asyncbatch_luigi
@@ -21,10 +21,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 {prelude}
 tasks = [Numbered(number=number, job_definition="endless") for number in range({tasks})]
 {build}(tasks, local_scheduler=True, workers={workers}, log_level="INFO")
-print("went on")
+print("continued")
 """
 TERMINATE = "luigi.configuration.get_config().set('asyncbatch', 'on_interrupt', 'terminate')"
-# Luigi ends tasks that take too long; its clock jumps ahead when it is told to.
+# SIGUSR2 moves the clock of Luigi's worker past the tasks' timeout.
 TIMEOUT = """
 import time, types, luigi.worker
 
@@ -36,7 +36,7 @@ RUNNING = re.compile(r"AWS Batch job (\S+) is RUNNING")
 
 
 class Process:
-    """A process that runs Luigi, with as many tasks as workers, all of whose jobs are RUNNING."""
+    """A process that runs Luigi tasks, whose jobs are all RUNNING."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # A group of its own, for a Ctrl-C that reaches the whole of it and not this process.
+            # A process group of its own, so that Ctrl-C reaches all of it and not this process.
             start_new_session=True,
         )
         self.output = ""
@@ -71,18 +71,18 @@ class Process:
     def _line(self) -> str:
         assert self.popen.stdout is not None
         line = self.popen.stdout.readline()
-        assert line, f"it ended too early:\n{self.output}"
+        assert line, f"the process ended too early:\n{self.output}"
         self.output += line
         return line
 
     def read_until(self, text: str) -> None:
-        """Read what it says until it has said this."""
+        """Read its output until it contains a text."""
         while text not in self.output:
             self._line()
 
     @property
     def workers(self) -> list[int]:
-        """The process ids of Luigi's workers, as its log tells them."""
+        """The process ids of Luigi's workers, from its log."""
         return [int(pid) for pid in re.findall(r"\[pid (\d+)\] Worker .* running", self.output)]
 
     def press_ctrl_c(self) -> None:
@@ -90,18 +90,18 @@ class Process:
         os.killpg(self.popen.pid, signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill the whole process group, which gets no chance to do anything."""
+        """Send SIGKILL to the whole process group."""
         os.killpg(self.popen.pid, signal.SIGKILL)
 
     def end(self) -> int:
-        """Read what it says until all its processes have ended, and return the exit code."""
+        """Read its output until all its processes have ended; return the exit code."""
         self.output += self.popen.communicate()[0]
         return self.popen.returncode
 
     @property
     def whereabouts(self) -> set[str]:
-        """The jobs that the log said how to find, and that they go on."""
-        found = re.findall(r"Interrupted\. AWS Batch job (\S+) \(.*\) goes on", self.output)
+        """The jobs that continue according to the log."""
+        found = re.findall(r"Interrupted: AWS Batch job (\S+) \(.*\) continues in AWS", self.output)
         return set(found)
 
 
@@ -114,7 +114,7 @@ def started(
     build: str = "luigi.build",
     program: str = PROGRAM,
 ) -> Iterator[Process]:
-    """Start a process, and leave nothing of it behind."""
+    """Start a process; kill what is left of it at the end."""
     process = Process(
         workers, tasks=tasks or workers, prelude=prelude, build=build, program=program
     )

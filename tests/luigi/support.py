@@ -1,4 +1,4 @@
-"""Helpers of the adapter's tests: an AWS Batch behind a door, and Luigi's real scheduler."""
+"""Helpers of the adapter's tests: a local AWS Batch over HTTP, and Luigi's real scheduler."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,7 @@ SCRIPTS = {
 
 
 class Aws:
-    """A local engine on a loop in another thread, and what it was asked to do."""
+    """A local AWS Batch on a loop in another thread, with the jobs that it has started."""
 
     def __init__(self) -> None:
         self.started: list[Launch] = []
@@ -38,12 +38,12 @@ class Aws:
         self.environment: Mapping[str, str] = {}
 
     def _script(self, launch: Launch) -> Script:
-        """Let a job do what its job definition is called."""
+        """Return the script with the name of the job definition."""
         self.started.append(launch)
         return SCRIPTS[launch.job_definition]
 
     def statuses(self) -> list[str]:
-        """Return the status of every submitted job, in their order."""
+        """Return the status of each submitted job, in the order of submission."""
         return self.portal.call(self._statuses)
 
     async def _statuses(self) -> list[str]:
@@ -53,7 +53,7 @@ class Aws:
         return [str(described[job_id].status) for job_id in ids]
 
     def until(self, job_id: str, status: str) -> str:
-        """Wait until a job has come to a state, and return its id."""
+        """Wait until a job has a status; return its id."""
         self.portal.call(self._until, job_id, status)
         return job_id
 
@@ -62,17 +62,17 @@ class Aws:
             [job] = await batch.attach([job_id])
             assert (await job.wait(until=JobStatus(status))).status == status
 
-    def ask(self, operation: str, **members: object) -> Any:  # noqa: ANN401 - what AWS answers
-        """Call an operation of AWS Batch, and return its answer."""
-        return self.portal.call(self._ask, operation, members)
+    def call(self, operation: str, **members: object) -> Any:  # noqa: ANN401 - the response of AWS
+        """Call an operation of AWS Batch; return its response."""
+        return self.portal.call(self._call, operation, members)
 
-    async def _ask(self, operation: str, members: dict[str, object]) -> object:
+    async def _call(self, operation: str, members: dict[str, object]) -> object:
         async with self.local.session.create_client("batch") as batch:
             return await getattr(batch, operation)(**members)
 
     def create_queue(self, name: str) -> None:
         """Create a second job queue."""
-        self.ask(
+        self.call(
             "create_job_queue",
             jobQueueName=name,
             priority=1,
@@ -82,7 +82,7 @@ class Aws:
 
 @contextmanager
 def open_aws() -> Iterator[Aws]:
-    """Start an AWS Batch that has a job definition for each script."""
+    """Start a local AWS Batch with a job definition for each script."""
     aws = Aws()
     with (
         start_blocking_portal() as aws.portal,
@@ -103,7 +103,7 @@ async def register_definitions(local: LocalBatch) -> None:
 
 def register_definition(aws: Aws, name: str) -> None:
     """Register one more job definition."""
-    aws.ask("register_job_definition", **_definition(name))
+    aws.call("register_job_definition", **_definition(name))
 
 
 def _definition(name: str) -> dict[str, object]:
@@ -122,7 +122,7 @@ def _definition(name: str) -> dict[str, object]:
 
 
 class Run:
-    """Runs tasks with Luigi's own scheduler and workers, and keeps the scheduler to look into."""
+    """Runs tasks with Luigi's own scheduler and workers; keeps the scheduler for inspection."""
 
     def __init__(self) -> None:
         self.scheduler: Any = make(Scheduler, prune_on_get_work=True)
@@ -142,15 +142,15 @@ class Run:
         )
 
     def facts(self, task: luigi.Task) -> dict[str, Any]:
-        """Return what the scheduler knows of a task: status, status message, tracking URL."""
+        """Return the scheduler's data of a task: status, status message, tracking URL."""
         found: dict[str, Any] = self.scheduler.task_list()[task.task_id]
         return found
 
     def error(self, task: luigi.Task) -> str:
-        """Return the traceback that Luigi keeps of a task that FAILED."""
+        """Return the traceback that the scheduler has of a FAILED task."""
         return str(json.loads(self.scheduler.fetch_error(task.task_id)["error"]))
 
 
 def make(kind: Callable[..., T], *args: object, **values: object) -> T:
-    """Make a task, or something else that Luigi has no types for."""
+    """Call a class or function of Luigi that has no types, such as a task class."""
     return kind(*args, **values)

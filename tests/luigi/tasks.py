@@ -1,4 +1,4 @@
-"""Tasks that the tests run: in this process, in Luigi's workers, in processes of their own."""
+"""Tasks for tests in this process, in Luigi's workers, and in other processes."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from asyncbatch_luigi import BatchTask
 
 
 class Quick(BatchTask):
-    """A task that is done when it has run: it asks as often as AWS allows, and leaves a mark."""
+    """A task that polls as often as AWS allows, and creates a file when it is done."""
 
     poll_time = 0
 
@@ -25,12 +25,12 @@ class Quick(BatchTask):
 
 
 class Numbered(Quick):
-    """One of several like it."""
+    """A task with a number, for several of them."""
 
     number = luigi.IntParameter()
 
 
 class Sized(Numbered):
-    """One that says on the command line how much it needs."""
+    """A task with a resource as a parameter, for command lines."""
 
     job_vcpus = luigi.FloatParameter(default=1, significant=False)

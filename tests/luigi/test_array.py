@@ -1,4 +1,4 @@
-"""One Luigi task, one array job."""
+"""`BatchArrayTask`: one task, one array job."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ class Days(BatchArrayTask):
     poll_time = 0
     days = luigi.ListParameter()
 
-    @property  # type: ignore[misc] # mypy takes Luigi's tasks for dataclasses
+    @property  # type: ignore[misc] # mypy treats Luigi's tasks as dataclasses
     def children(self) -> Sequence[dict[str, Any]]:
         return [{"DAY": day} for day in self.days]
 
@@ -38,7 +38,7 @@ def statuses(task: BatchArrayTask) -> dict[int, str]:
     return {index: str(result.status) for index, result in task.child_results.items()}
 
 
-def test_a_task_is_one_submission(aws: Aws) -> None:
+def test_array_task_is_one_submission(aws: Aws) -> None:
     task = make(Counted)
     task.run()
     assert [job.array_size for job in aws.local.ledger.submissions] == [3]
@@ -48,7 +48,7 @@ def test_a_task_is_one_submission(aws: Aws) -> None:
     assert task.job_result.status is JobStatus.SUCCEEDED
 
 
-def test_all_results_are_fetched_if_they_are_wanted(aws: Aws) -> None:
+def test_wants_results_all_fetches_the_results_of_all_children(aws: Aws) -> None:
     class AllOfThem(Counted):
         wants_results = "all"
 
@@ -57,7 +57,7 @@ def test_all_results_are_fetched_if_they_are_wanted(aws: Aws) -> None:
     assert statuses(task) == dict.fromkeys(range(3), "SUCCEEDED")
 
 
-def test_the_results_of_failed_children_are_there_when_it_fails(aws: Aws) -> None:
+def test_failed_array_task_has_the_results_of_its_failed_children(aws: Aws) -> None:
     task = make(Counted, job_definition="fails")
     with pytest.raises(BatchJobException, match="3 of 3 children failed"):
         task.run()
@@ -65,7 +65,7 @@ def test_the_results_of_failed_children_are_there_when_it_fails(aws: Aws) -> Non
     assert {result.exit_code for result in task.child_results.values()} == {3}
 
 
-def test_nobody_asks_for_results_that_nobody_wants(aws: Aws) -> None:
+def test_wants_results_none_fetches_no_results(aws: Aws) -> None:
     class NoneOfThem(Counted):
         wants_results = "none"
 
@@ -76,7 +76,7 @@ def test_nobody_asks_for_results_that_nobody_wants(aws: Aws) -> None:
     assert task.child_results == {}
 
 
-def test_children_are_told_apart_by_their_variables(aws: Aws) -> None:
+def test_children_differ_in_their_environment_variables(aws: Aws) -> None:
     make(Days, days=["mon", "tue", "wed"]).run()
     assert [job.array_size for job in aws.local.ledger.submissions] == [3]
     [command] = {job.command for job in aws.started}
@@ -84,7 +84,7 @@ def test_children_are_told_apart_by_their_variables(aws: Aws) -> None:
     assert aws.started[0].environment["DAY"] == "mon,tue,wed,"
 
 
-def test_one_child_is_a_plain_job(aws: Aws) -> None:
+def test_single_child_is_submitted_as_a_plain_job(aws: Aws) -> None:
     class OneResult(Days):
         wants_results = "all"
 
@@ -100,24 +100,27 @@ def test_one_child_is_a_plain_job(aws: Aws) -> None:
     [
         ({}, "children"),
         ({"children": [{"A": "1"}], "job_array_size": 2}, "job_array_size"),
-        ({"children": [{"A": "1"}, {"A": "2"}]}, "children"),  # no command to put a line before
+        (
+            {"children": [{"A": "1"}, {"A": "2"}]},
+            "children",
+        ),  # no command to precede with a line of shell
         ({"children": [{"A": "1"}, {"A": None}]}, "children[1]['A']"),
         ({"children": ["mon"]}, "children[0]"),
         ({"job_array_size": 2, "wants_results": "some"}, "wants_results"),
     ],
 )
-def test_what_makes_no_array_is_refused(attributes: dict[str, Any], field: str) -> None:
+def test_attributes_that_make_no_array_are_rejected(attributes: dict[str, Any], field: str) -> None:
     wrong: type[BatchArrayTask] = type("Wrong", (BatchArrayTask,), attributes)
     with pytest.raises(InvalidRequest) as caught:
         make(wrong, "etl").run()
     assert caught.value.field == field
 
 
-# -- luigi's own batching --------------------------------------------------------------------------
+# -- Luigi's batching ------------------------------------------------------------------------------
 
 
 class Batched(BatchArrayTask):
-    """Luigi puts several of it together, by joining their days."""
+    """Luigi runs several of these as one, with their days joined."""
 
     job_definition: Any = luigi.Parameter(default="succeeds")
     job_command = ("load",)
@@ -125,7 +128,7 @@ class Batched(BatchArrayTask):
     day: Any = luigi.Parameter(batch_method=",".join)
     max_batch_size = 100
 
-    @property  # type: ignore[misc] # mypy takes Luigi's tasks for dataclasses
+    @property  # type: ignore[misc] # mypy treats Luigi's tasks as dataclasses
     def children(self) -> Sequence[dict[str, Any]]:
         return [{"DAY": day} for day in self.day.split(",")]
 
@@ -134,12 +137,12 @@ class Batched(BatchArrayTask):
         for target in self.output():
             target.open("w").close()
 
-    def output(self) -> Any:  # noqa: ANN401 - Luigi says list, and takes anything
+    def output(self) -> Any:  # noqa: ANN401 - Luigi declares a list, and accepts anything
         return [make(luigi.LocalTarget, f"{day}.done") for day in self.day.split(",")]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_tasks_that_luigi_batches_are_one_array(aws: Aws, run: Run, workers: int) -> None:
+def test_tasks_batched_by_luigi_are_one_array(aws: Aws, run: Run, workers: int) -> None:
     assert run(*[make(Batched, day=f"day{number}") for number in range(5)], workers=workers)
     assert [job.array_size for job in aws.local.ledger.submissions] == [5]
     assert sorted(path.name for path in Path().glob("*.done")) == [
@@ -147,14 +150,14 @@ def test_tasks_that_luigi_batches_are_one_array(aws: Aws, run: Run, workers: int
     ]
 
 
-def test_they_are_one_array_in_one_process_too(aws: Aws) -> None:
+def test_tasks_batched_by_luigi_are_one_array_with_the_one_process_worker(aws: Aws) -> None:
     assert make(
         build, [make(Batched, day=f"day{number}") for number in range(5)], local_scheduler=True
     )
     assert [job.array_size for job in aws.local.ledger.submissions] == [5]
 
 
-def test_what_is_done_is_left_out_of_the_next_batch(aws: Aws, run: Run) -> None:
+def test_completed_tasks_are_not_part_of_the_batch(aws: Aws, run: Run) -> None:
     Path("day0.done").touch()
     assert run(*[make(Batched, day=f"day{number}") for number in range(3)])
     assert [job.array_size for job in aws.local.ledger.submissions] == [2]

@@ -1,4 +1,4 @@
-"""What `luigi.contrib.batch` does, asked of both it and ours, against the same endpoint."""
+"""The same tests for `luigi.contrib.batch` and for this adapter, against the same endpoint."""
 
 import importlib
 import inspect
@@ -13,7 +13,7 @@ import pytest
 
 from tests.luigi.support import SCRIPTS, Aws, Run, make
 
-# One is luigi.contrib.batch, which has no types; the other has to be the same.
+# As Any, since luigi.contrib.batch has no types.
 Module = Any
 Client = Any
 
@@ -22,17 +22,17 @@ MODULES = ["luigi.contrib.batch", "asyncbatch_luigi"]
 
 @pytest.fixture(params=MODULES)
 def batch(request: pytest.FixtureRequest, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Module:
-    """Return one of the two modules; Luigi's has an account in its environment, as ours."""
+    """Return one of the two modules, with the local AWS Batch in the environment."""
     import boto3
 
-    # It would keep the credentials of the first test.
+    # The default session would keep the credentials of the first test.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return importlib.import_module(request.param)
 
 
 @pytest.fixture
 def client(batch: Module) -> Iterator[Any]:
-    """Return a client of either; Luigi's leaves sockets to the garbage collector."""
+    """Return a client of the module; close the sockets, which Luigi's client does not."""
     client = batch.BatchClient(poll_time=0)
     yield client
     for name in ("_client", "_log_client"):
@@ -41,7 +41,7 @@ def client(batch: Module) -> Iterator[Any]:
 
 
 def members(module: Module, name: str) -> dict[str, Any]:
-    """Return the methods of a class, with the parameters that each has and their defaults."""
+    """Return the public methods of a class, with their parameters and defaults."""
     return {
         method: [(p.name, p.default, p.kind) for p in inspect.signature(value).parameters.values()]
         for method, value in vars(getattr(module, name)).items()
@@ -50,12 +50,12 @@ def members(module: Module, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["BatchClient", "BatchTask"])
-def test_the_methods_have_the_same_names_parameters_and_defaults(name: str) -> None:
+def test_methods_have_the_same_names_parameters_and_defaults(name: str) -> None:
     theirs, ours = map(importlib.import_module, MODULES)
     assert members(ours, name) == members(theirs, name)
 
 
-def test_a_client_is_made_with_the_same_parameters() -> None:
+def test_client_constructor_has_the_same_parameters() -> None:
     theirs, ours = [
         inspect.getfullargspec(importlib.import_module(module).BatchClient.__init__)[:4]
         for module in MODULES
@@ -63,7 +63,7 @@ def test_a_client_is_made_with_the_same_parameters() -> None:
     assert ours == theirs
 
 
-def test_the_parameters_are_the_same_and_count_as_much() -> None:
+def test_luigi_parameters_have_the_same_types_defaults_and_significance() -> None:
     theirs, ours = [
         [
             (name, type(parameter), parameter._default, parameter.significant)
@@ -75,7 +75,7 @@ def test_the_parameters_are_the_same_and_count_as_much() -> None:
     assert ours == theirs
 
 
-def test_the_names_beside_the_classes_are_there(batch: Module) -> None:
+def test_module_has_the_same_names_besides_the_classes(batch: Module) -> None:
     assert batch.POLL_TIME == 10
     name = batch._random_id()
     assert name.startswith("batch-job-")
@@ -83,32 +83,34 @@ def test_the_names_beside_the_classes_are_there(batch: Module) -> None:
     assert issubclass(batch.BatchJobException, Exception)
 
 
-def test_the_first_active_queue_is_found(aws: Aws, client: Client) -> None:
+def test_get_active_queue_returns_the_first_active_queue(aws: Aws, client: Client) -> None:
     aws.create_queue("night")
-    first, second = [queue["jobQueueName"] for queue in aws.ask("describe_job_queues")["jobQueues"]]
+    first, second = [
+        queue["jobQueueName"] for queue in aws.call("describe_job_queues")["jobQueues"]
+    ]
     assert client.get_active_queue() == first
-    aws.ask("update_job_queue", jobQueue=first, state="DISABLED")
+    aws.call("update_job_queue", jobQueue=first, state="DISABLED")
     assert client.get_active_queue() == second
 
 
-def test_without_an_active_queue_there_is_an_error(aws: Aws, client: Client) -> None:
-    aws.ask("update_job_queue", jobQueue="default", state="DISABLED")
+def test_get_active_queue_raises_without_an_active_queue(aws: Aws, client: Client) -> None:
+    aws.call("update_job_queue", jobQueue="default", state="DISABLED")
     with pytest.raises(Exception, match="No job queues with state=ENABLED and status=VALID"):
         client.get_active_queue()
 
 
-def test_a_job_is_submitted_with_what_is_given(aws: Aws, client: Client) -> None:
+def test_submit_job_uses_all_arguments(aws: Aws, client: Client) -> None:
     aws.create_queue("night")
     job_id = client.submit_job("endless", {"date": "today"}, job_name="report", queue="night")
-    [job] = aws.ask("describe_jobs", jobs=[job_id])["jobs"]
+    [job] = aws.call("describe_jobs", jobs=[job_id])["jobs"]
     assert (job["jobName"], job["parameters"]) == ("report", {"date": "today"})
     assert job["jobQueue"].endswith("job-queue/night")
     assert job["jobDefinition"].endswith("job-definition/endless:1")
 
 
-def test_a_job_needs_neither_name_nor_queue(aws: Aws, client: Client) -> None:
+def test_submit_job_needs_neither_name_nor_queue(aws: Aws, client: Client) -> None:
     job_id = client.submit_job("endless", {})
-    [job] = aws.ask("describe_jobs", jobs=[job_id])["jobs"]
+    [job] = aws.call("describe_jobs", jobs=[job_id])["jobs"]
     assert job["jobName"]
     assert job["jobQueue"].endswith("job-queue/default")
 
@@ -117,12 +119,14 @@ def test_a_job_needs_neither_name_nor_queue(aws: Aws, client: Client) -> None:
     ("definition", "status"),
     [("endless", "RUNNING"), ("succeeds", "SUCCEEDED"), ("fails", "FAILED")],
 )
-def test_a_job_says_its_status(aws: Aws, client: Client, definition: str, status: str) -> None:
+def test_get_job_status_returns_the_status(
+    aws: Aws, client: Client, definition: str, status: str
+) -> None:
     job_id = aws.until(client.submit_job(definition, {}), status)
     assert client.get_job_status(job_id) == status
 
 
-def test_a_running_job_is_found_by_its_name(aws: Aws, client: Client) -> None:
+def test_get_job_id_from_name_finds_a_running_job_only(aws: Aws, client: Client) -> None:
     client.submit_job("endless", {}, job_name="Report")
     job_id = aws.until(client.submit_job("endless", {}, job_name="report"), "RUNNING")
     aws.until(client.submit_job("succeeds", {}, job_name="done"), "SUCCEEDED")
@@ -131,7 +135,7 @@ def test_a_running_job_is_found_by_its_name(aws: Aws, client: Client) -> None:
     assert client.get_job_id_from_name("rep*") is None
 
 
-def test_waiting_for_a_job_that_succeeds_returns_true(
+def test_wait_on_job_returns_true_for_a_succeeded_job(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("luigi-interface", "luigi.contrib.batch"):  # Luigi may have raised their levels
@@ -141,7 +145,7 @@ def test_waiting_for_a_job_that_succeeds_returns_true(
     assert f"Batch job {job_id} SUCCEEDED" in caplog.messages
 
 
-def test_waiting_for_a_job_that_fails_raises_with_its_log(batch: Module, client: Client) -> None:
+def test_wait_on_job_raises_with_the_log_of_a_failed_job(batch: Module, client: Client) -> None:
     job_id = client.submit_job("fails", {})
     with pytest.raises(batch.BatchJobException) as caught:
         client.wait_on_job(job_id)
@@ -149,15 +153,15 @@ def test_waiting_for_a_job_that_fails_raises_with_its_log(batch: Module, client:
     assert str(caught.value).endswith("reading\nno such table: users")
 
 
-def test_the_last_lines_of_a_log_stream_are_read(aws: Aws, client: Client) -> None:
+def test_get_logs_returns_the_last_lines(aws: Aws, client: Client) -> None:
     job_id = aws.until(client.submit_job("fails", {}), "FAILED")
-    [job] = aws.ask("describe_jobs", jobs=[job_id])["jobs"]
+    [job] = aws.call("describe_jobs", jobs=[job_id])["jobs"]
     stream = job["container"]["logStreamName"]
     assert client.get_logs(stream) == "reading\nno such table: users"
     assert client.get_logs(stream, get_last=1) == "no such table: users"
 
 
-def test_a_job_definition_is_registered_from_a_file(client: Client, tmp_path: Path) -> None:
+def test_register_job_definition_reads_a_file(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "etl.json"
     path.write_text(
         json.dumps(
@@ -170,13 +174,13 @@ def test_a_job_definition_is_registered_from_a_file(client: Client, tmp_path: Pa
         encoding="utf-8",
     )
     revisions = [client.register_job_definition(str(path)) for _ in range(2)]
-    assert [answer["revision"] for answer in revisions] == [1, 2]
-    assert {answer["jobDefinitionName"] for answer in revisions} == {"etl"}
+    assert [response["revision"] for response in revisions] == [1, 2]
+    assert {response["jobDefinitionName"] for response in revisions} == {"etl"}
     assert revisions[0]["jobDefinitionArn"].endswith("job-definition/etl:1")
 
 
 def task_of(batch: Module, definition: str) -> luigi.Task:
-    """Make a task as people write them."""
+    """Make a task of a typical subclass."""
 
     class Report(batch.BatchTask):  # type: ignore[misc] # its class is the parameter
         job_definition = definition
@@ -199,7 +203,7 @@ def task_of(batch: Module, definition: str) -> luigi.Task:
 
 @pytest.mark.filterwarnings("ignore:.*unclosed:ResourceWarning")
 @pytest.mark.parametrize("definition", ["succeeds", "fails"])
-def test_a_task_ends_as_its_job_does(aws: Aws, run: Run, batch: Module, definition: str) -> None:
+def test_task_ends_like_its_job(aws: Aws, run: Run, batch: Module, definition: str) -> None:
     task = task_of(batch, definition)
     assert run(task) is (SCRIPTS[definition].exit_code == 0)
     assert [job.parameters for job in aws.started] == [{"date": "today"}]

@@ -1,4 +1,4 @@
-"""Where a task gets its account and Region from, how often it asks, what importing it does."""
+"""Luigi's configuration of the client and of tasks, and what importing the adapter does."""
 
 import subprocess
 import sys
@@ -18,14 +18,14 @@ from tests.luigi.tasks import Quick
 
 @pytest.fixture
 def section() -> Iterator[dict[str, str]]:
-    """Give the section of Luigi's configuration to be filled in by a test."""
+    """Return the section of Luigi's configuration, to be filled in by the test."""
     parser = make(luigi.configuration.get_config)
     parser.add_section("asyncbatch")
     yield parser["asyncbatch"]
     parser.remove_section("asyncbatch")
 
 
-def test_luigis_configuration_says_where_aws_is(
+def test_endpoint_and_region_are_read_from_luigis_configuration(
     aws: Aws, section: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"):
@@ -36,7 +36,7 @@ def test_luigis_configuration_says_where_aws_is(
     assert len(aws.started) == 1
 
 
-def test_a_profile_that_does_not_exist_is_an_error(aws: Aws, section: dict[str, str]) -> None:
+def test_profile_that_does_not_exist_raises(aws: Aws, section: dict[str, str]) -> None:
     from asyncbatch import NoCredentials
 
     section["profile"] = "nobody"
@@ -44,9 +44,7 @@ def test_a_profile_that_does_not_exist_is_an_error(aws: Aws, section: dict[str, 
         make(Quick, job_definition="succeeds").run()
 
 
-def test_tasks_that_name_no_queue_go_to_the_configured_one(
-    aws: Aws, section: dict[str, str]
-) -> None:
+def test_tasks_without_a_queue_use_the_configured_one(aws: Aws, section: dict[str, str]) -> None:
     aws.create_queue("night")
     section["job_queue"] = "night"
     make(Quick, job_definition="succeeds").run()
@@ -54,25 +52,21 @@ def test_tasks_that_name_no_queue_go_to_the_configured_one(
     assert [job.queue for job in aws.started] == ["night", "default"]
 
 
-def test_an_error_carries_as_many_log_lines_as_configured(
-    aws: Aws, section: dict[str, str]
-) -> None:
+def test_failure_log_lines_limits_the_lines_of_the_error(aws: Aws, section: dict[str, str]) -> None:
     section["failure_log_lines"] = "1"
     with pytest.raises(BatchJobException) as caught:
         make(Quick, job_definition="fails").run()
     assert [event.message for event in caught.value.log_tail] == ["no such table: users"]
 
 
-def test_jobs_have_no_tags_of_luigi_if_that_is_not_wanted(
-    aws: Aws, section: dict[str, str]
-) -> None:
+def test_tag_jobs_false_adds_no_tags(aws: Aws, section: dict[str, str]) -> None:
     section["tag_jobs"] = "false"
     make(Quick, job_definition="succeeds").run()
     assert [tag for tag in aws.started[0].tags if tag.startswith("luigi")] == []
 
 
 @pytest.mark.parametrize(
-    ("line", "value"),
+    ("option", "value"),
     [
         ("submit_per_second", "0"),
         ("describe_per_second", "-1"),
@@ -83,29 +77,31 @@ def test_jobs_have_no_tags_of_luigi_if_that_is_not_wanted(
         ("poll_time", "-1"),
     ],
 )
-def test_a_number_out_of_range_is_named(section: dict[str, str], line: str, value: str) -> None:
-    section[line] = value
+def test_number_out_of_range_is_reported_with_the_options_name(
+    section: dict[str, str], option: str, value: str
+) -> None:
+    section[option] = value
     with pytest.raises(InvalidRequest) as caught:
         new_client()
-    assert caught.value.field == line
+    assert caught.value.field == option
 
 
 @pytest.mark.parametrize(
-    ("line", "value", "rule"),
+    ("option", "value", "rule"),
     [
         ("poll_time", "soon", "a number"),
         ("failure_log_lines", "1.5", "a whole number"),
         ("stream_logs", "yess", "true or false"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named(
-    section: dict[str, str], line: str, value: str, rule: str
+def test_unreadable_option_is_reported_with_its_name(
+    section: dict[str, str], option: str, value: str, rule: str
 ) -> None:
-    section[line] = value
+    section[option] = value
     with pytest.raises(InvalidRequest) as caught:
         make(Quick, job_definition="etl").run()
-    words = f"{line}={value!r}: {rule}, in the section [asyncbatch] of Luigi's configuration"
-    assert str(caught.value) == words
+    message = f"{option}={value!r}: must be {rule} in section [asyncbatch] of Luigi's configuration"
+    assert str(caught.value) == message
 
 
 class Decided(Quick):
@@ -114,7 +110,7 @@ class Decided(Quick):
     follow_live_job = False
 
 
-def test_what_a_task_says_comes_before_the_configuration(section: dict[str, str]) -> None:
+def test_task_attributes_take_precedence_over_the_configuration(section: dict[str, str]) -> None:
     section["stream_logs"] = section["follow_live_job"] = "true"
     section["on_interrupt"] = "terminate"
     settings = make(configuration)
@@ -129,7 +125,7 @@ def test_what_a_task_says_comes_before_the_configuration(section: dict[str, str]
 
 
 @pytest.mark.parametrize("poll_time", [0, 1, 10, 300])
-def test_a_job_is_never_asked_about_less_often_than_poll_time_says(poll_time: int) -> None:
+def test_poll_policy_never_exceeds_poll_time(poll_time: int) -> None:
     policy = poll_policy(poll_time)
     assert policy.min_interval <= policy.max_interval <= max(poll_time, 0.2)
 
@@ -142,12 +138,12 @@ def python(program: str) -> str:
     return done.stdout.strip()
 
 
-def test_importing_it_imports_no_sdk() -> None:
+def test_import_does_not_import_the_sdk() -> None:
     program = "import sys, asyncbatch_luigi; print({'botocore', 'boto3'} & set(sys.modules))"
     assert python(program) == "set()"
 
 
-def test_without_luigi_the_import_says_what_to_install() -> None:
+def test_import_without_luigi_says_what_to_install() -> None:
     program = """
 import sys
 sys.modules["luigi"] = None
@@ -173,6 +169,6 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 @pytest.mark.parametrize(("make", "inherits"), [("", "0"), ("BatchTask('etl')", "1")])
-def test_forked_workers_inherit_the_sdk_if_there_are_tasks(make: str, inherits: str) -> None:
-    """Importing it takes most of a second, in each child."""
+def test_forked_workers_inherit_the_sdk_only_if_there_are_tasks(make: str, inherits: str) -> None:
+    """Importing the SDK takes most of a second."""
     assert python(FORKS.format(make=make)) == inherits

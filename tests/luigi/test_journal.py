@@ -1,4 +1,4 @@
-"""With a journal, a rerun finds what an earlier run submitted, ended or not, without a search."""
+"""With a journal, a rerun finds the jobs of an earlier run, ended or not, without a search."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,35 +25,35 @@ def journal(aws: Aws) -> Iterator[None]:
 
 
 async def run_until_submitted(aws: Aws, task: BatchTask) -> None:
-    """Run a task until its job is there, and no longer, as a driver that is killed."""
+    """Run a task until its job is submitted, like a driver that is killed then."""
     async with new_client() as batch, asyncio.TaskGroup() as group:
         running = group.create_task(task._run_on(batch))
-        while not aws.local.ledger.submissions:  # noqa: ASYNC110 - another loop's doing
+        while not aws.local.ledger.submissions:  # noqa: ASYNC110 - set by another loop
             await asyncio.sleep(0.01)
         running.cancel()
 
 
-def test_a_rerun_follows_the_job_that_is_live(aws: Aws) -> None:
+def test_rerun_follows_the_live_job(aws: Aws) -> None:
     task = make(Quick, job_definition="endless")
     _bridge.run(lambda: run_until_submitted(aws, task))
     [job] = aws.local.ledger.submissions
-    aws.ask("terminate_job", jobId=job.job_id, reason="the test has seen enough")
+    aws.call("terminate_job", jobId=job.job_id, reason="end of the test")
     with pytest.raises(BatchJobException, match=job.job_id):
         task.run()
     assert len(aws.local.ledger.submissions) == 1
     assert aws.local.calls["ListJobs"] == 0
 
 
-def test_what_has_succeeded_is_not_done_again(aws: Aws, run: Run) -> None:
+def test_succeeded_job_is_not_run_again(aws: Aws, run: Run) -> None:
     task = make(Quick, job_definition="succeeds")
     assert run(task)
-    task.mark.unlink()  # as if the driver had been killed between the job's end and the mark
+    task.mark.unlink()  # as if the driver had been killed before it created the file
     assert Run()(task)
     assert len(aws.local.ledger.submissions) == 1
     assert task.mark.exists()
 
 
-def test_what_has_failed_is_done_again(aws: Aws) -> None:
+def test_failed_job_is_run_again(aws: Aws) -> None:
     task = make(Quick, job_definition="fails")
     for _ in range(2):
         with pytest.raises(BatchJobException):
@@ -61,16 +61,16 @@ def test_what_has_failed_is_done_again(aws: Aws) -> None:
     assert len(aws.local.ledger.submissions) == 2
 
 
-def test_two_processes_cannot_share_it(aws: Aws) -> None:
-    async def meet() -> None:
+def test_second_client_cannot_open_the_same_journal(aws: Aws) -> None:
+    async def open_twice() -> None:
         async with new_client():
             await new_client().open()
 
     with pytest.raises(JournalError, match=str(Path("run.db"))):
-        _bridge.run(meet)
+        _bridge.run(open_twice)
 
 
-def test_a_forked_worker_that_cannot_have_it_says_what_helps(aws: Aws, run: Run) -> None:
+def test_forked_worker_without_the_journal_gives_advice(aws: Aws, run: Run) -> None:
     task = make(Quick, job_definition="succeeds")
     with aws.portal.wrap_async_context_manager(new_client()):
         assert not run(task, make(Quick, job_definition="fails"), workers=2)

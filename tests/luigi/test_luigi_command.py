@@ -1,4 +1,4 @@
-"""The `asyncbatch-luigi` command: Luigi's own arguments and return codes, our workers."""
+"""The `asyncbatch-luigi` command: Luigi's arguments and return codes, one-process workers."""
 
 from pathlib import Path
 from typing import Self
@@ -19,7 +19,7 @@ def run(*arguments: str) -> int | str | None:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Collect the one-process workers that are made."""
+    """Collect the one-process workers that are entered."""
     made: list[object] = []
 
     class Noted(_luigi_private.OneProcessWorker):
@@ -31,7 +31,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return made
 
 
-def test_it_runs_a_task_by_its_name(aws: Aws, made: list[object]) -> None:
+def test_command_runs_a_task_by_name_in_one_process(aws: Aws, made: list[object]) -> None:
     code = run("Marked", "--name", "a", "--module", "tests.luigi.workers", "--workers", "3")
     assert code == 0
     assert len(made) == 1
@@ -39,14 +39,14 @@ def test_it_runs_a_task_by_its_name(aws: Aws, made: list[object]) -> None:
     assert list(Path.cwd().glob(f"{Marked.__name__}*.done")) != []
 
 
-def test_return_codes_are_luigis(aws: Aws) -> None:
+def test_command_exits_with_luigis_return_codes(aws: Aws) -> None:
     with configured("retcode", {"task_failed": 30}):
         assert run("Marked", "--job-definition", "fails") == 30
     with configured("retcode", {"scheduling_error": 35}):
         assert run("Broken", "--module", "tests.luigi.workers") == 35
 
 
-def test_the_luigi_command_stays_what_it_was(aws: Aws, made: list[object]) -> None:
+def test_command_restores_luigis_interface(aws: Aws, made: list[object]) -> None:
     import luigi.interface
 
     before = luigi.interface._run

@@ -1,4 +1,4 @@
-"""The same laws with a real `luigid`, in a process of its own: what its web page shows is right."""
+"""Both workers with a real `luigid`, and what its web page shows."""
 
 import itertools
 import json
@@ -39,7 +39,7 @@ numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def luigid() -> Iterator[str]:
-    """Start `luigid` on the loopback address; its state is kept from test to test."""
+    """Start `luigid` on the loopback address; all tests of this module use it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -56,7 +56,7 @@ def luigid() -> Iterator[str]:
         for line in process.stderr:
             if "Scheduler starting up" in line:
                 break
-        # It writes a line for each request, and stops when nobody reads them.
+        # It logs each request, and would block if the pipe were not read.
         reader.start()
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -68,16 +68,16 @@ def luigid() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Page:
-    """What the web page of `luigid` shows."""
+    """The web page of `luigid`."""
 
     url: str
 
     def shows(self, task: luigi.Task) -> dict[str, Any]:
-        """Return what it knows of a task."""
+        """Return what it shows of a task."""
         query = json.dumps({"status": "", "upstream_status": ""})
         address = f"{self.url}/api/task_list?data={quote(query)}"
-        with urllib.request.urlopen(address) as answer:  # noqa: S310 - our own luigid
-            found: dict[str, Any] = json.load(answer)["response"][task.task_id]
+        with urllib.request.urlopen(address) as response:  # noqa: S310 - the luigid of this test
+            found: dict[str, Any] = json.load(response)["response"][task.task_id]
         return found
 
 
@@ -94,11 +94,11 @@ def workers(request: pytest.FixtureRequest, aws: Aws, luigid: str) -> Workers:
 
 @pytest.fixture
 def name() -> str:
-    """Give a name that no task in `luigid` has yet."""
+    """Return a name that no task in `luigid` has yet."""
     return f"name-{next(numbers)}"
 
 
-def test_the_page_shows_what_became_of_a_task(
+def test_page_shows_the_status_of_ended_tasks(
     workers: Workers, kind: type[Marked], page: Page, name: str
 ) -> None:
     good = make(kind, name=f"good-{name}")
@@ -110,18 +110,20 @@ def test_the_page_shows_what_became_of_a_task(
 
 
 class Reporting(Threaded):
-    """A task that tells where it is to be watched, and how far it is."""
+    """A task that reports a tracking URL and its progress."""
 
     def run(self) -> None:
-        worker: Any = self  # Luigi lets a task have these while it runs
+        worker: Any = self  # a running task has further attributes
         worker.set_tracking_url("http://example.org/watch")
         worker.set_progress_percentage(25)
         worker.set_progress_percentage(50)
         super().run()
 
 
-def test_the_page_shows_where_to_watch_a_task(workers: Workers, page: Page, name: str) -> None:
-    """Also when it has ended; and a late report makes no task RUNNING again."""
+def test_page_shows_tracking_url_and_progress_of_an_ended_task(
+    workers: Workers, page: Page, name: str
+) -> None:
+    """A late report must not make the task RUNNING again."""
     task = make(Reporting, name=name)
     workers.run(task)
     shown = page.shows(task)
@@ -131,63 +133,61 @@ def test_the_page_shows_where_to_watch_a_task(workers: Workers, page: Page, name
 
 
 @pytest.mark.parametrize("endless", [Endless, EndlessThread])
-def test_a_task_that_takes_too_long_is_cancelled(
+def test_worker_timeout_cancels_the_task(
     workers: Workers, endless: type[Endless], page: Page, name: str, aws: Aws
 ) -> None:
     task = make(endless, name=name)
     with noting(endless, luigi.Event.TIMEOUT, luigi.Event.FAILURE) as seen:
         result = workers.run(task)
     assert set(seen) == {f"timeout {name}"}
-    if workers.kind == ONE_PROCESS:  # Luigi's own may say it again until it has read the result
+    if workers.kind == ONE_PROCESS:  # Luigi's may repeat it until it has read the result
         assert len(seen) == 1
     assert page.shows(task)["status"] == "FAILED"
     assert "timed out after 0.5 seconds" in workers.scheduler.fetch_error(task.task_id)["error"]
     assert result.status == luigi.LuigiStatusCode.FAILED
 
 
-def test_a_thread_that_takes_too_long_is_cancelled_with_what_it_waits_for(
-    workers: Workers, name: str
-) -> None:
+def test_worker_timeout_cancels_what_a_threaded_task_waits_for(workers: Workers, name: str) -> None:
     workers.run(make(EndlessThread, name=name))
     if workers.kind == ONE_PROCESS:
         assert notes == ["cleaned up"]
 
 
-def test_a_task_is_sent_messages(workers: Workers, page: Page, name: str) -> None:
+def test_task_receives_scheduler_messages(workers: Workers, page: Page, name: str) -> None:
     workers.settings = {"ping_interval": 0.05}
     task = make(Listening, name=name)
     sent: list[str] = []
 
     def send(started: luigi.Task) -> None:
         worker = page.shows(started)["worker_running"]
-        answer = workers.scheduler.send_scheduler_message(worker, started.task_id, "hello")
-        sent.append(answer["message_id"])
+        response = workers.scheduler.send_scheduler_message(worker, started.task_id, "hello")
+        sent.append(response["message_id"])
 
     make(make(Listening.event_handler, luigi.Event.START), send)
     try:
         assert workers.run(task).scheduling_succeeded
     finally:
         forget(Listening, luigi.Event.START, send)
-    answer = workers.scheduler.get_scheduler_message_response(task.task_id, sent[0])
-    assert answer["response"] == "heard hello"
+    response = workers.scheduler.get_scheduler_message_response(task.task_id, sent[0])
+    assert response["response"] == "received hello"
 
 
 class Growing(Threaded):
-    """A task that finds out while it runs what it needs."""
+    """A task that yields a requirement while it runs."""
 
     def run(self) -> Iterator[Any]:  # type: ignore[override] # as Luigi's users do
         yield make(Marked, name=f"{self.name}-needs")
         super().run()
 
 
-def test_requirements_that_are_yielded_run_first(workers: Workers, name: str) -> None:
+def test_yielded_requirements_run_first(workers: Workers, name: str) -> None:
     with noting(Marked, luigi.Event.SUCCESS) as seen:
         workers.run(make(Growing, name=name))
     assert seen == [f"success {name}-needs", f"success {name}"]
 
 
 class Other(luigi.Task):
-    """A task that has nothing to do with AWS; it says in which process it ran."""
+    """A task without a job; it stores the id of the process in which it ran."""
 
     name: Any = luigi.Parameter()
 
@@ -199,7 +199,7 @@ class Other(luigi.Task):
 
 
 class After(Marked):
-    """A task that needs some of those."""
+    """A task that requires some of those."""
 
     def requires(self) -> list[luigi.Task]:
         return [make(Other, name=f"{self.name}-{number}") for number in range(5)]
@@ -207,8 +207,8 @@ class After(Marked):
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
-def test_other_tasks_run_in_luigis_way(workers: Workers, name: str, processes: int) -> None:
-    """Also while jobs are followed in the process that forks."""
+def test_tasks_of_other_kinds_run_as_in_luigi(workers: Workers, name: str, processes: int) -> None:
+    """Also while the process that forks follows jobs."""
     task = make(After, name=name)
     beside = [make(Marked, name=f"{name}-{number}") for number in range(3)]
     assert workers.run(task, *beside, workers=processes).scheduling_succeeded

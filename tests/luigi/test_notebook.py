@@ -1,4 +1,4 @@
-"""Luigi tasks in a notebook, whose event loop is running; with a real kernel."""
+"""Luigi tasks in a notebook with a real kernel, whose event loop is running."""
 
 import importlib
 import json
@@ -12,7 +12,7 @@ import pytest
 from asyncbatch.local import Script
 from tests.luigi.support import SCRIPTS, Aws, register_definition
 
-# Without types: whoever checks those need not have a notebook installed.
+# Imported as Any, so that type checkers work without these packages.
 nbformat: Any = importlib.import_module("nbformat")
 nbclient: Any = importlib.import_module("nbclient")
 jupyter_client: Any = importlib.import_module("jupyter_client")
@@ -42,20 +42,20 @@ def jupyter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
 
 
-def test_the_notebook_of_the_documentation_runs(
+def test_notebook_of_the_documentation_runs(
     aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SCRIPTS, "etl", Script(startup=0, duration=0))
     register_definition(aws, "etl")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    said = [
+    outputs = [
         output.get("text") or output["data"]["text/plain"]
         for cell in notebook.cells
         for output in cell.get("outputs", ())
         if output.get("name") != "stderr"
     ]
-    assert said == ["True", "True", "True", "8 jobs {'SUCCEEDED'}\n"]
+    assert outputs == ["True", "True", "True", "8 jobs {'SUCCEEDED'}\n"]
     assert len(aws.started) == 8
 
 
@@ -73,7 +73,7 @@ class Kernel:
             self.output += self._message()
 
     def end(self) -> str:
-        """Read until the cell has ended; return the name of the error that ended it."""
+        """Read until the cell has ended; return the name of its error, or empty text."""
         reply = self.client.get_shell_msg(timeout=60)
         while reply["msg_type"] != "execute_reply":
             reply = self.client.get_shell_msg(timeout=60)
@@ -103,17 +103,17 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
 
 
 @pytest.mark.parametrize("build", ["luigi.build", "asyncbatch_luigi.build"])
-def test_interrupting_the_kernel_interrupts_the_run_and_leaves_the_job(
+def test_kernel_interrupt_ends_the_run_and_leaves_the_job(
     aws: Aws, kernel: Kernel, build: str
 ) -> None:
     kernel.run_until("is RUNNING", ENDLESS.format(build=build))
     kernel.manager.interrupt_kernel()
     assert kernel.end() == "KeyboardInterrupt"
     [job] = aws.started
-    assert f"Interrupted. AWS Batch job {job.id}" in kernel.output
+    assert f"Interrupted: AWS Batch job {job.id}" in kernel.output
     assert aws.statuses() == ["RUNNING"]
 
 
-def test_the_notebook_is_kept_without_outputs() -> None:
+def test_notebook_is_stored_without_outputs() -> None:
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     assert all(not cell.get("outputs") for cell in cells)

@@ -1,4 +1,4 @@
-"""A driver that was interrupted or killed is started again: no job runs twice."""
+"""Reruns after a driver was interrupted or killed: no job runs twice."""
 
 import signal
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def kill(process: Process) -> None:
     process.kill()
 
 
-@pytest.mark.timeout(60)  # two interpreters that import all of it, one after the other
+@pytest.mark.timeout(60)  # two interpreters start one after the other
 @pytest.mark.parametrize(
     ("workers", "build", "end"),
     [
@@ -38,7 +38,7 @@ def kill(process: Process) -> None:
         (1, ONE_PROCESS, kill),
     ],
 )
-def test_a_rerun_follows_the_jobs_that_are_there(
+def test_rerun_follows_the_live_jobs_of_the_first_run(
     aws: Aws, workers: int, build: str, end: Callable[[Process], None]
 ) -> None:
     tasks = 2 if build == ONE_PROCESS else workers
@@ -55,7 +55,7 @@ def test_a_rerun_follows_the_jobs_that_are_there(
 
 
 @pytest.mark.timeout(60)
-def test_a_rerun_in_one_process_follows_what_forked_workers_left(aws: Aws) -> None:
+def test_rerun_in_one_process_follows_the_jobs_of_forked_workers(aws: Aws) -> None:
     with started(2) as first:
         first.kill()
         first.end()

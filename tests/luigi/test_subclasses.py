@@ -1,4 +1,4 @@
-"""The ways in which people subclass `BatchTask`; each is found in public code."""
+"""The ways in which users subclass `BatchTask`; each of them exists in public code."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ class NameAsProperty(Quick):
     job_definition = "succeeds"
     date = luigi.DateParameter()
 
-    @property  # type: ignore[misc] # mypy takes Luigi's tasks for dataclasses
+    @property  # type: ignore[misc] # mypy treats Luigi's tasks as dataclasses
     def job_name(self) -> str:
         return f"report-{self.date}"
 
@@ -52,7 +52,7 @@ class MarkerAfterwards(BatchTask):
         with self.output().open("w") as marker:
             marker.write("done")
 
-    def output(self) -> Any:  # noqa: ANN401 - Luigi says list, and takes anything
+    def output(self) -> Any:  # noqa: ANN401 - Luigi declares a list, and accepts anything
         return make(luigi.LocalTarget, "marker")
 
 
@@ -73,48 +73,48 @@ class YieldsBefore(BatchTask):
     "task_class",
     [DefinitionAsAttribute, ParametersAsProperty, AnotherPollTime, MarkerAfterwards],
 )
-def test_a_subclass_runs_as_it_did_with_luigi(
+def test_subclass_runs_as_with_luigi_contrib_batch(
     aws: Aws, run: Run, task_class: type[BatchTask]
 ) -> None:
     assert run(make(task_class))
     assert [job.job_definition for job in aws.started] == ["succeeds"]
 
 
-def test_a_property_names_the_job(aws: Aws, run: Run) -> None:
+def test_job_name_can_be_a_property(aws: Aws, run: Run) -> None:
     assert run(make(NameAsProperty, date=dt.date(2024, 1, 15)))
     assert [job.name for job in aws.started] == ["report-2024-01-15"]
 
 
-def test_parameters_become_text(aws: Aws, run: Run) -> None:
+def test_parameters_are_converted_to_text(aws: Aws, run: Run) -> None:
     assert run(make(ParametersAsProperty))
     assert [job.parameters for job in aws.started] == [
         {"date": "2024-01-15", "count": "3", "path": "a/b", "flag": "True"}
     ]
 
 
-def test_a_task_may_yield_others_before_its_job(aws: Aws, run: Run) -> None:
+def test_run_may_yield_other_tasks_before_its_job(aws: Aws, run: Run) -> None:
     assert run(make(YieldsBefore))
     assert len(aws.started) == 2
     assert Path("marker").read_text(encoding="utf-8") == "done"
 
 
-def test_a_parameter_without_a_value_is_refused() -> None:
-    class Nothing(Quick):
+def test_parameter_without_a_value_is_rejected() -> None:
+    class WithoutDate(Quick):
         @property
         def parameters(self) -> Mapping[str, object]:
             return {"date": None}
 
     with pytest.raises(InvalidRequest, match="parameters"):
-        make(Nothing, job_definition="succeeds").run()
+        make(WithoutDate, job_definition="succeeds").run()
 
 
-def test_a_negative_poll_time_is_refused() -> None:
+def test_negative_poll_time_is_rejected() -> None:
     with pytest.raises(InvalidRequest, match="poll_time=-1: 0 or more seconds"):
         make(BatchTask, job_definition="etl", poll_time=-1).run()
 
 
-def test_parameters_that_are_put_into_a_class_later_are_found() -> None:
-    """As `luigi.util.inherits` does, which has asked for the parameters before."""
+def test_luigi_parameters_added_to_a_class_later_are_found() -> None:
+    """`luigi.util.inherits` reads the parameters, and then adds some."""
 
     class Early(BatchTask):
         job_definition = "succeeds"

@@ -1,4 +1,4 @@
-"""A `BatchTask` run by Luigi's real scheduler, against an AWS Batch behind a door."""
+"""`BatchTask` with Luigi's real scheduler and workers, and a local AWS Batch over HTTP."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from asyncbatch_luigi import BatchJobException, BatchTask
 from tests.luigi.support import Aws, Run, make
 from tests.luigi.tasks import Numbered, Quick
 
-# Forked workers are Luigi's way; the tests' own threads make Python 3.12 and later warn of it.
+# Luigi forks its workers. Python 3.12 and later warn of that because these tests have threads.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),
 ]
@@ -18,7 +18,7 @@ each_number_of_workers = pytest.mark.parametrize("workers", [1, 2])
 
 
 @each_number_of_workers
-def test_a_task_is_done_when_its_job_has_succeeded(aws: Aws, run: Run, workers: int) -> None:
+def test_task_is_done_when_its_job_has_succeeded(aws: Aws, run: Run, workers: int) -> None:
     tasks = [make(Numbered, number=number, job_definition="succeeds") for number in range(2)]
     assert run(*tasks, workers=workers)
     assert [run.facts(task)["status"] for task in tasks] == ["DONE", "DONE"]
@@ -26,21 +26,21 @@ def test_a_task_is_done_when_its_job_has_succeeded(aws: Aws, run: Run, workers: 
 
 
 @each_number_of_workers
-def test_a_failure_tells_the_job_the_reason_and_the_last_log_lines(
+def test_failure_contains_job_id_reason_and_last_log_lines(
     aws: Aws, run: Run, workers: int
 ) -> None:
     tasks = [make(Numbered, number=number, job_definition="fails") for number in range(2)]
     assert not run(*tasks, workers=workers)
     for task in tasks:
         assert run.facts(task)["status"] == "FAILED"
-        told = run.error(task)
-        assert any(f"BatchJobException: Job {job.id} failed: " in told for job in aws.started)
-        assert "exit code 3" in told.casefold()
-        assert "reading\nno such table: users" in told
-        assert "ExceptionGroup" not in told
+        error = run.error(task)
+        assert any(f"BatchJobException: Job {job.id} failed: " in error for job in aws.started)
+        assert "exit code 3" in error.casefold()
+        assert "reading\nno such table: users" in error
+        assert "ExceptionGroup" not in error
 
 
-def test_a_failure_is_the_clients_own_error_too(aws: Aws) -> None:
+def test_batch_job_exception_is_a_job_failed(aws: Aws) -> None:
     with pytest.raises(BatchJobException) as caught:
         make(Quick, job_definition="fails").run()
     assert isinstance(caught.value, JobFailed)
@@ -48,13 +48,13 @@ def test_a_failure_is_the_clients_own_error_too(aws: Aws) -> None:
     assert [event.message for event in caught.value.log_tail][-1] == "no such table: users"
 
 
-def test_an_unknown_job_definition_fails_the_task(aws: Aws, run: Run) -> None:
+def test_unknown_job_definition_fails_the_task(aws: Aws, run: Run) -> None:
     task = make(Quick, job_definition="nowhere")
     assert not run(task)
     assert "JobDefinitionNotFound" in run.error(task)
 
 
-def test_one_of_several_queues_has_to_be_named(aws: Aws) -> None:
+def test_task_without_a_queue_raises_if_there_are_several(aws: Aws) -> None:
     aws.create_queue("night")
     with pytest.raises(InvalidRequest) as caught:
         make(Quick, job_definition="succeeds").run()
@@ -62,13 +62,15 @@ def test_one_of_several_queues_has_to_be_named(aws: Aws) -> None:
     assert "default, night" in str(caught.value)
 
 
-def test_a_queue_and_a_name_are_taken_as_given(aws: Aws) -> None:
+def test_job_queue_and_job_name_are_used(aws: Aws) -> None:
     aws.create_queue("night")
     make(Quick, job_definition="succeeds", job_queue="night", job_name="report").run()
     assert [(job.queue, job.name) for job in aws.started] == [("night", "report")]
 
 
-def test_luigi_shows_how_a_job_goes(aws: Aws, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_status_changes_are_logged_and_reported(
+    aws: Aws, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, logger="luigi-interface")
     task = make(Quick, job_definition="succeeds")
     assert run(task)
@@ -79,8 +81,8 @@ def test_luigi_shows_how_a_job_goes(aws: Aws, run: Run, caplog: pytest.LogCaptur
     assert run.facts(task)["status_message"] == f"AWS Batch job {job.id}: SUCCEEDED"
 
 
-def test_a_task_runs_inside_a_running_loop(aws: Aws, run: Run) -> None:
-    """A notebook's cell has a running loop, and Luigi blocks it."""
+def test_task_runs_inside_a_running_loop(aws: Aws, run: Run) -> None:
+    """A cell of a notebook has a running loop, which Luigi blocks."""
     task = make(Quick, job_definition="succeeds")
 
     async def cell() -> bool:
@@ -89,13 +91,13 @@ def test_a_task_runs_inside_a_running_loop(aws: Aws, run: Run) -> None:
     assert asyncio.run(cell())
 
 
-def test_a_forked_worker_runs_tasks_after_its_parent_did(aws: Aws, run: Run) -> None:
+def test_forked_worker_runs_tasks_after_its_parent_did(aws: Aws, run: Run) -> None:
     assert run(make(Quick, job_definition="succeeds"))
     assert run(*[make(Numbered, number=n, job_definition="succeeds") for n in range(2)], workers=2)
     assert len(aws.started) == 3
 
 
-def test_parameters_have_the_names_order_and_defaults_that_luigi_users_know() -> None:
+def test_luigi_parameters_have_the_same_names_order_and_defaults() -> None:
     task = make(BatchTask, "etl", "nightly", "default", 20)
     assert task.param_kwargs == {
         "job_definition": "etl",
@@ -115,7 +117,7 @@ def test_parameters_have_the_names_order_and_defaults_that_luigi_users_know() ->
     )
 
 
-def test_a_task_has_the_id_that_luigis_own_would_have() -> None:
+def test_task_id_is_the_same_as_with_luigi_contrib_batch() -> None:
     from luigi.contrib import batch
 
     assert (

@@ -1,4 +1,4 @@
-"""The parts of the one-process worker, each by itself."""
+"""The parts of the one-process worker, each on its own."""
 
 import gc
 import multiprocessing
@@ -28,36 +28,38 @@ from tests.luigi.workers import Marked
 DONE: Result = ("task", "DONE", None, [], [])
 
 
-# -- the mailbox ----------------------------------------------------------------------------------
+# -- the queue of the main thread -----------------------------------------------------------------
 
 
 @pytest.fixture
-def mailbox() -> MainThreadQueue:
+def main_thread() -> MainThreadQueue:
     return MainThreadQueue(multiprocessing.Queue())
 
 
-def test_calls_are_made_by_whoever_reads(mailbox: MainThreadQueue) -> None:
+def test_main_thread_queue_calls_functions_in_the_reading_thread(
+    main_thread: MainThreadQueue,
+) -> None:
     made: list[str] = []
-    mailbox.call(lambda: made.append("first"))
-    mailbox.put(DONE)
-    mailbox.call(lambda: made.append("second"))
-    assert mailbox.get(timeout=0) == DONE
+    main_thread.call(lambda: made.append("first"))
+    main_thread.put(DONE)
+    main_thread.call(lambda: made.append("second"))
+    assert main_thread.get(timeout=0) == DONE
     assert made == ["first", "second"]
     with pytest.raises(queue.Empty):
-        mailbox.get(timeout=0)
+        main_thread.get(timeout=0)
 
 
-def test_results_of_children_arrive_as_well(mailbox: MainThreadQueue) -> None:
-    mailbox.expect_children()
-    mailbox.from_children.put(DONE)
-    assert mailbox.get(timeout=10) == DONE
-    mailbox.close()
+def test_main_thread_queue_receives_results_of_children(main_thread: MainThreadQueue) -> None:
+    main_thread.expect_children()
+    main_thread.from_children.put(DONE)
+    assert main_thread.get(timeout=10) == DONE
+    main_thread.close()
 
 
-# -- when to ask ----------------------------------------------------------------------------------
+# -- the pace of requests for work ----------------------------------------------------------------
 
 
-def test_a_slow_scheduler_is_left_in_peace_for_a_while() -> None:
+def test_get_work_pace_grows_with_the_schedulers_response_time() -> None:
     now = [100.0]
     pace = GetWorkPace(max_pause=1.0, clock=lambda: now[0])
     assert pace.remaining == 0
@@ -72,38 +74,38 @@ def test_a_slow_scheduler_is_left_in_peace_for_a_while() -> None:
 # -- threads --------------------------------------------------------------------------------------
 
 
-def test_so_many_threads_run_and_the_others_wait_their_turn() -> None:
+def test_thread_pool_limits_its_threads_and_queues_further_calls() -> None:
     threads = DaemonThreadPool("test", limit=2)
     gate = threading.Event()
-    begun, ended = threading.Semaphore(0), threading.Semaphore(0)
-    at_work = [0, 0]
+    started, ended = threading.Semaphore(0), threading.Semaphore(0)
+    active = [0, 0]
     lock = threading.Lock()
 
     def work() -> None:
         with lock:
-            at_work[0] += 1
-            at_work[1] = max(at_work)
-        begun.release()
+            active[0] += 1
+            active[1] = max(active)
+        started.release()
         gate.wait(10)
         with lock:
-            at_work[0] -= 1
+            active[0] -= 1
         ended.release()
 
     for _ in range(5):
         threads.submit(work)
-    assert all(begun.acquire(timeout=10) for _ in range(2))
-    assert not begun.acquire(blocking=False)
+    assert all(started.acquire(timeout=10) for _ in range(2))
+    assert not started.acquire(blocking=False)
     gate.set()
     assert all(ended.acquire(timeout=10) for _ in range(5))
-    assert at_work[1] == 2
+    assert active[1] == 2
     threads.close()
 
 
-# -- children -------------------------------------------------------------------------------------
+# -- child processes ------------------------------------------------------------------------------
 
 
 class Child:
-    """A process of Luigi's."""
+    """A `TaskProcess` of Luigi."""
 
     timeout_time: float | None = None
     status_reporter = None
@@ -116,7 +118,7 @@ class Child:
         return self.exitcode is None
 
 
-def test_children_beyond_the_limit_wait_for_their_turn() -> None:
+def test_child_processes_beyond_the_limit_are_queued() -> None:
     children = ChildProcesses()
     processes: dict[str, Any] = {}
     for name in "abc":
@@ -132,7 +134,7 @@ def test_children_beyond_the_limit_wait_for_their_turn() -> None:
     assert children.pop_startable(processes, limit=2) == []
 
 
-def test_a_child_that_died_or_is_late_is_told_of_once() -> None:
+def test_dead_or_late_child_is_reported_once() -> None:
     children = ChildProcesses()
     died, late, fine = Child(exitcode=-9), Child(), Child()
     late.timeout_time = 10.0
@@ -142,42 +144,42 @@ def test_a_child_that_died_or_is_late_is_told_of_once() -> None:
     assert children.pop_dead_or_late(now=12.0) == []
 
 
-# -- the scheduler behind its lock ----------------------------------------------------------------
+# -- the scheduler and the reports ----------------------------------------------------------------
 
 
-class Told:
-    """A scheduler that remembers what it was told."""
+class RecordingScheduler:
+    """A scheduler that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
 
-    def set_task_status_message(self, *told: object) -> None:
-        self.calls.append(("message", *told))
+    def set_task_status_message(self, *values: object) -> None:
+        self.calls.append(("message", *values))
 
-    def add_task(self, **told: object) -> None:
-        self.calls.append(("url", told["tracking_url"]))
+    def add_task(self, **values: object) -> None:
+        self.calls.append(("url", values["tracking_url"]))
 
-    def decrease_running_task_resources(self, *told: object) -> None:
-        self.calls.append(("less", *told))
+    def decrease_running_task_resources(self, *values: object) -> None:
+        self.calls.append(("less", *values))
 
     def get_work(self, **_: object) -> dict[str, Any]:
         mine, yours = ({"worker": name, "task_id": name} for name in ("me", "you"))
         return {"task_id": None, "running_tasks": [mine, yours]}
 
 
-def test_an_answer_does_not_list_what_the_worker_runs_itself() -> None:
-    answer = LockedScheduler(Told()).get_work(worker="me")
+def test_get_work_response_omits_the_workers_own_tasks() -> None:
+    answer = LockedScheduler(RecordingScheduler()).get_work(worker="me")
     assert [task["worker"] for task in answer["running_tasks"]] == ["you"]
 
 
-def test_in_another_process_it_is_the_scheduler_itself() -> None:
-    copy = pickle.loads(pickle.dumps(LockedScheduler({"a": "scheduler"})))  # noqa: S301 - our own
+def test_locked_scheduler_pickles_as_the_scheduler_itself() -> None:
+    copy = pickle.loads(pickle.dumps(LockedScheduler({"a": "scheduler"})))  # noqa: S301 - from this test
     assert copy == {"a": "scheduler"}
 
 
-def test_only_the_newest_report_is_sent_and_none_after_the_end() -> None:
-    told = Told()
-    locked = LockedScheduler(told)
+def test_only_the_latest_report_is_sent_and_none_after_the_end() -> None:
+    scheduler = RecordingScheduler()
+    locked = LockedScheduler(scheduler)
     reporter = TaskReporter(ReportThread(locked.lock), locked, "me", "task", None)
     reporter.update_status_message("one")
     reporter.update_tracking_url("http://example.org")
@@ -188,7 +190,7 @@ def test_only_the_newest_report_is_sent_and_none_after_the_end() -> None:
     reporter.close(task)
     reporter.update_status_message("late")
     reporter.close(task)
-    assert told.calls == [
+    assert scheduler.calls == [
         ("message", "task", "two"),
         ("url", "http://example.org"),
         ("less", "task", {"a": 1}),
@@ -199,19 +201,19 @@ def test_only_the_newest_report_is_sent_and_none_after_the_end() -> None:
 # -- other versions of Luigi ----------------------------------------------------------------------
 
 
-def new_version(patch: pytest.MonkeyPatch) -> None:
+def with_a_new_version(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(luigi, "__version__", "3.99.0")
 
 
-def without_a_name(patch: pytest.MonkeyPatch) -> None:
+def with_a_missing_name(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_luigi_private, "_REQUIRED", {Worker: ("_purge_children", "_something_new")})
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
-    [(new_version, "this is 3.99.0"), (without_a_name, "has no Worker._something_new")],
+    [(with_a_new_version, "this is 3.99.0"), (with_a_missing_name, "has no Worker._something_new")],
 )
-def test_with_another_luigi_tasks_run_in_ordinary_workers(
+def test_unsupported_luigi_uses_ordinary_workers_and_warns(
     aws: Aws,
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[pytest.MonkeyPatch], None],
@@ -224,7 +226,7 @@ def test_with_another_luigi_tasks_run_in_ordinary_workers(
     assert aws.statuses() == ["SUCCEEDED"]
 
 
-# -- collecting garbage ---------------------------------------------------------------------------
+# -- garbage collection ---------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -234,25 +236,25 @@ def threshold() -> Iterator[tuple[int, int, int]]:
     gc.set_threshold(*before)
 
 
-def test_garbage_is_collected_rarely_while_the_worker_runs(
+def test_garbage_collection_threshold_is_raised_while_the_worker_runs(
     threshold: tuple[int, int, int],
 ) -> None:
     seen: list[tuple[int, int, int]] = []
 
-    class Looking(luigi.Task):
+    class ReadingThreshold(luigi.Task):
         def complete(self) -> bool:
             return bool(seen)
 
         def run(self) -> None:
             seen.append(gc.get_threshold())
 
-    build([make(Looking)], local_scheduler=True, workers=1)
+    build([make(ReadingThreshold)], local_scheduler=True, workers=1)
     assert seen == [(10_000, *threshold[1:])]
     assert gc.get_threshold() == threshold
 
 
 @pytest.mark.parametrize("youngest", [0, 50_000])
-def test_who_collects_rarer_still_or_never_keeps_that(
+def test_higher_or_disabled_garbage_collection_threshold_is_kept(
     threshold: tuple[int, int, int], youngest: int
 ) -> None:
     chosen = (youngest, *threshold[1:])

@@ -1,4 +1,4 @@
-"""Luigi's ordinary worker and the one-process worker, to be held to the same laws; and tasks."""
+"""Luigi's ordinary worker and the one-process worker for the same tests, and tasks for both."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +18,12 @@ from tests.luigi.support import make
 ORDINARY = "ordinary"
 ONE_PROCESS = "one process"
 
-# What `Noted` tasks and handlers have noted, in this process.
+# What tasks and handlers have noted in this process.
 notes: list[str] = []
 
 
 class Marked(BatchTask):
-    """A task that is a coroutine in the one-process worker; it leaves a mark when it succeeded."""
+    """A coroutine in the one-process worker; it creates a file when it has succeeded."""
 
     poll_time = 0
     name: Any = luigi.Parameter(default="")
@@ -41,14 +41,14 @@ class Marked(BatchTask):
 
 
 class Broken(Marked):
-    """A task that cannot say whether it is complete."""
+    """A task whose `complete` raises."""
 
     def complete(self) -> bool:
-        raise RuntimeError("the store of marks is away")
+        raise RuntimeError("the store is unreachable")
 
 
 class Threaded(Marked):
-    """The same with a `run` of its own, which runs in a thread there."""
+    """The same with an overridden `run`, which runs in a thread there."""
 
     def run(self) -> None:
         super().run()
@@ -56,9 +56,9 @@ class Threaded(Marked):
 
 
 class Contexts:
-    """What Luigi can be told to enter for each run of a task."""
+    """A context for each run of a task (`task_process_context`)."""
 
-    def __init__(self, process: Any) -> None:  # noqa: ANN401 - Luigi's, or ours in its shape
+    def __init__(self, process: Any) -> None:  # noqa: ANN401 - a `TaskProcess`, or a `TaskRun`
         self._name = process.task.name
 
     def __enter__(self) -> None:
@@ -69,14 +69,14 @@ class Contexts:
 
 
 class Endless(Marked):
-    """A task whose job never ends, and that may take half a second."""
+    """A task whose job never ends, with a timeout of half a second."""
 
     job_definition = "endless"
-    worker_timeout = 0.5  # type: ignore[assignment] # Luigi takes it, whatever it declares
+    worker_timeout = 0.5  # type: ignore[assignment] # Luigi accepts it, but declares an int
 
 
 class EndlessThread(Endless):
-    """The same with a `run` of its own."""
+    """The same with an overridden `run`."""
 
     def run(self) -> None:
         try:
@@ -86,27 +86,27 @@ class EndlessThread(Endless):
 
 
 class Listening(Threaded):
-    """A task that answers a message of the scheduler."""
+    """A task that responds to a scheduler message."""
 
     @property
     def accepts_messages(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         return True
 
     def run(self) -> None:
-        worker: Any = self  # Luigi lets a task have these while it runs
+        worker: Any = self  # a running task has further attributes
         message = worker.scheduler_messages.get(timeout=10)
-        message.respond(f"heard {message}")
+        message.respond(f"received {message}")
         super().run()
 
 
 @dataclass(kw_only=True)
 class Workers:
-    """Runs tasks with a worker of one kind, and keeps the scheduler to look into.
+    """Runs tasks with a worker of one kind; keeps the scheduler for inspection.
 
     Attributes:
-        kind: Which kind of worker.
+        kind: The kind of worker.
         scheduler: The scheduler.
-        settings: Fields of Luigi's ``worker`` section.
+        settings: Options of the ``worker`` section of Luigi's configuration.
     """
 
     kind: str
@@ -129,22 +129,22 @@ class Workers:
             return result
 
     def renew_scheduler(self) -> None:
-        """Take a new scheduler, which reads the configuration."""
+        """Create a new scheduler, which reads the configuration."""
         self.scheduler = make(Scheduler, prune_on_get_work=True)
 
     def status(self, task: luigi.Task) -> str:
-        """Return what the scheduler says of a task."""
+        """Return the scheduler's status of a task."""
         return str(self.facts(task)["status"])
 
     def facts(self, task: luigi.Task) -> dict[str, Any]:
-        """Return what the scheduler knows of a task."""
+        """Return the scheduler's data of a task."""
         found: dict[str, Any] = self.scheduler.task_list()[task.task_id]
         return found
 
 
 @contextmanager
 def configured(section: str, values: Mapping[str, object]) -> Iterator[None]:
-    """Put values into a section of Luigi's configuration for as long as the block runs."""
+    """Set options of Luigi's configuration while the block runs."""
     config: Any = make(luigi.configuration.get_config)
     before = {name: config.get(section, name, None) for name in values}
     for name, value in values.items():
@@ -160,22 +160,21 @@ def configured(section: str, values: Mapping[str, object]) -> Iterator[None]:
 
 
 def forget(task_class: type[luigi.Task], event: str, handler: Callable[..., None]) -> None:
-    """Handle an event no longer; the oldest Luigi has no name for that."""
+    """Remove an event handler; the oldest supported Luigi has no function for that."""
     handlers: Any = task_class._event_callbacks
     handlers[task_class][event].remove(handler)
 
 
 @contextmanager
 def noting(task_class: type[luigi.Task], *events: str) -> Iterator[list[str]]:
-    """Note which events happen, of which tasks, and where if it is not the main thread."""
+    """Collect events with the name of their task, and whether they are outside the main thread."""
     seen: list[str] = []
 
     def noter(event: str) -> Callable[..., None]:
         def note(task: Marked, *_: object) -> None:
-            here = threading.current_thread() is threading.main_thread()
-            seen.append(
-                f"{event.removeprefix('event.core.')} {task.name}{'' if here else ' elsewhere'}"
-            )
+            thread = threading.current_thread()
+            where = "" if thread is threading.main_thread() else " in another thread"
+            seen.append(f"{event.removeprefix('event.core.')} {task.name}{where}")
 
         return note
 

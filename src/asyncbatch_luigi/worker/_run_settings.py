@@ -1,8 +1,8 @@
 """What Luigi's configuration says about each run of a task, whatever runs it."""
 
-import contextlib
 import importlib
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,16 +40,14 @@ class RunSettings:
         if self.completed is not None:
             self.completed[task.task_id] = True
 
-    def new_context(self, run: object) -> contextlib.AbstractContextManager[Any]:
-        """Return the context of a run; its class is imported when it is first needed.
+    def new_context(self, run: object) -> AbstractContextManager[Any] | None:
+        """Return the context of a run, if there is one; its class is imported here.
 
         Args:
-            run: What Luigi's own worker passes here is a ``TaskProcess``; this has the same shape.
+            run: Luigi's own worker passes a ``TaskProcess``; this has the same shape.
         """
         if not self.context:
-            return contextlib.nullcontext()
+            return None
         module, name = self.context.rsplit(".", 1)
-        context: contextlib.AbstractContextManager[Any] = getattr(
-            importlib.import_module(module), name
-        )(run)
+        context: AbstractContextManager[Any] = getattr(importlib.import_module(module), name)(run)
         return context

@@ -221,7 +221,9 @@ class TaskRun:
     async def _run_task(self) -> _End:
         """Do what Luigi's `TaskProcess.run` does, in the same order."""
         task, settings = self.task, self._settings
-        self._context.enter_context(settings.new_context(self))
+        context = settings.new_context(self)
+        if context is not None:
+            self._context.enter_context(context)
 
         requirements = task.deps() if settings.checks_requirements else []
         if requirements:

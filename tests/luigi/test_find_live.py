@@ -52,7 +52,7 @@ def new_client(local: LocalBatch) -> AsyncBatchClient:
 
 
 async def interrupted(local: LocalBatch, *tasks: BatchTask) -> None:
-    """Run tasks until their jobs are there, and no longer, as a driver that is killed."""
+    """Run tasks until their jobs are submitted, like a driver that is killed then."""
     known = len(local.ledger.submissions)
     async with new_client(local) as batch, asyncio.TaskGroup() as group:
         running = [group.create_task(task._run_on(batch)) for task in tasks]
@@ -69,7 +69,7 @@ async def run(local: LocalBatch, *tasks: BatchTask) -> None:
 
 
 @each_task
-async def test_a_rerun_follows_the_job_that_is_live(
+async def test_rerun_follows_the_live_job(
     task_class: type[Daily], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="luigi-interface")
@@ -82,7 +82,7 @@ async def test_a_rerun_follows_the_job_that_is_live(
 
 
 @each_task
-async def test_what_has_ended_is_done_again(task_class: type[Daily]) -> None:
+async def test_ended_job_is_run_again(task_class: type[Daily]) -> None:
     async with open_local() as local:
         await run(local, make(task_class))
         await run(local, make(task_class))
@@ -90,14 +90,14 @@ async def test_what_has_ended_is_done_again(task_class: type[Daily]) -> None:
 
 
 @each_task
-async def test_a_job_of_another_task_or_content_is_not_taken(task_class: type[Daily]) -> None:
+async def test_job_of_another_task_or_request_is_not_followed(task_class: type[Daily]) -> None:
     async with open_local() as local:
         await interrupted(local, make(task_class))
         await run(local, make(task_class, day=2), make(task_class, note="other"))
         assert len(local.ledger.submissions) == 3
 
 
-async def test_a_task_may_want_a_job_of_its_own() -> None:
+async def test_follow_live_job_false_submits_without_a_search() -> None:
     class Always(Daily):
         follow_live_job = False
 
@@ -108,24 +108,26 @@ async def test_a_task_may_want_a_job_of_its_own() -> None:
         assert local.calls["ListJobs"] == 0
 
 
-async def test_many_tasks_look_together() -> None:
-    """A ListJobs for each would take minutes at the pace that AWS allows."""
-    tasks = [make(Daily, day=day) for day in range(190)]  # with 200, lists would follow them too
+async def test_many_tasks_share_one_search() -> None:
+    """One ListJobs for each task would take minutes at the rate that AWS allows."""
+    tasks = [make(Daily, day=day) for day in range(190)]  # from 200 on, ListJobs follows them too
     async with open_local() as local:
         await interrupted(local, *tasks[:100])
         before = local.calls["ListJobs"]
         await run(local, *tasks)
         assert len(local.ledger.submissions) == 190
-        # The first looks alone; one look for all others is a call for each live state.
+        # The first task searches alone. One search for all others is a call for each live status.
         assert local.calls["ListJobs"] - before <= 1 + len(JobStatus)
 
 
-async def test_who_asks_while_others_are_told_is_told_what_is_new() -> None:
+async def test_task_that_starts_during_a_search_waits_for_the_next_one() -> None:
     async with open_local() as local:
         local.faults.add("ListJobs", Fault.latency(5))
         async with new_client(local) as batch, asyncio.TaskGroup() as group:
             group.create_task(make(Daily, day=1)._run_on(batch))
-            await anyio.sleep(1)  # that look is under way, and the next job comes after it began
+            await anyio.sleep(
+                1
+            )  # the search is in progress; the next job is submitted after its start
             await submit_elsewhere(local, make(Daily, day=2))
             group.create_task(make(Daily, day=2)._run_on(batch))
         names = [job.name for job in local.ledger.submissions]
@@ -133,23 +135,23 @@ async def test_who_asks_while_others_are_told_is_told_what_is_new() -> None:
 
 
 async def submit_elsewhere(local: LocalBatch, task: BatchTask) -> None:
-    """Submit the job of a task, as another driver that did not look first."""
+    """Submit the job of a task, like another driver that did not search first."""
     settings = make(asyncbatch)
     request = plan_run(task, build_request(task, settings), settings).request
     async with new_client(local) as batch:
         await batch.submit(request)
 
 
-async def test_without_leave_to_look_a_job_is_submitted(caplog: pytest.LogCaptureFixture) -> None:
+async def test_denied_search_submits_the_job(caplog: pytest.LogCaptureFixture) -> None:
     async with open_local() as local:
         local.faults.add("ListJobs", Fault.error("AccessDeniedException", status=403))
         await run(local, make(Daily, day=1), make(Daily, day=2))
         assert len(local.ledger.submissions) == 2
         assert local.calls["ListJobs"] == 1
-    assert caplog.text.count("Live jobs of earlier runs are not looked for") == 1
+    assert caplog.text.count("Search for live jobs of earlier runs denied") == 1
 
 
-async def test_without_leave_to_tag_a_job_is_submitted_and_found(
+async def test_denied_tagging_submits_without_tags_and_finds_the_job_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     refusal = Fault.error(
@@ -161,10 +163,10 @@ async def test_without_leave_to_tag_a_job_is_submitted_and_found(
         await run(local, make(Daily))
         assert len(local.ledger.submissions) == 1
         assert await tags(local) == {}
-    assert caplog.text.count("submitted without tags") == 1
+    assert caplog.text.count("submitted without luigi:* tags") == 1
 
 
-async def test_jobs_are_tagged_with_their_task() -> None:
+async def test_jobs_are_tagged_with_the_tasks_family_and_id() -> None:
     task = make(Daily)
     async with open_local() as local:
         await run(local, task)

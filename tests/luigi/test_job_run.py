@@ -1,4 +1,4 @@
-"""The job of one task, driven without Luigi's worker, on a virtual clock where it waits."""
+"""`JobRun`, without Luigi's worker; in virtual time where it waits."""
 
 import asyncio
 import logging
@@ -24,14 +24,14 @@ AT_ONCE = Script(startup=0, duration=0)
 
 @asynccontextmanager
 async def open_local(script: Script) -> AsyncIterator[LocalBatch]:
-    """Start an AWS Batch whose jobs all do the same."""
+    """Start a local AWS Batch that runs the same script for each job."""
     async with LocalBatch(executor=ScriptedExecutor(script)) as local:
         await register_definitions(local)
         yield local
 
 
 async def run_job(local: LocalBatch, reports: SchedulerReports = NO_REPORTS) -> None:
-    """Run the job of a task, in a Region that has a console."""
+    """Run a job, in a Region that has a page in the AWS console."""
     client = AsyncBatchClient(session=local.session, region_name="eu-west-1", poll=EAGER)
     async with client:
         plan = RunPlan(request=JobRequest("succeeds", queue="default"))
@@ -39,7 +39,7 @@ async def run_job(local: LocalBatch, reports: SchedulerReports = NO_REPORTS) -> 
 
 
 async def run_until_submitted(local: LocalBatch) -> None:
-    """Cancel when AWS has taken the job, as the bridge does: once, and not by a scope."""
+    """Cancel as the bridge does, with Task.cancel, as soon as AWS has accepted the job."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(run_job(local))
         while not local.ledger.submissions:
@@ -49,7 +49,7 @@ async def run_until_submitted(local: LocalBatch) -> None:
 
 
 @pytest.mark.virtual_time
-async def test_an_interrupt_while_submitting_waits_until_the_job_is_known(
+async def test_interrupt_while_submitting_waits_until_the_job_id_is_known(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with open_local(Script(duration=None)) as local:
@@ -57,12 +57,12 @@ async def test_an_interrupt_while_submitting_waits_until_the_job_is_known(
         with pytest.raises(asyncio.CancelledError):
             await run_until_submitted(local)
         [job] = local.ledger.submissions
-    assert f"Interrupted. AWS Batch job {job.job_id} ({job.name}) goes on" in caplog.text
+    assert f"Interrupted: AWS Batch job {job.job_id} ({job.name}) continues in AWS" in caplog.text
     assert f"eu-west-1#jobs/detail/{job.job_id}" in caplog.text
 
 
 @pytest.mark.virtual_time
-async def test_an_interrupt_before_anything_was_sent_leaves_no_job(
+async def test_interrupt_before_the_submission_leaves_no_job(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with open_local(Script()) as local:
@@ -74,7 +74,7 @@ async def test_an_interrupt_before_anything_was_sent_leaves_no_job(
 
 
 @pytest.mark.virtual_time
-async def test_an_error_that_is_not_the_jobs_says_that_the_job_goes_on() -> None:
+async def test_api_error_has_a_note_that_the_job_continues() -> None:
     async with open_local(Script(duration=None)) as local:
         local.faults.add("DescribeJobs", Fault.error("AccessDeniedException", status=403))
         with pytest.raises(AccessDenied) as caught:
@@ -83,7 +83,7 @@ async def test_an_error_that_is_not_the_jobs_says_that_the_job_goes_on() -> None
     assert [job.job_id in note for note in caught.value.__notes__] == [True]
 
 
-async def test_luigi_is_told_the_console_link_and_each_state() -> None:
+async def test_console_link_and_each_state_are_reported() -> None:
     links: list[str] = []
     messages: list[str] = []
     reports = SchedulerReports(tracking_url=links.append, status_message=messages.append)
@@ -95,24 +95,24 @@ async def test_luigi_is_told_the_console_link_and_each_state() -> None:
     assert len(set(messages)) == len(messages)
 
 
-async def test_a_scheduler_that_is_away_does_not_end_the_waiting(
+async def test_unreachable_scheduler_does_not_end_the_run(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def away(_text: str) -> None:
+    def unreachable(_text: str) -> None:
         raise make(RPCError, "Errors (3 attempts) when connecting to remote scheduler")
 
     async with open_local(AT_ONCE) as local:
         caplog.set_level(logging.INFO, logger="luigi-interface")
-        await run_job(local, SchedulerReports(tracking_url=away, status_message=away))
-    assert "Luigi's scheduler could not be told" in caplog.text
+        await run_job(local, SchedulerReports(tracking_url=unreachable, status_message=unreachable))
+    assert "Report to Luigi's scheduler failed" in caplog.text
     assert "is SUCCEEDED" in caplog.text
 
 
 @pytest.mark.virtual_time
-async def test_a_failure_survives_pickling() -> None:
+async def test_batch_job_exception_can_be_pickled() -> None:
     async with open_local(Script(exit_code=3, lines=[(0, "no such table")])) as local:
         with pytest.raises(BatchJobException) as caught:
             await run_job(local)
-    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - from this test
     assert str(copy) == str(caught.value)
     assert copy.exit_code == 3

@@ -1,4 +1,4 @@
-"""Where `luigi.contrib.batch` breaks, and ours does what was meant; the docs have a table."""
+"""Cases in which `luigi.contrib.batch` fails and this adapter does not; see the docs' table."""
 
 import logging
 from typing import Any
@@ -23,39 +23,43 @@ def theirs(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> TheirClient:
     import boto3
     from luigi.contrib.batch import BatchClient as Theirs
 
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep the credentials
     return make(Theirs, poll_time=0)
 
 
-def test_a_job_that_never_started_fails_with_its_reason(client: BatchClient) -> None:
+def test_wait_on_job_reports_the_reason_of_a_job_that_never_started(client: BatchClient) -> None:
     job_id = client.submit_job("unstartable", {})
     with pytest.raises(BatchJobException, match=f"Job {job_id} failed: .*Task failed to start"):
         client.wait_on_job(job_id)
 
 
-def test_a_failure_is_the_clients_own_error_too(client: BatchClient) -> None:
+def test_batch_job_exception_is_a_job_failed(client: BatchClient) -> None:
     with pytest.raises(JobFailed) as caught:
         client.wait_on_job(client.submit_job("fails", {}))
     assert caught.value.exit_code == 3
 
 
-def test_making_a_client_asks_nothing(aws: Aws) -> None:
+def test_constructor_sends_no_request(aws: Aws) -> None:
     before = aws.local.calls
     assert BatchClient().poll_time == 10
     assert aws.local.calls == before
 
 
-def test_an_account_with_several_queues_is_asked_for_one(aws: Aws, client: BatchClient) -> None:
+def test_submit_job_without_a_queue_raises_if_there_are_several(
+    aws: Aws, client: BatchClient
+) -> None:
     aws.create_queue("night")
     with pytest.raises(InvalidRequest, match="default, night"):
         client.submit_job("succeeds", {})
     assert aws.statuses() == []
 
 
-def test_a_live_job_is_found_in_any_queue_and_state(aws: Aws, client: BatchClient) -> None:
+def test_get_job_id_from_name_searches_all_queues_and_live_states(
+    aws: Aws, client: BatchClient
+) -> None:
     aws.create_queue("night")
     first = client.submit_job("endless", {}, queue="night")
-    aws.ask(
+    aws.call(
         "submit_job",
         jobName="report",
         jobQueue="night",
@@ -65,19 +69,19 @@ def test_a_live_job_is_found_in_any_queue_and_state(aws: Aws, client: BatchClien
     assert client.get_job_id_from_name("report") is not None
 
 
-def test_parameters_become_text(aws: Aws, client: BatchClient) -> None:
+def test_parameters_are_converted_to_text(aws: Aws, client: BatchClient) -> None:
     job_id = client.submit_job("endless", {"count": 3})
-    [job] = aws.ask("describe_jobs", jobs=[job_id])["jobs"]
+    [job] = aws.call("describe_jobs", jobs=[job_id])["jobs"]
     assert job["parameters"] == {"count": "3"}
 
 
-def test_no_lines_are_no_lines(client: BatchClient) -> None:
+def test_get_logs_of_an_unknown_stream_or_of_zero_lines_is_empty(client: BatchClient) -> None:
     assert client.get_logs("no/such/stream") == ""
     assert client.get_logs("no/such/stream", get_last=0) == ""
 
 
 @pytest.mark.filterwarnings("ignore:.*unclosed:ResourceWarning")
-def test_a_job_that_nobody_knows_is_an_error_that_says_so(
+def test_get_job_status_of_an_unknown_job_raises_job_vanished(
     theirs: TheirClient, client: BatchClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from asyncbatch import PollPolicy
@@ -91,7 +95,7 @@ def test_a_job_that_nobody_knows_is_an_error_that_says_so(
         theirs.get_job_status("no-such-job")
 
 
-def test_throttling_is_waited_out(
+def test_wait_on_job_survives_throttling(
     aws: Aws, client: BatchClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="luigi-interface")

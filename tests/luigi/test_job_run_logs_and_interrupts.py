@@ -1,4 +1,4 @@
-"""What a task's job does beside running: its log, its progress, its end when interrupted."""
+"""`JobRun`: the job's log, an array's progress, and interrupts."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from tests.luigi.support import register_definitions
 
 pytestmark = pytest.mark.virtual_time
 
-SPEAKING = Script(startup=0, duration=20, lines=[(1, "reading"), (10, "writing"), (21, "late")])
+WITH_LOG = Script(startup=0, duration=20, lines=[(1, "reading"), (10, "writing"), (21, "late")])
 
 
 async def run(local: LocalBatch, plan: RunPlan, reports: SchedulerReports | None = None) -> None:
@@ -25,7 +25,7 @@ async def run(local: LocalBatch, plan: RunPlan, reports: SchedulerReports | None
         await JobRun(batch, plan, reports or SchedulerReports()).run()
 
 
-def asking(
+def plan_with(
     *, stream_logs: bool = False, terminate: bool = False, size: int | None = None
 ) -> RunPlan:
     return RunPlan(
@@ -35,12 +35,12 @@ def asking(
     )
 
 
-async def test_the_lines_of_the_log_are_in_luigis_log_in_order(
+async def test_stream_logs_copies_the_lines_in_order(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="luigi-interface")
-    async with LocalBatch(executor=ScriptedExecutor(SPEAKING)) as local:
-        await run(local, asking(stream_logs=True))
+    async with LocalBatch(executor=ScriptedExecutor(WITH_LOG)) as local:
+        await run(local, plan_with(stream_logs=True))
         [job] = local.ledger.submissions
     lines = [message for message in caplog.messages if message.startswith(f"[{job.job_id}] ")]
     assert [line.rpartition(" ")[2] for line in lines] == ["reading", "writing", "late"]
@@ -49,13 +49,13 @@ async def test_the_lines_of_the_log_are_in_luigis_log_in_order(
     )
 
 
-async def test_nobody_asks_for_a_log_unless_it_is_wanted() -> None:
-    async with LocalBatch(executor=ScriptedExecutor(SPEAKING)) as local:
-        await run(local, asking())
+async def test_log_is_not_read_without_stream_logs() -> None:
+    async with LocalBatch(executor=ScriptedExecutor(WITH_LOG)) as local:
+        await run(local, plan_with())
         assert local.calls["GetLogEvents"] == 0
 
 
-async def test_a_failure_is_told_although_its_log_cannot_be_read(
+async def test_job_failure_is_raised_if_the_log_cannot_be_read(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     denied = Fault.error("AccessDeniedException", status=403)
@@ -63,31 +63,31 @@ async def test_a_failure_is_told_although_its_log_cannot_be_read(
         local.faults.add("GetLogEvents", denied)
         local.faults.add("FilterLogEvents", denied)
         with pytest.raises(BatchJobException, match="exit code 3"):
-            await run(local, asking(stream_logs=True))
-    assert "cannot be followed" in caplog.text
+            await run(local, plan_with(stream_logs=True))
+    assert "Reading the log of AWS Batch job" in caplog.text
 
 
-async def test_trouble_with_the_job_ends_the_log_as_well() -> None:
+async def test_api_error_ends_the_log_stream_as_well() -> None:
     async with LocalBatch(executor=ScriptedExecutor(Script(duration=None))) as local:
         local.faults.add("DescribeJobs", Fault.error("AccessDeniedException", status=403))
         from asyncbatch import AccessDenied
 
         with pytest.raises(AccessDenied):
-            await run(local, asking(stream_logs=True))
+            await run(local, plan_with(stream_logs=True))
 
 
-def odd_ones_fail(launch: Launch) -> Script:
+def odd_children_fail(launch: Launch) -> Script:
     index = launch.array_index or 0
     return Script(startup=0, duration=10 * (index + 1), exit_code=index % 2)
 
 
-async def test_an_array_tells_its_counts_and_its_progress() -> None:
+async def test_array_job_reports_counts_and_progress() -> None:
     messages: list[str] = []
     percents: list[int] = []
     reports = SchedulerReports(status_message=messages.append, progress=percents.append)
-    async with LocalBatch(executor=ScriptedExecutor(odd_ones_fail), vcpus=8) as local:
+    async with LocalBatch(executor=ScriptedExecutor(odd_children_fail), vcpus=8) as local:
         with pytest.raises(BatchJobException, match="2 of 4 children failed"):
-            await run(local, asking(size=4), reports)
+            await run(local, plan_with(size=4), reports)
     assert percents == sorted(percents)
     assert percents[-1] == 100
     assert 50 in percents
@@ -98,7 +98,7 @@ async def test_an_array_tells_its_counts_and_its_progress() -> None:
 
 
 async def interrupt(local: LocalBatch, plan: RunPlan) -> str:
-    """Interrupt a run whose job is RUNNING, and return the job's status a minute later."""
+    """Interrupt a run while its job is RUNNING; return the job's status a minute later."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(run(local, plan))
         await anyio.sleep(60)
@@ -110,26 +110,26 @@ async def interrupt(local: LocalBatch, plan: RunPlan) -> str:
 
 
 @pytest.mark.parametrize(("terminate", "status"), [(False, "RUNNING"), (True, "FAILED")])
-async def test_an_interrupt_leaves_the_job_or_terminates_it(
+async def test_interrupt_leaves_or_terminates_the_job(
     terminate: bool,  # noqa: FBT001 - a row of the table
     status: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with LocalBatch(executor=ScriptedExecutor(Script(duration=None))) as local:
-        assert await interrupt(local, asking(terminate=terminate)) == status
+        assert await interrupt(local, plan_with(terminate=terminate)) == status
         [job] = local.ledger.submissions
-    assert f"Interrupted. AWS Batch job {job.job_id} " in caplog.text
-    assert ("is terminated" in caplog.text) is terminate
+    assert f"Interrupted: AWS Batch job {job.job_id} " in caplog.text
+    assert (f"AWS Batch job {job.job_id} terminated" in caplog.text) is terminate
     command = f"aws batch describe-jobs --region local --jobs {job.job_id}"
-    assert (f"goes on. Find it with: {command}" in caplog.text) is not terminate
+    assert (f"continues in AWS; find it with: {command}" in caplog.text) is not terminate
 
 
-async def test_a_job_that_cannot_be_terminated_is_told_of(
+async def test_interrupt_logs_a_job_that_cannot_be_terminated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with LocalBatch(executor=ScriptedExecutor(Script(duration=None))) as local:
         for operation in ("TerminateJob", "TerminateJobs"):
             local.faults.add(operation, Fault.error("AccessDeniedException", status=403))
-        assert await interrupt(local, asking(terminate=True)) == "RUNNING"
-    assert "could not be terminated" in caplog.text
-    assert "goes on. Find it with" in caplog.text
+        assert await interrupt(local, plan_with(terminate=True)) == "RUNNING"
+    assert "Termination of AWS Batch job" in caplog.text
+    assert "continues in AWS; find it with" in caplog.text

@@ -1,4 +1,4 @@
-"""The local scheduler for many tasks hands out what Luigi's does, and ranks less often."""
+"""`LocalScheduler` hands out the same tasks as Luigi's scheduler, and ranks them less often."""
 
 import random
 from collections.abc import Callable
@@ -14,7 +14,7 @@ ME = "me"
 
 
 class Clock:
-    """A clock that goes on by a step at each look."""
+    """A clock that advances by a step each time it is read."""
 
     def __init__(self, step: float) -> None:
         self.step = step
@@ -25,11 +25,11 @@ class Clock:
         return self.now
 
 
-def luigis() -> Any:  # noqa: ANN401 - it has types in part
+def luigi_scheduler() -> Any:  # noqa: ANN401 - Luigi's, with types only in part
     return make(Scheduler, prune_on_get_work=True, record_task_history=False)
 
 
-def quick(step: float) -> Any:  # noqa: ANN401 - as above
+def our_scheduler(step: float) -> Any:  # noqa: ANN401 - as above
     return make(LocalScheduler, clock=Clock(step))
 
 
@@ -54,47 +54,50 @@ def play(
     tasks: list[dict[str, Any]],
     rng: random.Random,
 ) -> list[str | None]:
-    """Ask for work again and again, and let what is running end; return all answers."""
+    """Request work repeatedly and end running tasks at random; return the ids of all responses."""
     scheduler.update_resources(scarce=2, plenty=9)
     scheduler.add_worker(ME, {"workers": 4})
     for task in tasks:
         scheduler.add_task(worker=ME, **task)
-    answers: list[str | None] = []
+    responses: list[str | None] = []
     running: list[str] = []
-    while len(answers) < 10 * len(tasks):
-        answer = scheduler.get_work(worker=ME, host="here", current_tasks=list(running))
-        answers.append(answer["task_id"])
-        if answer["task_id"] is not None:
-            running.append(answer["task_id"])
+    while len(responses) < 10 * len(tasks):
+        response = scheduler.get_work(worker=ME, host="here", current_tasks=list(running))
+        responses.append(response["task_id"])
+        if response["task_id"] is not None:
+            running.append(response["task_id"])
         elif not running:
             break
-        while running and rng.random() < (0.4 if answer["task_id"] else 0.9):
+        while running and rng.random() < (0.4 if response["task_id"] else 0.9):
             ended = running.pop(rng.randrange(len(running)))
             status = "DONE" if rng.random() < 0.9 else "FAILED"
             scheduler.add_task(worker=ME, task_id=ended, status=status)
-    return answers
+    return responses
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_it_hands_out_what_luigis_does_in_the_same_order(seed: int) -> None:
+def test_tasks_are_handed_out_in_the_same_order_as_by_luigi(seed: int) -> None:
     tasks = some_tasks(random.Random(seed), count=40)
-    told = [play(scheduler, tasks, random.Random(seed)) for scheduler in (luigis(), quick(1.0))]
-    assert told[0] == told[1]
-    assert len([answer for answer in told[0] if answer]) > 10
+    orders = [
+        play(scheduler, tasks, random.Random(seed))
+        for scheduler in (luigi_scheduler(), our_scheduler(1.0))
+    ]
+    assert orders[0] == orders[1]
+    assert len([response for response in orders[0] if response]) > 10
 
 
-@pytest.mark.parametrize("make_scheduler", [luigis, lambda: quick(0.0)])
-def test_all_that_can_run_does_run(make_scheduler: Callable[[], Any]) -> None:
-    """Also where the ranking is never too old."""
+@pytest.mark.parametrize("make_scheduler", [luigi_scheduler, lambda: our_scheduler(0.0)])
+def test_all_tasks_that_can_run_are_handed_out(make_scheduler: Callable[[], Any]) -> None:
+    """Also if the ranking never expires."""
     rng = random.Random(1)
     tasks = some_tasks(rng, count=200)
-    answers = play(make_scheduler(), tasks, rng)
-    scheduled = {answer for answer in answers if answer}
+    responses = play(make_scheduler(), tasks, rng)
+    scheduled = {response for response in responses if response}
     assert len(scheduled) > 100
 
 
-def test_tasks_are_not_ranked_for_each_that_is_handed_out() -> None:
-    scheduler = quick(0.001)
+def test_one_ranking_serves_many_requests() -> None:
+    scheduler = our_scheduler(0.001)
     ranked = 0
 
     def count(worker: str) -> list[Any]:
@@ -114,18 +117,18 @@ def test_tasks_are_not_ranked_for_each_that_is_handed_out() -> None:
     assert scheduler.get_work(worker=ME, current_tasks=running)["task_id"] is None
 
 
-def test_with_a_second_worker_it_is_luigis() -> None:
-    scheduler = quick(1.0)
+def test_second_worker_is_left_to_luigis_code() -> None:
+    scheduler = our_scheduler(1.0)
     for worker in (ME, "you"):
         scheduler.add_task(worker=worker, task_id=f"of {worker}", family="Some", params={})
-    answer = scheduler.get_work(worker=ME, current_tasks=[])
-    assert answer["task_id"] == "of me"
-    answer = scheduler.get_work(worker=ME, current_tasks=["of me"])
-    assert [task["task_id"] for task in answer["running_tasks"]] == ["of me"]
+    response = scheduler.get_work(worker=ME, current_tasks=[])
+    assert response["task_id"] == "of me"
+    response = scheduler.get_work(worker=ME, current_tasks=["of me"])
+    assert [task["task_id"] for task in response["running_tasks"]] == ["of me"]
 
 
-def test_batches_are_luigis() -> None:
-    scheduler = quick(1.0)
+def test_batches_are_left_to_luigis_code() -> None:
+    scheduler = our_scheduler(1.0)
     scheduler.add_task_batcher(worker=ME, task_family="Some", batched_args=["k"], max_batch_size=9)
     for number in range(3):
         scheduler.add_task(
@@ -135,5 +138,5 @@ def test_batches_are_luigis() -> None:
             params={"k": str(number)},
             batchable=True,
         )
-    answer = scheduler.get_work(worker=ME, current_tasks=["another"])
-    assert sorted(answer["batch_task_ids"]) == ["task-0", "task-1", "task-2"]
+    response = scheduler.get_work(worker=ME, current_tasks=["another"])
+    assert sorted(response["batch_task_ids"]) == ["task-0", "task-1", "task-2"]

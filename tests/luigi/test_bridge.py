@@ -12,18 +12,18 @@ import pytest
 
 from asyncbatch_luigi import _bridge
 
-# The bridge is what blocks; the loops that run on it have threads of their own.
+# The bridge blocks on purpose; the loops run in threads of their own.
 pytestmark = pytest.mark.may_block
 
 EITHER_SIGNAL = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
 class Terminated(BaseException):
-    """What the tests' SIGTERM handler raises."""
+    """Raised by the application's SIGTERM handler."""
 
 
 def send(number: signal.Signals) -> None:
-    """Send a signal to the main thread, which waits for the bridge."""
+    """Send a signal to the main thread, which waits in the bridge."""
     main = threading.main_thread().ident
     assert main is not None
     signal.pthread_kill(main, number)
@@ -37,11 +37,11 @@ async def until_cancelled() -> None:
     await asyncio.Event().wait()
 
 
-def test_it_returns_what_the_coroutine_returns() -> None:
+def test_run_returns_the_result_of_the_coroutine() -> None:
     assert _bridge.run(answer) == 42
 
 
-def test_it_raises_what_the_coroutine_raises() -> None:
+def test_run_raises_the_error_of_the_coroutine() -> None:
     async def fail() -> None:
         raise LookupError("no such thing")
 
@@ -49,17 +49,17 @@ def test_it_raises_what_the_coroutine_raises() -> None:
         _bridge.run(fail)
 
 
-async def test_it_runs_where_a_loop_is_running() -> None:
+async def test_run_works_inside_a_running_loop() -> None:
     assert _bridge.run(answer) == 42
 
 
-def test_it_runs_in_any_thread() -> None:
+def test_run_works_in_any_thread() -> None:
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(_bridge.run, answer).result() == 42
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
-def test_it_runs_in_a_forked_child_of_a_process_that_used_it() -> None:
+def test_run_works_in_a_forked_child_of_a_process_that_used_it() -> None:
     _bridge.run(answer)
     child = os.fork()
     if child == 0:
@@ -68,7 +68,7 @@ def test_it_runs_in_a_forked_child_of_a_process_that_used_it() -> None:
     assert os.waitstatus_to_exitcode(status) == 42
 
 
-def test_ctrl_c_lets_the_cleanup_end_and_is_a_keyboard_interrupt() -> None:
+def test_ctrl_c_raises_keyboard_interrupt_after_the_cleanup() -> None:
     steps: list[str] = []
 
     async def main() -> None:
@@ -85,7 +85,7 @@ def test_ctrl_c_lets_the_cleanup_end_and_is_a_keyboard_interrupt() -> None:
 
 
 @EITHER_SIGNAL
-def test_signals_after_the_first_do_not_cut_the_cleanup(number: signal.Signals) -> None:
+def test_later_signals_do_not_interrupt_the_cleanup(number: signal.Signals) -> None:
     steps: list[str] = []
 
     async def main() -> None:
@@ -102,8 +102,8 @@ def test_signals_after_the_first_do_not_cut_the_cleanup(number: signal.Signals) 
     assert steps == ["cleaned up"]
 
 
-def test_a_signal_that_comes_as_the_waiting_begins_is_not_lost() -> None:
-    """Then it is marked as pending, but interrupts nothing: so does `interrupt_main`."""
+def test_signal_at_the_start_of_the_wait_is_not_lost() -> None:
+    """Python then only marks the signal as pending, as `interrupt_main` does."""
 
     async def main() -> None:
         _thread.interrupt_main(signal.SIGINT)
@@ -113,7 +113,7 @@ def test_a_signal_that_comes_as_the_waiting_begins_is_not_lost() -> None:
         _bridge.run(main)
 
 
-def test_ctrl_c_counts_even_if_the_coroutine_ends_well() -> None:
+def test_ctrl_c_raises_even_if_the_coroutine_succeeds() -> None:
     async def main() -> None:
         send(signal.SIGINT)
 
@@ -121,7 +121,7 @@ def test_ctrl_c_counts_even_if_the_coroutine_ends_well() -> None:
         _bridge.run(main)
 
 
-def test_cleanup_that_outlasts_its_grace_is_abandoned(caplog: pytest.LogCaptureFixture) -> None:
+def test_cleanup_is_abandoned_after_its_time_limit(caplog: pytest.LogCaptureFixture) -> None:
     release = threading.Event()
 
     async def main() -> None:
@@ -133,11 +133,11 @@ def test_cleanup_that_outlasts_its_grace_is_abandoned(caplog: pytest.LogCaptureF
 
     with pytest.raises(KeyboardInterrupt):
         _bridge.run(main, grace=0)
-    assert "Cleanup has not ended within 0 s and is abandoned" in caplog.text
+    assert "Cleanup abandoned: not finished after 0 s" in caplog.text
     release.set()
 
 
-def test_a_handler_of_somebody_else_stays_and_still_cancels() -> None:
+def test_handler_of_the_application_stays_and_its_error_cancels() -> None:
     steps: list[str] = []
 
     def handler(_number: int, _frame: FrameType | None) -> None:
@@ -160,7 +160,7 @@ def test_a_handler_of_somebody_else_stays_and_still_cancels() -> None:
     assert steps == ["cleaned up"]
 
 
-def test_the_handlers_are_put_back() -> None:
+def test_signal_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     _bridge.run(answer)
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before

@@ -1,4 +1,4 @@
-"""Luigi's semantics, as laws that hold with the ordinary worker and with the one-process worker."""
+"""Luigi's semantics, which both the ordinary and the one-process worker must have."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ EVENTS = (
 
 
 class Chain(Marked):
-    """Each link requires the next one."""
+    """A chain of tasks, each of which requires the next one."""
 
     length = luigi.IntParameter()
 
-    @property  # type: ignore[misc] # a property may take a parameter's place
+    @property  # type: ignore[misc] # a property replaces the parameter
     def name(self) -> str:
         return str(self.length)
 
@@ -28,14 +28,14 @@ class Chain(Marked):
         return [] if self.length == 1 else [make(Chain, length=self.length - 1)]
 
 
-def test_a_task_runs_as_a_job(workers: Workers, kind: type[Marked], aws: Aws) -> None:
+def test_task_runs_as_a_job(workers: Workers, kind: type[Marked], aws: Aws) -> None:
     task = make(kind, name="a")
     assert workers.run(task).scheduling_succeeded
     assert workers.status(task) == "DONE"
     assert aws.statuses() == ["SUCCEEDED"]
 
 
-def test_an_override_of_run_is_never_skipped(workers: Workers) -> None:
+def test_overridden_run_is_called(workers: Workers) -> None:
     workers.run(make(Threaded, name="a"))
     assert notes == ["ran a"]
 
@@ -46,7 +46,7 @@ def test_requirements_run_first(workers: Workers) -> None:
     assert seen == ["start 1", "success 1", "start 2", "success 2", "start 3", "success 3"]
 
 
-def test_the_scheduler_knows_why_a_task_failed(workers: Workers, kind: type[Marked]) -> None:
+def test_scheduler_has_the_reason_of_a_failure(workers: Workers, kind: type[Marked]) -> None:
     task = make(kind, name="a", job_definition="fails")
     result = workers.run(task)
     assert workers.status(task) == "FAILED"
@@ -55,19 +55,21 @@ def test_the_scheduler_knows_why_a_task_failed(workers: Workers, kind: type[Mark
 
 
 class Needs(Marked):
-    """A task that requires one that fails."""
+    """A task whose requirement fails."""
 
     def requires(self) -> list[Any]:
         return [make(Marked, name="bad", job_definition="fails")]
 
 
-def test_what_requires_a_failed_task_does_not_run(workers: Workers, aws: Aws) -> None:
+def test_task_with_a_failed_requirement_does_not_run(workers: Workers, aws: Aws) -> None:
     result = workers.run(make(Needs, name="above"))
     assert "had failed dependencies" in result.summary_text
     assert aws.statuses() == ["FAILED"]
 
 
-def test_events_come_in_order_in_the_main_thread(workers: Workers, kind: type[Marked]) -> None:
+def test_events_are_triggered_in_order_in_the_main_thread(
+    workers: Workers, kind: type[Marked]
+) -> None:
     with noting(kind, *EVENTS) as seen:
         workers.run(make(kind, name="good"))
         workers.run(make(kind, name="bad", job_definition="fails"))

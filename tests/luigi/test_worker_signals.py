@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM do to the one-process worker. Reruns are in `test_reruns.py`."""
+"""Ctrl-C and SIGTERM with the one-process worker. Reruns are in `test_reruns.py`."""
 
 import asyncio
 import signal
@@ -20,14 +20,14 @@ import luigi
 from asyncbatch_luigi import build
 from tests.luigi.workers import Marked, Threaded
 
-# Who is started in the background by a shell ignores Ctrl-C, and so would this.
+# A process started in the background by a shell ignores SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-class Dawdle(luigi.Task):
+class Blocking(luigi.Task):
     priority = -1
 
     def run(self):
-        print("dawdles", flush=True)
+        print("blocks", flush=True)
         time.sleep(600)
 
 luigi.configuration.get_config().set("asyncbatch", "poll_time", "0")
@@ -37,25 +37,25 @@ others = []
 {prelude}
 tasks += others
 build(tasks, local_scheduler=True, log_level="INFO")
-print("went on")
+print("continued")
 """
 TASKS = 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_worker_and_says_where_its_jobs_are(
+def test_signal_ends_the_worker_and_logs_where_its_jobs_are(
     aws: Aws, number: signal.Signals
 ) -> None:
     with started(1, tasks=TASKS, program=PROGRAM) as process:
         process.popen.send_signal(number)
         assert process.end() == -number
         assert process.whereabouts == process.jobs
-        assert "went on" not in process.output
+        assert "continued" not in process.output
         assert "FAILED" not in process.output
     assert aws.statuses() == ["RUNNING"] * TASKS
 
 
-def test_signals_do_not_cut_the_cleanup_short(aws: Aws) -> None:
+def test_later_signals_do_not_interrupt_the_workers_cleanup(aws: Aws) -> None:
     with started(1, tasks=TASKS, program=PROGRAM) as process:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             process.popen.send_signal(number)
@@ -63,17 +63,17 @@ def test_signals_do_not_cut_the_cleanup_short(aws: Aws) -> None:
         assert process.whereabouts == process.jobs
 
 
-def test_sigterm_ends_the_worker_while_another_task_keeps_the_main_thread_busy(aws: Aws) -> None:
-    """Luigi takes what a handler raises there for the task's failure, and would go on."""
-    with started(1, tasks=TASKS, program=PROGRAM, prelude="others = [Dawdle()]") as process:
-        process.read_until("dawdles")
+def test_sigterm_ends_the_worker_while_another_task_blocks_the_main_thread(aws: Aws) -> None:
+    """Luigi takes what the handler raises for a failure of that task, and would continue."""
+    with started(1, tasks=TASKS, program=PROGRAM, prelude="others = [Blocking()]") as process:
+        process.read_until("blocks")
         process.popen.send_signal(signal.SIGTERM)
         assert process.end() == -signal.SIGTERM
         assert process.whereabouts == process.jobs
 
 
 class Stubborn(Marked):
-    """A task that does not let itself be cancelled."""
+    """A task that ignores cancellation."""
 
     async def _run_on(self, batch: AsyncBatchClient) -> None:
         notes.append("runs")
@@ -85,13 +85,13 @@ class Stubborn(Marked):
 
 
 class CtrlC(Marked):
-    """A task with a callback during which somebody presses Ctrl-C."""
+    """A task with a callback that Ctrl-C interrupts."""
 
     def on_success(self) -> None:
         raise KeyboardInterrupt
 
 
-def test_a_cleanup_that_does_not_end_is_abandoned(
+def test_workers_cleanup_is_abandoned_after_its_time_limit(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(_bridge, "GRACE", 0.1)
@@ -104,17 +104,17 @@ def test_a_cleanup_that_does_not_end_is_abandoned(
     assert "Cleanup of 1 tasks abandoned" in caplog.text
 
 
-def test_handlers_are_as_before_when_the_worker_has_ended(aws: Aws) -> None:
+def test_worker_restores_the_signal_handlers(aws: Aws) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     during: list[object] = []
 
-    def look(_task: luigi.Task) -> None:
+    def read_handler(_task: luigi.Task) -> None:
         during.append(signal.getsignal(signal.SIGTERM))
 
-    make(make(Marked.event_handler, luigi.Event.START), look)
+    make(make(Marked.event_handler, luigi.Event.START), read_handler)
     try:
         Workers(kind=ONE_PROCESS).run(make(Marked, name="a"))
     finally:
-        forget(Marked, luigi.Event.START, look)
+        forget(Marked, luigi.Event.START, read_handler)
     assert during[0] != before[0]
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before

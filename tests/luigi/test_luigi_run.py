@@ -1,4 +1,4 @@
-"""The ways into Luigi: `luigi.run` and the `luigi` command; `luigi.build` is everywhere else."""
+"""`luigi.run` and the `luigi` command; all other tests use `luigi.build`."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ ARGUMENTS = ["--local-scheduler", "--no-lock", "--number", "7", "--job-vcpus", "
 
 
 def run_here(definition: str) -> str:
-    """Run the task with `luigi.run`; return the words with which Luigi sums up."""
+    """Run the task with `luigi.run`; return Luigi's summary."""
     from tests.luigi.tasks import Sized
 
     arguments = [*ARGUMENTS, "--job-definition", definition]
@@ -26,7 +26,7 @@ def run_here(definition: str) -> str:
 
 
 def run_command(definition: str) -> str:
-    """Run the task with the `luigi` command; return what it says."""
+    """Run the task with the `luigi` command; return its output."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "luigi", "--module", "tests.luigi.tasks", "Sized"),
@@ -45,15 +45,15 @@ each_way = pytest.mark.parametrize("run", [run_here, run_command])
 
 
 @each_way
-def test_a_task_runs_with_what_the_command_line_says(aws: Aws, run: Callable[[str], str]) -> None:
+def test_task_uses_the_values_of_the_command_line(aws: Aws, run: Callable[[str], str]) -> None:
     assert "This progress looks :)" in run("succeeds")
     assert len(list(Path().glob("Sized_*.done"))) == 1
-    [job] = aws.ask("describe_jobs", jobs=[aws.started[0].id])["jobs"]
+    [job] = aws.call("describe_jobs", jobs=[aws.started[0].id])["jobs"]
     assert {"type": "VCPU", "value": "0.5"} in job["container"]["resourceRequirements"]
 
 
 @each_way
-def test_a_failure_is_told(aws: Aws, run: Callable[[str], str]) -> None:
+def test_failure_is_part_of_the_summary(aws: Aws, run: Callable[[str], str]) -> None:
     assert "This progress looks :(" in run("fails")
 
 
@@ -66,8 +66,8 @@ print(luigi.build(tasks, local_scheduler=True, workers=2, log_level="WARNING"))
 """
 
 
-def test_forked_workers_run_without_a_remark(aws: Aws) -> None:
-    """Modules that want to be told before a fork must not be imported while that is being told."""
+def test_forked_workers_print_no_ignored_exceptions(aws: Aws) -> None:
+    """Modules that register functions for forks must not be imported during a fork."""
     done = subprocess.run(
         [sys.executable, "-c", BUILD],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},

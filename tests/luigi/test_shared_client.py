@@ -1,4 +1,4 @@
-"""Tasks that run on the loop and the client of a worker that has both."""
+"""Tasks that run on the loop of a worker, with its client."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Worker:
-    """A worker with a loop in a thread, and a client that is open on it."""
+    """A worker with a loop in a thread and an open client."""
 
     def __init__(self, portal: BlockingPortal, client: AsyncBatchClient) -> None:
         self.client = client
@@ -47,26 +47,26 @@ def worker(aws: Aws) -> Iterator[Worker]:
         _bridge.share(None)
 
 
-def test_a_task_runs_on_the_workers_client(aws: Aws, run: Run, worker: Worker) -> None:
-    task = make(Quick, job_definition="succeeds")  # overrides `run`, and calls ours
+def test_task_runs_with_the_workers_client(aws: Aws, run: Run, worker: Worker) -> None:
+    task = make(Quick, job_definition="succeeds")  # overrides `run`, and calls super().run()
     assert run(task)
     assert worker.runs == 1
     assert run.facts(task)["status_message"].endswith("SUCCEEDED")
 
 
-def test_a_failure_there_is_the_tasks_failure(worker: Worker) -> None:
+def test_failure_on_the_workers_loop_is_raised_by_the_task(worker: Worker) -> None:
     with pytest.raises(BatchJobException):
         make(Quick, job_definition="fails").run()
     assert worker.runs == 1
 
 
-def test_a_wrong_value_is_told_in_luigis_words_before_anything_runs(worker: Worker) -> None:
+def test_invalid_value_is_reported_before_the_coroutine_starts(worker: Worker) -> None:
     with pytest.raises(InvalidRequest, match="job_name='-'"):
         worker.run(make(Quick, job_definition="succeeds", job_name="-")._run_on)
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
-def test_a_forked_child_has_no_part_in_it(worker: Worker) -> None:
+def test_forked_child_does_not_share_the_client(worker: Worker) -> None:
     assert _bridge.shared_runner() is worker
     child = os.fork()
     if child == 0:
@@ -75,15 +75,15 @@ def test_a_forked_child_has_no_part_in_it(worker: Worker) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_calls_that_return_at_once_are_made_on_the_loop(worker: Worker) -> None:
+def test_instant_reports_are_called_on_the_loop(worker: Worker) -> None:
     threads: set[str] = set()
 
-    def tell(_message: str) -> None:
+    def report(_message: str) -> None:
         threads.add(threading.current_thread().name)
 
-    tell.is_instant = True  # type: ignore[attr-defined] # what a worker says of its own calls
+    report.is_instant = True  # type: ignore[attr-defined] # as in the one-process worker
     task: Any = make(Quick, job_definition="succeeds")
-    task.set_status_message = tell
+    task.set_status_message = report
     worker.run(task._run_on)
     loops = worker.run(lambda _client: thread_name())
     assert threads == {loops}

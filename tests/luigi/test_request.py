@@ -1,4 +1,4 @@
-"""From the attributes of a task to the job that is submitted."""
+"""The request that a task's attributes describe, and its identity."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from asyncbatch_luigi.config import asyncbatch
 from tests.luigi.support import Aws, make
 
 
-def assign(task: BatchTask) -> RunPlan:
+def plan_of(task: BatchTask) -> RunPlan:
     settings = make(asyncbatch)
     return plan_run(task, build_request(task, settings), settings)
 
 
 def task_with(**attributes: object) -> BatchTask:
-    """Make a task of a class of its own, as Luigi gives out the same task for the same values."""
+    """Make a task of a new class: Luigi returns one instance per class and parameters."""
     special: type[BatchTask] = type(
         "Special", (BatchTask,), {"job_definition": "etl", **attributes}
     )
@@ -29,7 +29,7 @@ def task_with(**attributes: object) -> BatchTask:
 
 
 class Everything(BatchTask):
-    """Says all that can be said: as values, as properties, and as parameters."""
+    """Sets all attributes: as values, as properties, and as parameters."""
 
     job_definition = "etl"
     job_queue = "night"
@@ -50,7 +50,7 @@ class Everything(BatchTask):
     job_vcpus = luigi.FloatParameter(default=0.5, significant=False)
     day = luigi.IntParameter(default=3)
 
-    @property  # type: ignore[misc] # mypy takes Luigi's tasks for dataclasses
+    @property  # type: ignore[misc] # mypy treats Luigi's tasks as dataclasses
     def job_command(self) -> list[str]:
         return ["load", str(self.day)]
 
@@ -59,11 +59,11 @@ class Everything(BatchTask):
         return {"DAY": self.day}
 
 
-def test_what_a_task_says_is_what_is_asked_for() -> None:
-    asked = assign(make(Everything)).request
-    assert asked == JobRequest(
+def test_request_has_the_values_of_all_task_attributes() -> None:
+    request = plan_of(make(Everything)).request
+    assert request == JobRequest(
         "etl",
-        name=asked.name,
+        name=request.name,
         queue="night",
         command=["load", "3"],
         environment={"DAY": "3"},
@@ -80,13 +80,13 @@ def test_what_a_task_says_is_what_is_asked_for() -> None:
         scheduling_priority=7,
         extra={"nodeOverrides": {"nodePropertyOverrides": [{"targetNodes": "0:"}]}},
     )
-    # botocore takes plain dictionaries and lists only, not Luigi's frozen ones.
-    assert type(asked.extra["nodeOverrides"]["nodePropertyOverrides"]) is list
+    # botocore accepts dict and list only, and none of Luigi's immutable types.
+    assert type(request.extra["nodeOverrides"]["nodePropertyOverrides"]) is list
 
 
-def test_what_a_task_does_not_say_is_left_to_the_job_definition() -> None:
-    asked = assign(make(BatchTask, "etl")).request
-    assert asked == JobRequest("etl", name=asked.name)
+def test_request_of_a_task_without_attributes_has_defaults_only() -> None:
+    request = plan_of(make(BatchTask, "etl")).request
+    assert request == JobRequest("etl", name=request.name)
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_what_a_task_does_not_say_is_left_to_the_job_definition() -> None:
         (RetryStrategy.for_spot(4), RetryStrategy.for_spot(4)),
     ],
 )
-def test_a_retry_strategy_may_be_short(given: object, meant: RetryStrategy | None) -> None:
-    request = assign(task_with(job_retry=given)).request
+def test_job_retry_accepts_numbers_and_text(given: object, meant: RetryStrategy | None) -> None:
+    request = plan_of(task_with(job_retry=given)).request
     assert request.retry in (meant, getattr(meant, "attempts", None))
 
 
-def test_a_timeout_may_be_seconds() -> None:
-    assert assign(task_with(job_attempt_timeout=90)).request.attempt_timeout == timedelta(
+def test_job_attempt_timeout_accepts_seconds() -> None:
+    assert plan_of(task_with(job_attempt_timeout=90)).request.attempt_timeout == timedelta(
         seconds=90
     )
 
@@ -124,26 +124,26 @@ def test_a_timeout_may_be_seconds() -> None:
         ("job_extra", ["a"]),
     ],
 )
-def test_a_wrong_value_is_named_as_in_the_task(name: str, value: object) -> None:
+def test_invalid_value_is_reported_with_the_attributes_name(name: str, value: object) -> None:
     with pytest.raises(InvalidRequest) as caught:
         task_with(**{name: value}).run()
     assert caught.value.field.partition("[")[0] == name
 
 
 @pytest.mark.parametrize("name", ["parameters", "job_environment", "job_tags"])
-def test_a_missing_value_is_named_with_its_key(name: str) -> None:
+def test_none_in_a_mapping_is_reported_with_its_key(name: str) -> None:
     with pytest.raises(InvalidRequest, match="leave out what the definition decides") as caught:
         task_with(**{name: {"A": 1, "B": None}}).run()
     assert caught.value.field == f"{name}['B']"
 
 
-def test_what_the_sdk_refuses_was_in_job_extra(aws: Aws) -> None:
+def test_member_rejected_by_the_sdk_is_reported_as_job_extra(aws: Aws) -> None:
     with pytest.raises(InvalidRequest, match="nonsense") as caught:
         task_with(job_definition="succeeds", job_extra={"nonsense": 1}).run()
     assert (caught.value.field, caught.value.value) == ("job_extra", {"nonsense": 1})
 
 
-def test_an_attribute_that_seems_misspelt_is_warned_of() -> None:
+def test_misspelt_attribute_causes_a_warning() -> None:
     with pytest.warns(
         UserWarning, match=r"Special\.job_comand .* did you mean job_command\?"
     ) as seen:
@@ -156,7 +156,7 @@ def test_an_attribute_that_seems_misspelt_is_warned_of() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_attributes_of_ones_own_are_not_warned_of() -> None:
+def test_other_attributes_of_a_subclass_cause_no_warning() -> None:
     task_with(
         job_date=luigi.IntParameter(default=1),
         job_size=1,
@@ -165,7 +165,7 @@ def test_attributes_of_ones_own_are_not_warned_of() -> None:
     )
 
 
-# -- whose job it is -------------------------------------------------------------------------------
+# -- identity --------------------------------------------------------------------------------------
 
 
 class Daily(BatchTask):
@@ -177,8 +177,8 @@ class Daily(BatchTask):
         return {"note": self.note}
 
 
-def test_a_generated_name_tells_the_task_and_comes_out_the_same_each_time() -> None:
-    names = [assign(make(Daily, "etl", day=3)).request.name for _ in range(2)]
+def test_generated_name_contains_the_task_and_is_reproducible() -> None:
+    names = [plan_of(make(Daily, "etl", day=3)).request.name for _ in range(2)]
     assert names[0] == names[1]
     assert str(names[0]).startswith("Daily_")
 
@@ -191,26 +191,26 @@ def test_a_generated_name_tells_the_task_and_comes_out_the_same_each_time() -> N
         {"day": 3, "job_queue": "night"},
     ],
 )
-def test_another_job_has_another_name(other: dict[str, Any]) -> None:
+def test_different_requests_have_different_names(other: dict[str, Any]) -> None:
     one, two = make(Daily, "etl", day=3), make(Daily, "etl", **other)
-    assert assign(one).request.name != assign(two).request.name
+    assert plan_of(one).request.name != plan_of(two).request.name
 
 
-def test_a_very_long_family_makes_a_valid_name() -> None:
+def test_very_long_task_family_makes_a_valid_name() -> None:
     family = type("Very" * 60, (Daily,), {"task_namespace": "a.b"})
-    names = {str(assign(make(family, "etl", day=day)).request.name) for day in range(3)}
+    names = {str(plan_of(make(family, "etl", day=day)).request.name) for day in range(3)}
     assert len(names) == 3
     assert {len(name) for name in names} == {128}
 
 
-def test_a_job_carries_the_family_and_the_id_of_its_task() -> None:
+def test_identity_tags_are_the_tasks_family_and_id() -> None:
     task = make(Daily, "etl", day=3)
-    assert assign(task).identity == {"luigi:task-family": "Daily", "luigi:task-id": task.task_id}
+    assert plan_of(task).identity == {"luigi:task-family": "Daily", "luigi:task-id": task.task_id}
 
 
-def test_a_name_of_ones_own_is_told_apart_by_tags() -> None:
+def test_identity_tags_of_named_jobs_differ_with_the_request() -> None:
     tags = [
-        assign(make(Daily, "etl", job_name="nightly", day=3, note=note)).identity
+        plan_of(make(Daily, "etl", job_name="nightly", day=3, note=note)).identity
         for note in ("one", "two", "one")
     ]
     assert tags[0] == tags[2] != tags[1]
@@ -223,7 +223,7 @@ class FutureRequest(JobRequest):
     priority_boost: int | None = None
 
 
-def test_a_field_added_later_changes_the_content_hash_only_where_it_is_set() -> None:
+def test_content_hash_includes_a_field_added_later_only_if_it_is_set() -> None:
     today, unset, set_ = [
         _content_hash("Daily_3", request)
         for request in (
