@@ -45,7 +45,7 @@ def workers(request: pytest.FixtureRequest, aws: "Aws") -> "Workers":
 
 @pytest.fixture(params=["Marked", "Threaded"])
 def kind(request: pytest.FixtureRequest) -> "type[Marked]":
-    """Return a task class that is a coroutine in the one-process worker, and one that is a thread."""
+    """Return a task class that the one-process worker runs as a coroutine, and one as a thread."""
     from tests.luigi import workers
 
     kind: type[Marked] = getattr(workers, request.param)

@@ -109,7 +109,7 @@ def test_parameter_without_a_value_is_rejected() -> None:
 
 
 def test_negative_poll_time_is_rejected() -> None:
-    with pytest.raises(InvalidRequest, match="poll_time=-1: 0 or more seconds"):
+    with pytest.raises(InvalidRequest, match="poll_time=-1: must be 0 or more seconds"):
         make(BatchTask, job_definition="etl", poll_time=-1).run()
 
 
