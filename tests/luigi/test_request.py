@@ -132,7 +132,7 @@ def test_invalid_value_is_reported_with_the_attributes_name(name: str, value: ob
 
 @pytest.mark.parametrize("name", ["parameters", "job_environment", "job_tags"])
 def test_none_in_a_mapping_is_reported_with_its_key(name: str) -> None:
-    with pytest.raises(InvalidRequest, match="leave out what the definition decides") as caught:
+    with pytest.raises(InvalidRequest, match="leave out what the job definition decides") as caught:
         task_with(**{name: {"A": 1, "B": None}}).run()
     assert caught.value.field == f"{name}['B']"
 
