@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from asyncbatch import InvalidRequest, RetryStrategy
-
-_SPOT = "spot:"
+from asyncbatch import InvalidRequest
 
 
 def as_text(field: str, values: Mapping[str, object]) -> dict[str, str]:
@@ -25,24 +23,6 @@ def as_text(field: str, values: Mapping[str, object]) -> dict[str, str]:
             rule = "must have a value; leave out what the job definition decides"
             raise InvalidRequest(f"{field}[{name!r}]", value, rule)
     return {name: str(value) for name, value in values.items()}
-
-
-def as_retry(value: object) -> RetryStrategy | int | None:
-    """Return a retry strategy as a request accepts it; parameters from a command line are text.
-
-    Raises:
-        InvalidRequest: It is neither a strategy, nor a number, nor text such as ``spot:3``.
-    """
-    if value is None or isinstance(value, RetryStrategy | int):
-        return value
-    text = str(value)
-    attempts = text.removeprefix(_SPOT)
-    if not attempts.isdecimal():
-        rule = "must be a RetryStrategy, a number of attempts, or text such as 'spot:3'"
-        raise InvalidRequest("retry", value, rule)
-    if text.startswith(_SPOT):
-        return RetryStrategy.for_spot(int(attempts))
-    return int(attempts)
 
 
 def as_timeout(value: timedelta | float | None) -> timedelta | None:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from asyncbatch import InvalidRequest, JobRequest
 from asyncbatch_luigi import config
-from asyncbatch_luigi._conversions import as_retry, as_text, as_timeout, to_plain
+from asyncbatch_luigi._conversions import as_text, as_timeout, to_plain
 
 FAMILY_TAG = "luigi:task-family"
 ID_TAG = "luigi:task-id"
@@ -159,7 +159,7 @@ def build_request(task: TaskAttributes, settings: config.asyncbatch) -> JobReque
         gpus=task.job_gpus,
         array_size=task.job_array_size,
         depends_on=tuple(task.job_depends_on),
-        retry=as_retry(task.job_retry),
+        retry=task.job_retry,
         attempt_timeout=as_timeout(task.job_attempt_timeout),
         tags=as_text("tags", task.job_tags or {}),
         propagate_tags=task.job_propagate_tags,
