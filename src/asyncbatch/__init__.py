@@ -1,4 +1,8 @@
-"""asyncbatch: an async-first AWS Batch client for Python. This file lists the public names."""
+"""asyncbatch: an async-first AWS Batch client for Python.
+
+This module lists the public names. `asyncbatch.local` and `asyncbatch.progress` are imported by
+themselves.
+"""
 
 from asyncbatch._client import AsyncBatchClient as AsyncBatchClient
 from asyncbatch._group import JobGroup as JobGroup
@@ -71,5 +75,5 @@ __all__ = sorted(name for name in globals() if not name.startswith("_"))  # noqa
 for _name in __all__:
     _public = globals()[_name]
     if isinstance(_public, type):
-        # Tracebacks and reprs name what people import, not the room where it is written.
+        # Tracebacks and reprs show the name that users import, not the module of the definition.
         _public.__module__ = __name__

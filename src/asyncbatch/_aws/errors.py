@@ -1,8 +1,9 @@
-"""botocore's exceptions in our words: who is to blame, and may the request have arrived?
+"""Translation of botocore's exceptions into those of this package.
 
-Whether a request may have arrived decides whether SubmitJob may be sent again. Only a fault while
-connecting is safe. aiobotocore says EndpointConnectionError both for a refused connection and for
-one that was reset under way, so the transport's own error inside it decides.
+Whether a request may have arrived decides whether SubmitJob may be sent again. Only after a fault
+while connecting it is certain that it did not. aiobotocore raises EndpointConnectionError both for
+a refused connection and for one that was reset later, so the error of the transport inside it
+decides.
 """
 
 import re
@@ -28,6 +29,8 @@ from asyncbatch._values.errors import (
     Throttled,
 )
 
+# Codes of botocore's own standard retry mode, and Batch's TooManyRequestsException.
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 _THROTTLED = frozenset(
     [
         "Throttling",
@@ -44,6 +47,8 @@ _THROTTLED = frozenset(
         "429",
     ]
 )
+# https://docs.aws.amazon.com/batch/latest/APIReference/CommonErrors.html, and names that other
+# services and older endpoints use for the same.
 _EXPIRED = frozenset(
     [
         "ExpiredToken",
@@ -63,8 +68,8 @@ _TOO_MANY_REQUESTS = 429
 _FORBIDDEN = 403
 _SERVER_SIDE = 500
 
-# SubmitJob has one code, ClientException, for everything; only its words tell what is wrong.
-_WORDS: tuple[tuple[re.Pattern[str], type[APIError]], ...] = (
+# SubmitJob has one code, ClientException, for everything; only the message names the problem.
+_BY_MESSAGE: tuple[tuple[re.Pattern[str], type[APIError]], ...] = (
     (
         re.compile(r"job\s?queue .*(not found|does not exist|disabled|not enabled)", re.IGNORECASE),
         JobQueueNotFound,
@@ -75,7 +80,8 @@ _WORDS: tuple[tuple[re.Pattern[str], type[APIError]], ...] = (
     ),
 )
 
-_NEEDS_A_PERSON = (
+# Faults that no retry can cure: a person has to configure something or to log in.
+_NEEDS_LOGIN = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
     boto.ProfileNotFound,
@@ -92,22 +98,22 @@ _CONNECTOR_ERRORS = (aiohttp.ClientConnectorError, socket.gaierror, ConnectionRe
 
 
 def translated(error: Exception, operation: str) -> AsyncBatchError | None:
-    """Return the error in our words; None where it is not about AWS, but a bug."""
+    """Return the error of this package; None for an error that is not about AWS, but a bug."""
     if isinstance(error, boto.ClientError):
-        return _answered(error, operation)
+        return _response_error(error, operation)
     if isinstance(error, boto.NoRegionError):
         return NoRegion()
-    if isinstance(error, _NEEDS_A_PERSON):
+    if isinstance(error, _NEEDS_LOGIN):
         return NoCredentials(str(error))
     if isinstance(error, boto.ParamValidationError):
         return InvalidRequest(operation, "…", str(error))
     if isinstance(error, boto.CredentialRetrievalError | boto.MetadataRetrievalError):
         return CredentialsExpired(operation, type(error).__name__, str(error))
-    return _unanswered(error, operation)
+    return _connection_error(error, operation)
 
 
-def _answered(error: boto.ClientError, operation: str) -> APIError:
-    """Translate an error that AWS answered with."""
+def _response_error(error: boto.ClientError, operation: str) -> APIError:
+    """Translate an error in a response of AWS."""
     body = error.response.get("Error", {})
     meta = error.response.get("ResponseMetadata", {})
     code = str(body.get("Code", "Unknown"))
@@ -128,11 +134,11 @@ def _kind(code: str, message: str, status: int) -> type[APIError]:
         return AccessDenied
     if code == "ResourceNotFoundException":
         return ResourceNotFound
-    return next((kind for pattern, kind in _WORDS if pattern.search(message)), APIError)
+    return next((kind for pattern, kind in _BY_MESSAGE if pattern.search(message)), APIError)
 
 
-def _unanswered(error: Exception, operation: str) -> AsyncBatchError | None:
-    """Translate a fault of the network, or an answer that was cut off."""
+def _connection_error(error: Exception, operation: str) -> AsyncBatchError | None:
+    """Translate a fault of the network, or a response that was cut off."""
     name = type(error).__name__
     if isinstance(error, _WHILE_CONNECTING):
         return ConnectionFailed(operation, name, str(error), may_have_arrived=False)

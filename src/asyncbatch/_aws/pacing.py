@@ -1,13 +1,13 @@
-"""Pacing: how fast calls of one kind leave this client.
+"""Rate limiting of the calls of one kind.
 
-A `Pacer` lets calls through first come, first served, and never more of them than the pace has
-made due. Where many wait, those that become due within a fifth of a second leave together: a
-process that wakes up for each call by itself finds its caches cold every time, and pays for a
-SubmitJob twice the CPU time.
+A `Pacer` lets calls go first come, first served, and never above its rate. Where many calls wait,
+those that become due within 0.2 s go together: a process that wakes up for every single call finds
+its CPU caches cold, and spends twice the CPU time on a SubmitJob.
 
-When AWS throttles, the pace is halved, at most once per reaction time; while nothing is throttled
-it creeps back linearly (AIMD: additive increase, multiplicative decrease), so that several clients
-of one account share its quota.
+When AWS throttles a call, the rate is halved, at most once per second. Without throttling it rises
+linearly to the configured one. This is AIMD (additive increase, multiplicative decrease), by which
+several clients of one account share its quota:
+https://en.wikipedia.org/wiki/Additive_increase/multiplicative_decrease
 """
 
 import asyncio
@@ -16,128 +16,129 @@ from collections import deque
 
 import anyio
 
-_LOWEST_SHARE = 0.02
-"""The pace stays above this share of the configured one, or better times go unnoticed."""
+_MIN_SHARE = 0.02
+"""Minimum rate as a share of the configured one: lower rates would notice recovery too late."""
 
 _REACTION_SECONDS = 1.0
-"""Throttled answers within this time speak of one and the same burst."""
+"""Throttled responses within this time belong to one burst, and halve the rate once."""
 
-_TOGETHER_SECONDS = 0.2
-"""Calls that become due within this time leave together, at its end ..."""
+_GROUP_SECONDS = 0.2
+"""Calls that become due within this time go together, at its end ..."""
 
-_NEAR_SECONDS = 0.05
-"""... if they are due as near to each other as this; slower ones leave one by one."""
+_MAX_GAP_SECONDS = 0.05
+"""... if the gap between two of them is at most this; slower ones go one by one."""
 
-_LATENESS_SECONDS = 0.1 + _TOGETHER_SECONDS
-"""A turn that comes later than this was not waited for, so it gives no claim to be made up for."""
+_MAX_LATENESS_SECONDS = 0.1 + _GROUP_SECONDS
+"""A call later than this did not wait for the limiter, so its unused time is not made up for."""
 
 _ROUNDING = 1e-9
 
 _RECOVERY_SECONDS = 60.0
-"""Time in which the pace creeps back from nothing to the configured one."""
+"""Time in which the rate rises from 0 to the configured one."""
 
 
-class _Place:
-    """A call that waits for its turn."""
+class _Waiter:
+    """A call in the queue."""
 
-    __slots__ = ("_news", "has_turn")
+    __slots__ = ("_woken", "may_go")
 
     def __init__(self) -> None:
-        self.has_turn = False
-        # A future: with an event of anyio's, a whole turn takes half as long again.
-        self._news = asyncio.get_running_loop().create_future()
+        self.may_go = False
+        # A bare future: with an event of anyio, waiting takes 1.5 times as long.
+        self._woken = asyncio.get_running_loop().create_future()
 
-    async def news(self) -> None:
-        """Wait until it has its turn, or is the first in the line."""
-        await self._news
+    async def wait(self) -> None:
+        """Wait until the call may go, or is the first in the queue."""
+        await self._woken
 
     def wake(self) -> None:
-        if not self._news.done():
-            self._news.set_result(None)
+        if not self._woken.done():
+            self._woken.set_result(None)
 
 
 class Pacer:
-    """Lets calls of one kind through at a bounded pace, first come, first served."""
+    """Limits the rate of calls of one kind, first come, first served."""
 
     def __init__(self, per_second: float) -> None:
-        """Start at the configured pace, calls a second."""
-        self._most = per_second
-        self._pace = per_second
-        self._pace_set_at = -math.inf
-        self._next_turn = -math.inf
-        self._line: deque[_Place] = deque()
+        """Begin at the configured rate in calls per second."""
+        self._configured = per_second
+        self._rate = per_second
+        self._rate_set_at = -math.inf
+        self._next_at = -math.inf
+        self._queue: deque[_Waiter] = deque()
 
     @property
     def per_second(self) -> float:
-        """The pace now, calls a second."""
-        return self._pace_at(anyio.current_time())
+        """The current rate in calls per second."""
+        return self._rate_at(anyio.current_time())
 
     async def turn(self) -> None:
-        """Wait until the next call may leave.
+        """Wait until the next call may go.
 
-        Only the first in the line sleeps, so a changed pace reaches everybody behind it; and it
-        lets all leave that are due when it does, in one step of the event loop.
+        Only the first in the queue sleeps, so a changed rate applies to all behind it. When it
+        wakes, it lets all calls go that are due, in one step of the event loop.
         """
-        if not self._line and self._next_turn <= (now := anyio.current_time()):
-            self._take_turn(now)
+        if not self._queue and self._next_at <= (now := anyio.current_time()):
+            self._count_call(now)
             return
-        place = _Place()
-        self._line.append(place)
+        waiter = _Waiter()
+        self._queue.append(waiter)
         try:
-            if self._line[0] is not place:
-                await place.news()
-            if not place.has_turn:  # it is the first in the line now
+            if self._queue[0] is not waiter:
+                await waiter.wait()
+            if not waiter.may_go:  # then it is the first in the queue
                 await self._sleep_until_due()
-                self._let_leave(anyio.current_time())
+                self._release_due(anyio.current_time())
         finally:
-            self._leave(place)
+            self._remove(waiter)
 
     async def _sleep_until_due(self) -> None:
         now = anyio.current_time()
-        if now < self._next_turn:
-            last_turn = self._next_turn + self._spread(now)
-            await anyio.sleep(last_turn - now)  # noqa: TID251 - the pace itself
+        if now < self._next_at:
+            last_of_group = self._next_at + self._group_span(now)
+            await anyio.sleep(last_of_group - now)  # noqa: TID251 - this is the rate limit
 
-    def _let_leave(self, now: float) -> None:
-        """Give the first in the line its turn, and all behind it that are due as well."""
+    def _release_due(self, now: float) -> None:
+        """Let the first in the queue go, and all behind it that are due as well."""
         while True:
-            self._take_turn(now)
-            place = self._line.popleft()
-            place.has_turn = True
-            place.wake()
-            if not self._line or self._next_turn > now + _ROUNDING:
+            self._count_call(now)
+            waiter = self._queue.popleft()
+            waiter.may_go = True
+            waiter.wake()
+            if not self._queue or self._next_at > now + _ROUNDING:
                 return
 
-    def _take_turn(self, now: float) -> None:
-        # Timers fire a little late; without making up for that the pace would fall behind.
-        is_late = now - self._next_turn > _LATENESS_SECONDS
-        self._next_turn = (now if is_late else self._next_turn) + 1 / self._pace_at(now)
+    def _count_call(self, now: float) -> None:
+        # Timers fire a little late. The next call is due after the time at which this one was due,
+        # not after the time at which it goes, or the rate would fall below the configured one.
+        is_late = now - self._next_at > _MAX_LATENESS_SECONDS
+        self._next_at = (now if is_late else self._next_at) + 1 / self._rate_at(now)
 
-    def _leave(self, place: _Place) -> None:
-        """Have the next one sleep, if nobody does: its forerunner had its turn, or gave up."""
-        if not place.has_turn:
-            self._line.remove(place)
-        if self._line:
-            self._line[0].wake()
+    def _remove(self, waiter: _Waiter) -> None:
+        """Remove a call that is cancelled, and wake the first in the queue: it has to sleep now."""
+        if not waiter.may_go:
+            self._queue.remove(waiter)
+        if self._queue:
+            self._queue[0].wake()
 
     def throttled(self) -> float:
-        """Slow down because AWS throttled a call; return the new pace, calls a second."""
+        """Lower the rate because AWS throttled a call; return it in calls per second."""
         now = anyio.current_time()
-        if now - self._pace_set_at >= _REACTION_SECONDS:
-            self._pace = max(self._pace_at(now) / 2, self._most * _LOWEST_SHARE)
-            self._pace_set_at = now
-            self._next_turn = max(self._next_turn, now + 1 / self._pace)
-        return self._pace
+        if now - self._rate_set_at >= _REACTION_SECONDS:
+            self._rate = max(self._rate_at(now) / 2, self._configured * _MIN_SHARE)
+            self._rate_set_at = now
+            self._next_at = max(self._next_at, now + 1 / self._rate)
+        return self._rate
 
-    def _spread(self, now: float) -> float:
-        """Return seconds from the first turn to the last of the calls that leave together."""
-        gap = 1 / self._pace_at(now)
-        if gap > _NEAR_SECONDS:
+    def _group_span(self, now: float) -> float:
+        """Return seconds between the first and the last call of those that go together."""
+        gap = 1 / self._rate_at(now)
+        if gap > _MAX_GAP_SECONDS:
             return 0.0
-        return gap * min(len(self._line) - 1, int(_TOGETHER_SECONDS / gap) - 1)
+        return gap * min(len(self._queue) - 1, int(_GROUP_SECONDS / gap) - 1)
 
-    def _pace_at(self, now: float) -> float:
-        if self._pace >= self._most:
-            return self._most
-        regained = self._most * (now - self._pace_set_at) / _RECOVERY_SECONDS
-        return min(self._most, self._pace + regained)
+    def _rate_at(self, now: float) -> float:
+        if self._rate >= self._configured:
+            return self._configured
+        regained = self._configured * (now - self._rate_set_at) / _RECOVERY_SECONDS
+        return min(self._configured, self._rate + regained)

@@ -1,19 +1,21 @@
-"""Requests that differ only in values of their environment, put together as array jobs: pure.
+"""Combining requests that differ only in their environment's values into array jobs. Pure.
 
 Theory of operation
 -------------------
-All children of an array have one command, one set of parameters and one environment. They differ in
-AWS_BATCH_JOB_ARRAY_INDEX alone. So the values of all requests travel in the array's environment,
-and a line of POSIX sh in front of the command picks one's own by the index, then becomes the
-command:
+All children of an array job have the same command, parameters and environment. They differ only in
+the variable AWS_BATCH_JOB_ARRAY_INDEX. So the array's environment contains the values of all
+requests, and a line of POSIX sh before the command selects the child's own values by the index,
+then executes the command:
 
-* A variable whose value is the same in all requests stays as it is.
-* Whole numbers in equal steps are computed from the index, and not sent.
-* Any other variable holds a *table* instead of a value: the values, each followed by a separator
-  that is in none of them. sh parts the table there, and puts the value in the table's place.
+* A variable with the same value in all requests is left unchanged.
+* Integers in equal steps are computed from the index, and not sent.
+* Any other variable contains a *table*: the values, each followed by a separator that occurs in
+  none of them. sh splits the table and replaces it with the child's value.
 
-An array is as long as AWS takes. AWS Batch starts a container with ECS's RunTask, whose overrides
-are limited far below the 30 KiB of SubmitJob; a job that exceeds this limit is accepted and fails.
+An array is as large as AWS allows. AWS Batch starts a container with ECS's RunTask, whose overrides
+have a far lower limit than the 30 KiB of SubmitJob. A job above that limit is accepted and fails.
+
+The result is part of the identity of a submission (`tests/test_identities.py`).
 
 Sources: https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html,
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html (8,192 characters),
@@ -31,37 +33,39 @@ from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.requests import JobRequest
 
 _MAX_ARRAY_SIZE = 10_000
-# Of RunTask's 8,192 characters, the rest is for what AWS Batch and the job definition add.
+# Bytes of the 8,192 characters of RunTask; the rest is for what AWS Batch and the job definition
+# add.
 _OVERRIDES_LIMIT = 6 * 1024
-# Bytes that an array takes beside its tables: once, and for each variable beside its name.
-_WRAPPING = 150
-_PICKING = 100
+# Bytes of the script, at most: in total, and for each variable in addition to its name.
+_SCRIPT_SIZE = 150
+_SELECTION_SIZE = 100
 _LONGEST_NAME = "n" * 128
 
-# Characters that mean nothing to a shell between single quotes, and take one byte in JSON.
+# Characters without a meaning between single quotes in a shell, which take one byte in JSON.
 _SEPARATORS = ",;|:/+@#%^~_=.-"
 _INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"
 _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,8}")  # a step between two of them fits into 32 bits
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# A shell sets these itself, so they would not pass through it unchanged.
-_SHELLS_OWN = re.compile(
+# Variables that shells set themselves, so they would not reach the command unchanged.
+_SET_BY_SHELLS = re.compile(
     r"_|IFS|(OLD)?PWD|PPID|E?UID|GROUPS|OPT(ARG|ERR|IND)|LINENO|SH(LVL|ELLOPTS)|S?RANDOM|SECONDS"
     r"|BASH\w*|COMP_\w+|COMPREPLY|DIRSTACK|EPOCH(REALTIME|SECONDS)|EXECIGNORE|FUNC(NAME|NEST)"
     r"|HISTCMD|PIPESTATUS|POSIXLY_CORRECT|PS[0-9]"
 )
-# These steer the shell or the loader before it has picked a value.
-_STEERING = re.compile(r"PATH|ENV|LANG.*|LC_.*|LD_.*|DYLD_.*|MALLOC_.*|GLIBC_.*")
+# Variables that affect the shell or the loader before it has selected a value.
+_AFFECTS_SHELL = re.compile(r"PATH|ENV|LANG.*|LC_.*|LD_.*|DYLD_.*|MALLOC_.*|GLIBC_.*")
 _NOT_PORTABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coalesced:
-    """One submission that stands for one request or for several.
+    """One request that replaces one or several requests.
 
     Attributes:
-        request: What to submit: an array job, or the only request as it was.
-        places: Positions of the requests that it stands for; child by child if there are several.
+        request: The request to submit: an array job, or the only request unchanged.
+        places: Positions of the replaced requests, from 0; for an array job, in the order of its
+            children.
     """
 
     request: JobRequest
@@ -69,18 +73,19 @@ class Coalesced:
 
 
 def coalesce(requests: Iterable[JobRequest]) -> list[Coalesced]:
-    """Put requests together as array jobs where the result is the same; nothing is sent.
+    """Combine requests into array jobs where the result is the same; nothing is sent.
 
-    Requests belong together if they differ in nothing but values of their `environment`. Where
-    values differ, there must be a `command`, which then runs behind a line of POSIX sh. A request
-    stays as it is if it has a name, `array_size`, `key` or `extra` of its own, or nothing to go
-    with.
+    Requests are combined if they differ only in values of their `environment`. If values differ,
+    the requests need a `command`, which then runs after a line of POSIX sh, so the image needs a
+    shell. A request with `name`, `array_size`, `key` or `extra` is left unchanged, and so is one
+    that no other request can be combined with.
 
     Args:
-        requests: What to submit.
+        requests: The requests.
 
     Returns:
-        What to submit instead, in the order of the first request of each.
+        What to submit instead, in the order of the first request of each. An array job has at most
+        10,000 children and about 6,000 characters of values.
 
     Example:
         >>> requests = [
@@ -91,27 +96,29 @@ def coalesce(requests: Iterable[JobRequest]) -> list[Coalesced]:
         >>> array.request.array_size, array.places
         (3, (0, 1, 2))
     """
-    asked = list(requests)
+    given = list(requests)
     groups: dict[Hashable, list[int]] = {}
-    for place, request in enumerate(asked):
+    for place, request in enumerate(given):
         common = _common(request)
         groups.setdefault(place if common is None else common, []).append(place)
-    parts = [_part(asked, places) for group in groups.values() for places in _cut(asked, group)]
-    return sorted(parts, key=lambda part: part.places[0])
+    combined = [
+        _combine(given, places) for group in groups.values() for places in _split(given, group)
+    ]
+    return sorted(combined, key=lambda each: each.places[0])
 
 
-# -- what belongs together -------------------------------------------------------------------------
+# -- which requests can be combined ----------------------------------------------------------------
 
 _COMPARED = [field.name for field in dataclasses.fields(JobRequest) if field.name != "environment"]
 
 
 def _common(request: JobRequest) -> Hashable:
-    """Return what the requests of one array have in common; None for one that stays alone."""
+    """Return what the requests of one array have in common; None for one that is left alone."""
     if request.name or request.array_size or request.key or request.extra:
         return None
-    selects = _can_select(request)
+    can_select = _can_select(request)
     environment = frozenset(
-        (name, None if selects and _may_differ(name, str(value)) else value)
+        (name, None if can_select and _may_differ(name, str(value)) else value)
         for name, value in request.environment.items()
     )
     return (environment, *(_hashable(getattr(request, name)) for name in _COMPARED))
@@ -122,38 +129,39 @@ def _hashable(value: object) -> object:
 
 
 def _can_select(request: JobRequest) -> bool:
-    """Whether sh can stand in front of the command and leaves the environment as it is."""
-    # What begins with a dash would be an option of exec. Without a command, the definition's own
-    # runs, which is not known here.
+    """Whether sh can execute the command and does not change its environment."""
+    # A command that begins with a dash would be an option of exec. Without a command, the job
+    # definition's own runs, which is not known here.
     if not request.command or request.command[0].startswith("-"):
         return False
     return all(
-        _VARIABLE.fullmatch(name) and not _SHELLS_OWN.fullmatch(name)
+        _VARIABLE.fullmatch(name) and not _SET_BY_SHELLS.fullmatch(name)
         for name in request.environment
     )
 
 
 def _may_differ(name: str, value: str) -> bool:
-    return not _STEERING.fullmatch(name) and not _NOT_PORTABLE.search(value)
+    """Whether a variable with this value can be selected by the script."""
+    return not _AFFECTS_SHELL.fullmatch(name) and not _NOT_PORTABLE.search(value)
 
 
-# -- how long an array may be ----------------------------------------------------------------------
+# -- how large an array can be ---------------------------------------------------------------------
 
 
-def _cut(asked: Sequence[JobRequest], group: Sequence[int]) -> Iterator[list[int]]:
-    """Part a group into arrays, each as long as AWS takes."""
-    columns = _columns([asked[place] for place in group])
+def _split(given: Sequence[JobRequest], group: Sequence[int]) -> Iterator[list[int]]:
+    """Split a group into arrays, each as large as AWS allows and with a separator left."""
+    columns = _columns([given[place] for place in group])
     tables = [name for name, values in columns.items() if _steps(values) is None]
-    room = _room(asked[group[0]], columns)
+    limit = _table_limit(given[group[0]], columns)
     places: list[int] = []
     size = 0
     free = dict.fromkeys(tables, _SEPARATORS)
     for row, place in enumerate(group):
         values = {name: columns[name][row] for name in tables}
-        # In a table, a value has no quotes, but a separator behind it.
+        # In a table, a value has no quotes but is followed by a separator.
         cost = sum(_json_size(value) - 2 + 1 for value in values.values())
         still_free = {name: _without(free[name], value) for name, value in values.items()}
-        full = len(places) == _MAX_ARRAY_SIZE or size + cost > room
+        full = len(places) == _MAX_ARRAY_SIZE or size + cost > limit
         if places and (full or not all(still_free.values())):
             yield places
             places, size = [], 0
@@ -165,7 +173,7 @@ def _cut(asked: Sequence[JobRequest], group: Sequence[int]) -> Iterator[list[int
 
 
 def _columns(requests: Sequence[JobRequest]) -> dict[str, list[str]]:
-    """Return the values of each variable that has more than one."""
+    """Return the values of each variable whose values differ."""
     columns = {
         name: [str(request.environment[name]) for request in requests]
         for name in requests[0].environment
@@ -173,16 +181,20 @@ def _columns(requests: Sequence[JobRequest]) -> dict[str, list[str]]:
     return {name: values for name, values in columns.items() if len(set(values)) > 1}
 
 
-def _room(request: JobRequest, names: Iterable[str]) -> int:
-    """Return how many bytes tables may take beside what a request has already."""
+def _table_limit(request: JobRequest, names: Iterable[str]) -> int:
+    """Return the maximum size of all tables in bytes, in addition to the request itself."""
     queue = request.queue or _LONGEST_NAME
     try:
         arguments = wire.submit_job(request, name=_LONGEST_NAME, queue=queue)
-    except InvalidRequest:  # too large already: told when it is submitted
+    except InvalidRequest:  # too large already, which is raised when it is submitted
         return 0
     payload = wire.SUBMIT_PAYLOAD_LIMIT - _json_size(arguments)
     overrides = _OVERRIDES_LIMIT - _json_size(arguments.get("containerOverrides", {}))
-    return min(payload, overrides) - _WRAPPING - sum(_PICKING + 3 * len(name) for name in names)
+    return (
+        min(payload, overrides)
+        - _SCRIPT_SIZE
+        - sum(_SELECTION_SIZE + 3 * len(name) for name in names)
+    )
 
 
 def _json_size(value: object) -> int:
@@ -190,23 +202,24 @@ def _json_size(value: object) -> int:
 
 
 def _without(separators: str, value: str) -> str:
+    """Return the separators that do not occur in a value."""
     return "".join(separator for separator in separators if separator not in value)
 
 
 # -- arrays ----------------------------------------------------------------------------------------
 
 
-def _part(asked: Sequence[JobRequest], places: Sequence[int]) -> Coalesced:
-    """Return the submission that stands for some requests of one group."""
-    request = asked[places[0]]
+def _combine(given: Sequence[JobRequest], places: Sequence[int]) -> Coalesced:
+    """Return the request that replaces some requests of one group."""
+    request = given[places[0]]
     if len(places) > 1:
-        columns = _columns([asked[place] for place in places])
+        columns = _columns([given[place] for place in places])
         request = _array(request, columns).replace(array_size=len(places))
     return Coalesced(request=request, places=tuple(places))
 
 
 def _array(request: JobRequest, columns: Mapping[str, Sequence[str]]) -> JobRequest:
-    """Return a request whose command picks its values from columns by the index."""
+    """Return a request whose script selects its values from columns by the index."""
     if not columns:
         return request
     environment = dict(request.environment)
@@ -219,19 +232,19 @@ def _array(request: JobRequest, columns: Mapping[str, Sequence[str]]) -> JobRequ
         else:
             separator = _without(_SEPARATORS, "".join(values))[0]
             environment[name] = "".join(value + separator for value in values)
-            script.append(_pick(name, separator))
+            script.append(_selection(name, separator))
     command = ["sh", "-c", "; ".join([*script, 'exec "$@"']), "sh", *(request.command or ())]
     return request.replace(environment=environment, command=command)
 
 
-def _pick(name: str, separator: str) -> str:
-    """Return the script that puts one's own value in the place of a table."""
-    # Splitting makes the values the function's arguments, of which the first ones are dropped.
+def _selection(name: str, separator: str) -> str:
+    """Return the script that replaces a table with the child's value."""
+    # Splitting makes the values the function's arguments; shift drops those before the index.
     return f"IFS='{separator}'; pick() {{ shift \"${_INDEX}\"; {name}=$1; }}; pick ${name}"
 
 
 def _steps(values: Sequence[str]) -> tuple[int, int] | None:
-    """Return first and step of whole numbers in equal steps; None for anything else."""
+    """Return first value and step of integers in equal steps; None for other values."""
     if not all(_NUMBER.fullmatch(value) for value in values):
         return None
     numbers = [int(value) for value in values]

@@ -1,5 +1,12 @@
-"""Values to and from AWS's dicts: the only place that spells AWS's camelCase.
+"""Values to and from AWS's dicts; AWS's camelCase occurs nowhere else.
 
-`requests` turns what a caller asks for into arguments of API operations, `answers` turns what AWS
-says into values.
+    requests    arguments of SubmitJob and RegisterJobDefinition, from values
+    responses   values from responses
+    parts       parts of a job description: containers, attempts, array, nodes, pod
+    sharing     one copy of what many jobs have in common
+
+Nothing of a response is lost: members without a field are kept in `extra`. Nothing of it is relied
+upon either, except a job's id and status: any other member may be missing, null or new.
+
+The modules import `_values`, each other and the standard library.
 """
