@@ -5,10 +5,10 @@ themselves.
 """
 
 from asyncbatch._client import AsyncBatchClient as AsyncBatchClient
+from asyncbatch._client import preload as preload
 from asyncbatch._group import JobGroup as JobGroup
 from asyncbatch._jobs.array_job import ArrayJob as ArrayJob
 from asyncbatch._jobs.job import Job as Job
-from asyncbatch._lifecycle import preload as preload
 from asyncbatch._log_output import print_logs as print_logs
 from asyncbatch._log_output import save_logs as save_logs
 from asyncbatch._signals import stop_on_sigterm as stop_on_sigterm

@@ -1,29 +1,63 @@
-"""`AsyncBatchClient`: submits jobs, follows them with few calls, and hands out handles."""
+"""`AsyncBatchClient`: submits jobs, follows them with few calls, and returns handles.
 
+The client is light until it is opened: `import asyncbatch` loads neither asyncio nor aiobotocore.
+What an open client consists of is in `_session`.
+"""
+
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any, Unpack, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+from asyncbatch._aws import connection
+from asyncbatch._aws.connection import Target
 from asyncbatch._group import JobGroup, OnError
 from asyncbatch._jobs import arguments, many
 from asyncbatch._jobs.array_job import ArrayJob
+from asyncbatch._jobs.handles import job_handle
 from asyncbatch._jobs.job import Job
-from asyncbatch._log_methods import LogMethods
+from asyncbatch._session.observers import Observers
+from asyncbatch._session.settings import Settings
 from asyncbatch._values import checks as check
-from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
-from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.descriptions import Container, JobDefinition, JobDescription, JobQueue
+from asyncbatch._values.errors import AsyncBatchError, ClientClosed, InvalidRequest
+from asyncbatch._values.events import Observer
+from asyncbatch._values.policies import Journal, LogPolicy, PollPolicy, RateLimits
 from asyncbatch._values.requests import JobFields, JobRequest
-from asyncbatch._values.results import JobResult
+from asyncbatch._values.results import JobResult, LogEvent
 from asyncbatch._values.status import JobStatus
 
-_DESCRIBE_LIMIT = 100
+if TYPE_CHECKING:  # loaded by `open`: a third of the time that the import may take
+    from asyncbatch._session.background import Background
+    from asyncbatch._session.session import Session
+
+logger = logging.getLogger("asyncbatch")
+
+_P = TypeVar("_P", PollPolicy, LogPolicy, RateLimits)
 
 
-class AsyncBatchClient(LogMethods):
+class AsyncBatchClient:
     """An AWS Batch client for asyncio: many jobs, few calls, one background task.
 
-    Use it with ``async with``, or call `open` and `aclose`, also from different tasks or notebook
-    cells. Leaving it stops asking about jobs; the jobs themselves go on.
+    Use it with ``async with``, or call `open` and `aclose`, from different tasks or notebook cells
+    if needed. Closing it stops following jobs; the jobs themselves continue.
+
+    Args:
+        region_name: AWS Region; None takes the SDK's configuration, then ``AWS_REGION``.
+        profile_name: Profile of the shared AWS configuration; None takes the SDK's default.
+        session: An aioboto3 or aiobotocore session to use instead of a new one.
+        endpoint_url: Endpoint of AWS Batch and CloudWatch Logs, such as a local AWS Batch's.
+        poll: How often jobs are polled.
+        logs: How logs are read, and how many last lines a `JobFailed` has.
+        limits: Maximum calls a second, by kind of call.
+        journal: File in which submissions are kept, so that the same program continues after a
+            crash: its path, or a `Journal`. None keeps nothing.
+        observers: Functions that are called with every event; see `Observer`.
+
+    Raises:
+        InvalidRequest: An argument is invalid, or two exclude each other.
 
     Example:
         ```python
@@ -35,6 +69,114 @@ class AsyncBatchClient(LogMethods):
         ```
     """
 
+    def __init__(
+        self,
+        *,
+        region_name: str | None = None,
+        profile_name: str | None = None,
+        session: object = None,
+        endpoint_url: str | None = None,
+        poll: PollPolicy | None = None,
+        logs: LogPolicy | None = None,
+        limits: RateLimits | None = None,
+        journal: Journal | str | PathLike[str] | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> None:
+        """Keep the configuration; nothing is read or sent before `open`."""
+        self._settings = Settings(
+            target=Target(
+                region_name=region_name,
+                profile_name=profile_name,
+                session=session,
+                endpoint_url=endpoint_url,
+            ),
+            poll=_policy("poll", poll, PollPolicy),
+            logs=_policy("logs", logs, LogPolicy),
+            limits=_policy("limits", limits, RateLimits),
+            observers=Observers(_functions(observers)),
+            journal=journal
+            if journal is None or isinstance(journal, Journal)
+            else Journal(journal),
+        )
+        self._background: Background[Session] | None = None
+        self._session: Session | None = None
+        self._was_open = False
+
+    # -- opening and closing ----------------------------------------------------------------------
+
+    async def open(self) -> Self:
+        """Connect and start the background task; nothing is sent to AWS yet.
+
+        Raises:
+            NoRegion: No Region is configured anywhere.
+            NoCredentials: The profile does not exist.
+            ClientClosed: The client is open already.
+            JournalError: The journal's file cannot be used.
+        """
+        import asyncio
+
+        await asyncio.to_thread(_import_session)
+        from asyncbatch._session.background import Background
+        from asyncbatch._session.session import serve
+
+        if self._background is not None:
+            raise ClientClosed("this client is open already; one client serves many tasks")
+        settings = self._settings
+        self._background = Background(lambda ready, stop: serve(settings, ready, stop))
+        try:
+            self._session = await self._background.start()
+        except BaseException:
+            self._background = None
+            raise
+        self._was_open = True
+        return self
+
+    async def aclose(self) -> None:
+        """Stop following jobs and disconnect; remote jobs continue. Closing twice is harmless."""
+        background, self._background, self._session = self._background, None, None
+        if background is not None:
+            await background.stop()
+
+    async def __aenter__(self) -> Self:
+        """Open the client."""
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the client; after an error, log once which jobs continue and how to find them."""
+        session = self._session
+        await self.aclose()
+        if session is None or error is None:
+            return
+        message = session.remaining_jobs_message()
+        if message is not None:
+            logger.warning("%s", message)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client can be used."""
+        return self._session is not None
+
+    @property
+    def region_name(self) -> str:
+        """AWS Region that the open client uses.
+
+        Raises:
+            ClientClosed: The client is not open.
+        """
+        return self._require_open().region_name
+
+    def _require_open(self) -> "Session":
+        if self._session is None:
+            how = "was closed" if self._was_open else "is not open yet"
+            raise ClientClosed(f"this client {how}: use `async with AsyncBatchClient()`, or open()")
+        self._session.require_open()
+        return self._session
+
     # -- submitting -------------------------------------------------------------------------------
 
     async def submit(
@@ -42,8 +184,8 @@ class AsyncBatchClient(LogMethods):
     ) -> Job:
         """Submit one job.
 
-        An answer that got lost is looked up before anything is sent again. Cancelling the caller
-        leaves the submission whole. With a journal, a request that has a job already returns it.
+        A lost response is looked up before anything is sent again. Cancelling the caller does not
+        stop a submission halfway. With a journal, a request that has a job already returns it.
 
         Args:
             job: A `JobRequest`, or the job definition of a new one.
@@ -54,17 +196,17 @@ class AsyncBatchClient(LogMethods):
 
         Raises:
             InvalidRequest: A value breaks a rule; nothing was sent.
-            JobQueueNotFound, JobDefinitionNotFound: There is no such thing.
-            SubmitUncertain: The answer got lost, and looking the job up did not tell.
+            JobQueueNotFound, JobDefinitionNotFound: AWS does not know it, or it is not usable.
+            SubmitUncertain: The response was lost, and the look-up could not decide.
             JournalError: The journal cannot be written; nothing was sent.
             ClientClosed: The client is not open.
             APIError: AWS refused, or could not be reached.
         """
-        runtime = self._require_open()
+        session = self._require_open()
         request = (
             job.replace(**fields) if isinstance(job, JobRequest) else JobRequest(job, **fields)
         )
-        return await many.submit_one(request, runtime)
+        return job_handle(session, await session.start(session.submit, request))
 
     async def submit_array(
         self, job: str | JobRequest | JobDefinition, /, size: int, **fields: Unpack[JobFields]
@@ -91,7 +233,7 @@ class AsyncBatchClient(LogMethods):
         """
         check.array_size("size", size)
         if "array_size" in fields:
-            raise InvalidRequest("array_size", fields["array_size"], "is what `size` says here")
+            raise InvalidRequest("array_size", fields["array_size"], "pass `size` instead")
         fields["array_size"] = size
         return cast("ArrayJob", await self.submit(job, **fields))
 
@@ -99,22 +241,22 @@ class AsyncBatchClient(LogMethods):
         """Submit many jobs at the pace that AWS allows.
 
         Args:
-            requests: Any iterable of `JobRequest`, also an asynchronous one; it is read as fast as
-                jobs are submitted.
+            requests: Any iterable of `JobRequest`, synchronous or asynchronous; it is read as fast
+                as jobs are submitted.
             coalesce: Whether requests that differ only in values of `environment` are submitted
-                together, as array jobs; see `coalesce`. All requests are read first then.
+                together, as array jobs; see `coalesce`. All requests are read first in this case.
 
         Returns:
             Handles, in the order of the requests; of children, for those submitted together.
 
         Raises:
             APIError, InvalidRequest, SubmitUncertain, JournalError: As `submit`. No further request
-                is sent then; ``error.submitted`` has the handles of those that were.
+                is sent; ``error.submitted`` has the handles of those that were.
             ClientClosed: The client is not open.
         """
-        runtime = self._require_open()
+        session = self._require_open()
         submit = many.submit_coalesced if coalesce else many.submit_all
-        return await submit(requests, runtime)
+        return await submit(session, requests)
 
     async def run(
         self,
@@ -127,8 +269,9 @@ class AsyncBatchClient(LogMethods):
         """Submit many jobs, wait until all have ended, and return their results.
 
         Args:
-            requests: Any iterable of `JobRequest`, also an asynchronous one.
-            max_in_flight: Most jobs that are submitted and not ended; None submits all at once.
+            requests: Any iterable of `JobRequest`, synchronous or asynchronous.
+            max_in_flight: Maximum number of jobs that are submitted and have not ended; None
+                submits all at once.
             coalesce: As for `submit_many`; not together with `max_in_flight`, as an array's
                 children are all in flight at once.
             check: Whether a job that FAILED raises, after all have ended. False returns all
@@ -139,20 +282,20 @@ class AsyncBatchClient(LogMethods):
 
         Raises:
             JobFailed: A job FAILED; the first in order, with a note on the others.
-            JobVanished: AWS does not answer for a job any more.
+            JobVanished: AWS does not know a job any longer.
             InvalidRequest: A value breaks a rule.
             ClientClosed: The client is not open.
             APIError, SubmitUncertain, JournalError: As `submit_many`.
         """
-        runtime = self._require_open()
+        session = self._require_open()
         if max_in_flight is not None and max_in_flight < 1:
             raise InvalidRequest("max_in_flight", max_in_flight, "1 or more, or None for no limit")
         if coalesce and max_in_flight is not None:
             raise InvalidRequest("max_in_flight", max_in_flight, "None where coalesce is True")
         if coalesce:
-            jobs = await many.submit_coalesced(requests, runtime)
+            jobs = await many.submit_coalesced(session, requests)
         else:
-            jobs = await many.submit_all(requests, runtime, max_in_flight=max_in_flight)
+            jobs = await many.submit_all(session, requests, max_in_flight=max_in_flight)
         return await many.results_in_order(jobs, check=check)
 
     def job_group(
@@ -164,27 +307,27 @@ class AsyncBatchClient(LogMethods):
         """Open a group of jobs that end together; use it with ``async with``.
 
         The block ends when all jobs of the group have ended. The first error ends it early: a job
-        that FAILED or vanished, an exception in the block, a cancellation. Submissions that are
-        under way at that moment are waited for, so that none of them is forgotten; the clean-up
-        takes at most a minute, and the time that AWS's pace needs for so many jobs.
+        that FAILED or vanished, an exception in the block, a cancellation. Submissions in progress
+        at that moment are waited for, so that no job is lost; the clean-up takes at most a minute,
+        plus the time that the rate limit needs to terminate the jobs.
 
         Args:
-            on_error: What becomes of jobs that have not ended then: ``"terminate"`` ends them,
-                fifty with one call; ``"leave"`` lets them run on, and says how to find them.
+            on_error: What happens to jobs that have not ended: ``"terminate"`` ends them, fifty
+                with one call; ``"leave"`` lets them continue, and logs how to find them.
             reason: Shown as the status reason of jobs that are terminated.
 
         Raises:
-            InvalidRequest: `on_error` is neither, or the reason breaks a rule.
+            InvalidRequest: `on_error` is neither of the two, or the reason breaks a rule.
             ClientClosed: The client is not open.
 
         The block itself raises the first error, never in an ExceptionGroup: its own exception, or
         `JobFailed`, `JobVanished`, `APIError` of a job.
         """
-        runtime = self._require_open()
+        session = self._require_open()
         if on_error not in ("terminate", "leave"):
-            raise InvalidRequest("on_error", on_error, 'either "terminate" or "leave"')
+            raise InvalidRequest("on_error", on_error, 'must be "terminate" or "leave"')
         check.reason(reason)
-        return JobGroup(runtime, on_error=on_error, reason=reason)
+        return JobGroup(session, on_error=on_error, reason=reason)
 
     # -- finding and following --------------------------------------------------------------------
 
@@ -195,49 +338,74 @@ class AsyncBatchClient(LogMethods):
             jobs: Handles of this client.
 
         Raises:
-            InvalidRequest: `jobs` is no list of handles.
+            InvalidRequest: `jobs` is not a list of handles.
             ClientClosed: The client is not open, or is closed meanwhile.
-            APIError: AWS does not let us ask about the jobs.
+            APIError: AWS refuses to describe the jobs.
         """
         self._require_open()
         async for job in many.as_completed(arguments.handles(jobs)):
             yield job
 
+    async def job(self, job_id: str) -> Job:
+        """Return the handle of one job by its id, described and followed from now on.
+
+        Args:
+            job_id: Id of a job, ``parent:index`` of an array child, ``parent#node`` of a node.
+
+        Returns:
+            Its handle, the same object wherever the client returns it; an `ArrayJob` for an array
+            job that AWS describes by now.
+
+        Raises:
+            InvalidRequest: The id is not text, or empty.
+            ClientClosed: The client is not open.
+            APIError: AWS refused.
+
+        Example:
+            ```python
+            submitted = await batch.submit("etl")
+            job = await batch.job(submitted.id)
+            assert job is submitted
+            ```
+        """
+        (job,) = await self.attach([job_id])
+        return job
+
     async def attach(self, job_ids: Iterable[str]) -> list[Job]:
         """Return handles for jobs by their ids, described and followed from now on.
 
-        An id that AWS does not know is asked for again for `PollPolicy.unknown_grace` seconds; then
+        An id that AWS does not know is described again for `PollPolicy.unknown_grace` seconds; then
         awaiting its handle raises `JobVanished`.
 
         Args:
             job_ids: Ids of jobs, ``parent:index`` of array children, ``parent#node`` of nodes.
 
         Returns:
-            Handles, in the order of the ids; an `ArrayJob` for each array that AWS knows by now.
+            Handles, in the order of the ids; an `ArrayJob` for each array that AWS describes by
+            now.
 
         Raises:
             InvalidRequest: An id is not text, or empty.
             ClientClosed: The client is not open.
             APIError: AWS refused.
         """
-        runtime = self._require_open()
+        session = self._require_open()
         ids = arguments.job_ids(job_ids)
         described = await self.describe(ids)
-        jobs = [
-            runtime.known(described[job_id]) if job_id in described else runtime.handle(job_id)
-            for job_id in ids
-        ]
-        for job in jobs:
-            if not job.is_finished:
-                runtime.poller.follow(job, is_known=job.id in described)
-        return jobs
+        records = [session.records.record(job_id) for job_id in ids]
+        for record in records:
+            if record.id in described:
+                record.update(described[record.id])
+            if not record.is_finished:
+                session.poller.follow(record, is_known=record.id in described)
+        return [job_handle(session, record) for record in records]
 
     async def resume(self) -> list[Job]:
-        """Return handles of all jobs of the journal, to go on where the last program stopped.
+        """Return handles of all jobs of the journal, to continue where the last program stopped.
 
-        Jobs that had not ended are followed, those that had know their result already. A
-        submission during which the program died is looked up; one that AWS did not accept has no
-        handle: submit its request again, as `run` of the same requests does.
+        Jobs that had not ended are followed, those that had have their result already. A submission
+        during which the program died is looked up; one that AWS did not accept has no handle:
+        submit its request again, as `run` of the same requests does.
 
         Returns:
             Handles, in the order of their submission; of a request that was submitted several
@@ -260,7 +428,16 @@ class AsyncBatchClient(LogMethods):
                 assert (await job).succeeded
             ```
         """
-        return await self._require_open().resume()
+        session = self._require_open()
+        if session.resumption is None:
+            raise InvalidRequest("journal", None, "resume() needs AsyncBatchClient(journal=...)")
+        records, errors = await session.resumption.resume()
+        jobs = [job_handle(session, record) for record in records]
+        if errors:
+            errors[0].submitted = tuple(jobs)
+            errors[0].add_note(f"{len(errors)} submissions cannot be settled. Jobs: {len(jobs)}.")
+            raise errors[0]
+        return jobs
 
     async def describe(self, jobs: Iterable[Job | str]) -> dict[str, JobDescription]:
         """Return what AWS says about jobs now, with one call per 100 of them.
@@ -276,13 +453,9 @@ class AsyncBatchClient(LogMethods):
             ClientClosed: The client is not open.
             APIError: AWS refused.
         """
-        runtime = self._require_open()
+        session = self._require_open()
         ids = list(dict.fromkeys(arguments.job_ids(jobs)))
-        described: dict[str, JobDescription] = {}
-        for start in range(0, len(ids), _DESCRIBE_LIMIT):
-            batch = await runtime.api.describe_jobs(ids[start : start + _DESCRIBE_LIMIT])
-            described.update((job.job_id, job) for job in batch)
-        return described
+        return {job.job_id: job for job in await session.api.describe_jobs(ids)}
 
     async def find(
         self,
@@ -291,29 +464,30 @@ class AsyncBatchClient(LogMethods):
         queue: str | None = None,
         status: JobStatus | Iterable[JobStatus] | None = None,
     ) -> list[Job]:
-        """Find jobs of a queue with ListJobs, and return handles that know what it tells.
+        """Find jobs of a queue with ListJobs, and return handles with their summaries.
 
         Args:
             name: Job name in any case; it may end in ``*``.
             queue: Name or ARN of the job queue; None takes the default queue.
-            status: One state or several; None takes all, which costs a call for each.
+            status: One state or several; None takes all, which costs a call for each state.
 
         Raises:
             InvalidRequest: A value breaks a rule.
-            JobQueueNotFound: There is no such job queue.
+            JobQueueNotFound: AWS does not know the job queue.
             ClientClosed: The client is not open.
             APIError: AWS refused.
         """
-        runtime = self._require_open()
+        session = self._require_open()
         wanted = arguments.statuses(status)
-        queue = queue or await runtime.default_queue()
+        queue = queue or await session.default_queue()
         found: dict[str, JobDescription] = {}
         # AWS ignores the state when it filters by name, so one pass gets all states.
         for state in (None,) if name else wanted:
-            async for job in runtime.api.list_jobs(queue=queue, name=name, status=state):
+            async for job in session.api.list_jobs(queue=queue, name=name, status=state):
                 if job.status in wanted or (status is None and not job.status.is_known):
                     found[job.job_id] = job
-        return [runtime.known(job) for job in found.values()]
+        records = [session.records.described(job) for job in found.values()]
+        return [job_handle(session, record) for record in records]
 
     async def job_queues(self) -> list[JobQueue]:
         """Return all job queues of the account and Region.
@@ -334,16 +508,86 @@ class AsyncBatchClient(LogMethods):
         """
         return await self._require_open().default_queue()
 
-    # -- changing ---------------------------------------------------------------------------------
+    # -- logs --------------------------------------------------------------------------------------
+
+    async def logs(
+        self,
+        jobs: Iterable[Job | str],
+        *,
+        follow: bool = True,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+    ) -> AsyncIterator[LogEvent]:
+        """Yield the log lines of many jobs as they come, merged into one stream.
+
+        One call reads the streams of up to a hundred jobs; `LogEvent.job_id` and `LogEvent.label`
+        say which job wrote a line. The lines of each job come in order, each once. No line is
+        dropped: a slow consumer gets them later, and never slows down another one.
+
+        Args:
+            jobs: Handles or ids.
+            follow: Wait for more until all jobs have ended and their logs are complete; False
+                yields the lines that exist now and stops.
+            tail: Begin with only this many last lines of each job's latest attempt.
+            since: Leave out earlier lines: an aware datetime, or a timedelta back from now.
+
+        Raises:
+            LogsUnavailable: The logs of a job are not in CloudWatch Logs. As with the following
+                errors, the lines of all other jobs are yielded first; notes name further jobs.
+            JobVanished: AWS does not know a job any longer.
+            APIError: AWS refuses access to the logs.
+            InvalidRequest: `jobs` is not a list of jobs, an id is not text, `tail` is not positive,
+                or `since` is neither a datetime nor a timedelta.
+            ClientClosed: The client is not open, or was closed meanwhile.
+
+        Example:
+            ```python
+            jobs = await batch.submit_many([JobRequest("etl"), JobRequest("etl")])
+            async for event in batch.logs(jobs):
+                print(event.job_id, event.message)
+            ```
+        """
+        session = self._require_open()
+        ids = arguments.job_ids(arguments.jobs_each(jobs))
+        records = [session.records.record(job_id) for job_id in dict.fromkeys(ids)]
+        async for event in session.logs.events(records, follow=follow, tail=tail, since=since):
+            yield event
+
+    async def read_log_stream(
+        self, stream: str, *, tail: int = 50, log_group: str | None = None
+    ) -> list[LogEvent]:
+        """Return the last events of a log stream that is known by name only.
+
+        For a job, `Job.logs` finds the streams by itself.
+
+        Args:
+            stream: Name of a CloudWatch log stream. One that does not exist has no events.
+            tail: Maximum number of events.
+            log_group: Name of its log group; None takes that of AWS Batch, ``/aws/batch/job``.
+
+        Raises:
+            InvalidRequest: `tail` is not positive.
+            ClientClosed: The client is not open.
+            APIError: AWS refuses access to the logs.
+        """
+        session = self._require_open()
+        check.integer("tail", tail, 1)
+        options = {} if log_group is None else {"awslogs-group": log_group}
+        container = Container(log_stream_name=stream, log_options=options)
+        # The log reader takes descriptions; this one belongs to no job.
+        description = JobDescription(job_id="", status=JobStatus.SUCCEEDED, containers=(container,))
+        return await session.logs.tail(description, 1, tail)
+
+    # -- terminating, registering ------------------------------------------------------------------
 
     async def terminate(
         self, jobs: Iterable[Job | str], *, reason: str = "terminated by asyncbatch"
     ) -> None:
         """Terminate jobs: those that run are stopped, the others never start.
 
-        Returns when AWS has taken the orders; the jobs are FAILED some seconds later. Jobs that
-        have ended already stay as they are. One call serves 50 jobs (TerminateJobs), unless the
-        installed SDK or the endpoint does not know it yet.
+        Returns when AWS has accepted the requests; the jobs are FAILED some seconds later. Jobs
+        that have ended already stay as they are. One call serves 50 jobs (TerminateJobs), unless
+        the installed SDK or the endpoint does not have it yet.
 
         Args:
             jobs: Handles or ids; the parent of an array stands for all its children.
@@ -352,20 +596,21 @@ class AsyncBatchClient(LogMethods):
         Raises:
             InvalidRequest: An id or the reason breaks a rule.
             ClientClosed: The client is not open.
-            APIError: AWS refused one; the others are terminated all the same.
+            APIError: AWS refused one; the others are terminated nevertheless.
         """
-        runtime = self._require_open()
+        session = self._require_open()
         check.reason(reason)
-        await runtime.terminate(arguments.job_ids(jobs), reason)
+        ids = arguments.job_ids(jobs)
+        _raise_first(await session.terminator.terminate(ids, reason), len(ids))
 
     async def register_job_definition(
         self, definition: Mapping[str, Any] | str | PathLike[str], *, reuse: bool = True
     ) -> JobDefinition:
-        """Register a job definition, or find the revision that has this very content already.
+        """Register a job definition, or find the revision that has the same content already.
 
-        Every RegisterJobDefinition makes a new revision. To recognise content, revisions carry its
+        Every RegisterJobDefinition makes a new revision. To recognise content, revisions have its
         hash in the tag ``asyncbatch:definition-sha256``; where tagging is not allowed, a new
-        revision is registered each time, with one warning.
+        revision is registered each time, with a warning.
 
         Args:
             definition: The definition in AWS's own spelling, or the path of a JSON file with it.
@@ -376,5 +621,52 @@ class AsyncBatchClient(LogMethods):
             ClientClosed: The client is not open.
             APIError: AWS refused.
         """
-        runtime = self._require_open()
-        return await runtime.register_job_definition(definition, reuse=reuse)
+        session = self._require_open()
+        from asyncbatch._submitting.definitions import register
+
+        return await register(session.api, definition, reuse=reuse)
+
+
+def preload() -> None:
+    """Import all that clients need, which otherwise happens when the first one opens.
+
+    It takes most of a second. Call it in a process that is about to fork children which open
+    clients, or in a thread while the program does something else.
+    """
+    _import_session()
+    connection.preload()
+
+
+def _import_session() -> None:
+    from asyncbatch._session import background, session  # noqa: F401 - imported for `open`
+
+
+def _policy(field: str, value: _P | None, kind: type[_P]) -> _P:
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise InvalidRequest(field, value, f"must be a {kind.__name__}, or None for its defaults")
+    return value
+
+
+def _functions(observers: Iterable[Observer]) -> tuple[Observer, ...]:
+    check.iterable("observers", observers, rule="give a list of functions, even for one")
+    given = tuple(observers)
+    for observer in given:
+        if not callable(observer):
+            raise InvalidRequest("observers", observer, "every item must be a function")
+    return given
+
+
+def _raise_first(failed: dict[str, AsyncBatchError], total: int) -> None:
+    """Raise the first error if there is any, with a note on how many of how many jobs failed.
+
+    Raises:
+        AsyncBatchError: A job could not be terminated.
+    """
+    if not failed:
+        return
+    error = next(iter(failed.values()))
+    if total > 1:
+        error.add_note(f"{len(failed)} of {total} jobs could not be terminated.")
+    raise error

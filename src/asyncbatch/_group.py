@@ -4,13 +4,19 @@ Theory of operation
 -------------------
 The block of a group ends when all its jobs have ended. The first error ends it early: a job that
 FAILED or vanished cancels the body of the block; an exception in the body, or a cancellation from
-outside, ends it anyway. What becomes of the jobs that have not ended then is `_cleanup`'s business.
+outside, ends it in any case. Then the jobs that have not ended are terminated, or left alone.
 
-An error of the body wins over that of a job: whoever raised it knows what it means. Neither comes
-wrapped in an ExceptionGroup.
+This clean-up runs in the client's background task, not in the caller's, and the caller waits for it
+behind a shield: a second cancellation ends the waiting, not the clean-up. Known jobs are terminated
+at once; then it waits until the submissions in progress have their jobs, and terminates those. It
+takes a bounded time, so that an AWS that does not respond never holds a program for ever. Where
+jobs have to be terminated one by one, the rate limit makes it longer.
+
+An error of the body wins over the error of a job: the code that raised it knows what it means.
+Neither is wrapped in an ExceptionGroup.
 """
 
-import functools
+import contextlib
 import logging
 from collections.abc import Callable, Collection
 from types import TracebackType
@@ -18,17 +24,19 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar, Unpack
 
 import anyio
 
-from asyncbatch._cleanup import clean_up
-from asyncbatch._jobs import many
+from asyncbatch._jobs.handles import job_handle, job_records
 from asyncbatch._jobs.job import Job
+from asyncbatch._jobs.many import Requests, submit_all, submit_coalesced
 from asyncbatch._values.descriptions import JobDefinition
-from asyncbatch._values.errors import AsyncBatchError, GroupClosed, JobFailed
+from asyncbatch._values.errors import AsyncBatchError, ClientClosed, GroupClosed, JobFailed
 from asyncbatch._values.requests import JobFields, JobRequest
 from asyncbatch._values.status import JobStatus
 
-if TYPE_CHECKING:  # only an open client needs these rooms
-    from asyncbatch._jobs.many import Settled
-    from asyncbatch._session.session import Runtime
+if TYPE_CHECKING:  # loaded when a client opens
+    import asyncio
+
+    from asyncbatch._session.records import JobRecord
+    from asyncbatch._session.session import Session
 
 logger = logging.getLogger("asyncbatch")
 
@@ -36,8 +44,10 @@ OnError = Literal["terminate", "leave"]
 
 _E = TypeVar("_E", bound=BaseException)
 
-# Submissions that are begun at once: what the clean-up has to wait for.
 _WINDOW = 64
+"""Single submissions in progress at once: the clean-up has to wait for them."""
+
+_CLEAN_UP_SECONDS = 60.0
 
 
 class JobGroup:
@@ -52,13 +62,13 @@ class JobGroup:
         ```
     """
 
-    def __init__(self, runtime: "Runtime", *, on_error: OnError, reason: str) -> None:
+    def __init__(self, session: "Session", *, on_error: OnError, reason: str) -> None:
         """Made by `AsyncBatchClient.job_group`."""
-        self._runtime = runtime
+        self._session = session
         self._on_error = on_error
         self._reason = reason
         self._body = anyio.CancelScope()
-        self._members = _Members(runtime, self._body.cancel)
+        self._members = _Members(session, self._body.cancel)
         self._window = anyio.Semaphore(_WINDOW, fast_acquire=True)
 
     @property
@@ -80,9 +90,9 @@ class JobGroup:
             job.replace(**fields) if isinstance(job, JobRequest) else JobRequest(job, **fields)
         )
         async with self._window:
-            return await many.submit_one(request, self._members)
+            return job_handle(self._session, await self._members.start(request))
 
-    async def submit_many(self, requests: many.Requests, *, coalesce: bool = False) -> list[Job]:
+    async def submit_many(self, requests: Requests, *, coalesce: bool = False) -> list[Job]:
         """Submit jobs that belong to the group; otherwise as `AsyncBatchClient.submit_many`.
 
         Raises:
@@ -91,11 +101,11 @@ class JobGroup:
                 `AsyncBatchClient.submit_many`.
         """
         self._members.require_open()
-        submit = many.submit_coalesced if coalesce else many.submit_all
-        return await submit(requests, self._members)
+        submit = submit_coalesced if coalesce else submit_all
+        return await submit(self._session, requests, self._members.start)
 
     async def __aenter__(self) -> Self:
-        """Begin."""
+        """Open the group."""
         self._members.open()
         self._body.__enter__()
         return self
@@ -118,29 +128,73 @@ class JobGroup:
         self._members.close()
         if ending is None and not self._members.failed:
             return
-        notes = await clean_up(
-            self._runtime,
-            self._members,
-            terminate=self._on_error == "terminate",
-            reason=self._reason,
-        )
+        notes = await self._clean_up()
         if ending is None or is_ours:
             raise _noted(await self._members.first_error(), notes) from None
         _noted(ending, notes)
         if ending is not error:
             raise ending
 
+    # -- clean-up ---------------------------------------------------------------------------------
+
+    async def _clean_up(self) -> list[str]:
+        """Terminate or leave the jobs that have not ended, and return notes on that."""
+        session, notes = self._session, list[str]()
+        if session.records.closed is None:
+            # A second cancellation of this task does not stop the clean-up.
+            with anyio.CancelScope(shield=True), contextlib.suppress(ClientClosed):
+                await session.start(self._end_jobs, notes)
+        left = [
+            record
+            for record in job_records(self._members.unfinished())
+            if not session.terminator.was_terminated(record.id)
+        ]
+        message = session.remaining_jobs.message(left)
+        return [*notes, message] if message else notes
+
+    async def _end_jobs(self, notes: list[str]) -> None:
+        with anyio.move_on_after(_CLEAN_UP_SECONDS) as scope:
+            if self._on_error == "leave":
+                await self._members.all_submitted()
+                return
+            unfinished = len(self._members.unfinished())
+            scope.deadline += await self._session.terminator.seconds_for(unfinished)
+            notes += await self._terminate()
+            await self._members.all_submitted()
+            notes += await self._terminate()
+
+    async def _terminate(self) -> list[str]:
+        """Terminate the jobs that were not terminated yet, and return notes on that."""
+        terminator = self._session.terminator
+        unfinished = self._members.unfinished()
+        ids = [job.id for job in unfinished if not terminator.was_terminated(job.id)]
+        if not ids:
+            return []
+        failed = await terminator.terminate(ids, self._reason)
+        notes = [f"Jobs of the group that were terminated: {len(ids) - len(failed)}."]
+        if failed:
+            why = next(iter(failed.values()))
+            notes.append(
+                f"{len(failed)} of {len(ids)} jobs could not be terminated and continue: {why}"
+            )
+        return notes
+
 
 class _Members:
-    """The jobs of a group: submits them, and learns how they end."""
+    """The jobs of a group: submits them, and learns how they end.
 
-    def __init__(self, runtime: "Runtime", on_failure: Callable[[], None]) -> None:
+    Attributes:
+        jobs: All of them by their ids, in the order in which AWS accepted them.
+        failed: Those that failed, with the error where they are not followed any longer.
+    """
+
+    def __init__(self, session: "Session", on_failure: Callable[[], None]) -> None:
         self.jobs: dict[str, Job] = {}
         self.failed: list[tuple[Job, AsyncBatchError | None]] = []
-        self._runtime = runtime
+        self._session = session
         self._on_failure = on_failure
         self._unfinished: dict[str, Job] = {}
-        self._under_way = 0
+        self._in_progress = 0
         self._changed = anyio.Event()
         self._is_open = False
         self._was_open = False
@@ -159,27 +213,26 @@ class _Members:
 
     # -- how they are submitted -------------------------------------------------------------------
 
-    def start(self, request: JobRequest, settled: "Settled") -> None:
-        """Begin to submit a job."""
+    def start(self, request: JobRequest) -> "asyncio.Future[JobRecord]":
+        """Start to submit a job, which becomes a member whatever becomes of the caller."""
         self.require_open()
-        self._runtime.start(request, functools.partial(self._settled, settled))
-        self._under_way += 1
+        submission = self._session.start(self._submit, request)
+        self._in_progress += 1
+        return submission
 
-    def not_submitted(self) -> AsyncBatchError:
-        """Return the error for a job that was not submitted because the client was closed."""
-        return self._runtime.not_submitted()
-
-    def _settled(self, settled: "Settled", job: Job | None, error: Exception | None) -> None:
-        self._under_way -= 1
-        if job is not None:
-            self._adopt(job)
-        self._changed.set()
-        settled(job, error)
-
-    def _adopt(self, job: Job) -> None:
-        self.jobs[job.id] = self._unfinished[job.id] = job
+    async def _submit(self, request: JobRequest) -> "JobRecord":
         try:
-            job.on_settled(self._ended)
+            record = await self._session.submit(request)
+            self._adopt(record)
+            return record
+        finally:
+            self._in_progress -= 1
+            self._changed.set()
+
+    def _adopt(self, record: "JobRecord") -> None:
+        job = self.jobs[record.id] = self._unfinished[record.id] = job_handle(self._session, record)
+        try:
+            record.add_done_callback(lambda _record, error: self._ended(job, error))
         except AsyncBatchError as error:  # the client was closed meanwhile
             self._ended(job, error)
 
@@ -191,12 +244,12 @@ class _Members:
 
     async def all_ended(self) -> None:
         """Wait until every job has ended."""
-        while self._unfinished or self._under_way:
+        while self._unfinished or self._in_progress:
             await self._next_change()
 
-    async def all_known(self) -> None:
-        """Wait until no submission is under way."""
-        while self._under_way:
+    async def all_submitted(self) -> None:
+        """Wait until no submission is in progress."""
+        while self._in_progress:
             await self._next_change()
 
     async def first_error(self) -> AsyncBatchError:
@@ -227,7 +280,7 @@ class _Members:
 
 
 def _noted(error: _E, notes: list[str]) -> _E:
-    """Add notes to an error, and log them, as nobody may look at it."""
+    """Add notes to an error, and log them, as the error itself may be ignored."""
     for note in notes:
         error.add_note(note)
         logger.warning("%s", note)

@@ -6,7 +6,6 @@ the next run of the task finds the job.
 
 import asyncio
 import logging
-import math
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -136,17 +135,17 @@ class JobRun:
 
     async def _follow(self, job: Job) -> None:
         """Log and report each change of the job's state until its end."""
-        reported: str | None = None
-        while True:
-            state = state_of(job)
-            if state != reported:
-                reported = state
-                logger.info("AWS Batch job %s is %s", job.id, state)
-                await self._reports.report_state(job)
-            elif job.is_finished:
-                return
-            else:
-                await job.next_change(math.inf, details=False)
+        reported = await self._report_state(job, None)
+        async for _ in job.changes():
+            reported = await self._report_state(job, reported)
+
+    async def _report_state(self, job: Job, reported: str | None) -> str:
+        """Log and report the job's state unless that was done already; return it."""
+        state = state_of(job)
+        if state != reported:
+            logger.info("AWS Batch job %s is %s", job.id, state)
+            await self._reports.report_state(job)
+        return state
 
     async def _follow_with_log(self, job: Job) -> None:
         """Follow the job and copy its log, until both have ended."""

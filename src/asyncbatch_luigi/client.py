@@ -4,7 +4,6 @@ Each call opens a client of its own, or uses the one that a worker shares.
 """
 
 import logging
-import math
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
@@ -83,7 +82,7 @@ class BatchClient:
         """
 
         async def read(batch: AsyncBatchClient) -> str:
-            [job] = await batch.attach([job_id])
+            job = await batch.job(job_id)
             return str((await job.wait(until=JobStatus.SUBMITTED)).status)
 
         return self._run(read)
@@ -102,7 +101,7 @@ class BatchClient:
             return ""
 
         async def read(batch: AsyncBatchClient) -> str:
-            events = await batch.tail_stream(log_stream_name, get_last)
+            events = await batch.read_log_stream(log_stream_name, tail=get_last)
             return "\n".join(event.message for event in events)
 
         return self._run(read)
@@ -148,10 +147,9 @@ class BatchClient:
         """
 
         async def wait(batch: AsyncBatchClient) -> bool:
-            [job] = await batch.attach([job_id])
-            while not job.is_finished:
-                logger.debug("Batch job status for job %s: %s", job_id, job.status)
-                await job.next_change(math.inf)
+            job = await batch.job(job_id)
+            async for description in job.changes():
+                logger.debug("Batch job status for job %s: %s", job_id, description.status)
             try:
                 await job
             except JobFailed as error:

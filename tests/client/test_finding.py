@@ -35,7 +35,7 @@ async def test_attaching_to_one_id_as_if_it_were_a_list_is_a_mistake(bench: Make
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="give a list of jobs"):
             await b.batch.attach("abc")
-        with pytest.raises(InvalidRequest, match="each one is a Job or a job id"):
+        with pytest.raises(InvalidRequest, match="every item must be a Job or a job id"):
             await b.batch.attach([""])
 
 
@@ -133,7 +133,7 @@ async def test_a_definition_can_be_read_from_a_file(bench: MakeBench, tmp_path: 
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "No such file"), ("{", "readable JSON"), ("[]", "holds a JSON object")],
+    [(None, "No such file"), ("{", "readable JSON"), ("[]", "must contain a JSON object")],
 )
 async def test_a_file_that_cannot_be_right_is_told_by_name(
     bench: MakeBench, tmp_path: Path, content: str | None, words: str
@@ -155,7 +155,7 @@ async def test_where_tags_are_denied_a_revision_is_registered_without(
         with b.local.faults.add("RegisterJobDefinition", denial):
             other = {**DEFINITION, "jobDefinitionName": "untagged"}
             assert (await b.batch.register_job_definition(other)).revision == 1
-    assert "cannot be tagged" in caplog.text
+    assert "batch:TagResource denied" in caplog.text
 
 
 async def test_a_definition_that_may_not_be_registered_at_all_is_told(bench: MakeBench) -> None:

@@ -18,7 +18,7 @@ from asyncbatch import (
     RateLimits,
 )
 from asyncbatch._aws.api import API
-from asyncbatch._cleanup import CLEAN_UP_SECONDS
+from asyncbatch._group import _CLEAN_UP_SECONDS
 from asyncbatch.local import Fault
 from tests.client.groups import (
     LONG,
@@ -66,7 +66,7 @@ async def test_jobs_that_are_left_are_told_of_once(
         error = await error_of(group, long_then_mine)
         await b.batch.__aexit__(Mine, error, None)
     [note] = error.__notes__
-    assert note.startswith("1 job runs on in AWS Batch, local. Pick them up again: await")
+    assert note.startswith("1 job continues in AWS Batch (local). Follow again: await")
     assert f"batch.attach(['{group.jobs[0].id}'])" in note
     warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert warnings == [note]
@@ -104,7 +104,7 @@ async def test_a_job_that_cannot_be_terminated_is_told_of(bench: MakeBench) -> N
             b.local.faults.add(operation, Fault.error("AccessDeniedException", status=403))
         group = b.batch.job_group()
         told = "\n".join((await error_of(group, long_then_mine)).__notes__)
-        assert "1 of 1 could not be terminated, and run on: TerminateJob" in told
+        assert "1 of 1 jobs could not be terminated and continue: TerminateJob" in told
         assert f"batch.attach(['{group.jobs[0].id}'])" in told
 
 
@@ -121,7 +121,7 @@ async def test_the_clean_up_has_a_bound(bench: MakeBench) -> None:
 
         group = b.batch.job_group()
         error = await error_of(group, nobody_answers)
-        assert anyio.current_time() - begun == pytest.approx(CLEAN_UP_SECONDS, abs=0.2)
+        assert anyio.current_time() - begun == pytest.approx(_CLEAN_UP_SECONDS, abs=0.2)
         assert f"batch.attach(['{group.jobs[0].id}'])" in error.__notes__[0]
 
 
@@ -185,10 +185,10 @@ async def test_a_client_that_ends_with_an_error_does_not_tell_of_what_was_termin
         jobs = [await b.batch.submit(LONG) for _ in range(3)]
         array = await b.batch.submit(LONG, array_size=2)
         assert isinstance(array, ArrayJob)
-        array[0].on_settled(lambda _job, _error: None)
+        b.record(array[0]).add_done_callback(lambda _job, _error: None)
         await jobs[0].terminate()
         await b.batch.terminate([jobs[1], array])
         await b.batch.__aexit__(Mine, Mine(), None)
     [warning] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-    assert warning.startswith("1 job runs on in AWS Batch, local.")
+    assert warning.startswith("1 job continues in AWS Batch (local).")
     assert f"batch.attach(['{jobs[2].id}'])" in warning

@@ -151,18 +151,18 @@ def test_anything_else_is_no_session() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"limits": {"submit": 1}}, r"limits=\{'submit': 1\}: a RateLimits, or None"),
-        ({"limits": 5}, "limits=5: a RateLimits"),
-        ({"limits": PollPolicy()}, "limits=PollPolicy.*: a RateLimits"),
-        ({"poll": {"max": 1}}, r"poll=\{'max': 1\}: a PollPolicy, or None"),
-        ({"poll": {}}, r"poll=\{\}: a PollPolicy"),
-        ({"logs": PollPolicy()}, "logs=PollPolicy.*: a LogPolicy"),
+        ({"limits": {"submit": 1}}, r"limits=\{'submit': 1\}: must be a RateLimits, or None"),
+        ({"limits": 5}, "limits=5: must be a RateLimits"),
+        ({"limits": PollPolicy()}, "limits=PollPolicy.*: must be a RateLimits"),
+        ({"poll": {"max": 1}}, r"poll=\{'max': 1\}: must be a PollPolicy, or None"),
+        ({"poll": {}}, r"poll=\{\}: must be a PollPolicy"),
+        ({"logs": PollPolicy()}, "logs=PollPolicy.*: must be a LogPolicy"),
         ({"journal": 5}, "journal=5: must be the path of a file"),
         ({"journal": b"x.db"}, "journal=b'x.db': must be the path of a file"),
         ({"journal": "\0"}, r"journal='\\x00': must be the path of a file"),
         ({"journal": " "}, "journal=' ': must be the path of a file"),
         ({"observers": print}, "observers=.*: give a list of functions, even for one"),
-        ({"observers": [5]}, "observers=5: each one is a function"),
+        ({"observers": [5]}, "observers=5: every item must be a function"),
     ],
 )
 def test_what_is_of_another_kind_is_refused_at_once(arguments: Any, said: str) -> None:  # noqa: ANN401

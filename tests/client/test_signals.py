@@ -122,7 +122,7 @@ def test_a_program_that_is_stopped_leaves_its_jobs_and_says_once_which(
     program.send(number)
     assert program.end() == code
     assert program.output == "alive 3\n"
-    assert len(re.findall("3 jobs run on in AWS Batch", program.errors)) == 1
+    assert len(re.findall("3 jobs continue in AWS Batch", program.errors)) == 1
     assert len(re.findall(r"batch.attach\(\['[^\]]*'\]\)", program.errors)) == 1
 
 
@@ -131,7 +131,7 @@ async def test_a_program_with_a_journal_says_so_and_has_written_it(tmp_path: Pat
     program = Program(FOLLOW.format(count=3), journal=journal)
     program.send(signal.SIGTERM)
     assert program.end() == 143
-    assert "Pick them up again: await batch.resume(), with the same journal" in program.errors
+    assert "Follow again: await batch.resume(), with the same journal" in program.errors
     async with (
         LocalBatch(executor=ScriptedExecutor()) as local,
         AsyncBatchClient(session=local.session, journal=journal) as batch,
@@ -145,8 +145,8 @@ def test_many_jobs_fit_into_the_message() -> None:
     program = Program(FOLLOW.format(count=40))
     program.send(signal.SIGTERM)
     program.end()
-    [message] = [line for line in program.errors.splitlines() if "run on" in line]
-    assert message.startswith("40 jobs run on")
+    [message] = [line for line in program.errors.splitlines() if "continue in AWS Batch" in line]
+    assert message.startswith("40 jobs continue")
     assert len(message) < 2_000
 
 
@@ -156,7 +156,7 @@ def test_a_group_ends_its_jobs_on_sigterm_if_it_is_to(on_error: str, alive: int)
     program.send(signal.SIGTERM)
     assert program.end() == 143
     assert program.output == f"alive {alive}\n"
-    assert ("3 jobs run on" in program.errors) == (on_error == "leave")
+    assert ("3 jobs continue" in program.errors) == (on_error == "leave")
 
 
 def test_a_second_sigterm_does_not_wait() -> None:

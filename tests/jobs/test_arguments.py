@@ -56,7 +56,7 @@ async def test_requests_are_a_list(bench: MakeBench, use: str, value: object) ->
 
 async def test_only_a_handle_tells_when_its_job_has_ended(bench: MakeBench) -> None:
     async with bench() as b:
-        with pytest.raises(InvalidRequest, match="jobs='abc': each one is a Job"):
+        with pytest.raises(InvalidRequest, match="jobs='abc': every item must be a Job"):
             await JOBS["as_completed"](b.batch, ["abc"])
 
 

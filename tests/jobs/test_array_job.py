@@ -43,10 +43,8 @@ class Calls:
 
     def __init__(self, b: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[tuple[str, Wire]] = []
-        runtime = b.batch._runtime
-        assert runtime is not None
-        caller = runtime.api._caller
-        call = caller.call
+        connection = b.session.connection
+        call = connection.call
 
         async def noted(
             service: str, operation: str, arguments: Wire, *rest: object, **more: object
@@ -54,7 +52,7 @@ class Calls:
             self.made.append((operation, arguments))
             return await call(service, operation, arguments, *rest, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(caller, "call", noted)
+        monkeypatch.setattr(connection, "call", noted)
 
     @property
     def counts(self) -> Counter[str]:
@@ -128,7 +126,7 @@ async def test_counts_tell_how_far_the_children_are(bench: MakeBench) -> None:
         assert set(array.counts) == set(JobStatus)
         assert sum(array.counts.values()) == 0
         while array.counts[JobStatus.RUNNING] < 4:
-            await array.next_change(600)
+            await b.record(array).wait_for_change(600)
         result = await array.result(check=False)
         assert not result.succeeded
         assert array.counts == {
@@ -233,10 +231,10 @@ async def test_a_full_summary_is_enough_to_go_and_ask_the_children(bench: MakeBe
     async with bench(Script(duration=None)) as b:
         array = await b.batch.submit_array("hello", 2)
         async with anyio.create_task_group() as group:
-            group.start_soon(all_children_ended, [array])
+            group.start_soon(all_children_ended, array)
             await anyio.wait_all_tasks_blocked()
             summary = {JobStatus.SUCCEEDED: 1, JobStatus.FAILED: 1}
-            array.update(
+            b.record(array).update(
                 JobDescription(
                     job_id=array.id,
                     status=JobStatus.SUBMITTED,

@@ -8,9 +8,11 @@ import pytest
 from asyncbatch import (
     AccessDenied,
     ClientClosed,
+    Event,
     InvalidRequest,
     JobDefinitionNotFound,
     JobFailed,
+    JobFinished,
     JobRequest,
     JobVanished,
 )
@@ -78,8 +80,11 @@ async def test_no_more_jobs_than_allowed_are_in_flight(bench: MakeBench) -> None
         most = max(most, len(running - ended))
         return Script(startup=0, duration=10)
 
-    async with bench(watch) as b:
-        b.batch._observers = (lambda e: ended.add(e.job_id) if hasattr(e, "result") else None,)
+    def note_end(event: Event) -> None:
+        if isinstance(event, JobFinished):
+            ended.add(event.job_id)
+
+    async with bench(watch, observers=[note_end]) as b:
         results = await b.batch.run((JobRequest("hello") for _ in range(25)), max_in_flight=4)
     assert len(results) == 25
     assert most == 4
@@ -129,7 +134,9 @@ async def test_what_was_submitted_before_an_error_is_not_lost(bench: MakeBench) 
 
 async def test_something_else_than_a_request_is_a_mistake(bench: MakeBench) -> None:
     async with bench() as b:
-        with pytest.raises(InvalidRequest, match="requests='hello': each one is a JobRequest"):
+        with pytest.raises(
+            InvalidRequest, match="requests='hello': every item must be a JobRequest"
+        ):
             await b.batch.submit_many(["hello"])  # type: ignore[list-item]
 
 

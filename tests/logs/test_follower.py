@@ -210,9 +210,7 @@ async def _define(batch: object, name: str, **container: object) -> None:
 async def test_eks_job_raises_logs_unavailable_with_a_kubectl_command(bench: MakeBench) -> None:
     """The local engine runs no EKS jobs, so the test makes the description."""
     async with bench() as b:
-        runtime = b.batch._runtime
-        assert runtime is not None
-        job = runtime.known(
+        job = b.handle(
             JobDescription(
                 job_id="eks", status=JobStatus.RUNNING, pod=PodProperties(name="aws-batch.1234")
             )

@@ -197,8 +197,7 @@ async def test_remembered_events_do_not_grow_over_time(bench: MakeBench) -> None
         async for _ in b.batch.logs(jobs):
             count += 1
             if count % (12 * 40) == 0:
-                assert b.batch._runtime is not None
-                [hub] = b.batch._runtime.logs._hubs.values()
+                [hub] = b.session.logs._hubs.values()
                 remembered.append(sum(len(cursor.window) for cursor in hub._cursors))
     assert len(remembered) == 6
     assert max(remembered[1:]) <= 12 * 75

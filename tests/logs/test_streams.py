@@ -26,9 +26,7 @@ ENDED = JobStatus.SUCCEEDED
 
 
 def known(b: Bench, description: JobDescription) -> Job:
-    runtime = b.batch._runtime
-    assert runtime is not None
-    return runtime.known(description)
+    return b.handle(description)
 
 
 def write(b: Bench, stream: str, *lines: str, group: str = GROUP) -> None:
@@ -110,9 +108,7 @@ async def test_log_group_and_region_come_from_the_log_configuration(bench: MakeB
         write(b, "one", "a", group="/my/own")
         job = known(b, described("job", Container(log_stream_name="one", log_options=options)))
         assert [event.message for event in await read(job)] == ["a"]
-        runtime = b.batch._runtime
-        assert runtime is not None
-        clients = runtime.api._caller._connection._clients
+        clients = b.session.connection._clients
     assert ("logs", "eu-north-1") in clients
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asyncbatch import ArrayProperties, Attempt, Container, JobDescription, JobStatus
-from asyncbatch._polling.changes import moves_on
+from asyncbatch._polling.changes import is_progress
 
 DETAIL = JobDescription(job_id="1", status=JobStatus.RUNNING)
 SUMMARY = dataclasses.replace(DETAIL, is_summary=True)
@@ -23,19 +23,21 @@ SUMMARY = dataclasses.replace(DETAIL, is_summary=True)
         {"array": ArrayProperties(size=2, status_summary={JobStatus.RUNNING: 2})},
     ],
 )
-def test_a_job_that_does_something_moves_on(known: JobDescription, change: dict[str, Any]) -> None:
-    assert moves_on(known, dataclasses.replace(DETAIL, **change))
+def test_a_job_that_does_something_is_progress(
+    known: JobDescription, change: dict[str, Any]
+) -> None:
+    assert is_progress(known, dataclasses.replace(DETAIL, **change))
 
 
 def test_an_attempt_of_a_described_job_is_one_more() -> None:
     tried = dataclasses.replace(DETAIL, attempts=(Attempt(number=1),))
-    assert moves_on(DETAIL, tried)
-    assert not moves_on(SUMMARY, tried)  # lists tell of no attempts
+    assert is_progress(DETAIL, tried)
+    assert not is_progress(SUMMARY, tried)  # lists tell of no attempts
 
 
 def test_details_that_are_learnt_are_no_change() -> None:
-    assert moves_on(None, SUMMARY)
-    assert not moves_on(SUMMARY, DETAIL)
-    assert not moves_on(
+    assert is_progress(None, SUMMARY)
+    assert not is_progress(SUMMARY, DETAIL)
+    assert not is_progress(
         DETAIL, dataclasses.replace(DETAIL, containers=(Container(log_stream_name="a/b/c"),))
     )

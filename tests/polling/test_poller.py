@@ -113,8 +113,7 @@ async def test_an_observer_that_fails_stops_nothing(
     def broken(event: object) -> None:
         raise RuntimeError("no bar to draw on")
 
-    async with bench() as b:
-        b.batch._observers = (broken,)
+    async with bench(observers=[broken]) as b:
         assert (await (await b.batch.submit("hello"))).succeeded
     assert "no bar to draw on" in caplog.text
 
@@ -304,9 +303,7 @@ async def test_a_crash_of_the_background_task_reaches_every_waiter(
 
     async with bench(Script(duration=60)) as b:
         job = await b.batch.submit("hello")
-        runtime = b.batch._runtime
-        assert runtime is not None
-        monkeypatch.setattr(runtime.poller, "_deliver", bug)
+        monkeypatch.setattr(b.session.poller, "_deliver", bug)
         with pytest.raises(Exception, match="background task crashed"):
             await job
         with pytest.raises(Exception, match="background task crashed"):

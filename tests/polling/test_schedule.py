@@ -43,7 +43,7 @@ def test_a_job_that_does_not_change_is_asked_about_less_often() -> None:
     now = 0.0
     while now < 400:
         schedule.take(now)
-        schedule.seen("j-1", now, changed=False)
+        schedule.note_seen("j-1", now, changed=False)
         due = schedule.next_due()
         assert due is not None
         dues.append(due - now)
@@ -55,52 +55,52 @@ def test_a_job_that_does_not_change_is_asked_about_less_often() -> None:
 def test_a_change_starts_the_intervals_anew() -> None:
     schedule = followed("j-1")
     schedule.take(300.0)
-    schedule.seen("j-1", 300.0, changed=True)
+    schedule.note_seen("j-1", 300.0, changed=True)
     assert schedule.next_due() == 301.0
 
 
 def test_a_job_vanishes_once_it_was_missing_for_its_grace() -> None:
     schedule = followed("j-1", grace=30)
-    assert schedule.missing("j-1", 100.0) is None
-    assert schedule.missing("j-1", 129.9) is None
-    assert schedule.missing("j-1", 130.0) == Vanished(ever_seen=False, grace=30)
+    assert schedule.note_missing("j-1", 100.0) is None
+    assert schedule.note_missing("j-1", 129.9) is None
+    assert schedule.note_missing("j-1", 130.0) == Vanished(ever_seen=False, grace=30)
     assert "j-1" not in schedule
 
 
 def test_a_job_that_comes_back_has_its_whole_grace_anew() -> None:
     schedule = followed("j-1", grace=60)
-    assert schedule.missing("j-1", 0.0) is None
-    schedule.seen("j-1", 50.0, changed=False)
-    assert schedule.missing("j-1", 100.0) is None
-    assert schedule.missing("j-1", 159.9) is None
-    assert schedule.missing("j-1", 160.0) == Vanished(ever_seen=True, grace=60)
+    assert schedule.note_missing("j-1", 0.0) is None
+    schedule.note_seen("j-1", 50.0, changed=False)
+    assert schedule.note_missing("j-1", 100.0) is None
+    assert schedule.note_missing("j-1", 159.9) is None
+    assert schedule.note_missing("j-1", 160.0) == Vanished(ever_seen=True, grace=60)
 
 
 def test_a_job_that_was_seen_has_at_least_the_grace_of_a_known_one() -> None:
     """An id that was attached could be a typing error; one that AWS answered for is none."""
     schedule = followed("j-1", grace=1)
-    schedule.seen("j-1", 0.0, changed=True)
-    schedule.missing("j-1", 10.0)
-    assert schedule.missing("j-1", 69.9) is None
-    assert schedule.missing("j-1", 70.0) == Vanished(ever_seen=True, grace=60)
+    schedule.note_seen("j-1", 0.0, changed=True)
+    schedule.note_missing("j-1", 10.0)
+    assert schedule.note_missing("j-1", 69.9) is None
+    assert schedule.note_missing("j-1", 70.0) == Vanished(ever_seen=True, grace=60)
 
 
 def test_a_missing_job_is_asked_about_soon_again() -> None:
     """However long it was unchanged before."""
     schedule = followed("j-1")
     schedule.take(300.0)
-    schedule.seen("j-1", 300.0, changed=False)
+    schedule.note_seen("j-1", 300.0, changed=False)
     schedule.take(315.0)
-    schedule.missing("j-1", 315.0)
+    schedule.note_missing("j-1", 315.0)
     assert schedule.next_due() == 316.0
 
 
 def test_a_hurried_job_is_due_once_not_twice() -> None:
     """Its former due time is forgotten, also when that comes up at last."""
     schedule = followed("j-1", delay=50)
-    schedule.hurry("j-1", 10.0)
+    schedule.make_due("j-1", 10.0)
     assert schedule.take(10.0) == ["j-1"]
-    schedule.seen("j-1", 49.5, changed=True)
+    schedule.note_seen("j-1", 49.5, changed=True)
     assert schedule.next_due() == 50.5
     assert schedule.take(50.0) == []
 
@@ -108,7 +108,7 @@ def test_a_hurried_job_is_due_once_not_twice() -> None:
 def test_a_job_that_is_out_cannot_be_hurried() -> None:
     schedule = followed("j-1")
     schedule.take(0.0)
-    schedule.hurry("j-1", 0.0)
+    schedule.make_due("j-1", 0.0)
     assert schedule.next_due() is None
 
 

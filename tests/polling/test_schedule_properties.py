@@ -83,7 +83,7 @@ class ScheduleMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def hurry(self, data: st.DataObject) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.jobs)))
-        self.schedule.hurry(job_id, self.now)
+        self.schedule.make_due(job_id, self.now)
         job = self.jobs[job_id]
         if not job.is_out and job.due > self.now:
             job.due = job.changed_at = self.now
@@ -161,7 +161,7 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     def see(self, job_id: str, *, changed: bool) -> None:
         job = self.jobs[job_id]
-        self.schedule.seen(job_id, self.now, changed=changed)
+        self.schedule.note_seen(job_id, self.now, changed=changed)
         job.ever_seen, job.missing_since, job.is_out = True, None, False
         job.grace = max(job.grace, POLICY.missing_grace)
         job.changed_at = self.now if changed else job.changed_at
@@ -172,7 +172,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         job = self.jobs[job_id]
         job.missing_since = self.now if job.missing_since is None else job.missing_since
         age = self.now - job.missing_since
-        vanished = self.schedule.missing(job_id, self.now)
+        vanished = self.schedule.note_missing(job_id, self.now)
         if age >= job.grace:
             assert vanished == Vanished(job.ever_seen, job.grace)
             del self.jobs[job_id]
@@ -182,9 +182,9 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     @rule()
     def hear_of_a_stranger(self) -> None:
-        self.schedule.seen("stranger", self.now, changed=True)
-        assert self.schedule.missing("stranger", self.now) is None
-        self.schedule.hurry("stranger", self.now)
+        self.schedule.note_seen("stranger", self.now, changed=True)
+        assert self.schedule.note_missing("stranger", self.now) is None
+        self.schedule.make_due("stranger", self.now)
         self.schedule.postpone("stranger", self.now + 1)
         self.schedule.note_change("stranger", self.now)
         assert self.schedule.age("stranger", self.now) == 0.0
@@ -237,6 +237,6 @@ def test_nobody_starves(number: int, jitter: float, period: float, seed: int) ->
             asked_at.setdefault(job_id, now)
         for job_id in schedule.take(now):
             asked_at[job_id] = now
-            schedule.seen(job_id, now, changed=rng.random() < 0.1)
+            schedule.note_seen(job_id, now, changed=rng.random() < 0.1)
         sweep = math.ceil(len(ids) / BATCH_SIZE) * period
         assert now - min(asked_at.values()) <= longest + sweep

@@ -83,7 +83,7 @@ async def test_where_listing_is_denied_jobs_are_followed_by_their_ids(
         b.local.faults.add("ListJobs", denial)
         await _all_end_once(b)
     assert b.local.calls["ListJobs"] == 1
-    assert "followed by their ids" in caplog.text
+    assert "following jobs of queue default by id" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_that_a_job_is_listed_as_it_was_described_is_no_news(bench: MakeBe
         for summary, detail in zip(found.values(), details["jobs"], strict=True):
             described = responses.mark(detail)
             assert described is not None
-            assert responses.summary_mark(summary) == responses.summary_mark_of(described)
+            assert responses.summary_mark(summary) == described.as_listed()
 
 
 async def test_what_was_described_is_not_read_again_from_lists(

@@ -166,6 +166,6 @@ async def test_concurrent_requests_with_one_key_are_one_job(bench: MakeBench, pa
 
 async def test_key_without_a_journal_is_an_invalid_request(bench: MakeBench) -> None:
     async with bench() as b:
-        with pytest.raises(InvalidRequest, match="key='one': is for a client with a journal="):
+        with pytest.raises(InvalidRequest, match="key='one': a key needs a journal"):
             await b.batch.submit("hello", key="one")
         assert submitted(b) == []

@@ -148,7 +148,7 @@ async def test_event_loop_shutdown_during_a_look_up_decides_nothing(
         async with anyio.create_task_group() as group, client(b, path) as batch:
             group.start_soon(_ended_by_closing, batch, request)
             await anyio.sleep(0.5)
-            (sending,) = [t for t in asyncio.all_tasks() - before if "_send" in t.get_name()]
+            (sending,) = [t for t in asyncio.all_tasks() - before if "Session._run" in t.get_name()]
             for _ in range(2):
                 sending.cancel()
                 await anyio.sleep(0.1)

@@ -222,7 +222,7 @@ async def test_arrays_cannot_be_held_back_child_by_child(bench: MakeBench) -> No
 @virtual
 async def test_something_else_than_a_request_is_a_mistake(bench: MakeBench) -> None:
     async with bench() as b:
-        with pytest.raises(InvalidRequest, match="each one is a JobRequest"):
+        with pytest.raises(InvalidRequest, match="every item must be a JobRequest"):
             await b.batch.submit_many(["hello"], coalesce=True)  # type: ignore[list-item]
 
 

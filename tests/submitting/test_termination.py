@@ -26,9 +26,7 @@ async def _running(bench: MakeBench, count: int) -> AsyncIterator[tuple[Bench, l
 
 
 async def _require_bulk(b: Bench) -> None:
-    runtime = b.batch._runtime
-    assert runtime is not None
-    if not await runtime.api.offers("TerminateJobs"):
+    if not await b.session.api.offers("TerminateJobs"):
         pytest.skip("this botocore does not know TerminateJobs")
 
 

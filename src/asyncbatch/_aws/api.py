@@ -1,22 +1,26 @@
-"""Every AWS call that the package makes, answered in values.
+"""Every AWS call that the package makes, with values as arguments and results.
 
-How a call is paced and retried is `_calls`' business. Sending a job may not be repeated like
-reading: `submit_job` raises an unknown outcome to `_submission`, which settles it.
+`retrying` decides how a call is paced and retried. Limits on the number of jobs in one call are
+applied here and nowhere else.
 """
 
+import contextlib
 import random
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Callable,
-    Mapping,
-    MutableMapping,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from asyncbatch._aws.connection import Connection
-from asyncbatch._aws.retrying import POLLING, READING, SENDING, Answer, Caller, Patience
+from asyncbatch._aws.retrying import (
+    POLLING,
+    READING,
+    SENDING,
+    Arguments,
+    BuildArguments,
+    Calls,
+    Operation,
+    Patience,
+    Response,
+)
 from asyncbatch._aws.wire import requests, responses
 from asyncbatch._aws.wire.sharing import SharedValues
 from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
@@ -25,8 +29,59 @@ from asyncbatch._values.events import Event
 from asyncbatch._values.policies import RateLimits
 from asyncbatch._values.status import JobStatus
 
-Mark = responses.Mark
-listed_mark = responses.summary_mark_of
+DESCRIBE_LIMIT = 100
+"""Jobs in one DescribeJobs.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
+"""
+
+TERMINATE_LIMIT = 50
+"""Jobs in one TerminateJobs.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJobs.html
+"""
+
+_LIST_LIMIT = 1_000
+"""Jobs in one page of ListJobs; AWS's default is 100."""
+
+_SUBMIT_JOB = Operation(service="batch", name="SubmitJob", pace="submit", required="jobId")
+_SUBMIT_OWN_ARGUMENTS = Operation(
+    service="batch", name="SubmitJob", pace="submit", required="jobId", validate=False
+)
+_DESCRIBE_JOBS = Operation(service="batch", name="DescribeJobs", pace="describe", required="jobs")
+_POLL_JOBS = Operation(
+    service="batch", name="DescribeJobs", pace="describe", required="jobs", validate=False
+)
+_LIST_JOBS = Operation(service="batch", name="ListJobs", pace="list", required="jobSummaryList")
+# Listing a queue is a way of polling, so it shares the budget of DescribeJobs.
+_POLL_QUEUE = Operation(
+    service="batch",
+    name="ListJobs",
+    pace="describe",
+    required="jobSummaryList",
+    validate=False,
+)
+_DESCRIBE_JOB_QUEUES = Operation(
+    service="batch", name="DescribeJobQueues", pace="list", required="jobQueues"
+)
+_DESCRIBE_JOB_DEFINITIONS = Operation(
+    service="batch", name="DescribeJobDefinitions", pace="list", required="jobDefinitions"
+)
+_REGISTER_JOB_DEFINITION = Operation(
+    service="batch", name="RegisterJobDefinition", pace="register", required="revision"
+)
+_TERMINATE_JOB = Operation(service="batch", name="TerminateJob", pace="terminate")
+_TERMINATE_JOBS = Operation(service="batch", name="TerminateJobs", pace="terminate")
+_READ_LOGS = {
+    name: Operation(service="logs", name=name, pace=name, required="events")
+    for name in ("GetLogEvents", "FilterLogEvents")
+}
+
+HasChanged = Callable[[str, responses.JobMark], bool]
+"""Whether a job differs from how it was last described; called with its id and its mark."""
+
+IsListedAnew = Callable[[str, responses.SummaryMark], bool]
+"""Whether a listed job differs from how it was last listed; False for jobs of other programs."""
 
 
 class API:
@@ -37,98 +92,93 @@ class API:
         connection: Connection,
         limits: RateLimits,
         rng: random.Random,
-        notify: Callable[[Event], None],
+        report: Callable[[Event], None],
     ) -> None:
-        """Use an open connection at the given pace; `notify` hears of throttling and retries."""
+        """Use an open connection within `limits`; `report` gets throttling and retry events."""
         self._connection = connection
         self._shared = connection.shared_values
-        self._caller = Caller(connection, limits, rng, notify)
+        self._calls = Calls(connection, limits, rng, report)
 
-    async def submit_turn(self) -> None:
-        """Wait until the next `submit_job` may leave, to do something right before it."""
-        await self._caller.turn("SubmitJob")
-
-    async def submit_job(
-        self, arguments: Mapping[str, Any], *, is_checked: bool = False, has_turn: bool = False
-    ) -> str:
+    async def submit_job(self, build: BuildArguments, *, validate: bool = True) -> str:
         """Submit a job and return its id; never sent twice where it may have arrived.
 
         Args:
-            arguments: Those of SubmitJob, in AWS's spelling.
-            is_checked: Whether they are all our own words, which need no check by the SDK's model.
-            has_turn: Whether `submit_turn` was awaited before.
+            build: Builds the arguments of SubmitJob when the rate limit lets the call go.
+            validate: Whether the SDK checks them against its model.
 
         Raises:
             APIError: AWS refused it; with `ServiceFault` and `ConnectionFailed` it may have
                 arrived.
         """
-        answer = await self._caller.call(
-            "batch", "SubmitJob", arguments, SENDING, is_checked=is_checked, has_turn=has_turn
-        )
-        return str(answer["jobId"])
+        operation = _SUBMIT_JOB if validate else _SUBMIT_OWN_ARGUMENTS
+        response = await self._calls.send(operation, build, SENDING)
+        return str(response["jobId"])
 
     async def describe_jobs(self, ids: Sequence[str]) -> list[JobDescription]:
-        """Describe at most 100 jobs; ids that AWS does not know are absent."""
-        answer = await self._caller.call("batch", "DescribeJobs", {"jobs": list(ids)}, READING)
-        return [responses.job_description(job, self._shared) for job in answer.get("jobs", ())]
-
-    async def poll_turn(self) -> None:
-        """Wait until the next `poll_jobs` may leave, to choose its ids as late as possible."""
-        await self._caller.turn("DescribeJobs")
+        """Describe jobs, 100 with one call; ids that AWS does not know are absent."""
+        found: list[JobDescription] = []
+        for start in range(0, len(ids), DESCRIBE_LIMIT):
+            arguments = {"jobs": list(ids[start : start + DESCRIBE_LIMIT])}
+            response = await self._calls.send(_DESCRIBE_JOBS, arguments, READING)
+            found += [
+                responses.job_description(job, self._shared) for job in response.get("jobs", ())
+            ]
+        return found
 
     async def poll_jobs(
-        self, ids: Sequence[str], marks: MutableMapping[str, Mark]
+        self, choose: Callable[[], Sequence[str]], has_changed: HasChanged
     ) -> dict[str, JobDescription | None]:
-        """Describe those of at most 100 jobs that changed; `poll_turn` was awaited before.
+        """Describe up to 100 jobs, and decode only those that changed.
 
-        Faults that pass are borne for ever.
+        Faults that may pass are tolerated without limit.
 
         Args:
-            ids: Ids of jobs, children and nodes.
-            marks: What was last seen of each job; brought up to date.
+            choose: Returns the ids, when the rate limit lets the call go; none sends nothing.
+            has_changed: Whether a job is worth decoding.
 
         Returns:
             By id, the description of a job that changed, and None for one that did not. Ids that
             AWS does not know are absent.
         """
-        answer = await self._caller.call(
-            "batch", "DescribeJobs", {"jobs": list(ids)}, POLLING, has_turn=True, is_checked=True
-        )
-        return {job["jobId"]: _news(job, marks, self._shared) for job in answer.get("jobs", ())}
+
+        async def build() -> Arguments | None:
+            ids = choose()
+            return {"jobs": list(ids)} if ids else None
+
+        response = await self._calls.send(_POLL_JOBS, build, POLLING)
+        return {
+            job["jobId"]: _description_if_changed(job, has_changed, self._shared)
+            for job in response.get("jobs", ())
+        }
 
     async def poll_queue(
-        self, queue: str, status: JobStatus, marks: MutableMapping[str, Mark]
+        self, queue: str, status: JobStatus, is_listed_anew: IsListedAnew
     ) -> AsyncGenerator[dict[str, JobDescription | None], None]:
-        """List the jobs of a queue that are in a state, page by page of 1,000, for the poller.
+        """List the jobs of a queue that are in a state, in pages of 1,000, for polling.
 
-        It is paced together with `poll_jobs`, and bears faults that pass for ever.
+        It shares the rate limit of `poll_jobs`, and tolerates faults that may pass without limit.
 
         Args:
             queue: Name or ARN of the job queue.
             status: The state.
-            marks: What was last listed of each followed job; others are not in it.
+            is_listed_anew: Whether a job is worth decoding.
 
         Yields:
-            By id, the summary of a job that changed, and None for one that did not or is not
-            followed.
+            By id, the summary of a job that changed, and None for any other.
         """
-        arguments: Answer = {"jobQueue": queue, "jobStatus": str(status), "maxResults": 1000}
-        while True:
-            await self._caller.turn("DescribeJobs")
-            page = await self._caller.call(
-                "batch",
-                "ListJobs",
-                arguments,
-                POLLING,
-                has_turn=True,
-                pace="DescribeJobs",
-                is_checked=True,
-            )
-            jobs = page.get("jobSummaryList", ())
-            yield {job["jobId"]: _listed_news(job, marks, self._shared) for job in jobs}
-            if not page.get("nextToken"):
-                return
-            arguments = {**arguments, "nextToken": page["nextToken"]}
+        arguments: Response = {
+            "jobQueue": queue,
+            "jobStatus": str(status),
+            "maxResults": _LIST_LIMIT,
+        }
+        async with contextlib.aclosing(self._pages(_POLL_QUEUE, arguments, POLLING)) as pages:
+            async for page in pages:
+                yield {
+                    job["jobId"]: responses.job_summary(job, self._shared)
+                    if is_listed_anew(job["jobId"], responses.summary_mark(job))
+                    else None
+                    for job in page.get("jobSummaryList", ())
+                }
 
     async def list_jobs(
         self,
@@ -143,10 +193,10 @@ class API:
         Args:
             queue: Name or ARN of the job queue.
             array_job_id: Parent of the children to list, instead of a queue.
-            name: Job name, or its beginning with a ``*``; any case. AWS ignores `status` with it.
+            name: Job name in any case, or its beginning with a ``*``. AWS ignores `status` with it.
             status: The one state to list.
         """
-        arguments: Answer = {}
+        arguments: Response = {}
         if array_job_id:
             arguments["arrayJobId"] = array_job_id
         else:
@@ -155,7 +205,7 @@ class API:
             arguments["filters"] = [{"name": "JOB_NAME", "values": [name]}]
         elif status is not None:
             arguments["jobStatus"] = str(status)
-        async for page in self._pages("ListJobs", arguments):
+        async for page in self._pages(_LIST_JOBS, arguments):
             for summary in page.get("jobSummaryList", ()):
                 yield responses.job_summary(summary, self._shared, queue=queue)
 
@@ -163,109 +213,94 @@ class API:
         """Return all job queues of the account and Region."""
         return [
             responses.job_queue(detail)
-            async for page in self._pages("DescribeJobQueues", {})
+            async for page in self._pages(_DESCRIBE_JOB_QUEUES, {})
             for detail in page.get("jobQueues", ())
         ]
 
     async def terminate_job(self, job_id: str, reason: str) -> None:
         """Terminate a job; one that has ended already stays as it is."""
-        await self._caller.call(
-            "batch", "TerminateJob", {"jobId": job_id, "reason": reason}, READING
-        )
+        await self._calls.send(_TERMINATE_JOB, {"jobId": job_id, "reason": reason}, READING)
 
     async def terminate_jobs(self, ids: Sequence[str], reason: str) -> dict[str, APIError]:
-        """Terminate at most 50 jobs with one call, and return why some of them were not.
+        """Terminate at most 50 jobs with one call, and return the errors of those it was not.
 
         Raises:
             APIError: AWS refused the call as a whole, or does not have it.
         """
-        answer = await self._caller.call(
-            "batch", "TerminateJobs", {"jobs": list(ids), "reason": reason}, READING
-        )
-        return responses.refusals("TerminateJobs", ids, answer)
+        arguments = {"jobs": list(ids), "reason": reason}
+        response = await self._calls.send(_TERMINATE_JOBS, arguments, READING)
+        return responses.refusals("TerminateJobs", ids, response)
 
     async def offers(self, operation: str) -> bool:
         """Return whether the installed SDK knows an operation of AWS Batch."""
         return await self._connection.offers("batch", operation)
 
     async def register_job_definition(self, definition: Mapping[str, Any]) -> JobDefinition:
-        """Register a new revision; repeated after a lost answer, as a spare one does no harm."""
-        answer = await self._caller.call("batch", "RegisterJobDefinition", definition, READING)
-        return responses.job_definition(answer)
+        """Register a new revision; repeated after a lost response: a spare revision is harmless."""
+        response = await self._calls.send(_REGISTER_JOB_DEFINITION, definition, READING)
+        return responses.job_definition(response)
 
     async def find_job_definition(self, name: str, content_hash: str) -> JobDefinition | None:
         """Return the newest ACTIVE revision that was registered with this content."""
-        arguments = {"jobDefinitionName": name, "status": "ACTIVE"}
+        arguments: Response = {"jobDefinitionName": name, "status": "ACTIVE"}
         found = [
             responses.job_definition(detail)
-            async for page in self._pages("DescribeJobDefinitions", arguments)
+            async for page in self._pages(_DESCRIBE_JOB_DEFINITIONS, arguments)
             for detail in page.get("jobDefinitions", ())
             if detail.get("tags", {}).get(requests.DEFINITION_HASH_TAG) == content_hash
         ]
         return max(found, key=lambda definition: definition.revision, default=None)
 
     def logs_per_second(self, operation: str, region: str | None = None) -> float:
-        """Return the configured pace of GetLogEvents or FilterLogEvents in a Region."""
-        return self._caller.logs_per_second(operation, region)
+        """Return the rate limit of GetLogEvents or FilterLogEvents in a Region."""
+        return self._calls.logs_per_second(operation, region)
 
     async def logs_turn(self, operation: str, region: str | None = None) -> None:
         """Wait until the next `read_logs` may leave, to choose its streams as late as possible."""
-        await self._caller.turn(operation, region)
+        await self._calls.turn(_READ_LOGS[operation], region)
 
     async def read_logs(
         self,
         operation: str,
-        arguments: Mapping[str, Any],
+        arguments: Arguments | BuildArguments,
         patience: Patience = READING,
         *,
         region: str | None = None,
         has_turn: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """Return one page of GetLogEvents or FilterLogEvents, in AWS's spelling.
 
         Args:
             operation: Which of the two.
-            arguments: Its arguments in AWS's spelling.
-            patience: How long faults are borne.
+            arguments: Its arguments in AWS's spelling, or a coroutine function that builds them
+                when the rate limit lets the call go. Where that returns None, nothing is sent and
+                the page is empty: ``{}``.
+            patience: How long faults are tolerated.
             region: Another Region than the client's own; it has a quota of its own.
             has_turn: Whether `logs_turn` was awaited before.
 
         Raises:
-            ResourceNotFound: There is no such group or stream, or not yet.
+            ResourceNotFound: The log group or stream does not exist (yet).
         """
-        return await self._caller.call(
-            "logs", operation, arguments, patience, region=region, has_turn=has_turn
+        return await self._calls.send(
+            _READ_LOGS[operation], arguments, patience, region=region, has_turn=has_turn
         )
 
-    async def _pages(self, operation: str, arguments: Answer) -> AsyncIterator[Answer]:
+    async def _pages(
+        self, operation: Operation, arguments: Response, patience: Patience = READING
+    ) -> AsyncGenerator[Response, None]:
         while True:
-            page = await self._caller.call("batch", operation, arguments, READING)
+            page = await self._calls.send(operation, arguments, patience)
             yield page
             if not page.get("nextToken"):
                 return
             arguments = {**arguments, "nextToken": page["nextToken"]}
 
 
-def _news(
-    job: Answer, marks: MutableMapping[str, Mark], shared: SharedValues
+def _description_if_changed(
+    job: Response, has_changed: HasChanged, shared: SharedValues
 ) -> JobDescription | None:
-    """Return the description of a job unless it is marked as seen like this."""
     mark = responses.mark(job)
-    if mark is not None:
-        if marks.get(job["jobId"]) == mark:
-            return None
-        marks[job["jobId"]] = mark
-    return responses.job_description(job, shared)
-
-
-def _listed_news(
-    summary: Answer, marks: MutableMapping[str, Mark], shared: SharedValues
-) -> JobDescription | None:
-    """Return the summary of a followed job unless it is marked as listed like this."""
-    job_id = summary["jobId"]
-    previous = marks.get(job_id)
-    mark = responses.summary_mark(summary)
-    if previous is None or previous == mark:
+    if mark is not None and not has_changed(job["jobId"], mark):
         return None
-    marks[job_id] = mark
-    return responses.job_summary(summary, shared)
+    return responses.job_description(job, shared)

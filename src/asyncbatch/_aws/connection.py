@@ -2,7 +2,7 @@
 
 aiobotocore takes 0.4 s to import and 0.1 s to read its models, so both happen in a thread when a
 client opens. Retries of the SDK are off: it would send a SubmitJob again whose answer was lost, and
-would spend its retry quota on throttling. The one retry loop is in `_calls`.
+would spend its retry quota on throttling. The one retry loop is in `retrying`.
 """
 
 import contextlib
@@ -150,16 +150,16 @@ class Connection:
         arguments: Mapping[str, Any],
         region: str | None = None,
         *,
-        is_checked: bool = False,
+        validate: bool = True,
     ) -> dict[str, Any]:
-        """Call an API operation once and return its answer.
+        """Call an API operation once and return its response.
 
         Args:
             service: ``"batch"`` or ``"logs"``.
             operation: The operation in AWS's spelling, such as ``"SubmitJob"``.
             arguments: Its arguments in AWS's spelling.
             region: Another Region than the connection's own.
-            is_checked: Whether the arguments are known to fit the SDK's model.
+            validate: Whether the SDK checks the arguments against its model first.
 
         Raises:
             APIError: AWS refused, failed, or did not answer.
@@ -168,7 +168,7 @@ class Connection:
         """
         client = await self.client(service, region)
         try:
-            if not is_checked:
+            if validate:
                 _check(client, operation, arguments)
             answer: dict[str, Any] = await getattr(client, _method(operation))(**arguments)
         except Exception as error:

@@ -1,13 +1,13 @@
-"""One call after another: paced, and retried by one rule.
+"""One API call: waits for its rate limit, is sent, and is retried by one rule.
 
-The one retry loop of the package is `Caller.call`. Reading may be repeated whatever happened.
-Sending a job may not: it is repeated only where the request certainly did not arrive.
+The only retry loop of the package is `Calls.send`. Reads may be repeated after any fault. SubmitJob
+may not: it has no idempotency token, so it is repeated only where the request certainly did not
+arrive, and an unknown outcome is raised for `_submitting` to settle.
 
-How long a fault is borne depends on whether this endpoint has ever answered: a wrong endpoint is
-told within seconds, an outage in the middle of a long run is sat through.
+How long faults are tolerated depends on whether this endpoint has ever answered: a wrong endpoint
+fails within seconds, an outage in the middle of a long run is waited out.
 """
 
-import functools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -31,19 +31,44 @@ from asyncbatch._values.policies import Backoff, RateLimits
 
 logger = logging.getLogger("asyncbatch")
 
-Answer = dict[str, Any]
+Response = dict[str, Any]
+Arguments = Mapping[str, Any]
+
+BuildArguments = Callable[[], Awaitable[Arguments | None]]
+"""Builds the arguments of a call when its turn has come; None sends nothing."""
 
 _FIRST_CONTACT_TRIES = 3
 _CREDENTIAL_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a call bears faults that pass.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One API operation, as this package uses it.
 
     Attributes:
-        seconds: Time from the first fault on after which the last one is raised; None bears them
-            for ever. Throttling is always borne: the pace gives way instead.
+        service: ``"batch"`` or ``"logs"``.
+        name: The operation in AWS's spelling, such as ``"SubmitJob"``.
+        pace: Name of the rate limit that it counts against; see `_pacers`.
+        required: Member that each of AWS's responses has. A proxy or a login page answers with
+            status 200 and lacks it. None where AWS's response may be empty.
+        validate: Whether the SDK checks the arguments against its model first. That takes a tenth
+            of the CPU time of a SubmitJob, so it is off where the arguments are all our own.
+    """
+
+    service: str
+    name: str
+    pace: str
+    required: str | None = None
+    validate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a call tolerates faults that may pass.
+
+    Attributes:
+        seconds: Time from the first fault after which the next one is raised; None never raises
+            them. Throttling is always tolerated: the rate is lowered instead.
         may_repeat: Whether the call may be sent again although it may have arrived.
     """
 
@@ -56,170 +81,163 @@ POLLING = Patience(None)
 SENDING = Patience(600.0, may_repeat=False)
 
 
-# What every answer to an operation has; a proxy or a login page says 200 and has not.
-_ALWAYS_THERE = {
-    "SubmitJob": "jobId",
-    "DescribeJobs": "jobs",
-    "ListJobs": "jobSummaryList",
-    "DescribeJobQueues": "jobQueues",
-    "DescribeJobDefinitions": "jobDefinitions",
-    "RegisterJobDefinition": "revision",
-    "GetLogEvents": "events",
-    "FilterLogEvents": "events",
-}
-
-
-def _require_answer(operation: str, answer: Mapping[str, Any]) -> None:
-    """Raise unless an answer is one of AWS's.
-
-    Raises:
-        ConnectionFailed: Somebody else answered.
-    """
-    member = _ALWAYS_THERE.get(operation)
-    if member is not None and member not in answer:
-        said = f"the answer has no {member!r}, so it is not one of AWS's: a proxy, a login page?"
-        raise ConnectionFailed(operation, "UnexpectedAnswer", said, may_have_arrived=True)
-
-
-class Caller:
-    """One call after another: waits for its turn, sends, and decides what a fault means."""
+class Calls:
+    """Sends API calls through one connection, within its rate limits."""
 
     def __init__(
         self,
         connection: Connection,
         limits: RateLimits,
         rng: random.Random,
-        notify: Callable[[Event], None],
+        report: Callable[[Event], None],
     ) -> None:
+        """Send through an open connection; `report` gets an event for each retry."""
         self._connection = connection
-        self._rng = rng
-        self._notify = notify
-        self._backoff = Backoff()
-        self._reached = False
-        self._accepted = False
-        listing = Pacer(limits.list_per_second)
-        terminating = Pacer(limits.terminate_per_second)
-        self._pacers = {
-            "SubmitJob": Pacer(limits.submit_per_second),
-            "DescribeJobs": Pacer(limits.describe_per_second),
-            "ListJobs": listing,
-            "DescribeJobQueues": listing,
-            "DescribeJobDefinitions": listing,
-            "TerminateJob": terminating,
-            "TerminateJobs": terminating,
-            "RegisterJobDefinition": Pacer(limits.register_per_second),
-        }
         self._limits = limits
-
-    async def turn(self, operation: str, region: str | None = None) -> None:
-        """Wait until the next call of an operation may leave."""
-        await self._pacer(operation, region).turn()
+        self._rng = rng
+        self._report = report
+        self._backoff = Backoff()
+        self._has_responded = False
+        self._has_succeeded = False
+        self._pacers = {
+            "submit": Pacer(limits.submit_per_second),
+            "describe": Pacer(limits.describe_per_second),
+            "list": Pacer(limits.list_per_second),
+            "terminate": Pacer(limits.terminate_per_second),
+            "register": Pacer(limits.register_per_second),
+        }
 
     def logs_per_second(self, operation: str, region: str | None) -> float:
-        """Return the configured pace of reading logs in a Region."""
+        """Return the rate limit of GetLogEvents or FilterLogEvents in a Region."""
         return self._limits.logs_per_second(operation, region or self._connection.region)
 
-    async def call(
+    async def turn(self, operation: Operation, region: str | None) -> None:
+        """Wait until the rate limit lets a call of an operation go."""
+        await self._pacer(operation, region).turn()
+
+    async def send(
         self,
-        service: str,
-        operation: str,
-        arguments: Mapping[str, Any],
+        operation: Operation,
+        arguments: Arguments | BuildArguments,
         patience: Patience,
         *,
         region: str | None = None,
         has_turn: bool = False,
-        pace: str | None = None,
-        is_checked: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """Send a call until it is answered, refused, or patience ends.
 
         Args:
-            service: ``"batch"`` or ``"logs"``.
-            operation: The operation in AWS's spelling.
-            arguments: Its arguments in AWS's spelling.
-            patience: How long faults are borne.
+            operation: What to call.
+            arguments: Its arguments in AWS's spelling, or a coroutine function that builds them.
+                It is called once, when the rate limit lets the call go: the latest moment to choose
+                which jobs to describe, or to record what is about to be sent.
+            patience: How long faults are tolerated.
             region: Another Region than the connection's own.
-            has_turn: Whether `turn` was awaited for the first try.
-            pace: Operation whose pace it shares; None for its own.
-            is_checked: Whether the arguments are known to fit the SDK's model.
+            has_turn: Whether `turn` was awaited for this call already.
+
+        Returns:
+            AWS's response; empty where there was nothing to send.
         """
-        pacer = self._pacer(pace or operation, region)
-        send = functools.partial(
-            self._connection.call, service, operation, arguments, region, is_checked=is_checked
-        )
+        pacer = self._pacer(operation, region)
+        if not has_turn:
+            await pacer.turn()
+        built = await arguments() if callable(arguments) else arguments
+        if built is None:
+            return {}
         tries = 0
-        fault_since: float | None = None
+        first_fault_at: float | None = None
         while True:
-            if not has_turn:
-                await pacer.turn()
-            has_turn = False
-            answer: Answer = {}
             try:
-                answer = await _sent(send, operation, patience)
-                _require_answer(operation, answer)
+                response = await self._send_once(operation, built, region, patience)
             except AsyncBatchError as fault:
                 tries += 1
-                fault_since = anyio.current_time() if fault_since is None else fault_since
-                self._reached |= isinstance(fault, APIError) and fault.status is not None
-                if not self._bears(fault, patience, tries, anyio.current_time() - fault_since):
+                now = anyio.current_time()
+                first_fault_at = now if first_fault_at is None else first_fault_at
+                self._has_responded |= isinstance(fault, APIError) and fault.status is not None
+                if not self._tolerates(fault, patience, tries, now - first_fault_at):
                     raise
                 await self._wait(fault, tries, pacer)
+                await pacer.turn()
             else:
-                self._reached = self._accepted = True
-                return answer
+                self._has_responded = self._has_succeeded = True
+                return response
 
-    def _pacer(self, operation: str, region: str | None) -> Pacer:
-        """Return the pacer of an operation; logs in another Region have a quota of their own."""
-        name = operation if region in {None, self._connection.region} else f"{operation} {region}"
+    async def _send_once(
+        self, operation: Operation, arguments: Arguments, region: str | None, patience: Patience
+    ) -> Response:
+        """Send a call once.
+
+        A call that may not be repeated is not cancelled halfway: its response decides.
+        """
+        response: Response = {}
+        try:
+            with anyio.CancelScope(shield=not patience.may_repeat):
+                response = await self._connection.call(
+                    operation.service,
+                    operation.name,
+                    arguments,
+                    region,
+                    validate=operation.validate,
+                )
+        except anyio.get_cancelled_exc_class() as cancelled:
+            if patience.may_repeat:
+                raise
+            # An event loop that shuts down cancels every task by itself, shielded or not.
+            raise ConnectionFailed(
+                operation.name, "Cancelled", "the event loop was shut down", may_have_arrived=True
+            ) from cancelled
+        if operation.required is not None and operation.required not in response:
+            problem = (
+                f"the response has no {operation.required!r}, so it is not from AWS"
+                " (a proxy or a login page?)"
+            )
+            raise ConnectionFailed(
+                operation.name, "UnexpectedAnswer", problem, may_have_arrived=True
+            )
+        return response
+
+    def _pacer(self, operation: Operation, region: str | None) -> Pacer:
+        """Return the pacer of an operation; logs have a quota of their own in each Region."""
+        if operation.service != "logs":
+            return self._pacers[operation.pace]
+        home = region in {None, self._connection.region}
+        name = operation.pace if home else f"{operation.pace} {region}"
         if name not in self._pacers:
-            self._pacers[name] = Pacer(self.logs_per_second(operation, region))
+            self._pacers[name] = Pacer(self.logs_per_second(operation.name, region))
         return self._pacers[name]
 
-    def _bears(self, fault: AsyncBatchError, patience: Patience, tries: int, lasted: float) -> bool:
+    def _tolerates(
+        self, fault: AsyncBatchError, patience: Patience, tries: int, seconds: float
+    ) -> bool:
         """Return whether a fault may pass, so that the call is sent again."""
         if isinstance(fault, Throttled):
             return True
         if isinstance(fault, CredentialsExpired):
-            # Credentials are renewed beside us, by the SDK or by somebody who logs in again.
-            return self._accepted and lasted < _CREDENTIAL_SECONDS
+            # Credentials may be renewed meanwhile, by the SDK or by a person who logs in again.
+            return self._has_succeeded and seconds < _CREDENTIAL_SECONDS
         if isinstance(fault, ConnectionFailed):
-            if not self._reached and tries >= _FIRST_CONTACT_TRIES:
+            if not self._has_responded and tries >= _FIRST_CONTACT_TRIES:
                 return False
             repeatable = patience.may_repeat or not fault.may_have_arrived
         else:
             repeatable = patience.may_repeat and isinstance(fault, ServiceFault)
-        return repeatable and (patience.seconds is None or lasted < patience.seconds)
+        return repeatable and (patience.seconds is None or seconds < patience.seconds)
 
     async def _wait(self, fault: AsyncBatchError, tries: int, pacer: Pacer) -> None:
-        """Slow down after throttling, back off after anything else."""
+        """Lower the rate after throttling, back off after any other fault."""
         if not isinstance(fault, APIError):
             return
         if isinstance(fault, Throttled):
-            pace = pacer.throttled()
-            logger.debug("%s was throttled: %.1f calls a second now", fault.operation, pace)
-            self._notify(RequestThrottled(operation=fault.operation, per_second=pace))
+            rate = pacer.throttled()
+            logger.debug("%s throttled; rate lowered to %.1f calls/s", fault.operation, rate)
+            self._report(RequestThrottled(operation=fault.operation, per_second=rate))
             return
         delay = self._backoff.delay(tries, self._rng)
-        logger.info("%s Sent again in %.1f s (try %d).", fault, delay, tries)
-        self._notify(
+        logger.info(
+            "%s failed (%s); retrying in %.1f s (try %d): %s",
+            *(fault.operation, fault.code, delay, tries, fault),
+        )
+        self._report(
             RequestRetried(operation=fault.operation, code=fault.code, tries=tries, delay=delay)
         )
-        await anyio.sleep(delay)  # noqa: TID251 - gives a fault time to pass
-
-
-async def _sent(
-    send: Callable[[], Awaitable[Answer]], operation: str, patience: Patience
-) -> Answer:
-    """Send a call once. What may not be repeated is not torn apart: its answer decides."""
-    answer: Answer = {}
-    try:
-        with anyio.CancelScope(shield=not patience.may_repeat):
-            answer = await send()
-    except anyio.get_cancelled_exc_class() as torn:
-        if patience.may_repeat:
-            raise
-        # An event loop that is shut down cancels every task by itself, shield or not.
-        raise ConnectionFailed(
-            operation, "Cancelled", "the event loop was shut down", may_have_arrived=True
-        ) from torn
-    return answer
+        await anyio.sleep(delay)  # noqa: TID251 - back-off: gives a fault time to pass

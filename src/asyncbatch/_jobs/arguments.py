@@ -1,4 +1,4 @@
-"""What methods of the client are given, brought into one form and checked."""
+"""Arguments of the client's methods, normalised and checked."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -14,31 +14,33 @@ T = TypeVar("T")
 
 
 def jobs_each(jobs: Iterable[T]) -> list[T]:
-    """Return handles, or ids, as they were given; an array gives its children."""
+    """Return handles and ids as a list; an array is its children."""
     check.iterable("jobs", jobs, rule=_LIST_OF_JOBS)
     return list(jobs)
 
 
 def handles(jobs: Iterable[Job]) -> list[Job]:
-    """Return handles as they were given."""
+    """Return handles as a list."""
     given = jobs_each(jobs)
     for job in given:
         if not isinstance(job, Job):
-            raise InvalidRequest("jobs", job, "each one is a Job")
+            raise InvalidRequest("jobs", job, "every item must be a Job")
     return given
 
 
 def job_ids(jobs: Iterable[Job | str]) -> list[str]:
     """Return the ids of handles and ids."""
-    if isinstance(jobs, Job):  # an array, too: it is one job here
+    if isinstance(jobs, Job):  # an array too: here it is one job
         raise InvalidRequest("jobs", jobs, _LIST_OF_JOBS)
     check.iterable("jobs", jobs, rule=_LIST_OF_JOBS)
     ids = [job.id if isinstance(job, Job) else job for job in jobs]
-    return [check.text("jobs", job_id, rule="each one is a Job or a job id") for job_id in ids]
+    return [
+        check.text("jobs", job_id, rule="every item must be a Job or a job id") for job_id in ids
+    ]
 
 
 def statuses(status: JobStatus | Iterable[JobStatus] | None) -> tuple[JobStatus, ...]:
-    """Return the states that are asked for; None asks for all."""
+    """Return states as a tuple; None means all of them."""
     if status is None:
         return tuple(JobStatus)
     wanted = (status,) if isinstance(status, str) else tuple(status)

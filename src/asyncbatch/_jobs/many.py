@@ -1,14 +1,14 @@
-"""Many jobs at once: a bounded window of submissions, and results in the order of the requests."""
+"""Many jobs at once: a bounded window of submissions, results in order, jobs as they end."""
 
 import contextlib
-import functools
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import anyio
 
-from asyncbatch._jobs.array_job import ArrayJob, ChildJob, all_children_ended
+from asyncbatch._jobs.array_job import ArrayJob, ChildJob, all_children_ended, arrays_of
+from asyncbatch._jobs.handles import job_handle, job_records
 from asyncbatch._jobs.job import Job
 from asyncbatch._submitting.coalesce import coalesce
 from asyncbatch._values import checks
@@ -16,142 +16,136 @@ from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed
 from asyncbatch._values.requests import JobRequest
 from asyncbatch._values.results import JobResult
 
-Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
-Settled = Callable[[Job | None, Exception | None], None]
+if TYPE_CHECKING:  # loaded when a client opens
+    import asyncio
 
-# Submissions under way at once: enough for the quota of 50/s at a latency of most of a second.
+    from asyncbatch._session.records import JobRecord
+    from asyncbatch._session.session import Session
+
+Requests = Iterable[JobRequest] | AsyncIterable[JobRequest]
+Start = Callable[[JobRequest], "asyncio.Future[JobRecord]"]
+"""Starts a submission, and returns a future of its outcome."""
+
 _WINDOW = 64
-# More are begun when so few are left, in one step of the event loop: one by one costs more. But
-# those that are being looked up for minutes must not keep the others waiting.
+"""Submissions in progress at once: enough for the quota of 50/s at a latency of over a second."""
+
 _REFILL_AT = 48
+"""The window is refilled when so many are left, in one step of the event loop: starting each
+submission in a step of its own costs more CPU time."""
+
 _REFILL_SECONDS = 0.3
+"""... or after this time: submissions that are looked up for minutes must not hold up others."""
+
 _NAMED_FAILURES = 10
 
 
-class Submitter(Protocol):
-    """What begins submissions and does not wait for them: an open client."""
-
-    def start(self, request: JobRequest, settled: Settled, /) -> None:
-        """Begin to submit a job; `settled` is called once, with its handle or the error."""
-        ...
-
-    def not_submitted(self) -> AsyncBatchError:
-        """Return the error for a job that was not submitted because the client was closed."""
-        ...
-
-
-async def submit_one(request: JobRequest, submitter: Submitter) -> Job:
-    """Submit a job; a caller that is cancelled only stops waiting for its handle.
-
-    Raises:
-        AsyncBatchError: The submission failed.
-    """
-    outcome: list[tuple[Job | None, Exception | None]] = []
-    is_settled = anyio.Event()
-
-    def settled(job: Job | None, error: Exception | None) -> None:
-        outcome.append((job, error))
-        is_settled.set()
-
-    submitter.start(request, settled)
-    await is_settled.wait()
-    ((job, error),) = outcome
-    if job is None:
-        raise error or submitter.not_submitted()
-    return job
-
-
 class _Submissions:
-    """Jobs that are being submitted: their handles by position, and the first error."""
+    """Requests that are being submitted: their records by position, and the first error."""
 
-    def __init__(self, submitter: Submitter, max_in_flight: int | None) -> None:
-        self.jobs: dict[int, Job] = {}
-        self.error: Exception | None = None
-        self._submitter = submitter
-        self._under_way = 0
-        self._enough_settled = anyio.Event()
-        self._few_enough = 0
+    def __init__(self, start: Start, max_in_flight: int | None) -> None:
+        self.records: dict[int, JobRecord] = {}
+        self.error: BaseException | None = None
+        self._start = start
+        self._in_progress = 0
+        self._few_left = anyio.Event()
+        self._few = 0
         self._in_flight = (
             None if max_in_flight is None else anyio.Semaphore(max_in_flight, fast_acquire=True)
         )
 
-    async def all_of(self, requests: Requests) -> None:
-        """Submit until the requests end or something fails; then wait for those under way."""
+    async def submit(self, requests: Requests) -> None:
+        """Submit until the requests end or one fails; then wait for those in progress."""
         try:
-            await self._feed(requests)
+            await self._submit_each(requests)
         except Exception as error:  # noqa: BLE001 - from the caller's own iterable: raised later
             self.error = self.error or error
-        await self._until_under_way(0)
+        await self._until_left(0)
 
-    async def _feed(self, requests: Requests) -> None:
+    async def _submit_each(self, requests: Requests) -> None:
         place = 0
         async for request in _each(requests):
-            await self._room()
+            await self._wait_for_room()
             if self.error is not None:
                 return
-            self._submitter.start(request, functools.partial(self._settled, place))
-            self._under_way += 1
+            submission = self._start(request)
+            self._in_progress += 1
+            submission.add_done_callback(self._done_callback(place))
             place += 1
 
-    async def _room(self) -> None:
+    async def _wait_for_room(self) -> None:
         if self._in_flight is not None:
             await self._in_flight.acquire()
-        if self._under_way >= _WINDOW:
+        if self._in_progress >= _WINDOW:
             with anyio.move_on_after(_REFILL_SECONDS):
-                await self._until_under_way(_REFILL_AT)
-            await self._until_under_way(_WINDOW - 1)
+                await self._until_left(_REFILL_AT)
+            await self._until_left(_WINDOW - 1)
 
-    async def _until_under_way(self, number: int) -> None:
-        """Wait until so few submissions are under way."""
-        self._few_enough = number
-        while self._under_way > number:
-            self._enough_settled = anyio.Event()
-            await self._enough_settled.wait()
+    async def _until_left(self, number: int) -> None:
+        """Wait until at most a number of submissions are in progress."""
+        self._few = number
+        while self._in_progress > number:
+            self._few_left = anyio.Event()
+            await self._few_left.wait()
 
-    def _settled(self, place: int, job: Job | None, error: Exception | None) -> None:
-        self._under_way -= 1
-        if self._under_way <= self._few_enough:
-            self._enough_settled.set()
-        if job is None:
-            self.error = self.error or error or self._submitter.not_submitted()
-            self._leave()
-            return
-        self.jobs[place] = job
-        if self._in_flight is not None:
-            job.on_settled(lambda _job, _error: self._leave())
+    def _done_callback(self, place: int) -> "Callable[[asyncio.Future[JobRecord]], None]":
+        def done(submission: "asyncio.Future[JobRecord]") -> None:
+            self._in_progress -= 1
+            if self._in_progress <= self._few:
+                self._few_left.set()
+            error = submission.exception()
+            if error is not None:
+                self.error = self.error or error
+                self._release()
+                return
+            record = self.records[place] = submission.result()
+            if self._in_flight is not None:
+                record.add_done_callback(lambda _record, _error: self._release())
 
-    def _leave(self) -> None:
+        return done
+
+    def _release(self) -> None:
         if self._in_flight is not None:
             self._in_flight.release()
 
 
 async def submit_all(
-    requests: Requests, submitter: Submitter, *, max_in_flight: int | None = None
+    session: "Session",
+    requests: Requests,
+    start: Start | None = None,
+    *,
+    max_in_flight: int | None = None,
 ) -> list[Job]:
     """Submit jobs and return their handles in order.
 
     Args:
+        session: The open client.
         requests: Read as fast as jobs are submitted.
-        submitter: The open client.
-        max_in_flight: Most jobs that are submitted and not ended.
+        start: Starts a submission; None takes the session's own way.
+        max_in_flight: Most jobs that are submitted and have not ended.
 
     Raises:
         AsyncBatchError: A submission failed; ``error.submitted`` has the handles of the others.
         Exception: What the iterable raised.
     """
-    submissions = _Submissions(submitter, max_in_flight)
-    await submissions.all_of(requests)
-    jobs = [job for _, job in sorted(submissions.jobs.items())]
+
+    def own_way(request: JobRequest) -> "asyncio.Future[JobRecord]":
+        return session.start(session.submit, request)
+
+    submissions = _Submissions(start or own_way, max_in_flight)
+    await submissions.submit(requests)
+    jobs = [job_handle(session, record) for _, record in sorted(submissions.records.items())]
     error = submissions.error
     if error is None:
         return jobs
     if isinstance(error, AsyncBatchError):
         error.submitted = tuple(jobs)
-    error.add_note(f"Jobs submitted before, which run on: {len(jobs)}.")
+    error.add_note(f"Jobs submitted before, which continue: {len(jobs)}.")
     raise error
 
 
-async def submit_coalesced(requests: Requests, submitter: Submitter) -> list[Job]:
+async def submit_coalesced(
+    session: "Session", requests: Requests, start: Start | None = None
+) -> list[Job]:
     """Submit jobs, as arrays where that is possible; return a handle for each request, in order.
 
     Raises:
@@ -159,7 +153,7 @@ async def submit_coalesced(requests: Requests, submitter: Submitter) -> list[Job
         Exception: What the iterable raised.
     """
     parts = coalesce([request async for request in _each(requests)])
-    submitted = await submit_all([part.request for part in parts], submitter)
+    submitted = await submit_all(session, [part.request for part in parts], start)
     jobs: dict[int, Job] = {}
     for part, job in zip(parts, submitted, strict=True):
         handles: Iterable[Job] = (
@@ -174,13 +168,14 @@ async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResul
 
     Raises:
         JobFailed: With `check`, the first that failed, with a note on the others.
-        AsyncBatchError: What else kept a job's end from being known.
+        AsyncBatchError: Another reason why a job's end is not known.
     """
     trouble: AsyncBatchError | None = None
     results = []
-    # Children are asked once, at the end: until then, asking for their array says as much.
-    with contextlib.suppress(AsyncBatchError):  # awaiting the children will tell
-        await all_children_ended(job.array for job in jobs if isinstance(job, ChildJob))
+    # Children are described once, at the end: until then, polling their array says as much.
+    with contextlib.suppress(AsyncBatchError):  # awaiting the children raises it again
+        for array in arrays_of(jobs):
+            await all_children_ended(array)
     with _all_awaited(jobs):
         for job in jobs:
             try:
@@ -197,16 +192,16 @@ async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResul
 
 @contextlib.contextmanager
 def _all_awaited(jobs: Iterable[Job]) -> Iterator[None]:
-    """Have all of the jobs count as awaited, not only the one whose turn it is."""
-    # Not children: following each of them is what waiting for their array is to save.
-    awaited = [job for job in jobs if not isinstance(job, ChildJob)]
-    for job in awaited:
-        job.begin_waiting()
+    """Count all jobs as awaited, not only the one that is awaited in turn."""
+    # Not children: waiting for their array is to save following each of them.
+    awaited = job_records(job for job in jobs if not isinstance(job, ChildJob))
+    for record in awaited:
+        record.add_waiter()
     try:
         yield
     finally:
-        for job in awaited:
-            job.end_waiting()
+        for record in awaited:
+            record.remove_waiter()
 
 
 async def _first_failure(failed: Sequence[Job], total: int) -> JobFailed:
@@ -225,12 +220,19 @@ async def as_completed(jobs: Iterable[Job]) -> AsyncIterator[Job]:
     """Yield jobs as their ends become known, each once.
 
     Raises:
-        AsyncBatchError: Nothing more will be heard of a job: the client was closed, access denied.
+        AsyncBatchError: A job is not followed any longer: the client was closed, access denied.
     """
     waiting = list(dict.fromkeys(jobs))
     send, receive = anyio.create_memory_object_stream[tuple[Job, AsyncBatchError | None]](math.inf)
+
+    def callback(job: Job) -> "Callable[[JobRecord, AsyncBatchError | None], None]":
+        return lambda _record, error: send.send_nowait((job, error))
+
     with send, receive:
-        withdraw = [job.on_settled(lambda *news: send.send_nowait(news)) for job in waiting]
+        remove = [
+            record.add_done_callback(callback(job))
+            for job, record in zip(waiting, job_records(waiting), strict=True)
+        ]
         try:
             for _ in waiting:
                 job, error = await receive.receive()
@@ -238,7 +240,7 @@ async def as_completed(jobs: Iterable[Job]) -> AsyncIterator[Job]:
                     raise error
                 yield job
         finally:
-            for undo in withdraw:
+            for undo in remove:
                 undo()
 
 
@@ -254,5 +256,5 @@ async def _each(requests: Requests) -> AsyncIterator[JobRequest]:
 
 def _checked(request: object) -> JobRequest:
     if not isinstance(request, JobRequest):
-        raise InvalidRequest("requests", request, "each one is a JobRequest")
+        raise InvalidRequest("requests", request, "every item must be a JobRequest")
     return request

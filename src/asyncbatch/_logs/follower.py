@@ -55,11 +55,11 @@ class LogSource(Protocol):
         """Return the jobs whose logs make up this one's; none for a job that writes its own."""
         ...
 
-    def ask_soon(self) -> None:
+    def describe_soon(self) -> None:
         """Have the job described soon."""
         ...
 
-    async def next_change(self, within: float) -> None:
+    async def wait_for_change(self, within: float, *, details: bool = False) -> None:
         """Wait until something about the job changes, at most `within` seconds."""
         ...
 
@@ -164,7 +164,7 @@ class Follower:
                 description.is_summary and description.status.is_terminal
             ):
                 return description
-            await self._job.next_change(within=_DESCRIBE_INTERVAL)
+            await self._job.wait_for_change(within=_DESCRIBE_INTERVAL, details=True)
 
     async def _attempt(self, number: int, tail: int | None) -> None:
         """Follow one attempt until a cursor fails, or to the end.
@@ -208,10 +208,10 @@ class Follower:
     async def _wait_for_change(self, description: JobDescription) -> None:
         """Wait for a change of the job; have it described while its streams are not known."""
         if self._cursors or description.status is not JobStatus.RUNNING:
-            await self._job.next_change(within=math.inf)
+            await self._job.wait_for_change(within=math.inf, details=True)
             return
-        self._job.ask_soon()
-        await self._job.next_change(within=_DESCRIBE_INTERVAL)
+        self._job.describe_soon()
+        await self._job.wait_for_change(within=_DESCRIBE_INTERVAL, details=True)
 
     async def _read_late_lines(self) -> None:
         """Read until no line came for `drain` seconds since the attempt's end, or the last line.

@@ -18,8 +18,6 @@ from asyncbatch._values.errors import AsyncBatchError, ClientClosed, ResourceNot
 from asyncbatch._values.policies import LogPolicy
 from asyncbatch._values.results import LogEvent
 
-_DESCRIBED_TOGETHER = 100
-
 
 class LogReader:
     """Reads the logs of jobs for all consumers of a client."""
@@ -149,7 +147,7 @@ class LogReader:
         """Follow one job, or the parts of one that writes no log itself."""
         try:
             while options.follow and job.description is None:
-                await job.next_change(within=math.inf)
+                await job.wait_for_change(within=math.inf, details=True)
             if parts := job.log_parts():
                 await self._follow_parts(parts, options, feed)
             elif job.description is not None:
@@ -174,12 +172,8 @@ class LogReader:
         begun since.
         """
         known = {job.id: job for job in jobs if not job.is_finished}
-        ids = list(known)
-        for start in range(0, len(ids), _DESCRIBED_TOGETHER):
-            for description in await self._api.describe_jobs(
-                ids[start : start + _DESCRIBED_TOGETHER]
-            ):
-                known[description.job_id].update(description)
+        for description in await self._api.describe_jobs(list(known)):
+            known[description.job_id].update(description)
 
     def _hub(self, stream: Stream) -> Hub:
         key = (stream.region, stream.group)

@@ -1,12 +1,12 @@
-"""What a newer description tells that an older one did not."""
+"""How two descriptions of a job differ: pure."""
 
 from asyncbatch._values.descriptions import JobDescription
 
 
 def differs(old: JobDescription, new: JobDescription) -> bool:
-    """Whether a description tells anything new; the cheap and usual answer is no."""
+    """Return whether a description says anything new; usually it does not, which is cheap."""
     return (
-        is_news(old, new)
+        is_status_change(old, new)
         or old.is_summary != new.is_summary
         or len(old.attempts) != len(new.attempts)
         or old.containers != new.containers
@@ -14,15 +14,16 @@ def differs(old: JobDescription, new: JobDescription) -> bool:
     )
 
 
-def is_news(old: JobDescription, new: JobDescription) -> bool:
-    """Whether an observer should hear of it: another state, another reason, other counts."""
+def is_status_change(old: JobDescription, new: JobDescription) -> bool:
+    """Return whether observers get an event: another state, another reason, other counts."""
     return (
         old.status != new.status or old.status_reason != new.status_reason or old.array != new.array
     )
 
 
-def moves_on(old: JobDescription | None, new: JobDescription) -> bool:
-    """Whether the job did something, and there was not merely more to learn of it."""
-    if old is None or is_news(old, new) or old.started_at != new.started_at:
+def is_progress(old: JobDescription | None, new: JobDescription) -> bool:
+    """Return whether the job did something, rather than more became known about it."""
+    if old is None or is_status_change(old, new) or old.started_at != new.started_at:
         return True
+    # A list has no attempts, so attempts that follow a list may be old.
     return not old.is_summary and len(old.attempts) != len(new.attempts)

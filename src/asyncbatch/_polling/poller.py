@@ -1,7 +1,8 @@
-"""Asking about jobs by their ids: drives `_schedule` with the clock and delivers what AWS says.
+"""Polling jobs by their ids: runs `schedule` with the clock, and delivers what AWS returns.
 
-A few calls may be under way at once, so that one slow answer does not hold up the others. A call's
-ids are chosen when its turn has come, not before.
+A few calls may be in progress at once, so that one slow response does not hold up the others. The
+ids of a call are chosen when the rate limit lets the call go, not before: by then other jobs may be
+due, or awaited.
 """
 
 import math
@@ -10,52 +11,51 @@ from collections.abc import Mapping, Sequence
 
 import anyio
 
-from asyncbatch._aws.api import API, Mark
-from asyncbatch._polling.changes import moves_on
-from asyncbatch._polling.followed import Followed
+from asyncbatch._aws.api import API
+from asyncbatch._aws.wire.responses import JobMark
+from asyncbatch._polling.changes import is_progress
+from asyncbatch._polling.followed import FollowedJob, Pollable
 from asyncbatch._polling.schedule import Schedule
 from asyncbatch._polling.sweep import Sweeper
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, JobVanished
 from asyncbatch._values.policies import PollPolicy
 
-_CALLS_AT_ONCE = 4
+_CONCURRENT_CALLS = 4
 
 
 class Poller:
-    """Follows jobs until they end, vanish, or cannot be asked about."""
+    """Follows jobs until they end, vanish, or cannot be described."""
 
     def __init__(self, api: API, policy: PollPolicy, rng: random.Random) -> None:
         """Start with no jobs."""
         self._api = api
         self._policy = policy
         self._schedule = Schedule(policy, rng)
-        self._followed: dict[str, Followed] = {}
-        self._marks: dict[str, Mark] = {}
+        self._followed: dict[str, FollowedJob] = {}
         self._sweeper = Sweeper(
             api=api,
             policy=policy,
             rng=rng,
             schedule=self._schedule,
             followed=self._followed,
-            described=self._marks,
             wake_poller=self._wake,
         )
         self._woken = anyio.Event()
         self._waiting_until = -math.inf
-        self._free_calls = anyio.Semaphore(_CALLS_AT_ONCE, fast_acquire=True)
+        self._free_calls = anyio.Semaphore(_CONCURRENT_CALLS, fast_acquire=True)
 
     def __len__(self) -> int:
         """Return how many jobs are followed."""
         return len(self._followed)
 
-    def followed(self) -> list[str]:
-        """Return the ids of the jobs that are followed, so have not ended as far as is known."""
+    def followed_ids(self) -> list[str]:
+        """Return the ids of the followed jobs: those whose end is not known."""
         return list(self._followed)
 
     def follow(
         self,
-        job: Followed,
+        job: Pollable,
         *,
         is_new: bool = False,
         is_known: bool = True,
@@ -64,61 +64,77 @@ class Poller:
         """Follow a job until it ends; one that is followed already stays as it is.
 
         Args:
-            job: Its handle.
-            is_new: Whether it was submitted just now, so that asking at once brings nothing.
+            job: The job.
+            is_new: Whether it was submitted just now, so that polling it at once is useless.
             is_known: Whether there is reason to believe that AWS knows it.
-            queue: Name or ARN of its queue, where its description does not tell it yet.
+            queue: Name or ARN of its queue, where its description does not have it yet.
         """
         if job.id in self._followed:
             return
         now = anyio.current_time()
-        self._followed[job.id] = job
+        followed = self._followed[job.id] = FollowedJob(job)
         self._schedule.add(
             job.id,
             now,
             delay=self._policy.min_interval if is_new else 0.0,
             grace=self._policy.missing_grace if is_known else self._policy.unknown_grace,
         )
-        self._count_in_queue(job, queue, now)
-        self.set_awaited(job)
-        self._wake()
-
-    def _count_in_queue(self, job: Followed, queue: str | None, now: float) -> None:
         if queue is None and job.description is not None:
             queue = job.description.queue
-        self._sweeper.add(job.id, queue, now)
-        self._schedule.postpone(job.id, self._sweeper.put_off(job.id, now))
+        self._sweeper.add(followed, queue, now)
+        self._schedule.postpone(job.id, self._sweeper.next_list_reports(followed, now))
+        self.note_waiters(job)
+        self._wake()
 
-    def set_awaited(self, job: Followed) -> None:
-        """Take note of whether somebody waits for a job right now: those come first."""
+    def note_waiters(self, job: Pollable) -> None:
+        """Note whether a job is awaited right now: awaited jobs are polled first."""
         self._schedule.set_awaited(job.id, awaited=job.is_awaited)
 
-    def hurry(self, job_id: str) -> None:
-        """Ask about a job at once, because something was done to it."""
-        self._schedule.hurry(job_id, anyio.current_time())
+    def poll_soon(self, job_id: str) -> None:
+        """Poll a job as soon as possible, because it is about to change."""
+        self._schedule.make_due(job_id, anyio.current_time())
         self._wake()
 
     def fail_all(self, error: AsyncBatchError) -> None:
-        """Tell every handle that nothing more will be heard."""
+        """Stop following all jobs, for one reason."""
         for job_id in list(self._followed):
-            self._drop(job_id).fail(error)
+            self._remove(job_id).fail(error)
 
     async def run(self) -> None:
-        """Ask about jobs whenever some are due; never returns."""
+        """Poll jobs whenever some are due; never returns."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._sweeper.run)
             while True:
                 await self._wait_until_due()
                 await self._free_calls.acquire()
-                await self._api.poll_turn()
-                batch = self._schedule.take(anyio.current_time())
-                if batch:
-                    group.start_soon(self._ask, batch)
-                else:
-                    self._free_calls.release()
+                is_chosen = anyio.Event()
+                group.start_soon(self._poll, is_chosen)
+                # Until then the same jobs are due, and would start another call.
+                await is_chosen.wait()
+
+    async def _poll(self, is_chosen: anyio.Event) -> None:
+        """Describe the jobs that are due when the call may go; sets `is_chosen` then."""
+        batch: list[str] = []
+
+        def choose() -> Sequence[str]:
+            batch.extend(self._schedule.take(anyio.current_time()))
+            is_chosen.set()
+            return batch
+
+        try:
+            found = await self._api.poll_jobs(choose, self._has_changed)
+        except AsyncBatchError as error:
+            for job_id in batch:
+                if job_id in self._followed:
+                    self._remove(job_id).fail(error)
+        else:
+            self._deliver(batch, found)
+        finally:
+            self._free_calls.release()
+            self._wake()
 
     def _wake(self) -> None:
-        """Have `run` look at the schedule, unless nothing there is due sooner than it waits for."""
+        """Make `run` look at the schedule, unless nothing is due before it wakes up anyway."""
         due = self._schedule.next_due()
         if due is not None and due < self._waiting_until:
             self._woken.set()
@@ -131,45 +147,43 @@ class Poller:
                 await self._woken.wait()
             self._waiting_until = -math.inf
 
-    async def _ask(self, batch: Sequence[str]) -> None:
-        try:
-            news = await self._api.poll_jobs(batch, self._marks)
-        except AsyncBatchError as error:
-            for job_id in batch:
-                if job_id in self._followed:
-                    self._drop(job_id).fail(error)
-        else:
-            self._deliver(batch, news)
-        finally:
-            self._free_calls.release()
-            self._wake()
+    def _has_changed(self, job_id: str, mark: JobMark) -> bool:
+        followed = self._followed.get(job_id)
+        if followed is None:
+            return True
+        if followed.described == mark:
+            return False
+        followed.described = mark
+        return True
 
-    def _deliver(self, batch: Sequence[str], news: Mapping[str, JobDescription | None]) -> None:
+    def _deliver(self, batch: Sequence[str], found: Mapping[str, JobDescription | None]) -> None:
         now = anyio.current_time()
         for job_id in batch:
-            job = self._followed.get(job_id)
-            if job is None:
+            followed = self._followed.get(job_id)
+            if followed is None:
                 continue
-            if job_id not in news:
-                self._missing(job, now)
+            if job_id not in found:
+                self._note_missing(followed.job, now)
                 continue
-            known, description = job.description, news[job_id]
+            previous, description = followed.job.description, found[job_id]
             changed = (
-                description is not None and job.update(description) and moves_on(known, description)
+                description is not None
+                and followed.job.update(description)
+                and is_progress(previous, description)
             )
-            not_before = self._sweeper.described(job_id, now)
-            self._schedule.seen(job_id, now, changed=changed, not_before=not_before)
+            not_before = self._sweeper.note_described(followed, now)
+            self._schedule.note_seen(job_id, now, changed=changed, not_before=not_before)
             if description is not None and description.status.is_terminal:
-                self._drop(job_id)
+                self._remove(job_id)
 
-    def _missing(self, job: Followed, now: float) -> None:
-        vanished = self._schedule.missing(job.id, now)
+    def _note_missing(self, job: Pollable, now: float) -> None:
+        vanished = self._schedule.note_missing(job.id, now)
         if vanished is not None:
-            self._drop(job.id)
+            self._remove(job.id)
             job.fail(JobVanished(job.id, ever_seen=vanished.ever_seen, grace=vanished.grace))
 
-    def _drop(self, job_id: str) -> Followed:
+    def _remove(self, job_id: str) -> Pollable:
         self._schedule.remove(job_id)
-        self._sweeper.remove(job_id)
-        self._marks.pop(job_id, None)
-        return self._followed.pop(job_id)
+        followed = self._followed.pop(job_id)
+        self._sweeper.remove(followed)
+        return followed.job

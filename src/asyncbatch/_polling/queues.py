@@ -1,7 +1,7 @@
-"""Which states of a queue are listed, and which jobs are asked for by their ids: pure.
+"""Which states of a queue are listed, and which jobs are described by their ids: pure.
 
-A list gives 1,000 jobs a call, but of one state only, and of everybody. So a state is listed where
-enough followed jobs are in it to make that clearly cheaper than asking for them by their ids. What
+A list returns 1,000 jobs a call, but of one state only, and the jobs of all programs. So a state is
+listed where enough followed jobs are in it to make that clearly cheaper than describing them. What
 a list costs is learnt from the last one; a state that turned out too expensive is tried again after
 some minutes, or as soon as there are enough jobs in it.
 """
@@ -10,11 +10,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from asyncbatch._polling.followed import FollowedJob
 from asyncbatch._polling.schedule import BATCH_SIZE
 from asyncbatch._values.status import LIVE, JobStatus
 
 _ENOUGH_JOBS = 200
+"""Jobs in one state from which on listing it is considered."""
+
 _TOO_FEW_JOBS = 120
+"""Jobs below which a listed state is not listed any longer: lower, so that it does not flap."""
+
 _PAGE_SIZE = 1_000
 
 _WORTH = 0.75
@@ -26,47 +31,47 @@ _RETRY_SECONDS = 600.0
 
 @dataclass(slots=True)
 class Queue:
-    """Followed jobs of one queue; times are seconds on the loop's clock.
+    """Followed jobs of one queue; times are seconds on the event loop's clock.
 
     Attributes:
-        jobs: From when on it means something that a list lacks a job, by its id.
-        states: States that are listed at present; jobs in others are asked for by their ids.
-        due: When it is looked at next.
+        jobs: The followed jobs that are listed with it, by their ids.
+        states: States that are listed at present; jobs in others are described by their ids.
+        due: When it is swept next.
     """
 
-    jobs: dict[str, float] = field(default_factory=dict)
+    jobs: dict[str, FollowedJob] = field(default_factory=dict)
     states: frozenset[JobStatus] = frozenset()
     due: float = -math.inf
     _costs: dict[JobStatus, tuple[int, float]] = field(default_factory=dict)
 
     @property
     def has_enough(self) -> bool:
-        """Whether it may be worth to list it."""
+        """Whether listing it may be worth it."""
         return len(self.jobs) >= _ENOUGH_JOBS
 
     @property
-    def next_look(self) -> float:
-        """When to look at it next; for ever later if it has too few jobs to begin with."""
+    def next_sweep_at(self) -> float:
+        """When to sweep it next; infinity while it has too few jobs to begin with."""
         return self.due if self.states or self.has_enough else math.inf
 
     @property
-    def most_calls(self) -> int:
+    def max_calls(self) -> int:
         """After how many calls a list is too expensive to be read to its end."""
         return math.ceil(2 * _WORTH * len(self.jobs) / BATCH_SIZE)
 
     def may_list(self, state: JobStatus, *, before: float) -> bool:
-        """Return whether a job in some state may come into a list of a later one before a time."""
+        """Return whether a job in a state may get into a list of a later state before a time."""
         return self.due < before and any(listed.reaches(state) for listed in self.states)
 
-    def choose(self, counts: Mapping[JobStatus | None, int], now: float) -> frozenset[JobStatus]:
-        """Choose anew which states are listed; return those that are listed no longer.
+    def choose(self, counts: Mapping[JobStatus, int], now: float) -> frozenset[JobStatus]:
+        """Choose which states are listed from now on; return those that no longer are.
 
         Args:
-            counts: How many of the jobs were in each state when they were last heard of.
+            counts: How many of the jobs were in each state when last seen.
             now: The time.
         """
         before = self.states
-        # Who was just submitted may be in any state when it is listed.
+        # A job that was just submitted may be in any state by the time of the list.
         if self._is_worth(LIVE, counts.get(JobStatus.SUBMITTED, 0), now):
             self.states = frozenset(LIVE)
         else:
@@ -83,13 +88,13 @@ class Queue:
         self._costs[state] = (calls, now)
 
     def _is_worth(self, states: Sequence[JobStatus], jobs: int, now: float) -> bool:
-        """Return whether listing some states is worth it for so many jobs."""
+        """Return whether listing some states is worth it for a number of jobs."""
         if jobs < (_TOO_FEW_JOBS if self.states.issuperset(states) else _ENOUGH_JOBS):
             return False
-        calls = sum(self._calls(state, jobs, now) for state in states)
+        calls = sum(self._expected_calls(state, jobs, now) for state in states)
         return calls <= _WORTH * jobs / BATCH_SIZE
 
-    def _calls(self, state: JobStatus, jobs: int, now: float) -> int:
+    def _expected_calls(self, state: JobStatus, jobs: int, now: float) -> int:
         """Return how many calls a list takes, as far as is known."""
         calls, at = self._costs.get(state, (0, -math.inf))
         is_known = now - at <= _RETRY_SECONDS

@@ -1,21 +1,21 @@
-"""Which jobs to ask about next: pure bookkeeping, no clock and no I/O.
+"""Which jobs to poll next: pure bookkeeping, no clock and no I/O.
 
 Theory of operation
 -------------------
-Every followed job has a *due time*. They stand in a heap, soonest first; those that somebody awaits
-also stand in a second one. When the soonest is due, `take` hands out up to 100 ids: first what is
-due and awaited, then what is due, then also ids that are not due yet: a call for one id costs the
-same as a call for a hundred, so an early look is free news.
+Every followed job has a *due time*. The jobs stand in a heap, soonest first; awaited jobs also
+stand in a second one. When the soonest is due, `take` returns up to 100 ids: first jobs that are
+due and awaited, then jobs that are due, then also jobs that are not due yet: a call for one id
+costs the same as a call for a hundred, so polling early is free.
 
-An id that was taken is *out* until `seen` or `missing` returns it with its next due time, or it is
-removed. So no id is ever in two calls at once.
+An id that was taken is *out* until `note_seen` or `note_missing` returns it with its next due time,
+or it is removed. So no id is ever in two calls at once.
 
-A changed job is looked at again soon, an unchanged one ever later (`PollPolicy.interval`). An id
-that the answer lacks is *missing*: its intervals start anew, and once it has been missing for its
-whole grace time, `missing` says that it has vanished.
+A job that changed is polled again soon, an unchanged one at growing intervals
+(`PollPolicy.interval`). An id that the response lacks is *missing*: its intervals start over, and
+once it has been missing for its whole grace time, `note_missing` reports that it has vanished.
 
-Heap entries are never removed from the middle: an entry whose due time is no longer the job's own
-is stale and skipped when it comes up.
+Heap entries are never removed from the middle, which would cost a search: an entry whose due time
+is no longer the job's own is stale, and skipped when it comes up.
 """
 
 import heapq
@@ -26,14 +26,15 @@ from dataclasses import dataclass
 from asyncbatch._values.policies import PollPolicy
 
 BATCH_SIZE = 100
-"""Ids that one DescribeJobs takes."""
+"""Ids that one DescribeJobs takes; see `api.DESCRIBE_LIMIT`."""
 
 _PLACES_FOR_OTHERS = 10
+"""Ids of a full call that are left to jobs that are not awaited."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """What is remembered of one followed job; times are seconds on one monotonic clock."""
+    """Due time and history of one followed job; times are seconds on one monotonic clock."""
 
     due: float
     changed_at: float
@@ -54,7 +55,7 @@ class Vanished:
 
     Attributes:
         ever_seen: Whether it was seen before.
-        grace: Seconds that were granted.
+        grace: Its grace time in seconds.
     """
 
     ever_seen: bool
@@ -87,7 +88,7 @@ class Schedule:
             job_id: The job.
             now: The time.
             delay: Seconds until it is first due.
-            grace: Seconds for which it may be missing before it counts as vanished.
+            grace: Seconds for which it may be missing until it counts as vanished.
         """
         if job_id not in self._entries:
             self._entries[job_id] = _Entry(
@@ -100,15 +101,22 @@ class Schedule:
         self._entries.pop(job_id, None)
 
     def set_awaited(self, job_id: str, *, awaited: bool) -> None:
-        """Note that somebody waits for a job now, or that nobody does any more."""
+        """Note whether a job is awaited: awaited jobs that are due come first."""
         entry = self._entries.get(job_id)
         if entry is not None and entry.is_awaited != awaited:
             entry.is_awaited = awaited
             if awaited and not entry.is_out:
                 heapq.heappush(self._awaited, (entry.due, job_id))
 
-    def hurry(self, job_id: str, now: float, *, changed: bool = True) -> None:
-        """Make a job due now: it is about to change, or it may have ended."""
+    def make_due(self, job_id: str, now: float, *, changed: bool = True) -> None:
+        """Make a job due now.
+
+        Args:
+            job_id: The job.
+            now: The time.
+            changed: Whether it is about to change or may have ended, which starts its intervals
+                over.
+        """
         entry = self._entries.get(job_id)
         if entry is not None and not entry.is_out and entry.due > now:
             if changed:
@@ -116,37 +124,37 @@ class Schedule:
             self._push(job_id, entry, now)
 
     def postpone(self, job_id: str, due: float) -> None:
-        """Make a job due later, because it is known in another way how it does."""
+        """Make a job due later, because its changes are learnt in another way until then."""
         entry = self._entries.get(job_id)
         if entry is not None and not entry.is_out and entry.due < due:
             self._push(job_id, entry, due)
 
-    def put_off(self, job_id: str, seconds: float) -> None:
-        """Make a job due so many seconds after it was last asked for, if that is later."""
+    def postpone_after_poll(self, job_id: str, seconds: float) -> None:
+        """Make a job due a number of seconds after it was last polled, if that is later."""
         entry = self._entries.get(job_id)
         if entry is not None:
             self.postpone(job_id, entry.seen_at + seconds)
 
     def note_change(self, job_id: str, now: float) -> None:
-        """Note that a job was seen to change, in another way than by asking for it."""
+        """Note that a job changed, as learnt in another way than by polling it."""
         entry = self._entries.get(job_id)
         if entry is not None:
             entry.changed_at = now
 
     def age(self, job_id: str, now: float) -> float:
-        """Return for how many seconds a job has not changed; 0 for one that is not followed."""
+        """Return the seconds since a job last changed; 0 for one that is not followed."""
         entry = self._entries.get(job_id)
         return 0.0 if entry is None else now - entry.changed_at
 
     def next_due(self) -> float | None:
-        """Return when the soonest job is due; None when there is nothing to wait for."""
+        """Return when the soonest job is due; None without any."""
         return self._soonest(self._all)
 
     def take(self, now: float) -> list[str]:
         """Return up to 100 ids; empty unless at least one is due.
 
-        Due ones come first, of these the awaited ones, of these the soonest. A tenth of the places
-        is not for the awaited alone, so that the others do not starve.
+        Due jobs come first, of these the awaited ones, of these the soonest. A tenth of the places
+        is not reserved for awaited jobs, so that the others do not starve.
         """
         due = self.next_due()
         if due is None or due > now:
@@ -158,22 +166,22 @@ class Schedule:
         return batch
 
     def _take(self, heap: _Heap, batch: list[str], until: float, size: int) -> None:
-        """Fill a batch up to a size with ids that are due until some time."""
+        """Fill a batch up to a size with ids that are due until a time."""
         while len(batch) < size and (due := self._soonest(heap)) is not None and due <= until:
             _, job_id = heapq.heappop(heap)
             self._entries[job_id].is_out = True
             batch.append(job_id)
 
-    def seen(
+    def note_seen(
         self, job_id: str, now: float, *, changed: bool, not_before: float = -math.inf
     ) -> None:
-        """Note that the answer had the job.
+        """Note that a response had the job.
 
         Args:
             job_id: The job.
             now: The time.
-            changed: Whether it changed, which starts its intervals anew.
-            not_before: When it is due at the earliest.
+            changed: Whether it changed, which starts its intervals over.
+            not_before: Earliest time at which it is due.
         """
         entry = self._entries.get(job_id)
         if entry is None:
@@ -187,10 +195,10 @@ class Schedule:
         due = now + self._policy.interval(now - entry.changed_at, self._rng)
         self._push(job_id, entry, max(due, not_before))
 
-    def missing(self, job_id: str, now: float) -> Vanished | None:
-        """Note that the answer lacked the job; say so if it counts as vanished now.
+    def note_missing(self, job_id: str, now: float) -> Vanished | None:
+        """Note that a response lacked the job; return a `Vanished` if its grace time is over.
 
-        A job that has vanished is followed no longer.
+        A job that has vanished is not followed any longer.
         """
         entry = self._entries.get(job_id)
         if entry is None:
@@ -212,7 +220,7 @@ class Schedule:
             heapq.heappush(self._awaited, (due, job_id))
 
     def _soonest(self, heap: _Heap) -> float | None:
-        """Return the first due time, after popping what is gone, out, or due at another time."""
+        """Return the first due time, after popping entries that are removed, out, or stale."""
         while heap:
             due, job_id = heap[0]
             entry = self._entries.get(job_id)

@@ -1,16 +1,19 @@
-"""Sweeps: many jobs of a queue are followed cheaper by listing it than by their ids.
+"""Sweeps: many jobs of one queue are followed with fewer calls by listing it than by their ids.
 
 Theory of operation
 -------------------
-A sweep lists those states of a queue in which many followed jobs are (`_queues` chooses them), one
-after the other. A followed job that should be in one of the lists and is in none has ended, or
-moved on to a state that was listed already or is not listed. All of that is settled by
-DescribeJobs, which the schedule then does at once. Jobs that were listed are known to live, so
-asking for them by id is put off, but not for ever. Asking for those that may be in the next list,
-such as new ones, is put off until that list had its say.
+A sweep lists those states of a queue that hold many followed jobs (`queues` chooses them), one
+after the other. A followed job that should be in one of the lists and is in none has ended, or has
+moved on to a state that was listed already or is not listed. DescribeJobs settles all of these
+cases, so the schedule makes such jobs due at once. A job that was listed is known to be alive, so
+its next DescribeJobs is put off, for ten minutes at most. A job that may be in the next list, such
+as a new one, is not polled by id before that list.
 
-How often a queue is swept depends on its jobs as `PollPolicy` has it for one job: on the time since
-half of them last changed.
+How often a queue is swept follows the same rule as for one job (`PollPolicy.interval`), applied to
+the time since half of its jobs last changed.
+
+Lists and descriptions may disagree for some seconds, in both directions. So no job is ever dropped
+because of a list: a list only decides when the job is described.
 
 Children of arrays and nodes of multi-node jobs are not listed with their queue.
 """
@@ -20,12 +23,13 @@ import logging
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 
 import anyio
 
-from asyncbatch._aws.api import API, Mark, listed_mark
-from asyncbatch._polling.followed import Followed
+from asyncbatch._aws.api import API
+from asyncbatch._aws.wire.responses import SummaryMark
+from asyncbatch._polling.followed import CHANGED, FollowedJob
 from asyncbatch._polling.queues import Queue
 from asyncbatch._polling.schedule import Schedule
 from asyncbatch._values.descriptions import JobDescription
@@ -37,30 +41,30 @@ logger = logging.getLogger("asyncbatch")
 
 _BEFORE_RUNNING = frozenset(LIVE) - {JobStatus.RUNNING}
 
-PUT_OFF_SECONDS = 600.0
-"""For how long a job that was listed is not asked for by its id."""
+LISTED_SECONDS = 600.0
+"""How long a job that was listed is not described by its id."""
 
-_SETTLING_SECONDS = 10.0
-"""A new job may be missing from lists for so long without anything being wrong.
+_VISIBILITY_SECONDS = 10.0
+"""How long lists may lack a new job without meaning: ListJobs lags behind SubmitJob.
 
-One that was listed or described before has moved on, and is asked for at once.
+A job that was listed or described before and is missing has moved on, and is described at once.
 """
 
-_LOOKS_LATER = 2.0
-"""After how many of the shortest intervals a job is asked for that may come into a list sooner."""
+_INTERVALS_UNTIL_LISTED = 2.0
+"""For how many of the shortest polling intervals a job waits for the next list to report it."""
 
-_PATIENCE_SECONDS = 60.0
-"""How long a page is waited for: DescribeJobs may well answer while ListJobs does not."""
+_PAGE_SECONDS = 60.0
+"""How long one page may take: DescribeJobs may well respond while ListJobs does not."""
 
-_GIVEN_UP_SECONDS = 600.0
-"""For how long jobs are followed by their ids after that."""
+_FALLBACK_SECONDS = 600.0
+"""How long the jobs of a queue are then followed by their ids."""
 
 _SAMPLE = 100
-"""Jobs of a queue that are looked at to tell how long ago half of them changed."""
+"""Jobs of a queue that are examined for the time since half of them changed."""
 
 
 class Sweeper:
-    """Sweeps the queues where that is cheaper, and tells the schedule what it learnt."""
+    """Lists queues where that takes fewer calls, and adjusts the schedule to what it learns."""
 
     def __init__(
         self,
@@ -69,95 +73,89 @@ class Sweeper:
         policy: PollPolicy,
         rng: random.Random,
         schedule: Schedule,
-        followed: Mapping[str, Followed],
-        described: MutableMapping[str, Mark],
+        followed: Mapping[str, FollowedJob],
         wake_poller: Callable[[], None],
     ) -> None:
-        """Share schedule, handles and marks with the poller; wake it when jobs became due."""
+        """Share schedule and followed jobs with the poller; wake it when jobs became due."""
         self._api = api
         self._policy = policy
         self._rng = rng
         self._schedule = schedule
         self._followed = followed
-        self._described = described
         self._wake_poller = wake_poller
         self._queues: dict[str, Queue] = {}
-        self._queue_of: dict[str, str] = {}
-        self._marks: MutableMapping[str, Mark] = {}
-        self._owed: set[str] = set()  # jobs that are to be described, whatever lists say
         self._woken = anyio.Event()
 
-    def add(self, job_id: str, queue: str | None, now: float) -> None:
-        """Count a followed job in its queue, if it is one that is listed with it."""
-        if queue is None or ":" in job_id or "#" in job_id or job_id in self._queue_of:
+    # -- what the poller reports ------------------------------------------------------------------
+
+    def add(self, followed: FollowedJob, queue: str | None, now: float) -> None:
+        """Count a followed job in its queue, if it is listed with one."""
+        job = followed.job
+        if queue is None or followed.queue is not None or ":" in job.id or "#" in job.id:
             return
         name = queue.rpartition("/")[2]
         entry = self._queues.setdefault(name, Queue())
         had_enough = entry.has_enough
-        is_described = self._followed[job_id].description is not None
-        entry.jobs[job_id] = now if is_described else now + _SETTLING_SECONDS
-        self._queue_of[job_id] = name
+        is_described = job.description is not None
+        followed.expected_from = now if is_described else now + _VISIBILITY_SECONDS
+        followed.queue = name
+        entry.jobs[job.id] = followed
         if entry.has_enough and not had_enough:
             self._woken.set()
 
-    def remove(self, job_id: str) -> None:
-        """Forget a job that is followed no longer."""
-        self._marks.pop(job_id, None)
-        self._owed.discard(job_id)
-        name = self._queue_of.pop(job_id, None)
-        if name is not None:
-            del self._queues[name].jobs[job_id]
+    def remove(self, followed: FollowedJob) -> None:
+        """Remove a job that is not followed any longer."""
+        if followed.queue is not None:
+            del self._queues[followed.queue].jobs[followed.job.id]
 
-    def put_off(self, job_id: str, now: float) -> float:
-        """Return before when a job need not be asked for by its id."""
-        name = self._queue_of.get(job_id)
-        state = self._state(job_id)
-        if name is None or state is None:
+    def next_list_reports(self, followed: FollowedJob, now: float) -> float:
+        """Return the time until which lists report changes of a job, so it need not be described.
+
+        Minus infinity where no list does.
+        """
+        if followed.queue is None:
             return -math.inf
-        queue = self._queues[name]
-        if state in queue.states:
-            return now + PUT_OFF_SECONDS
-        soon = now + min(_LOOKS_LATER * self._policy.min_interval, self._policy.max_interval)
-        return soon if queue.may_list(state, before=soon) else -math.inf
+        queue = self._queues[followed.queue]
+        if followed.state in queue.states:
+            return now + LISTED_SECONDS
+        soon = now + min(
+            _INTERVALS_UNTIL_LISTED * self._policy.min_interval, self._policy.max_interval
+        )
+        return soon if queue.may_list(followed.state, before=soon) else -math.inf
 
-    def described(self, job_id: str, now: float) -> float:
-        """Note that a job was described; return before when it need not be again."""
-        description = self._followed[job_id].description
+    def note_described(self, followed: FollowedJob, now: float) -> float:
+        """Note that a job was described; return the time before which it need not be again."""
+        description = followed.job.description
         if description is not None:
-            self.add(job_id, description.queue, now)
+            self.add(followed, description.queue, now)
             if description.status not in _BEFORE_RUNNING:
-                self._owed.discard(job_id)
+                followed.needs_details = False
         # List and description may have crossed: the next list is compared with what is known now,
-        # and one that is under way tells no news of this job.
-        self._marks.pop(job_id, None)
-        name = self._queue_of.get(job_id)
-        if name is not None:
-            self._queues[name].jobs[job_id] = now
-        return self.put_off(job_id, now)
+        # and a list that is in progress reports no change of this job.
+        followed.listed = None
+        followed.expected_from = now
+        return self.next_list_reports(followed, now)
+
+    # -- sweeping ---------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Sweep queues whenever one is due; never returns."""
         while True:
-            name, queue = await self._next()
+            name, queue = await self._next_due()
             try:
                 await self._sweep(name, queue)
             except TimeoutError:
-                logger.warning("ListJobs does not answer: following queue %s by job ids", name)
-                self._give_up(queue, anyio.current_time() + _GIVEN_UP_SECONDS)
+                logger.warning("ListJobs timed out; following jobs of queue %s by id", name)
+                self._stop_listing(queue, anyio.current_time() + _FALLBACK_SECONDS)
             except AsyncBatchError as error:
-                logger.warning("jobs of queue %s are followed by their ids: %s", name, error)
-                self._give_up(queue, math.inf)
+                logger.warning("ListJobs failed; following jobs of queue %s by id: %s", name, error)
+                self._stop_listing(queue, math.inf)
 
-    def _give_up(self, queue: Queue, until: float) -> None:
-        """Go back to asking by ids, until some time at least."""
-        dropped, queue.states, queue.due = queue.states, frozenset(), until
-        self._ask_for_all_in(dropped, queue)
-
-    async def _next(self) -> tuple[str, Queue]:
+    async def _next_due(self) -> tuple[str, Queue]:
         """Wait until a queue is due to be swept, and return it."""
         while True:
             due, name = min(
-                ((queue.next_look, name) for name, queue in self._queues.items()),
+                ((queue.next_sweep_at, name) for name, queue in self._queues.items()),
                 default=(math.inf, ""),
             )
             now = anyio.current_time()
@@ -168,58 +166,65 @@ class Sweeper:
                 await self._woken.wait()
 
     async def _sweep(self, name: str, queue: Queue) -> None:
-        """List a queue once where that is worth it, and have those asked for that it lacks."""
+        """List a queue once where that is worth it, and make due the jobs that it lacks."""
         began = anyio.current_time()
         was_listed = bool(queue.states)
-        dropped = queue.choose(Counter(map(self._state, queue.jobs)), began)
+        dropped = queue.choose(Counter(job.state for job in queue.jobs.values()), began)
         if queue.states and not was_listed:
-            logger.info("following jobs of queue %s by listing it", name)
-        self._ask_for_all_in(dropped, queue)
+            logger.info("listing queue %s to follow its jobs", name)
+        self._describe_states(dropped, queue)
         if queue.states:
-            await self._list_all(name, queue)
+            await self._list_states(name, queue)
         now = anyio.current_time()
         interval = self._policy.interval(self._typical_age(queue, now), self._rng)
-        # From beginning to beginning, unless that would leave no time for anything else.
+        # Measured from the beginning of this sweep, unless a slow one would leave no pause.
         queue.due = max(began + interval, now + interval / 2)
 
-    async def _list_all(self, name: str, queue: Queue) -> None:
-        """List the states that were chosen, and have jobs asked for that should be there."""
-        unseen = {i: since for i, since in queue.jobs.items() if self._state(i) in queue.states}
-        self._expect(queue.jobs)
+    async def _list_states(self, name: str, queue: Queue) -> None:
+        """List the chosen states, and make due the jobs that should be there and are not."""
+        unseen = {
+            job_id: followed
+            for job_id, followed in queue.jobs.items()
+            if followed.state in queue.states
+        }
+        for followed in queue.jobs.values():
+            # What was described since the last list is no change when the list shows the same.
+            if followed.listed is None:
+                mark = followed.described
+                followed.listed = CHANGED if mark is None else mark.as_listed()
         for state in LIVE:
             if state in queue.states:
-                await self._list(name, queue, state, unseen)
-        self._ask_for(unseen, anyio.current_time())
+                await self._list_state(name, queue, state, unseen)
+        self._describe_missing(unseen.values(), anyio.current_time())
 
-    def _expect(self, jobs: Iterable[str]) -> None:
-        """Mark the jobs that were not listed yet as they were described, so that it is no news."""
-        for job_id in jobs:
-            if job_id not in self._marks:
-                mark = self._described.get(job_id)
-                self._marks[job_id] = () if mark is None else listed_mark(mark)
-
-    async def _list(
-        self, name: str, queue: Queue, state: JobStatus, unseen: dict[str, float]
+    async def _list_state(
+        self, name: str, queue: Queue, state: JobStatus, unseen: dict[str, FollowedJob]
     ) -> None:
-        """List a state; a list that turns out to be too expensive is left off.
+        """List a state; a list that turns out to be too expensive is not read to its end.
 
-        Jobs that it would have had further on are asked for by their ids, as if it lacked them.
+        Jobs on the pages that were not read are then described, as if the list lacked them.
         """
         calls = 0
-        async with contextlib.aclosing(self._api.poll_queue(name, state, self._marks)) as pages:
-            while calls <= queue.most_calls:
-                with anyio.fail_after(_PATIENCE_SECONDS):
+        async with contextlib.aclosing(
+            self._api.poll_queue(name, state, self._is_listed_anew)
+        ) as pages:
+            while calls <= queue.max_calls:
+                with anyio.fail_after(_PAGE_SECONDS):
                     page = await anext(pages, None)
                 if page is None:
                     break
                 calls += 1
-                self._listed(page, unseen, queue, state)
+                self._take_page(page, unseen, queue, state)
         queue.note_cost(state, calls, anyio.current_time())
 
-    def _listed(
+    def _is_listed_anew(self, job_id: str, mark: SummaryMark) -> bool:
+        followed = self._followed.get(job_id)
+        return followed is not None and followed.is_listed_anew(mark)
+
+    def _take_page(
         self,
         page: Mapping[str, JobDescription | None],
-        unseen: dict[str, float],
+        unseen: dict[str, FollowedJob],
         queue: Queue,
         state: JobStatus,
     ) -> None:
@@ -227,53 +232,51 @@ class Sweeper:
         now = anyio.current_time()
         for job_id, summary in page.items():
             unseen.pop(job_id, None)
-            job = self._followed.get(job_id)
-            if job is None or job_id not in queue.jobs:
+            followed = queue.jobs.get(job_id)
+            if followed is None:
                 continue
-            queue.jobs[job_id] = now
-            # A job that moves on while the queue is listed is in two lists: both are news.
-            if summary is not None and job.glimpse(summary):
-                self._take_news(job, now)
-            if self._state(job_id) is not state or job_id in self._owed:
-                # What is known of it is older than the list, or less than somebody waits for.
-                self._schedule.hurry(job_id, now, changed=False)
+            followed.expected_from = now
+            # A job that moves on while the queue is listed is in two lists: both report a change.
+            if summary is not None and followed.job.update_from_list(summary):
+                self._note_change(followed, now)
+            if followed.state is not state or followed.needs_details:
+                # What is known of it is older than the list, or less than a waiter needs.
+                self._schedule.make_due(job_id, now, changed=False)
             else:
-                self._schedule.put_off(job_id, PUT_OFF_SECONDS)
+                self._schedule.postpone_after_poll(job_id, LISTED_SECONDS)
 
-    def _take_news(self, job: Followed, now: float) -> None:
-        """Note that a list told news of a job."""
-        self._schedule.note_change(job.id, now)
-        # The next description is news, even if it is the one of before.
-        self._described.pop(job.id, None)
-        if job.wants_details and self._state(job.id) not in _BEFORE_RUNNING:
-            self._owed.add(job.id)  # lists do not tell the log stream, for one
+    def _note_change(self, followed: FollowedJob, now: float) -> None:
+        """Note that a list reported a change of a job."""
+        self._schedule.note_change(followed.job.id, now)
+        # The next description counts as a change, even if it equals the one before the list.
+        followed.described = None
+        if followed.job.wants_details and followed.state not in _BEFORE_RUNNING:
+            followed.needs_details = True  # lists have no log streams, for example
 
-    def _ask_for(self, gone: Mapping[str, float], now: float) -> None:
-        """Have jobs asked for by their ids that no list had."""
-        for job_id, missed_from in gone.items():
-            if now >= missed_from:
-                self._schedule.hurry(job_id, now)
+    def _describe_missing(self, missing: Iterable[FollowedJob], now: float) -> None:
+        """Make jobs due that no list had."""
+        for followed in missing:
+            if now >= followed.expected_from:
+                self._schedule.make_due(followed.job.id, now)
         self._wake_poller()
 
-    def _ask_for_all_in(self, states: frozenset[JobStatus], queue: Queue) -> None:
-        """Go back to asking for the jobs of some states by their ids."""
+    def _describe_states(self, states: frozenset[JobStatus], queue: Queue) -> None:
+        """Go back to describing the jobs in some states by their ids."""
         if not states:
             return
         now = anyio.current_time()
-        for job_id in queue.jobs:
-            if self._state(job_id) in states:
-                self._schedule.hurry(job_id, now, changed=False)
+        for job_id, followed in queue.jobs.items():
+            if followed.state in states:
+                self._schedule.make_due(job_id, now, changed=False)
         self._wake_poller()
 
-    def _state(self, job_id: str) -> JobStatus | None:
-        """Return the state of a job, as far as is known; None for one that has ended meanwhile."""
-        job = self._followed.get(job_id)
-        if job is None:
-            return None
-        return JobStatus.SUBMITTED if job.description is None else job.description.status
+    def _stop_listing(self, queue: Queue, until: float) -> None:
+        """Go back to describing all jobs by id, at least until some time."""
+        dropped, queue.states, queue.due = queue.states, frozenset(), until
+        self._describe_states(dropped, queue)
 
     def _typical_age(self, queue: Queue, now: float) -> float:
-        """Return for how many seconds half of the jobs have not changed."""
+        """Return the time in seconds for which half of the jobs have not changed."""
         sample = self._rng.sample(list(queue.jobs), min(_SAMPLE, len(queue.jobs)))
         ages = sorted(self._schedule.age(job_id, now) for job_id in sample)
         return ages[len(ages) // 2] if ages else 0.0

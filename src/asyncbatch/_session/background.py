@@ -1,23 +1,17 @@
-"""One background task with a beginning and an end that may lie in different tasks.
+"""One background task that may be started and stopped by different tasks.
 
-Structured concurrency wants a task group to be left by the task that entered it. A notebook opens a
-client in one cell and closes it in another, so the group lives in a task of its own: this is the
-one place in the package where such a task is born.
-
-asyncio takes a third of the time that `import asyncbatch` may take, and whoever opens a client has
-it loaded already; so it is imported where it is used.
+Structured concurrency requires that a task group is left by the task that entered it. A notebook
+opens a client in one cell and closes it in another, so the group lives in a task of its own. This
+is the only place in the package that creates such a task.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-if TYPE_CHECKING:
-    import asyncio
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-Ready = Callable[[T], None]
-Main = Callable[[Ready[T], "asyncio.Event"], Coroutine[Any, Any, None]]
+Main = Callable[[Callable[[T], None], asyncio.Event], Coroutine[Any, Any, None]]
 
 
 class Background(Generic[T]):
@@ -27,18 +21,15 @@ class Background(Generic[T]):
         """Remember what to run.
 
         Args:
-            main: Called with a function to report that it is ready, and with what; and with an
-                event that is set when it shall end.
+            main: Called with a function to call when it is ready, with a value that `start`
+                returns; and with an event that is set when it has to end.
         """
         self._main = main
-        self._stop: asyncio.Event | None = None
+        self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> T:
-        """Start it and return what it reports when ready; raise what it raises before."""
-        import asyncio
-
-        self._stop = asyncio.Event()
+        """Start the task and return its value when it is ready; raise what it raises before."""
         ready: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(  # noqa: TID251 - the one place; `stop` awaits it
             self._main(ready.set_result, self._stop), name="asyncbatch client"
@@ -57,13 +48,11 @@ class Background(Generic[T]):
         return ready.result()
 
     async def stop(self) -> None:
-        """Ask it to end, wait until it has, and raise what it raised.
+        """Stop the task, wait until it has ended, and raise what it raised.
 
         When this is cancelled, the background task is cancelled too.
         """
-        import asyncio
-
-        if self._task is None or self._stop is None:
+        if self._task is None:
             return
         self._stop.set()
         try:

@@ -1,11 +1,10 @@
 """What a client was configured with."""
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from asyncbatch._aws.connection import Target
-from asyncbatch._values.events import Event
+from asyncbatch._session.observers import Observers
 from asyncbatch._values.policies import Journal, LogPolicy, PollPolicy, RateLimits
 
 
@@ -17,6 +16,6 @@ class Settings:
     poll: PollPolicy
     logs: LogPolicy
     limits: RateLimits
-    notify: Callable[[Event], None]
+    observers: Observers
     journal: Journal | None = None
     rng: random.Random = field(default_factory=random.Random)

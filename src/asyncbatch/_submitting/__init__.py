@@ -1,5 +1,15 @@
-"""Safe submission: the outcome of every SubmitJob is settled before anything is sent again.
+"""Submitting and ending jobs, safely.
 
-SubmitJob has no idempotency token. `_submitter` sends, and knows whether a job was accepted,
-refused, or neither for sure; then `_look_up` looks for it by the mark that `_marks` put on it.
+    submitter    sends SubmitJob; decides what a fault means; never sends a job twice
+    marks        what identifies a submission: a unique name, a tag, or time and content
+    look_up      finds the job of a submission whose response was lost
+    matching     whether a described job can be the one that was submitted (pure)
+    coalesce     equal requests as array jobs (pure)
+    definitions  registers job definitions, one revision for each content
+    termination  terminates many jobs with few calls
+
+The guarantee: a submission makes one job or raises. It is sent again only where the job certainly
+does not exist; where that cannot be decided, `SubmitUncertain` names what to look for. A journal
+(`_session.resumption`) extends this to programs that are killed: each submission is an intent on
+disk before it is sent.
 """

@@ -1,4 +1,4 @@
-"""Registering job definitions: one revision for one content."""
+"""Registering job definitions: one revision for each content."""
 
 import json
 import logging
@@ -35,20 +35,22 @@ async def register(
     try:
         return await api.register_job_definition(arguments)
     except AccessDenied as error:
-        logger.warning("%s is registered anew each time: it cannot be tagged. %s", name, error)
+        logger.warning(
+            "batch:TagResource denied; registering a new revision of %s: %s", name, error
+        )
         plain = requests.register_job_definition(content, tagged=False)
         return await api.register_job_definition(plain)
 
 
 async def _content(definition: Mapping[str, Any] | str | PathLike[str]) -> Mapping[str, Any]:
-    """Return the content of a definition that is given as such, or as the path of a JSON file."""
+    """Return the content of a definition given as a mapping or as the path of a JSON file."""
     if isinstance(definition, Mapping):
         return definition
     field, path = "definition", str(definition)
     try:
         content = json.loads(await anyio.Path(definition).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidRequest(field, path, f"a readable JSON file: {error}") from error
+        raise InvalidRequest(field, path, f"must be a readable JSON file: {error}") from error
     if not isinstance(content, dict):
-        raise InvalidRequest(field, path, "the file holds a JSON object")
+        raise InvalidRequest(field, path, "the file must contain a JSON object")
     return content

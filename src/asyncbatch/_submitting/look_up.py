@@ -1,11 +1,11 @@
-"""Looking a submission up whose answer was lost: is the job there, is it not, or cannot we say?
+"""Looking up a submission whose response was lost: it has a job, has none, or cannot be decided.
 
-ListJobs with a JOB_NAME filter gives jobs of all states, the newest first, and compares names in
-any case. It tells no tags, so jobs of a name that is not unique are described. Both calls lag
-behind SubmitJob by some seconds: a job counts as not there when it stayed unseen for all of a
-sequence of looks.
+ListJobs with a JOB_NAME filter returns jobs of all states, the newest first, and compares names
+regardless of case. It has no tags, so jobs of a name that is not unique are described. Both calls
+lag behind SubmitJob by some seconds: a job counts as absent when a sequence of attempts, spread
+over 15 seconds, has not seen it.
 
-Sources: https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
+Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -18,47 +18,50 @@ from asyncbatch._submitting.matching import Likeness, likeness
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError
 
-# Seconds before each look.
+# Seconds before each attempt.
 AFTER_A_FAULT = (1.0, 2.0, 4.0, 8.0)
 WHILE_CLOSING = (0.0, 1.0, 2.0, 4.0, 8.0)
 AFTER_A_RESTART = (0.0, 5.0, 10.0)
 
-# What our clock and AWS's may differ by. AWS refuses requests beyond that.
+# How far our clock and AWS's may differ: AWS refuses requests beyond that.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 _MOST_SKEW = 300.0
 _USUAL_SKEW = 2.0
 
-_DESCRIBED_TOGETHER = 100
-
 
 class Unsettled(Exception):
-    """It cannot be said whether the job is there."""
+    """It cannot be decided whether there is a job."""
 
 
 async def look_up(
-    api: API, sought: Submission, *, looks: Sequence[float], within: float, taken: Collection[str]
+    api: API,
+    sought: Submission,
+    *,
+    delays: Sequence[float],
+    within: float,
+    taken: Collection[str],
 ) -> str | None:
     """Return the id of the job that a submission made; None if there is none.
 
     Args:
-        api: Where to look.
+        api: Makes the calls.
         sought: The submission.
-        looks: Seconds before each look.
-        within: Seconds that all of it may take.
+        delays: Seconds before each attempt.
+        within: Seconds that all attempts may take together.
         taken: Ids of jobs that other submissions made.
 
     Raises:
-        Unsettled: AWS cannot be asked, or what it tells does not decide it.
+        Unsettled: AWS does not respond or refuses, or its responses do not decide it.
     """
     search = _Search(api, sought, taken)
     try:
         with anyio.fail_after(within):
-            for delay in looks:
+            for delay in delays:
                 await anyio.sleep(delay)  # noqa: TID251 - ListJobs lags behind SubmitJob
-                if job_id := await search.look():
+                if job_id := await search.attempt():
                     return job_id
     except TimeoutError:
-        raise Unsettled(f"AWS did not tell within {within:.0f} s") from None
+        raise Unsettled(f"AWS did not respond within {within:.0f} s") from None
     except AsyncBatchError as error:
         raise Unsettled(str(error)) from error
     search.require_decided()
@@ -66,7 +69,7 @@ async def look_up(
 
 
 class _Search:
-    """A submission that is sought, and what the looks so far have shown."""
+    """A submission that is looked up, and what the attempts so far have shown."""
 
     def __init__(self, api: API, sought: Submission, taken: Collection[str]) -> None:
         self._api = api
@@ -75,14 +78,14 @@ class _Search:
         self._described: dict[str, JobDescription] = {}
         self._doubt: str | None = None
 
-    async def look(self) -> str | None:
-        """Look once; return the id if the job is there for sure."""
+    async def attempt(self) -> str | None:
+        """Look once; return the job's id if it is certainly the submission's."""
         if self._sought.has_unique_name:
             return next(iter(await self._listed(lambda _job: True)), None)
         ids = await self._listed(self._is_young)
         await self._describe([job_id for job_id in ids if job_id not in self._described])
         if hidden := [job_id for job_id in ids if job_id not in self._described]:
-            self._doubt = f"AWS lists job {hidden[0]} and does not describe it"
+            self._doubt = f"ListJobs has job {hidden[0]} and DescribeJobs does not"
             return None
         self._doubt = None
         jobs = [self._described[job_id] for job_id in ids]
@@ -91,7 +94,7 @@ class _Search:
         return self._likely(jobs)
 
     def require_decided(self) -> None:
-        """Raise if a look left doubts.
+        """Raise if the last attempt left a doubt.
 
         Raises:
             Unsettled: It did.
@@ -100,7 +103,7 @@ class _Search:
             raise Unsettled(self._doubt)
 
     async def _listed(self, wanted: Callable[[JobDescription], bool]) -> list[str]:
-        """Return the ids of jobs of the name, newest first, until one is not wanted."""
+        """Return the ids of jobs of the name, newest first, up to the first one not wanted."""
         sought, found = self._sought, []
         async for job in self._api.list_jobs(queue=sought.queue, name=sought.name):
             if not wanted(job):
@@ -110,9 +113,8 @@ class _Search:
         return found
 
     async def _describe(self, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), _DESCRIBED_TOGETHER):
-            for job in await self._api.describe_jobs(ids[start : start + _DESCRIBED_TOGETHER]):
-                self._described[job.job_id] = job
+        for job in await self._api.describe_jobs(ids):
+            self._described[job.job_id] = job
 
     def _is_young(self, job: JobDescription) -> bool:
         return _created(job) >= self._sought.since - _MOST_SKEW
@@ -120,23 +122,23 @@ class _Search:
     # -- without any mark -------------------------------------------------------------------------
 
     def _likely(self, jobs: Sequence[JobDescription]) -> str | None:
-        """Return the only job that can be it, by its time and content."""
+        """Return the only job that matches by time and content."""
         likely = [
             job
             for job in jobs
             if job.job_id not in self._taken and self._likeness(job) is not Likeness.NONE
         ]
         if len(likely) > 1:
-            self._doubtful(likely, "and there are several such jobs")
+            self._note_doubt(likely, "and several such jobs exist")
         elif likely and self._likeness(likely[0]) is Likeness.PARTIAL:
-            self._doubtful(likely, "but not surely this one")
+            self._note_doubt(likely, "but may be another submission's")
         elif likely and not self._is_in_time(likely[0]):
-            self._doubtful(likely, "perhaps before")
+            self._note_doubt(likely, "or shortly before")
         return likely[0].job_id if likely and self._doubt is None else None
 
-    def _doubtful(self, likely: Sequence[JobDescription], why: str) -> None:
+    def _note_doubt(self, likely: Sequence[JobDescription], why: str) -> None:
         ids = ", ".join(job.job_id for job in likely[:3])
-        self._doubt = f"job {ids} has this name and was submitted then, {why}"
+        self._doubt = f"job {ids} has this name and was submitted at that time, {why}"
 
     def _likeness(self, job: JobDescription) -> Likeness:
         return likeness(self._sought, job)

@@ -1,7 +1,7 @@
-"""What tells one submission from all others, so that it can be looked up when its answer is lost.
+"""What identifies one submission, so that it can be looked up when its response is lost.
 
-A generated job name has a nonce in it. Where the caller chose the name, the nonce is the value of a
-tag. Where tagging is not allowed either, nothing marks a submission but its time and content.
+A generated job name contains a nonce. Where the caller chose the name, the nonce is the value of a
+tag. Where tagging is not allowed either, only time and content identify a submission.
 """
 
 import asyncio
@@ -20,35 +20,35 @@ _NONCE_BYTES = 6
 _LONGEST_STEM = 128 - 1 - 2 * _NONCE_BYTES
 
 
-class Record(Protocol):
-    """What keeps a record of a submission: a journal."""
+class SubmissionLog(Protocol):
+    """Keeps one submission across a crash of the program: a journal."""
 
     async def intend(self, submission: "Submission", /) -> None:
-        """Hear that it is about to be sent; it is sent when this returns."""
+        """Write that it is about to be sent; it is sent when this returns."""
         ...
 
     def accepted(self, job_id: str, /) -> None:
-        """Hear that there is a job."""
+        """Write the id of its job."""
         ...
 
     def refused(self) -> None:
-        """Hear that there is none."""
+        """Write that it made no job."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Submission:
-    """One SubmitJob, and all that it can be found again by.
+    """One SubmitJob, and everything by which its job can be found.
 
     Attributes:
         name: Its job name.
         queue: Name or ARN of its job queue.
-        job_definition: Its job definition, as the request named it.
-        since: When it was begun, in seconds since the epoch.
-        has_unique_name: Whether nobody else uses the name.
+        job_definition: Its job definition, as the request names it.
+        since: When it began, in seconds since the epoch.
+        has_unique_name: Whether no other submission uses the name.
         tag: Value of its tag, where the name is not unique; None where it has none.
-        request: What is submitted; None where that was not kept.
-        record: What keeps a record of it.
+        request: What is submitted; None where only the journal knows of it.
+        log: The journal's part of it; None without a journal.
     """
 
     name: str
@@ -58,18 +58,18 @@ class Submission:
     has_unique_name: bool
     tag: str | None = None
     request: JobRequest | None = None
-    record: Record | None = None
+    log: SubmissionLog | None = None
 
     @property
     def mark(self) -> str | None:
-        """What marks it, in words: the name, or ``tag=value``; None where nothing does."""
+        """What identifies it: the name, or ``tag=value``; None where nothing does."""
         if self.has_unique_name:
             return self.name
         return None if self.tag is None else f"{TAG}={self.tag}"
 
 
 def unique_name(job_definition: str) -> str:
-    """Return a job name that tells what runs and that nobody else uses.
+    """Return a job name that shows what runs and that no other submission uses.
 
     Args:
         job_definition: Name, name:revision, or ARN of the job definition.
@@ -84,7 +84,7 @@ def _stem(job_definition: str) -> str:
 
 
 def nonce() -> str:
-    """Return a text that nobody else draws."""
+    """Return a random text that no other submission has."""
     return os.urandom(_NONCE_BYTES).hex()
 
 

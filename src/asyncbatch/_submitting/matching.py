@@ -1,4 +1,4 @@
-"""Whether a job that AWS describes can be the one that was asked for: pure."""
+"""Whether a job that AWS describes can be the one that was submitted: pure."""
 
 import enum
 
@@ -8,7 +8,7 @@ from asyncbatch._values.requests import JobRequest
 
 
 class Likeness(enum.Enum):
-    """How much a job is like a request."""
+    """How well a job matches a request."""
 
     NONE = enum.auto()
     PARTIAL = enum.auto()
@@ -16,10 +16,10 @@ class Likeness(enum.Enum):
 
 
 def likeness(sought: Submission, job: JobDescription) -> Likeness:
-    """Return whether a job can be what a submission made.
+    """Return how well a job matches a submission.
 
-    Only what AWS never rewrites speaks against it: the job definition, and being an array. What
-    differs otherwise leaves a doubt, as AWS completes a request from the job definition.
+    Only what AWS never rewrites excludes a job: its job definition, and whether it is an array. Any
+    other difference leaves a doubt, as AWS completes a request from the job definition.
     """
     request = sought.request
     if not _is_of_definition(sought.job_definition, job.job_definition or ""):
@@ -32,7 +32,7 @@ def likeness(sought: Submission, job: JobDescription) -> Likeness:
 
 
 def _is_of_definition(asked: str, arn: str) -> bool:
-    """Whether a revision is what was asked for by a name or an ARN, with a revision or without."""
+    """Return whether a revision is what a name or an ARN names, with a revision or without."""
     full = arn.rpartition("/")[2]
     return asked in (arn, arn.rpartition(":")[0], full, full.partition(":")[0])
 

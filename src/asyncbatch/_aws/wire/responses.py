@@ -7,7 +7,7 @@ Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from asyncbatch._aws.wire import parts
 from asyncbatch._aws.wire.sharing import SharedValues, interned
@@ -85,11 +85,37 @@ def job_description(detail: Wire, shared: SharedValues) -> JobDescription:
     )
 
 
-Mark = tuple[object, ...]
-"""What tells two answers about one job apart."""
+class SummaryMark(NamedTuple):
+    """What ListJobs returns of a live job and that can change."""
+
+    status: str | None = None
+    status_reason: str | None = None
+    started_at: int | None = None  # a later attempt may have begun since the last list
+    status_summary: tuple[tuple[str, int], ...] = ()
 
 
-def mark(detail: Wire) -> Mark | None:
+class JobMark(NamedTuple):
+    """All that can change about a followed job: equal marks need no decoding."""
+
+    status: str
+    status_reason: str | None
+    started_at: int | None
+    stopped_at: int | None
+    attempts: int
+    log_stream_name: str | None
+    task_arn: str | None
+    exit_code: int | None
+    reason: str | None
+    status_summary: tuple[tuple[str, int], ...]
+    is_cancelled: bool | None
+    is_terminated: bool | None
+
+    def as_listed(self) -> SummaryMark:
+        """Return the `summary_mark` of a job that looks like this."""
+        return SummaryMark(self.status, self.status_reason, self.started_at, self.status_summary)
+
+
+def mark(detail: Wire) -> JobMark | None:
     """Return all that can change about a followed job; much cheaper than its description.
 
     None where that is not so simple: jobs of several containers or nodes, and EKS jobs.
@@ -98,7 +124,7 @@ def mark(detail: Wire) -> Mark | None:
         return None
     container = detail.get("container") or {}
     array = detail.get("arrayProperties") or {}
-    return (
+    return JobMark(
         detail["status"],
         detail.get("statusReason"),
         detail.get("startedAt"),
@@ -114,21 +140,15 @@ def mark(detail: Wire) -> Mark | None:
     )
 
 
-def summary_mark(summary: Wire) -> Mark:
-    """Return all that ListJobs says of a live job and that can change."""
+def summary_mark(summary: Wire) -> SummaryMark:
+    """Return what ListJobs says of a live job and that can change."""
     array = summary.get("arrayProperties") or {}
-    return (
+    return SummaryMark(
         summary["status"],
         summary.get("statusReason"),
-        summary.get("startedAt"),  # another attempt may have begun since the last list
+        summary.get("startedAt"),
         tuple((array.get("statusSummary") or {}).items()),
     )
-
-
-def summary_mark_of(mark: Mark) -> Mark:
-    """Return the `summary_mark` of a job that looks as its `mark` says."""
-    status, reason, started_at, *_, counts, _is_cancelled, _is_terminated = mark
-    return status, reason, started_at, counts
 
 
 _SUMMARY_MEMBERS = frozenset(
