@@ -1,4 +1,4 @@
-"""What the connections of one process have in common."""
+"""`Connection`: models shared by the sessions of a process, and the SDK's retries switched off."""
 
 from typing import Any
 
@@ -21,17 +21,17 @@ def loader_of_new_session() -> object:
     return session.get_component("data_loader")
 
 
-def test_the_sdks_models_are_read_once() -> None:
+def test_sessions_share_the_models_of_the_sdk() -> None:
     assert loader_of_new_session() is loader_of_new_session()
 
 
-def test_what_is_preloaded_is_not_read_again() -> None:
+def test_preloaded_models_are_not_read_again() -> None:
     connection.preload()
     [loader] = connection._loaders.values()
     assert loader_of_new_session() is loader
 
 
-def test_models_of_another_directory_are_read_for_themselves(
+def test_models_of_another_data_path_are_not_shared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     usual = loader_of_new_session()
@@ -39,7 +39,7 @@ def test_models_of_another_directory_are_read_for_themselves(
     assert loader_of_new_session() is not usual
 
 
-def test_a_session_that_is_given_keeps_its_own() -> None:
+def test_session_of_the_user_keeps_its_own_models() -> None:
     own = AioSession()
     loader = own.get_component("data_loader")
     connection._prepared(connection.Target(region_name="eu-west-1", session=own))
@@ -47,8 +47,7 @@ def test_a_session_that_is_given_keeps_its_own() -> None:
     assert connection._loaders == {}
 
 
-async def test_a_request_is_sent_once_and_names_no_attempt() -> None:
-    """The SDK's retries are off, down to the headers that would count its attempts."""
+async def test_sdk_sends_a_request_once_and_without_retry_headers() -> None:
     sent: list[set[str]] = []
 
     def note(request: Any, **_: object) -> None:  # noqa: ANN401 (botocore has no types)

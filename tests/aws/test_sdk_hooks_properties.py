@@ -1,4 +1,4 @@
-"""The shortcut past botocore's parser says what the parser says."""
+"""The plain JSON parser returns what botocore's parser returns."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ SCALARS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def values(shape: Shape, depth: int = 0) -> st.SearchStrategy[Any]:
-    """Draw what AWS may answer for a shape, with any of its members."""
+    """Generate responses of a shape with any of its members."""
     if shape.type_name == "structure":
         members = {} if depth > 8 else shape.members
         return st.fixed_dictionaries(
@@ -50,8 +50,8 @@ def _shape(service: str, operation: str) -> tuple[str, StructureShape]:
 
 
 @pytest.mark.parametrize(("service", "operation"), OPERATIONS)
-def test_every_leaf_of_the_model_is_plain_json(service: str, operation: str) -> None:
-    """A timestamp or a blob would need conversion; the shortcut does none."""
+def test_responses_of_these_operations_are_plain_json(service: str, operation: str) -> None:
+    """A timestamp or a blob would need conversion, which the plain parser does not do."""
     leaves: set[str] = set()
 
     def walk(shape: Shape, depth: int = 0) -> None:
@@ -73,7 +73,7 @@ def test_every_leaf_of_the_model_is_plain_json(service: str, operation: str) -> 
 
 @pytest.mark.parametrize(("service", "operation"), OPERATIONS)
 @given(data=st.data())
-def test_generated_answers_are_parsed_alike(
+def test_plain_json_parser_equals_botocores_parser(
     service: str, operation: str, data: st.DataObject
 ) -> None:
     protocol, shape = _shape(service, operation)
@@ -99,12 +99,12 @@ def test_generated_answers_are_parsed_alike(
         {},
     ],
 )
-def test_what_is_no_answer_is_left_to_the_parser(response: dict[str, Any]) -> None:
+def test_response_that_is_no_success_is_left_to_botocores_parser(response: dict[str, Any]) -> None:
     before = dict(response)
     ours: dict[str, Any] = {}
     parse_plain_json(response_dict=response, customized_response_dict=ours)
     assert (ours, response) == ({}, before)
 
 
-def test_a_hook_that_is_called_otherwise_one_day_does_nothing() -> None:
+def test_hook_called_with_other_arguments_does_nothing() -> None:
     parse_plain_json(something_new=1)

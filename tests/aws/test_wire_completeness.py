@@ -1,4 +1,4 @@
-"""Answers with every member of botocore's model: nothing is lost, and nothing is relied upon."""
+"""Responses with every member of botocore's model: none is lost, and none is required."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,23 +14,23 @@ MINIMAL = {"jobId": "j-1", "status": "SUBMITTED"}
 
 @pytest.mark.parametrize("nodes", losses.PLATFORMS)
 @pytest.mark.parametrize("platform", losses.PLATFORMS)
-def test_nothing_that_describe_jobs_says_is_lost(platform: str, nodes: str) -> None:
+def test_description_keeps_every_member_of_describe_jobs(platform: str, nodes: str) -> None:
     answer = losses.job_detail(platform, nodes)
     assert losses.lost(answer, described(answer)) == []
 
 
-def test_nothing_that_list_jobs_says_is_lost() -> None:
+def test_summary_keeps_every_member_of_list_jobs() -> None:
     answer = shapes.filled(shapes.output_shape("ListJobs", "jobSummaryList"))
     assert losses.lost(answer, listed(answer)) == []
 
 
-def test_nothing_that_describe_job_queues_says_is_lost() -> None:
+def test_queue_keeps_every_member_of_describe_job_queues() -> None:
     answer = shapes.filled(shapes.output_shape("DescribeJobQueues", "jobQueues"))
     kept = set(losses.words(responses.job_queue(answer)))
     assert [leaf for _, leaf in shapes.leaves(answer) if str(leaf) not in kept] == []
 
 
-def test_the_search_for_lost_words_does_find_one() -> None:
+def test_search_for_lost_members_finds_a_lost_member() -> None:
     answer = {**MINIMAL, "statusReason": "said", "extraordinary": "unsaid"}
     assert losses.lost(answer, described({**answer, "extraordinary": ""})) == [
         ".extraordinary: unsaid"
@@ -38,7 +38,7 @@ def test_the_search_for_lost_words_does_find_one() -> None:
 
 
 def without_one(answer: object) -> Iterator[Any]:
-    """Give an answer again and again, each time without one of its members, however deep."""
+    """Yield copies of a response, each without one of its members at any depth."""
     if isinstance(answer, dict):
         for name, inner in answer.items():
             yield {n: v for n, v in answer.items() if n != name}
@@ -50,8 +50,8 @@ def without_one(answer: object) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("platform", losses.PLATFORMS)
-def test_no_member_is_relied_upon(platform: str) -> None:
-    """Whatever else is missing or null, a job with an id and a status can be followed."""
+def test_decoding_needs_no_member_but_id_and_status(platform: str) -> None:
+    """Any other member may be missing or null."""
     for smaller in without_one(losses.job_detail(platform, platform)):
         if smaller.get("jobId") and smaller.get("status"):
             assert described(smaller).job_id == ".jobId"

@@ -1,4 +1,4 @@
-"""What is asked for comes back; what AWS says, in part or in whole, is kept."""
+"""Round trip from request to description, and responses with any members missing."""
 
 import pickle
 import random
@@ -17,7 +17,7 @@ PAIR = {"name", "type", "value"}
 
 
 def echoed(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return how DescribeJobs tells a job that was submitted with these arguments."""
+    """Return the JobDetail of a job that was submitted with these arguments."""
     kept = ["parameters", "retryStrategy", "timeout", "tags", "propagateTags", "shareIdentifier"]
     return {
         "jobId": "j-1",
@@ -31,14 +31,16 @@ def echoed(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(strategies.sensible_fields)
-def test_what_was_asked_for_is_described(fields: dict[str, Any]) -> None:
+def test_description_of_a_submitted_job_has_the_fields_of_its_request(
+    fields: dict[str, Any],
+) -> None:
     request = JobRequest("etl", **fields)
     arguments = requests.submit_job(request, name="etl-1", queue="default")
     description = described(echoed(arguments))
-    assert told_by(description) == asked_by(request)
+    assert fields_described(description) == fields_requested(request)
 
 
-def asked_by(request: JobRequest) -> dict[str, Any]:
+def fields_requested(request: JobRequest) -> dict[str, Any]:
     attempts = request.retry.attempts if isinstance(request.retry, RetryStrategy) else None
     return {
         "parameters": request.parameters,
@@ -54,7 +56,7 @@ def asked_by(request: JobRequest) -> dict[str, Any]:
     }
 
 
-def told_by(description: JobDescription) -> dict[str, Any]:
+def fields_described(description: JobDescription) -> dict[str, Any]:
     (container,) = description.containers or (described(EMPTY).containers)
     return {
         "parameters": description.parameters,
@@ -74,7 +76,7 @@ EMPTY = {"jobId": "j-1", "status": "SUBMITTED", "container": {"unmodelled": True
 
 
 def thinned(answer: Any, rng: random.Random) -> Any:  # noqa: ANN401 - JSON
-    """Return an answer without some of its members; names and their values stay together."""
+    """Return a response without some of its members; names and their values stay together."""
     if isinstance(answer, dict):
         share = 0 if set(answer) <= PAIR else rng.choice([0.05, 0.3, 0.7])
         return {
@@ -89,7 +91,9 @@ platforms = st.sampled_from(losses.PLATFORMS)
 
 
 @given(platforms, platforms, st.integers(0, 2**32))
-def test_nothing_is_lost_of_any_part_of_an_answer(platform: str, nodes: str, seed: int) -> None:
+def test_description_of_a_partial_response_keeps_every_member(
+    platform: str, nodes: str, seed: int
+) -> None:
     whole = losses.job_detail(platform, nodes)
     part = {**thinned(whole, random.Random(seed)), "jobId": "j-1", "status": "FAILED"}
     description = described(part)
@@ -98,7 +102,7 @@ def test_nothing_is_lost_of_any_part_of_an_answer(platform: str, nodes: str, see
 
 
 @given(st.integers(0, 10**14))
-def test_a_time_is_right_to_the_millisecond(milliseconds: int) -> None:
+def test_times_are_exact_to_the_millisecond(milliseconds: int) -> None:
     description = described({**EMPTY, "createdAt": milliseconds})
     if milliseconds == 0:
         assert description.created_at is None

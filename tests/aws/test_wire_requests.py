@@ -1,4 +1,4 @@
-"""A request becomes the arguments of SubmitJob, a definition those of RegisterJobDefinition."""
+"""Encoding of requests: arguments of SubmitJob and RegisterJobDefinition."""
 
 import json
 from datetime import timedelta
@@ -25,7 +25,7 @@ def submit(request: JobRequest) -> dict[str, Any]:
     return requests.submit_job(request, name="etl-1", queue="default")
 
 
-# The fields of a request, and what SubmitJob gets beside name, queue and job definition.
+# Fields of a request; arguments of SubmitJob in addition to name, queue and job definition.
 ROWS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {}),
     ({"name": "etl-1", "queue": "default"}, {}),
@@ -112,21 +112,25 @@ each_row = pytest.mark.parametrize(("fields", "arguments"), ROWS, ids=[str(r[0])
 
 
 @each_row
-def test_a_request_in_awss_spelling(fields: dict[str, Any], arguments: dict[str, Any]) -> None:
+def test_request_becomes_the_arguments_of_submit_job(
+    fields: dict[str, Any], arguments: dict[str, Any]
+) -> None:
     assert submit(JobRequest("etl:3", **fields)) == {**NAMED, **arguments}
 
 
 @each_row
-def test_botocore_has_no_objection(fields: dict[str, Any], arguments: dict[str, Any]) -> None:
+def test_arguments_of_submit_job_pass_botocores_validation(
+    fields: dict[str, Any], arguments: dict[str, Any]
+) -> None:
     assert shapes.objections("SubmitJob", submit(JobRequest("etl:3", **fields))) == ""
 
 
-def test_the_validator_does_object_to_what_is_wrong() -> None:
+def test_botocores_validation_reports_a_wrong_argument() -> None:
     assert "jobName" in shapes.objections("SubmitJob", {"jobName": 7})
 
 
-def test_every_member_of_submit_job_has_a_field_or_goes_through_extra() -> None:
-    """A member that AWS adds one day is named here, so that somebody decides about it."""
+def test_every_member_of_submit_job_has_a_field_or_is_known_to_need_extra() -> None:
+    """A member that AWS adds fails here, so that it gets a field or an entry below."""
     rows = {member for _, arguments in ROWS for member in arguments}
     members = shapes.batch_model().operation_model("SubmitJob").input_shape.members
     assert set(members) - rows - set(NAMED) == {
@@ -147,38 +151,40 @@ def test_every_member_of_submit_job_has_a_field_or_goes_through_extra() -> None:
         ({"retry": 2}, "retryStrategy"),
     ],
 )
-def test_extra_does_not_repeat_a_field(fields: dict[str, Any], member: str) -> None:
+def test_extra_that_repeats_a_field_raises_invalid_request(
+    fields: dict[str, Any], member: str
+) -> None:
     with pytest.raises(InvalidRequest, match="Remove it from extra") as caught:
         submit(JobRequest("etl:3", extra={member: {}}, **fields))
     assert (caught.value.field, caught.value.value) == ("extra", member)
 
 
 def request_of_size(size: int) -> JobRequest:
-    """Return a request whose body has just this size."""
+    """Return a request whose body has exactly this size."""
     empty = JobRequest("etl:3", parameters={"input": ""})
     missing = size - len(shapes.body_of("SubmitJob", submit(empty)))
     return JobRequest("etl:3", parameters={"input": "x" * missing})
 
 
-def test_the_payload_may_have_30_kib() -> None:
+def test_payload_of_30_kib_is_accepted() -> None:
     body = shapes.body_of("SubmitJob", submit(request_of_size(30 * 1024)))
     assert len(body) == 30 * 1024
 
 
-def test_a_larger_payload_is_refused() -> None:
+def test_payload_above_30_kib_raises_invalid_request() -> None:
     with pytest.raises(InvalidRequest, match="30,720 bytes, and this has 30,721") as caught:
         submit(request_of_size(30 * 1024 + 1))
     assert caught.value.field == "request"
 
 
-def test_letters_beyond_ascii_count_as_they_are_sent() -> None:
-    """JSON escapes them: a letter takes six bytes."""
+def test_payload_size_counts_escaped_characters() -> None:
+    """JSON escapes non-ASCII characters: each takes six bytes."""
     submit(JobRequest("etl:3", parameters={"input": "é" * 5000}))
     with pytest.raises(InvalidRequest, match="Put large input into S3"):
         submit(JobRequest("etl:3", parameters={"input": "é" * 5200}))
 
 
-def test_tags_count_as_well() -> None:
+def test_payload_size_includes_tags() -> None:
     submit(JobRequest("etl:3", tags={"owner": "é" * 256}))
     with pytest.raises(InvalidRequest, match="Put large input into S3"):
         submit(JobRequest("etl:3", tags={f"owner-{n}": "é" * 256 for n in range(20)}))
@@ -192,7 +198,7 @@ DEFINITION = {
 }
 
 
-def test_a_definition_is_tagged_with_the_hash_of_its_content() -> None:
+def test_job_definition_is_tagged_with_the_hash_of_its_content() -> None:
     arguments = requests.register_job_definition(DEFINITION)
     content_hash = requests.definition_hash(DEFINITION)
     assert arguments["tags"] == {"team": "a", "asyncbatch:definition-sha256": content_hash}
@@ -200,11 +206,11 @@ def test_a_definition_is_tagged_with_the_hash_of_its_content() -> None:
     assert DEFINITION["tags"] == {"team": "a"}
 
 
-def test_a_definition_need_not_be_tagged() -> None:
+def test_job_definition_is_unchanged_without_the_tag() -> None:
     assert requests.register_job_definition(DEFINITION, tagged=False) == DEFINITION
 
 
-def test_the_hash_does_not_depend_on_the_order_of_members() -> None:
+def test_hash_of_a_job_definition_is_independent_of_the_order_of_members() -> None:
     shuffled = json.loads(json.dumps(DEFINITION, sort_keys=True))
     assert requests.definition_hash(shuffled) == requests.definition_hash(DEFINITION)
     changed = {**DEFINITION, "type": "multinode"}
@@ -212,12 +218,12 @@ def test_the_hash_does_not_depend_on_the_order_of_members() -> None:
 
 
 @pytest.mark.parametrize("member", ["jobDefinitionName", "type"])
-def test_a_definition_has_a_name_and_a_type(member: str) -> None:
+def test_job_definition_without_name_or_type_raises_invalid_request(member: str) -> None:
     with pytest.raises(InvalidRequest, match=f"{member}.*is required"):
         requests.register_job_definition({**DEFINITION, member: ""})
 
 
-def test_a_definition_may_have_24_kib() -> None:
+def test_job_definition_above_24_kib_raises_invalid_request() -> None:
     large = {**DEFINITION, "parameters": {"input": "x" * 24 * 1024}}
     with pytest.raises(InvalidRequest, match="a job definition may have 24,576 bytes"):
         requests.register_job_definition(large)

@@ -1,4 +1,4 @@
-"""Whatever is asked for: it is refused here, or AWS's own model has no objection."""
+"""Any request either raises `InvalidRequest` or passes the validation of botocore's model."""
 
 import pickle
 from typing import Any
@@ -11,7 +11,7 @@ from tests.fixtures import shapes, strategies
 
 
 @given(strategies.wild_fields)
-def test_a_request_is_refused_or_can_be_sent(fields: dict[str, Any]) -> None:
+def test_any_request_is_invalid_here_or_valid_for_botocore(fields: dict[str, Any]) -> None:
     try:
         arguments = requests.submit_job(JobRequest("etl", **fields), name="etl-1", queue="default")
     except InvalidRequest as error:
@@ -23,14 +23,14 @@ def test_a_request_is_refused_or_can_be_sent(fields: dict[str, Any]) -> None:
 
 
 @given(strategies.sensible_fields)
-def test_a_sensible_request_is_not_refused(fields: dict[str, Any]) -> None:
+def test_valid_request_is_accepted(fields: dict[str, Any]) -> None:
     request = JobRequest("etl", **fields)
     arguments = requests.submit_job(request, name="etl-1", queue="default")
     assert shapes.objections("SubmitJob", arguments) == ""
 
 
 @given(strategies.sensible_fields, strategies.sensible_fields)
-def test_replacing_fields_is_like_asking_anew(
+def test_replace_equals_a_new_request_with_the_changed_fields(
     fields: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     replaced = JobRequest("etl", **fields).replace(**changes)

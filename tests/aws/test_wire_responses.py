@@ -1,4 +1,4 @@
-"""What AWS answers becomes values: each kind of job, what is missing, and what is new."""
+"""Decoding of responses: each kind of job, missing members, unknown members."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ def at(milliseconds: int) -> datetime:
 # --- each kind of job --------------------------------------------------------------------------
 
 
-def test_a_job_of_one_container() -> None:
+def test_description_of_a_container_job() -> None:
     description = described(CONTAINER_JOB)
     (container,) = description.containers
     assert (description.name, description.queue, description.job_definition) == (
@@ -95,12 +95,12 @@ CONTAINER_JOB: dict[str, Any] = {
 }
 
 
-def test_definitions_of_old_say_vcpus_and_memory() -> None:
+def test_deprecated_vcpus_and_memory_are_used_without_resource_requirements() -> None:
     (container,) = described({**MINIMAL, "container": {"vcpus": 2, "memory": 128}}).containers
     assert (container.vcpus, container.memory_mib, container.gpus) == (2.0, 128, None)
 
 
-def test_an_ecs_job_of_several_containers() -> None:
+def test_description_of_a_multi_container_ecs_job() -> None:
     """Its `container` is empty; the task's ARNs belong to each of its containers."""
     containers = [
         {"name": "main", "exitCode": 0, "logStreamName": "etl/main/1", "essential": True},
@@ -127,7 +127,7 @@ def test_an_ecs_job_of_several_containers() -> None:
     }
 
 
-def test_an_eks_job() -> None:
+def test_description_of_an_eks_job() -> None:
     """Its attempts are listed as `eksAttempts`, and it has no log stream anywhere."""
     description = described(EKS_JOB)
     assert description.pod is not None
@@ -176,7 +176,7 @@ EKS_JOB: dict[str, Any] = {
 }
 
 
-def test_the_parent_of_an_array() -> None:
+def test_description_of_an_array_parent() -> None:
     description = described(
         {
             **MINIMAL,
@@ -196,7 +196,7 @@ def test_the_parent_of_an_array() -> None:
     assert description.attempts == ()
 
 
-def test_a_child_of_an_array() -> None:
+def test_description_of_an_array_child() -> None:
     description = described(
         {**MINIMAL, "jobId": "j-1:0", "arrayProperties": {"index": 0, "statusSummary": {}}}
     )
@@ -205,7 +205,7 @@ def test_a_child_of_an_array() -> None:
     assert (description.array.size, description.array.index) == (None, 0)
 
 
-def test_the_parent_of_a_multi_node_job() -> None:
+def test_description_of_a_multi_node_parent() -> None:
     node_range = {
         "targetNodes": "0:3",
         "container": {"image": "mpi", "instanceType": "c5n.18xlarge"},
@@ -227,7 +227,7 @@ def test_the_parent_of_a_multi_node_job() -> None:
     )
 
 
-def test_a_node_of_a_multi_node_job() -> None:
+def test_description_of_a_node() -> None:
     description = described(
         {
             **MINIMAL,
@@ -246,7 +246,7 @@ def test_a_node_of_a_multi_node_job() -> None:
     ("properties", "count", "index", "is_main"),
     [({"numNodes": 4}, 4, None, False), ({"nodeIndex": 0, "isMainNode": True}, None, 0, True)],
 )
-def test_a_summary_of_a_multi_node_job(
+def test_summary_of_a_multi_node_job(
     properties: dict[str, Any], count: int | None, index: int | None, *, is_main: bool
 ) -> None:
     node = listed({**MINIMAL, "nodeProperties": properties}).node
@@ -254,7 +254,7 @@ def test_a_summary_of_a_multi_node_job(
     assert (node.count, node.index, node.is_main) == (count, index, is_main)
 
 
-def test_a_summary_of_list_jobs() -> None:
+def test_summary_of_a_container_job() -> None:
     description = listed(
         {
             "jobId": "j-1",
@@ -279,15 +279,15 @@ def test_a_summary_of_list_jobs() -> None:
     assert set(description.extra) == {"scheduledAt", "capacityUsage"}
 
 
-def test_a_job_that_waits_has_no_attempts_yet() -> None:
+def test_description_of_a_runnable_job_has_no_attempts() -> None:
     description = described({**CONTAINER_JOB, "status": "RUNNABLE", "attempts": []})
     assert description.attempts == ()
 
 
-# --- what is missing, and what is new ----------------------------------------------------------
+# --- missing and unknown members ---------------------------------------------------------------
 
 
-def test_id_and_status_are_enough() -> None:
+def test_description_needs_only_id_and_status() -> None:
     for description in (described(MINIMAL), listed(MINIMAL)):
         assert (description.job_id, description.status) == ("j-1", "SUBMITTED")
         assert (description.name, description.arn, description.queue) == ("", None, None)
@@ -298,7 +298,7 @@ def test_id_and_status_are_enough() -> None:
         assert description.extra == {}
 
 
-def test_members_that_are_new_to_us_are_kept() -> None:
+def test_unknown_members_are_kept_in_extra() -> None:
     description = described(
         {
             **MINIMAL,
@@ -314,19 +314,19 @@ def test_members_that_are_new_to_us_are_kept() -> None:
     assert description.attempts[0].extra == {"carbonGrams": 5}
 
 
-def test_what_is_empty_is_not_kept() -> None:
+def test_empty_members_are_not_kept_in_extra() -> None:
     empty = {"container": {"volumes": [], "secrets": [], "user": ""}, "attempts": [], "tags": {}}
     description = described({**MINIMAL, **empty, "platformCapabilities": []})
     assert description.extra == {}
     assert description.containers[0].extra == {}
 
 
-def test_no_and_zero_are_kept() -> None:
+def test_false_and_zero_are_kept_in_extra() -> None:
     description = described({**MINIMAL, "propagateTags": False, "score": 0})
     assert description.extra == {"propagateTags": False, "score": 0}
 
 
-def test_a_state_that_is_new_to_us_is_kept() -> None:
+def test_unknown_status_is_kept() -> None:
     summary = {"HIBERNATING": 1, "RUNNING": 2}
     description = described(
         {"jobId": "j-1", "status": "THAWING", "arrayProperties": {"statusSummary": summary}}
@@ -339,7 +339,7 @@ def test_a_state_that_is_new_to_us_is_kept() -> None:
 # --- times -------------------------------------------------------------------------------------
 
 
-def test_times_are_aware_of_their_zone() -> None:
+def test_times_are_aware_utc_datetimes() -> None:
     description = described(
         {**MINIMAL, "createdAt": 1705312800123, "startedAt": 1705312860000, "stoppedAt": 0}
     )
@@ -348,18 +348,18 @@ def test_times_are_aware_of_their_zone() -> None:
     assert description.duration is None
 
 
-def test_the_duration_is_that_of_the_last_attempt() -> None:
+def test_duration_is_that_of_the_last_attempt() -> None:
     description = described({**MINIMAL, "startedAt": 60_000, "stoppedAt": 150_500})
     assert description.duration == timedelta(seconds=90.5)
 
 
-def test_a_summary_knows_the_queue_that_was_listed() -> None:
+def test_summary_has_the_queue_that_was_listed() -> None:
     assert listed(MINIMAL, queue="default").queue == "default"
     assert listed(MINIMAL).is_summary
     assert not described(MINIMAL).is_summary
 
 
-def test_a_registered_definition_is_named_with_its_revision() -> None:
+def test_registered_job_definition_is_named_with_its_revision() -> None:
     definition = responses.job_definition(
         {"jobDefinitionName": "etl", "revision": 3, "jobDefinitionArn": "arn:etl:3"}
     )
@@ -370,7 +370,7 @@ def test_a_registered_definition_is_named_with_its_revision() -> None:
     ("state", "status", "takes_jobs"),
     [("ENABLED", "VALID", True), ("DISABLED", "VALID", False), ("ENABLED", "CREATING", False)],
 )
-def test_a_queue_takes_jobs_when_it_is_enabled_and_valid(
+def test_queue_takes_jobs_when_it_is_enabled_and_valid(
     state: str, status: str, *, takes_jobs: bool
 ) -> None:
     queue = {"jobQueueName": "q", "jobQueueArn": "arn", "state": state, "status": status}

@@ -1,4 +1,4 @@
-"""Why a job failed, or waits: what AWS really says, row by row."""
+"""Classification of failures and of reasons to wait: real status reasons, row by row."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ CAPACITY = (
 def failed(
     status_reason: str | None = None, reason: str | None = None, exit_code: int | None = None
 ) -> JobDescription:
-    """Return a job whose one attempt ended like this."""
+    """Return a failed job with one attempt."""
     container = Container(reason=reason, exit_code=exit_code)
     attempt = Attempt(number=1, containers=(container,), status_reason=status_reason)
     return JobDescription(
@@ -38,13 +38,13 @@ def failed(
 
 
 def never_started(status_reason: str | None, reason: str | None = None) -> JobDescription:
-    """Return a job that has no attempts: only the job itself says why."""
+    """Return a failed job without attempts; only the job itself has a reason."""
     return replace(
         failed(status_reason), attempts=(), containers=(Container(reason=reason),) if reason else ()
     )
 
 
-# The job, the kind of its failure, and whether it may pass by itself.
+# The job, the kind of its failure, and whether the failure is transient.
 ATTEMPTS: list[tuple[JobDescription, FailureKind, bool]] = [
     (failed(SPOT_HOST), K.HOST_LOST, True),
     (failed(SPOT_TASK, exit_code=137), K.SPOT_INTERRUPTION, True),
@@ -228,28 +228,30 @@ NEVER_STARTED: list[tuple[JobDescription, FailureKind, bool]] = [
 ROWS = [*ATTEMPTS, *NEVER_STARTED]
 
 
-def said_of(description: JobDescription) -> list[str]:
-    said = [description.status_reason, description.reason]
-    return [words.rstrip(".") for words in said if words]
+def reasons_of(description: JobDescription) -> list[str]:
+    reasons = [description.status_reason, description.reason]
+    return [words.rstrip(".") for words in reasons if words]
 
 
 @pytest.mark.parametrize(
-    ("description", "kind", "transient"), ROWS, ids=[" ".join(said_of(row[0]))[:80] for row in ROWS]
+    ("description", "kind", "transient"),
+    ROWS,
+    ids=[" ".join(reasons_of(row[0]))[:80] for row in ROWS],
 )
-def test_what_aws_says_and_what_it_means(
+def test_failure_of_a_real_status_reason_has_kind_and_transience(
     description: JobDescription, kind: FailureKind, *, transient: bool
 ) -> None:
     failure = failure_of(description)
     assert failure is not None
     assert (failure.kind, failure.transient) == (kind, transient)
     assert failure.attempt == (1 if description.attempts else None)
-    for words in said_of(description):
+    for words in reasons_of(description):
         assert words in failure.message
     if description.exit_code is not None:
         assert f"exit code {description.exit_code}" in failure.message
 
 
-def test_the_message_is_one_sentence_that_begins_with_the_facts() -> None:
+def test_failure_message_is_one_sentence_with_exit_code_first() -> None:
     failure = failure_of(failed(ESSENTIAL, OUT_OF_MEMORY, 137))
     assert failure is not None
     assert failure.message == (
@@ -258,7 +260,7 @@ def test_the_message_is_one_sentence_that_begins_with_the_facts() -> None:
     )
 
 
-def test_the_last_attempt_decides() -> None:
+def test_failure_is_that_of_the_last_attempt() -> None:
     spot, crash = failed(SPOT_HOST).attempts[0], failed(ESSENTIAL, exit_code=1).attempts[0]
     description = replace(failed(ESSENTIAL), attempts=(spot, replace(crash, number=2)))
     failure = failure_of(description)
@@ -268,12 +270,12 @@ def test_the_last_attempt_decides() -> None:
 
 
 @pytest.mark.parametrize("status", [s for s in JobStatus if s is not JobStatus.FAILED])
-def test_only_a_failed_job_has_a_failure(status: JobStatus) -> None:
+def test_failure_of_a_job_that_did_not_fail_is_none(status: JobStatus) -> None:
     description = replace(failed(ESSENTIAL, exit_code=1), status=status)
     assert failure_of(description) is None
 
 
-def test_a_result_carries_the_failure() -> None:
+def test_result_contains_description_and_failure() -> None:
     description = failed(ESSENTIAL, exit_code=1)
     result = result_of(description)
     assert (result.description, result.failure) == (description, failure_of(description))
@@ -282,9 +284,9 @@ def test_a_result_carries_the_failure() -> None:
     assert (done.failure, done.succeeded) == (None, True)
 
 
-# --- a person ended it ---------------------------------------------------------------------------
+# --- ended by a user -----------------------------------------------------------------------------
 
-USERS_WORDS = [
+USER_REASONS = [
     "not needed any more",
     "Host EC2 is too expensive",
     "OutOfMemory again, and again",
@@ -292,12 +294,14 @@ USERS_WORDS = [
 ]
 
 
-@pytest.mark.parametrize("words", USERS_WORDS)
+@pytest.mark.parametrize("words", USER_REASONS)
 @pytest.mark.parametrize(
     ("flag", "kind"), [("cancelled", K.CANCELLED), ("terminated", K.TERMINATED)]
 )
-def test_who_ends_a_job_does_not_want_it_again(words: str, flag: str, kind: FailureKind) -> None:
-    """Whatever the reason given, and whatever its container says: it is not worth a retry."""
+def test_failure_of_a_job_that_a_user_ended_is_never_transient(
+    words: str, flag: str, kind: FailureKind
+) -> None:
+    """Independent of the user's reason and of the container's."""
     flags = {"is_cancelled": flag == "cancelled", "is_terminated": flag == "terminated"}
     for description in (never_started(words), failed(words, exit_code=137)):
         failure = failure_of(replace(description, **flags))  # type: ignore[arg-type]
@@ -306,8 +310,8 @@ def test_who_ends_a_job_does_not_want_it_again(words: str, flag: str, kind: Fail
         assert words in failure.message
 
 
-def test_a_job_cancelled_between_two_attempts_was_cancelled() -> None:
-    """Its last attempt lost its host, which alone would be worth a retry."""
+def test_failure_of_a_job_cancelled_between_two_attempts_is_cancelled() -> None:
+    """Its last attempt lost its host, which alone would be transient."""
     description = replace(failed(SPOT_HOST), status_reason="not needed", is_cancelled=True)
     failure = failure_of(description)
     assert failure is not None
@@ -319,14 +323,14 @@ def test_a_job_cancelled_between_two_attempts_was_cancelled() -> None:
     ("words", "kind"),
     [(TIMEOUT, K.TIMEOUT), ("Canceled by JobStateTimeLimit action due to x", K.QUEUE_POLICY)],
 )
-def test_what_aws_itself_ended_was_not_ended_by_a_person(words: str, kind: FailureKind) -> None:
+def test_failure_of_a_job_that_aws_ended_is_not_cancelled(words: str, kind: FailureKind) -> None:
     flagged = replace(never_started(words), is_cancelled=True, is_terminated=True)
     failure = failure_of(flagged)
     assert failure is not None
     assert failure.kind is kind
 
 
-# --- a live job waits ----------------------------------------------------------------------------
+# --- waiting jobs --------------------------------------------------------------------------------
 
 
 def waiting(status_reason: str | None) -> JobDescription:
@@ -347,24 +351,26 @@ def waiting(status_reason: str | None) -> JobDescription:
         ),
     ],
 )
-def test_what_keeps_a_job_from_running(words: str, kind: FailureKind, *, transient: bool) -> None:
+def test_wait_reason_of_a_runnable_job_has_kind_and_transience(
+    words: str, kind: FailureKind, *, transient: bool
+) -> None:
     reason = wait_reason_of(waiting(words))
     assert reason is not None
     assert (reason.kind, reason.transient, reason.attempt) == (kind, transient, None)
     assert words.rstrip(".") in reason.message
 
 
-def test_an_earlier_attempt_says_nothing_about_the_wait_for_the_next() -> None:
+def test_wait_reason_ignores_earlier_attempts() -> None:
     retried = replace(waiting(CAPACITY), attempts=failed(SPOT_HOST, exit_code=137).attempts)
     assert wait_reason_of(retried) == wait_reason_of(waiting(CAPACITY))
     assert wait_reason_of(replace(retried, status_reason=None)) is None
 
 
 @pytest.mark.parametrize("words", [None, "", "a reason of tomorrow"])
-def test_nothing_is_known_to_keep_it(words: str | None) -> None:
+def test_wait_reason_without_a_known_status_reason_is_none(words: str | None) -> None:
     assert wait_reason_of(waiting(words)) is None
 
 
 @pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED])
-def test_a_job_that_has_ended_does_not_wait(status: JobStatus) -> None:
+def test_wait_reason_of_an_ended_job_is_none(status: JobStatus) -> None:
     assert wait_reason_of(replace(waiting(CAPACITY), status=status)) is None

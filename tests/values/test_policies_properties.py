@@ -1,4 +1,4 @@
-"""Whatever the numbers, waits stay within what was promised."""
+"""Intervals and delays stay within their bounds for any settings."""
 
 import math
 import random
@@ -27,7 +27,7 @@ def policies(draw: st.DrawFn) -> PollPolicy:
 
 
 @given(policies(), ages, seeds)
-def test_an_interval_keeps_to_its_bounds(
+def test_polling_interval_is_within_its_bounds(
     policy: PollPolicy, age: float, rng: random.Random
 ) -> None:
     interval = policy.interval(age, rng)
@@ -38,7 +38,7 @@ def test_an_interval_keeps_to_its_bounds(
 
 
 @given(policies(), ages, ages, st.integers(0, 2**32))
-def test_an_interval_grows_with_the_time_without_change(
+def test_polling_interval_never_shrinks_with_age(
     policy: PollPolicy, one: float, other: float, seed: int
 ) -> None:
     younger, older = sorted((one, other))
@@ -48,7 +48,7 @@ def test_an_interval_grows_with_the_time_without_change(
 
 
 @given(st.integers(1, 10**9), seeds)
-def test_a_wait_between_tries_keeps_to_its_bounds(tries: int, rng: random.Random) -> None:
+def test_backoff_is_within_its_bounds(tries: int, rng: random.Random) -> None:
     backoff = Backoff()
     longest = backoff.most if tries > 60 else min(backoff.first * 2.0 ** (tries - 1), backoff.most)
     assert longest / 2 <= backoff.delay(tries, rng) <= longest

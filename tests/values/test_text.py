@@ -1,4 +1,4 @@
-"""What jobs write is made fit for a terminal: it may show, but not do, anything."""
+"""Output of jobs made safe for terminals."""
 
 import re
 
@@ -36,18 +36,18 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_left_of_a_text(name: str) -> None:
+def test_text_fit_for_a_terminal_has_no_control_sequences(name: str) -> None:
     text, expected = CASES[name]
     assert fit_for_terminal(text) == expected
 
 
-def test_colours_stay_where_they_are_wanted_and_end_with_the_text() -> None:
+def test_colours_are_kept_on_request_and_reset_at_the_end() -> None:
     assert fit_for_terminal(f"{RED}red", colours=True) == f"{RED}red{OFF}"
     assert fit_for_terminal(f"a{RED}b\x1b[2J\x07", colours=True) == f"a{RED}b\\x07{OFF}"
 
 
 @given(st.text(st.characters() | st.sampled_from("\x1b\x9b\x9d[]m;0\x07\\\r\n\x9c"), max_size=60))
-def test_no_text_can_do_anything(text: str) -> None:
+def test_any_text_is_fit_for_a_terminal_afterwards(text: str) -> None:
     fit = fit_for_terminal(text)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", fit)
     coloured = fit_for_terminal(text, colours=True)
@@ -56,13 +56,13 @@ def test_no_text_can_do_anything(text: str) -> None:
 
 
 @pytest.mark.parametrize("unit", ["\x1b]", "\x1b[", "\x9d", "\r", "\x1b[31m", "\x1b]0;\x1b"])
-def test_a_megabyte_of_rubbish_comes_to_an_end(unit: str) -> None:
-    """A pattern that tries again at each place would take hours."""
+def test_megabyte_of_control_sequences_is_processed_in_linear_time(unit: str) -> None:
+    """A pattern that backtracks at each position would take hours."""
     rubbish = unit * (1_000_000 // len(unit)) + "end"
     assert fit_for_terminal(rubbish).endswith("nd")
     assert "nd" in fit_for_terminal(rubbish, colours=True)
 
 
-def test_a_long_text_is_cut_with_a_word_on_its_length() -> None:
+def test_shortened_text_shows_its_full_length() -> None:
     assert shortened("x" * 10, 10) == "x" * 10
     assert shortened("x" * 2_000, 3) == "xxx… (2,000 characters)"
