@@ -85,18 +85,22 @@ class Submitter:
             request=request,
             log=log,
         )
-        if log is None:
-            return await self._send_marked(submission, request)
         try:
-            job_id = await self._send_marked(submission, request)
+            if submission.has_unique_name:
+                job_id = await self._send(submission, request)
+            elif self._may_tag and _has_room_for_tag(request):
+                job_id = await self._send_tagged(submission, request)
+            else:
+                job_id = await self._send_unmarked(submission, request)
         except SubmitUncertain:
-            raise
+            raise  # the intent stays in the journal for the next program to settle
         except AsyncBatchError:
-            log.refused()
+            if log is not None:
+                log.refused()
             raise
-        # Any other end, such as a cancellation, decides nothing: the intent stays in the journal
-        # for the next program to settle.
-        log.accepted(job_id)
+        # Any other end, such as a cancellation, decides nothing either: the intent stays.
+        if log is not None:
+            log.accepted(job_id)
         return job_id
 
     async def settle(self, submission: Submission, taken: Collection[str]) -> str | None:
@@ -122,13 +126,6 @@ class Submitter:
             raise _uncertain(submission, None, doubt) from doubt
 
     # -- sending ----------------------------------------------------------------------------------
-
-    async def _send_marked(self, submission: Submission, request: JobRequest) -> str:
-        if submission.has_unique_name:
-            return await self._send(submission, request)
-        if self._may_tag and len({**request.tags, **request.extra.get("tags", {})}) < _MAX_TAGS:
-            return await self._send_tagged(submission, request)
-        return await self._send_unmarked(submission, request)
 
     async def _send_tagged(self, submission: Submission, request: JobRequest) -> str:
         """Submit with a tag, or without one where tagging is not allowed."""
@@ -242,6 +239,10 @@ class Submitter:
             if job_id is None:
                 raise
             return job_id
+
+
+def _has_room_for_tag(request: JobRequest) -> bool:
+    return len({**request.tags, **request.extra.get("tags", {})}) < _MAX_TAGS
 
 
 def _uncertain(submission: Submission, fault: APIError | None, doubt: Unsettled) -> SubmitUncertain:
