@@ -1,8 +1,8 @@
-"""Sessions and clients: from a Region, profile, session or endpoint to API calls.
+"""Sessions and SDK clients, from a Region, profile, session or endpoint.
 
 aiobotocore takes 0.4 s to import and 0.1 s to read its models, so both happen in a thread when a
-client opens. Retries of the SDK are off: it would send a SubmitJob again whose answer was lost, and
-would spend its retry quota on throttling. The one retry loop is in `retrying`.
+client opens. Retries of the SDK are off: it would send a SubmitJob again whose response was lost,
+and would spend its retry quota on throttling. The one retry loop is in `retrying`.
 """
 
 import contextlib
@@ -21,18 +21,17 @@ from asyncbatch._aws import sdk_hooks
 from asyncbatch._aws.wire.sharing import SharedValues
 from asyncbatch._values.errors import InvalidRequest, NoRegion
 
-_CONNECT_TIMEOUT = 5
-_READ_TIMEOUT = 30
-# Enough for the submission quota of 50/s at a latency of one second; the SDK's 10 are not.
+_CONNECT_TIMEOUT = 5  # seconds
+_READ_TIMEOUT = 30  # seconds
+# Connections. Enough for the quota of 50 SubmitJob calls per second at a latency of one second; the
+# SDK's default of 10 is not.
 _POOL_SIZE = 50
 
-# What the SDK reads to make a client, under the names that every supported version has.
+# Files that the SDK reads to make a client, by the names in every supported version.
 _MODEL_FILES = ("service-2", "endpoint-rule-set-1")
 _SHARED_FILES = ("endpoints", "partitions", "sdk-default-configuration", "_retry")
 
 _AWS_REGION = re.compile(r"(?P<partition>cn|us-gov|[a-z]{2})-[a-z-]+-\d")
-
-
 _REGION_NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
 _ANYTHING = re.compile(r"(?s).+")
 _URL = re.compile(r"https?://[^\s/]+\S*")
@@ -45,16 +44,16 @@ def _check_text(field: str, value: object, pattern: re.Pattern[str], rule: str) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where to connect to, and as whom; None leaves it to the SDK's own configuration.
+    """Region, identity and endpoint to connect with; None uses the SDK's own configuration.
 
     Attributes:
         region_name: AWS Region.
-        profile_name: Profile of the shared configuration.
+        profile_name: Profile of the shared configuration files; not together with `session`.
         session: An aioboto3 or aiobotocore session.
-        endpoint_url: Endpoint of both services, such as a local engine's.
+        endpoint_url: Endpoint of AWS Batch and CloudWatch Logs, such as a local engine's.
 
     Raises:
-        InvalidRequest: Both a session and a profile are given, or the session is none.
+        InvalidRequest: A value is of the wrong kind, or both a session and a profile are given.
     """
 
     region_name: str | None = None
@@ -63,33 +62,37 @@ class Target:
     endpoint_url: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the arguments, and against each other."""
-        _check_text("region_name", self.region_name, _REGION_NAME, "a name such as eu-west-1")
-        _check_text("profile_name", self.profile_name, _ANYTHING, "the name of a profile")
-        _check_text("endpoint_url", self.endpoint_url, _URL, "a URL such as http://127.0.0.1:4566")
+        """Check the values and their combination."""
+        _check_text("region_name", self.region_name, _REGION_NAME, "must be a name like eu-west-1")
+        _check_text("profile_name", self.profile_name, _ANYTHING, "must be the name of a profile")
+        rule = "must be a URL such as http://127.0.0.1:4566"
+        _check_text("endpoint_url", self.endpoint_url, _URL, rule)
         if self.session is None:
             return
         if self.profile_name is not None:
-            raise InvalidRequest(
-                "profile_name",
-                self.profile_name,
-                "the session has its own profile; give one of both",
-            )
+            rule = "the session has its own profile. Pass either profile_name or session."
+            raise InvalidRequest("profile_name", self.profile_name, rule)
         if not hasattr(self.session, "create_client") and not hasattr(self.session, "client"):
-            raise InvalidRequest("session", self.session, "an aioboto3 or aiobotocore session")
+            rule = "must be an aioboto3 or aiobotocore session"
+            raise InvalidRequest("session", self.session, rule)
         if type(self.session).__module__.startswith(("boto3", "botocore")):
-            raise InvalidRequest(
-                "session", self.session, "boto3 sessions block; give an aioboto3 or aiobotocore one"
-            )
+            rule = "boto3 sessions block. Pass an aioboto3 or aiobotocore session."
+            raise InvalidRequest("session", self.session, rule)
 
 
 class Connection:
-    """Open clients for one account and Region; made by `connect`."""
+    """Open SDK clients for one account and Region; made by `connect`.
+
+    Attributes:
+        region: The Region.
+        jobs_outlive_program: Whether jobs continue when the program ends. False for a local engine
+            inside of this program.
+        shared_values: What decoded jobs of this connection have in common.
+    """
 
     def __init__(self, session: Any, region: str, target: Target, stack: AsyncExitStack) -> None:
-        """Take what `connect` found out."""
+        """Keep what `connect` has prepared; it opens the first client."""
         self.region = region
-        # False where AWS Batch is an engine inside of this program.
         self.jobs_outlive_program: bool = getattr(session, "jobs_outlive_program", True)
         self.shared_values = SharedValues()
         self._session = session
@@ -107,7 +110,7 @@ class Connection:
             NoRegion: No Region is configured anywhere.
             NoCredentials: The profile does not exist.
         """
-        import asyncio  # 35 ms, and whoever gets here has it already
+        import asyncio  # here, as it takes 35 ms and `import asyncbatch` does not need it
 
         session, region = await asyncio.to_thread(_prepared, target)
         async with AsyncExitStack() as stack:
@@ -116,7 +119,7 @@ class Connection:
             yield connection
 
     def console_url(self, job_id: str) -> str | None:
-        """Return the page of a job in the AWS console; None for an endpoint that is not AWS's."""
+        """Return the URL of a job in the AWS console; None for an endpoint that is not AWS's."""
         match = _AWS_REGION.fullmatch(self.region)
         if match is None or self._target.endpoint_url is not None:
             return None
@@ -127,7 +130,7 @@ class Connection:
         )
 
     async def client(self, service: str, region: str | None = None) -> Any:
-        """Return the client of a service, in another Region if need be; each is made once."""
+        """Return the client of a service in a Region, by default the own one; made once."""
         key = (service, region or self.region)
         if key not in self._clients:
             async with self._opening:
@@ -162,26 +165,26 @@ class Connection:
             validate: Whether the SDK checks the arguments against its model first.
 
         Raises:
-            APIError: AWS refused, failed, or did not answer.
+            APIError: AWS refused the call, failed, or did not respond.
             NoCredentials: There are no usable credentials.
-            InvalidRequest: The SDK's model forbids the arguments; nothing was sent.
+            InvalidRequest: The arguments do not fit the SDK's model; nothing was sent.
         """
         client = await self.client(service, region)
         try:
             if validate:
                 _check(client, operation, arguments)
-            answer: dict[str, Any] = await getattr(client, _method(operation))(**arguments)
+            response: dict[str, Any] = await getattr(client, _method(operation))(**arguments)
         except Exception as error:
             from asyncbatch._aws.errors import translated
 
-            told = translated(error, operation)
-            if told is None:
+            own = translated(error, operation)
+            if own is None:
                 raise
-            raise told from error
-        return answer
+            raise own from error
+        return response
 
     async def offers(self, service: str, operation: str) -> bool:
-        """Return whether the installed SDK knows an operation: TerminateJobs is new."""
+        """Return whether the installed SDK has an operation; older ones lack TerminateJobs."""
         return hasattr(await self.client(service), _method(operation))
 
     def _make(self, service: str, region: str) -> Any:
@@ -198,17 +201,18 @@ class Connection:
                 read_timeout=_READ_TIMEOUT,
                 max_pool_connections=_POOL_SIZE,
                 user_agent=_user_agent(),
-                # A tenth of what a SubmitJob costs; `call` asks for it where it can find anything.
+                # It takes a tenth of the CPU time of a SubmitJob. `call` validates arguments that
+                # contain a caller's dicts.
                 parameter_validation=False,
             ),
         )
 
 
 def _check(client: Any, operation: str, arguments: Mapping[str, Any]) -> None:
-    """Check arguments by the SDK's model, as the SDK itself would.
+    """Validate arguments against the SDK's model, as the SDK itself does by default.
 
     Raises:
-        ParamValidationError: They do not fit; botocore's own error.
+        ParamValidationError: They do not fit the model.
     """
     from botocore.validate import validate_parameters
 
@@ -224,9 +228,9 @@ def _method(operation: str) -> str:
 
 
 def preload() -> None:
-    """Import and read what a connection needs, and would import and read when it is made."""
+    """Import the modules and read the models that a connection needs when it is opened."""
     import importlib
-    from concurrent.futures import thread  # noqa: F401 - imported for those who come later
+    from concurrent.futures import thread  # noqa: F401 - imported so that later imports are fast
 
     import aiohttp  # noqa: F401 - as above
     from aiobotocore.session import AioSession
@@ -234,7 +238,7 @@ def preload() -> None:
 
     from asyncbatch._aws import errors  # noqa: F401 - as above
 
-    with contextlib.suppress(ImportError):  # where anyio's part for asyncio is in this version
+    with contextlib.suppress(ImportError):  # a private module, which other versions may lack
         importlib.import_module("anyio._backends._asyncio")
     _user_agent()
     session = AioSession()
@@ -243,7 +247,7 @@ def preload() -> None:
 
 
 def _prepared(target: Target) -> tuple[Any, str]:
-    """Return session and Region to use; called in a thread, since all of this reads files."""
+    """Return session and Region; runs in a thread, since it reads files."""
     from aiobotocore.session import AioSession
     from botocore.exceptions import BotoCoreError
 
@@ -261,21 +265,21 @@ def _prepared(target: Target) -> tuple[Any, str]:
         raise translated(error, "configuration") or error from error
 
 
-# What reads the SDK's models and remembers them, by the directory of additional ones.
+# The SDK's loaders, which cache the models that they read; by the path of additional models.
 _loaders: dict[object, Any] = {}
 
 
 def _share_models(session: Any) -> None:
-    """Let a session of our own have the models that an earlier one has read."""
-    place = session.get_config_variable("data_path")
-    loader = _loaders.setdefault(place, session.get_component("data_loader"))
+    """Make sessions of this package use one loader, so that models are read once per process."""
+    data_path = session.get_config_variable("data_path")
+    loader = _loaders.setdefault(data_path, session.get_component("data_loader"))
     session.register_component("data_loader", loader)
 
 
 def _read_models(session: Any, service: str) -> None:
-    """Read what the SDK would read on the event loop otherwise, for a tenth of a second."""
+    """Read the models, which the SDK would otherwise read on the event loop for 0.1 s."""
     if not hasattr(session, "get_component"):
-        return  # aioboto3's has no public way to its models
+        return  # aioboto3's session has no public access to its loader
     loader = session.get_component("data_loader")
     for file in _MODEL_FILES:
         loader.load_service_model(service, file)
@@ -285,11 +289,12 @@ def _read_models(session: Any, service: str) -> None:
 
 @functools.cache
 def _user_agent() -> str:
-    """Return how we introduce ourselves, ready-made: botocore words its own twice in every call.
+    """Return the User-Agent, made once.
 
-    That is a tenth of what a SubmitJob costs. botocore adds its own name and version.
+    botocore would make its own twice in every call, which takes a tenth of the CPU time of a
+    SubmitJob. It adds its own name and version to this one.
     """
-    from importlib.metadata import version  # 20 ms that only a client needs
+    from importlib.metadata import version  # here, as it takes 20 ms and only a client needs it
 
     import aiobotocore
 
@@ -299,7 +304,7 @@ def _user_agent() -> str:
 
 
 def _region(session: Any, target: Target) -> str:
-    """Return the Region: as given, as the SDK finds it, or as AWS_REGION says, which it ignores."""
+    """Return the Region: as passed, as the SDK finds it, or of AWS_REGION, which it ignores."""
     if target.region_name:
         return target.region_name
     if hasattr(session, "get_config_variable"):

@@ -1,7 +1,4 @@
-"""Settings of a client: polling, logs, rate limits, journal. Durations are seconds.
-
-The defaults are measured; `docs/explanation/design.md` has the numbers.
-"""
+"""Settings of a client: polling, logs, rate limits, journal. Durations are seconds."""
 
 import random
 from dataclasses import KW_ONLY, dataclass, fields

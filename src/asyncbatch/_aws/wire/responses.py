@@ -86,7 +86,7 @@ def job_description(detail: Wire, shared: SharedValues) -> JobDescription:
 
 
 class SummaryMark(NamedTuple):
-    """What ListJobs returns of a live job and that can change."""
+    """Members of a JobSummary that can change while a job is live."""
 
     status: str | None = None
     status_reason: str | None = None
@@ -95,7 +95,7 @@ class SummaryMark(NamedTuple):
 
 
 class JobMark(NamedTuple):
-    """All that can change about a followed job: equal marks need no decoding."""
+    """Members of a JobDetail that can change: a job with an equal mark needs no decoding."""
 
     status: str
     status_reason: str | None
@@ -111,14 +111,15 @@ class JobMark(NamedTuple):
     is_terminated: bool | None
 
     def as_listed(self) -> SummaryMark:
-        """Return the `summary_mark` of a job that looks like this."""
+        """Return the `summary_mark` that ListJobs gives for the same job."""
         return SummaryMark(self.status, self.status_reason, self.started_at, self.status_summary)
 
 
 def mark(detail: Wire) -> JobMark | None:
-    """Return all that can change about a followed job; much cheaper than its description.
+    """Return the mark of a job, which takes far less time than its description.
 
-    None where that is not so simple: jobs of several containers or nodes, and EKS jobs.
+    None for jobs with several containers or nodes and for EKS jobs, which have more that can
+    change: they are decoded every time.
     """
     if "ecsProperties" in detail or "eksProperties" in detail or "nodeProperties" in detail:
         return None
@@ -141,7 +142,7 @@ def mark(detail: Wire) -> JobMark | None:
 
 
 def summary_mark(summary: Wire) -> SummaryMark:
-    """Return what ListJobs says of a live job and that can change."""
+    """Return the mark of a listed job."""
     array = summary.get("arrayProperties") or {}
     return SummaryMark(
         summary["status"],
