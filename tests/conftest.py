@@ -1,9 +1,9 @@
-"""What holds for every test: no AWS account, no network, no blocking, no waiting.
+"""Rules for every test: no AWS account, no network, no blocking calls, no waiting.
 
-* The environment names no AWS account, profile or endpoint, whatever the machine has.
-* A connection to anything but this machine fails the test that tries it.
-* Library code that blocks the event loop fails the test; `@pytest.mark.may_block` lifts that.
-* `@pytest.mark.virtual_time` runs an async test on a loop that jumps from timer to timer.
+* The environment contains no AWS account, profile or endpoint, whatever the machine has.
+* A connection to another machine fails the test.
+* A blocking call of the library on an event loop fails the test; `may_block` allows it.
+* `@pytest.mark.virtual_time` runs an async test on an event loop in virtual time.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ def pytest_configure() -> None:
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Choose the event loop of an async test by its marks."""
+    """Choose the event loop of an async test by its markers."""
     if item.get_closest_marker("virtual_time") is None:
         return {"real": asyncio.new_event_loop}
     from asyncbatch.local import VirtualTimeLoop
@@ -46,7 +46,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture(autouse=True)
 def aws_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Undo, before each test, whatever code under test did to the AWS variables."""
+    """Reset the AWS variables before each test: earlier tests may have changed them."""
     for name in support.aws_variables(os.environ):
         monkeypatch.delenv(name)
     for name, value in support.NO_AWS_ACCOUNT.items():
@@ -55,7 +55,7 @@ def aws_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def blocking_detector(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
-    """Turn a blocking call of the library on an event loop into an error."""
+    """Raise an error when the library calls a blocking function on an event loop."""
     if request.node.get_closest_marker("may_block"):
         yield None
         return
@@ -66,20 +66,20 @@ def blocking_detector(request: pytest.FixtureRequest) -> Iterator[BlockBuster | 
 
 @pytest.fixture(scope="session")
 def aio_session() -> AioSession:
-    """Share one session: a new one reads botocore's service models again (0.1 s and more)."""
+    """Share one session: each new session reads botocore's service models (0.1 s or more)."""
     return support.new_session()
 
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
-    """Start moto, the independent endpoint, once."""
+    """Start a moto server, once per test session."""
     with support.moto_server() as url:
         yield url
 
 
 @pytest.fixture
 def moto(moto_server: str) -> str:
-    """Return the URL of a moto without jobs, queues or memories; its jobs end at once."""
+    """Return the URL of the moto server after a reset; its jobs end immediately."""
     support.reset_moto(moto_server)
     return moto_server
 

@@ -1,4 +1,4 @@
-"""Helpers that the tests of every room share: isolation, and moto as the independent endpoint."""
+"""Helpers of all tests: isolation from AWS and the network, and moto as an independent endpoint."""
 
 import ipaddress
 import sys
@@ -23,7 +23,7 @@ NO_AWS_ACCOUNT: Mapping[str, str] = {
 
 
 def aws_variables(environment: Iterable[str]) -> list[str]:
-    """Name the variables that can lead to an AWS account."""
+    """Return the names of the variables that can select an AWS account."""
     return [name for name in environment if name.startswith("AWS_")]
 
 
@@ -31,18 +31,18 @@ def aws_variables(environment: Iterable[str]) -> list[str]:
 
 
 class NetworkUsed(BaseException):
-    """A test reached for another machine. No `except Exception` may hide that."""
+    """A test connected to another machine. Not an Exception, so that no handler hides it."""
 
 
 def forbid_network() -> None:
-    """Refuse connections that leave this machine, for the rest of the process."""
+    """Refuse connections to other machines, for the rest of the process."""
     sys.addaudithook(_refuse_network)
 
 
 def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.connect":
         _socket, address = arguments
-        # A Unix socket's address is a path; those of the network are tuples.
+        # The address of a Unix socket is a path; network addresses are tuples.
         if isinstance(address, tuple) and not _is_loopback(address[0]):
             message = f"a test connects to {address[0]!r}; only loopback addresses are allowed"
             raise NetworkUsed(message)
@@ -59,7 +59,7 @@ def _is_loopback(host: object) -> bool:
 
 
 class _EveryFunction(Container[object], Iterable[str]):
-    """Stands for all function names of a file."""
+    """A container of every function name: all functions of a file."""
 
     def __contains__(self, name: object) -> bool:
         return True
@@ -68,8 +68,8 @@ class _EveryFunction(Container[object], Iterable[str]):
         return iter(())
 
 
-# Opening a client reads service models, configuration files and certificates. That is botocore's
-# way and happens once; what it costs is measured elsewhere.
+# Opening a client reads service models, configuration files and certificates. botocore does this
+# synchronously, once; the benchmark measures how long it takes.
 _FILES_THAT_MAY_BLOCK = (
     "aiobotocore/session.py",
     "aiobotocore/httpsession.py",
@@ -81,7 +81,7 @@ _FILES_THAT_MAY_BLOCK = (
 
 
 def allow_blocking_in_dependencies(detector: BlockBuster) -> None:
-    """Let the detector look past what the library cannot change."""
+    """Allow blocking calls that the library cannot avoid."""
     for function in detector.functions.values():
         for filename in _FILES_THAT_MAY_BLOCK:
             function.can_block_in(filename, _EveryFunction())
@@ -91,7 +91,7 @@ def allow_blocking_in_dependencies(detector: BlockBuster) -> None:
 
 
 def new_session() -> AioSession:
-    """Make a session that has a Region and credentials which only a fake endpoint accepts."""
+    """Return a session with a Region and with credentials that only fake endpoints accept."""
     session = get_session()
     session.set_credentials("testing", "testing")
     session.set_config_variable("region", REGION)
@@ -100,8 +100,8 @@ def new_session() -> AioSession:
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """Run moto in a thread of this process and give its URL."""
-    # Its default address is 0.0.0.0.
+    """Run moto in a thread of this process and yield its URL."""
+    # The default address, 0.0.0.0, would accept connections from other machines.
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:
@@ -111,7 +111,7 @@ def moto_server() -> Iterator[str]:
 
 
 def reset_moto(url: str) -> None:
-    """Forget everything, and finish jobs without Docker. The latter setting outlives resets."""
+    """Delete everything, and finish jobs without Docker; a reset keeps the latter setting."""
     _post(f"{url}/moto-api/reset", b"")
     _post(f"{url}/moto-api/config", b'{"batch": {"use_docker": false}}')
 
@@ -123,7 +123,7 @@ def _post(url: str, body: bytes) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSetup:
-    """What a job needs before it can be submitted."""
+    """The resources that a job needs before it can be submitted."""
 
     queue: str
     job_definition: str
@@ -163,15 +163,15 @@ async def set_up_batch(
 
 async def _create_role(session: AioSession, url: str) -> str:
     async with session.create_client("iam", endpoint_url=url) as iam:
-        answer = await iam.create_role(RoleName="batch-service", AssumeRolePolicyDocument="{}")
-    arn: str = answer["Role"]["Arn"]
+        response = await iam.create_role(RoleName="batch-service", AssumeRolePolicyDocument="{}")
+    arn: str = response["Role"]["Arn"]
     return arn
 
 
 async def write_log(
     session: AioSession, url: str, group: str, stream: str, lines: Iterable[str]
 ) -> None:
-    """Write lines into a log stream of moto, one a millisecond."""
+    """Write lines to a log stream of moto, one per millisecond."""
     async with session.create_client("logs", endpoint_url=url) as logs:
         with suppress(logs.exceptions.ResourceAlreadyExistsException):
             await logs.create_log_group(logGroupName=group)

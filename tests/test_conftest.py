@@ -1,4 +1,4 @@
-"""The house rules that conftest enforces do hold."""
+"""The rules that conftest enforces for every test."""
 
 import asyncio
 import os
@@ -11,23 +11,23 @@ from aiobotocore.session import AioSession
 from tests import support
 
 
-def test_no_aws_account_is_in_reach() -> None:
+def test_environment_contains_no_aws_account() -> None:
     present = {name: os.environ[name] for name in support.aws_variables(os.environ)}
     assert present == dict(support.NO_AWS_ACCOUNT)
 
 
-def test_another_machine_is_out_of_reach() -> None:
+def test_connection_to_another_machine_is_refused() -> None:
     with socket.socket() as client, pytest.raises(support.NetworkUsed, match=r"192\.0\.2\.1"):
         client.connect(("192.0.2.1", 443))
 
 
-def test_this_machine_is_in_reach() -> None:
+def test_connection_to_this_machine_is_allowed() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname()).close()
 
 
 @pytest.mark.virtual_time
-async def test_virtual_time_passes_without_waiting() -> None:
+async def test_sleep_in_virtual_time_takes_no_real_time() -> None:
     loop = asyncio.get_running_loop()
     before, real_before = loop.time(), time.monotonic()
     await asyncio.sleep(3600)
@@ -35,7 +35,7 @@ async def test_virtual_time_passes_without_waiting() -> None:
     assert time.monotonic() - real_before < 3600
 
 
-async def test_moto_finishes_a_job_at_once(moto: str, aio_session: AioSession) -> None:
+async def test_moto_finishes_a_job_immediately(moto: str, aio_session: AioSession) -> None:
     setup = await support.set_up_batch(aio_session, moto)
     async with aio_session.create_client("batch", endpoint_url=moto) as batch:
         submitted = await batch.submit_job(
@@ -45,7 +45,7 @@ async def test_moto_finishes_a_job_at_once(moto: str, aio_session: AioSession) -
     assert described["jobs"][0]["status"] == "SUCCEEDED"
 
 
-async def test_moto_forgets_between_tests(moto: str, aio_session: AioSession) -> None:
+async def test_moto_is_reset_between_tests(moto: str, aio_session: AioSession) -> None:
     async with aio_session.create_client("batch", endpoint_url=moto) as batch:
         queues = await batch.describe_job_queues()
     assert queues["jobQueues"] == []

@@ -1,4 +1,4 @@
-"""Runs of the `asyncbatch` command as processes of their own, as a shell starts it."""
+"""Runs the `asyncbatch` command as a process, as a shell does."""
 
 import errno
 import os
@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 COMMAND = (sys.executable, "-m", "asyncbatch")
-# What would change how the output looks on the machine of whoever runs the tests.
+# Variables that change the appearance of the output: the tests do not inherit them.
 _APPEARANCE = ("CI", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "TTY_COMPATIBLE")
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """Return an environment in which every process, jobs included, can be told by its TMPDIR."""
+    """Return an environment whose TMPDIR identifies all processes of a run, jobs included."""
     plain = {name: value for name, value in os.environ.items() if name not in _APPEARANCE}
     return plain | {"TERM": "xterm-256color", "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"}
 
@@ -24,7 +24,7 @@ def environment(scratch: Path) -> dict[str, str]:
 def finish(
     *arguments: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
+    """Run the command and wait for it."""
     return subprocess.run(
         [*COMMAND, *arguments], env=env, capture_output=True, text=True, check=False
     )
@@ -32,7 +32,7 @@ def finish(
 
 @contextmanager
 def started(*arguments: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Start the command with pipes; it has ended when the block is left."""
+    """Start the command with pipes; it has ended when the block exits."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [*COMMAND, *arguments], env=env, stdout=pipe, stderr=pipe, text=True
@@ -46,17 +46,17 @@ def started(*arguments: str, env: Mapping[str, str]) -> Iterator[subprocess.Pope
 def finish_in_terminal(
     *arguments: str, env: Mapping[str, str], size: tuple[int, int]
 ) -> tuple[int, str]:
-    """Run the command to its end in a terminal of some lines and columns.
+    """Run the command in a terminal of the given lines and columns, and wait for it.
 
     Returns:
-        Its exit code and all that it sent to the terminal.
+        The exit code and the output.
     """
-    terminal, its_end = pty.openpty()
-    termios.tcsetwinsize(its_end, size)
+    terminal, command_end = pty.openpty()
+    termios.tcsetwinsize(command_end, size)
     with subprocess.Popen(
-        [*COMMAND, *arguments], env=env, stdin=its_end, stdout=its_end, stderr=its_end
+        [*COMMAND, *arguments], env=env, stdin=command_end, stdout=command_end, stderr=command_end
     ) as process:
-        os.close(its_end)
+        os.close(command_end)
         try:
             shown = _read_all(terminal)
             return process.wait(), shown
@@ -71,20 +71,20 @@ def _read_all(terminal: int) -> str:
         while part := os.read(terminal, 65536):
             shown += part
     except OSError as error:
-        # Linux says so when the last process has closed its end; elsewhere the read is empty.
+        # At the end of the output, read fails with EIO on Linux and returns nothing elsewhere.
         if error.errno != errno.EIO:
             raise
     return shown.decode()
 
 
 def processes_of(scratch: Path) -> dict[int, str]:
-    """Return the living processes of a run, by their environment: pid and command line."""
-    mark = f"TMPDIR={scratch}".encode()
+    """Return pid and command line of the live processes of a run, found by their environment."""
+    marker = f"TMPDIR={scratch}".encode()
     found = {}
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+            if entry.name.isdigit() and marker in (entry / "environ").read_bytes().split(b"\0"):
                 found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended meanwhile, or belongs to somebody else
+            continue  # it has ended, or belongs to another user
     return found

@@ -1,4 +1,4 @@
-"""What the `asyncbatch` command answers at once: version, help, and what is missing."""
+"""The `asyncbatch` command: version, help, wrong commands and missing dependencies."""
 
 import subprocess
 import sys
@@ -17,25 +17,25 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_version_is_that_of_the_package() -> None:
+def test_version_is_the_version_of_the_package() -> None:
     run = runs.finish("--version")
     assert (run.returncode, run.stdout) == (0, f"asyncbatch {version('asyncbatch')}\n")
 
 
-def test_help_names_the_commands() -> None:
+def test_help_lists_the_commands() -> None:
     run = runs.finish("--help")
     assert run.returncode == 0
     assert "demo" in run.stdout
 
 
-def test_a_wrong_command_is_explained_without_a_traceback() -> None:
+def test_unknown_command_is_reported_without_a_traceback() -> None:
     run = runs.finish("dmeo")
     assert run.returncode == 2
     assert "dmeo" in run.stderr
     assert "Traceback" not in run.stderr
 
 
-def test_the_installed_script_is_the_same_command() -> None:
+def test_installed_script_runs_the_same_command() -> None:
     from asyncbatch._cli import main
 
     (script,) = entry_points(group="console_scripts", name="asyncbatch")
@@ -43,7 +43,7 @@ def test_the_installed_script_is_the_same_command() -> None:
 
 
 @pytest.mark.parametrize("missing", ["rich", "typer"])
-def test_without_the_extra_one_line_says_what_to_install(missing: str) -> None:
+def test_missing_extra_is_reported_in_one_line(missing: str) -> None:
     run = run_python(f"import sys; sys.modules[{missing!r}] = None; {CALL_MAIN}", "demo")
     assert run.returncode == 1
     assert run.stdout == ""
@@ -51,7 +51,7 @@ def test_without_the_extra_one_line_says_what_to_install(missing: str) -> None:
     assert "pip install 'asyncbatch[cli]'" in run.stderr
 
 
-def test_help_is_shown_before_anything_heavy_is_imported() -> None:
+def test_help_does_not_import_heavy_modules() -> None:
     show = "lambda: print({'aiobotocore', 'botocore', 'asyncbatch.local'} & {*sys.modules})"
     run = run_python(f"import atexit, sys; atexit.register({show}); {CALL_MAIN}", "demo", "--help")
     assert run.stdout.endswith("set()\n")

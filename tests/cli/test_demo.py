@@ -1,4 +1,4 @@
-"""The demo runs for some ten seconds of real time: its jobs are real processes that sleep."""
+"""`asyncbatch demo`, which takes about ten seconds: its jobs are processes that sleep."""
 
 import re
 import signal
@@ -20,7 +20,7 @@ ESCAPE = "\x1b"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What a reader saw of a whole run: through a pipe, and in a terminal."""
+    """The output of two complete runs: one into a pipe, one in a terminal."""
 
     piped: subprocess.CompletedProcess[str]
     terminal_exit_code: int
@@ -29,7 +29,7 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    """Run the demo twice at once: it mostly waits."""
+    """Run the demo twice at the same time: it mostly waits."""
     scratch = tmp_path_factory.mktemp("demo")
     env = runs.environment(scratch)
     terminal: list[tuple[int, str]] = []
@@ -47,17 +47,17 @@ def lines_with(text: str, word: str) -> list[str]:
     return [line for line in text.splitlines() if word in line]
 
 
-def test_it_succeeds_although_one_job_fails_on_purpose(shown: Shown) -> None:
+def test_demo_succeeds_although_one_job_fails_on_purpose(shown: Shown) -> None:
     assert (shown.piped.returncode, shown.piped.stderr) == (0, "")
     assert shown.terminal_exit_code == 0
     assert "one job fails on purpose" in shown.piped.stdout.splitlines()[0]
 
 
-def test_it_says_what_the_engine_is_not(shown: Shown) -> None:
+def test_demo_prints_the_notice_of_the_local_engine(shown: Shown) -> None:
     assert "no container" in shown.piped.stdout
 
 
-def test_a_pipe_gets_plain_lines(shown: Shown) -> None:
+def test_progress_in_a_pipe_is_plain_lines(shown: Shown) -> None:
     assert ESCAPE not in shown.piped.stdout
     assert "\r" not in shown.piped.stdout
     progress = lines_with(shown.piped.stdout, "jobs ended")
@@ -65,14 +65,14 @@ def test_a_pipe_gets_plain_lines(shown: Shown) -> None:
     assert f"{JOBS}/{JOBS} jobs ended: 45 SUCCEEDED, 1 FAILED" in progress[-1]
 
 
-def test_a_terminal_gets_a_bar_that_is_drawn_over(shown: Shown) -> None:
+def test_progress_in_a_terminal_is_a_bar_that_is_redrawn(shown: Shown) -> None:
     assert ESCAPE in shown.terminal
     assert "━" in shown.terminal
     assert shown.terminal.count("jobs ended") > len(lines_with(shown.piped.stdout, "jobs ended"))
     assert f"{JOBS}/{JOBS} jobs ended" in shown.terminal
 
 
-def test_logs_are_shown_while_jobs_run_each_line_once_and_in_order(shown: Shown) -> None:
+def test_logs_are_printed_live_once_and_in_order(shown: Shown) -> None:
     log = lines_with(shown.piped.stdout, "train | ")
     assert [line.split(",")[0] for line in log] == [
         f" train | epoch {epoch} of 6" for epoch in range(1, 7)
@@ -81,7 +81,7 @@ def test_logs_are_shown_while_jobs_run_each_line_once_and_in_order(shown: Shown)
     assert first_line < shown.piped.stdout.index(f"{JOBS}/{JOBS} jobs ended")
 
 
-def test_the_log_of_a_retried_job_has_both_attempts(shown: Shown) -> None:
+def test_log_of_a_retried_job_contains_both_attempts(shown: Shown) -> None:
     log = [line.removeprefix("upload | ") for line in lines_with(shown.piped.stdout, "upload | ")]
     assert log == [
         "attempt 1: uploading report.csv",
@@ -92,7 +92,7 @@ def test_the_log_of_a_retried_job_has_both_attempts(shown: Shown) -> None:
 
 
 @pytest.mark.parametrize("place", ["pipe", "terminal"])
-def test_the_table_accounts_for_all_jobs(shown: Shown, place: str) -> None:
+def test_table_contains_all_jobs(shown: Shown, place: str) -> None:
     text = shown.piped.stdout if place == "pipe" else re.sub(r"\x1b\[[0-9;]*m", "", shown.terminal)
     table = text[text.index("Attempts") :]
     rows = [
@@ -107,20 +107,20 @@ def test_the_table_accounts_for_all_jobs(shown: Shown, place: str) -> None:
         assert re.search(f"^{row}", table, re.MULTILINE), row
 
 
-def test_the_failure_is_explained_with_its_last_log_lines(shown: Shown) -> None:
+def test_failure_is_printed_with_its_last_log_lines(shown: Shown) -> None:
     explained = shown.piped.stdout[shown.piped.stdout.index("JobFailed: job 'load'") :]
     assert "failed: exit code 3" in explained
     assert '| ERROR: row 4711 has no column "email"' in explained
 
 
-def test_the_summary_counts_jobs_and_calls(shown: Shown) -> None:
+def test_summary_counts_jobs_and_calls(shown: Shown) -> None:
     assert re.search(rf"\n{JOBS} jobs in .* s: 45 SUCCEEDED, 1 FAILED", shown.piped.stdout)
     assert re.search(r"37 SubmitJob, \d+ DescribeJobs, \d+ GetLogEvents", shown.piped.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_and_every_job(tmp_path: Path, number: int, code: int) -> None:
+def test_signal_ends_the_demo_and_all_its_jobs(tmp_path: Path, number: int, code: int) -> None:
     with runs.started("demo", env=runs.environment(tmp_path)) as demo:
         assert demo.stdout is not None
         assert any("train | " in line for line in demo.stdout)
@@ -131,7 +131,7 @@ def test_a_signal_ends_it_and_every_job(tmp_path: Path, number: int, code: int) 
     assert errors == f"Stopped by {signal.Signals(number).name}: no job was left running.\n"
 
 
-def test_a_reader_that_leaves_ends_it_in_silence(tmp_path: Path) -> None:
+def test_closed_pipe_ends_the_demo_silently(tmp_path: Path) -> None:
     with runs.started("demo", env=runs.environment(tmp_path)) as demo:
         assert demo.stdout is not None
         demo.stdout.readline()

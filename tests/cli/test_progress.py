@@ -1,4 +1,4 @@
-"""The display of progress, fed with events: what it counts, when it writes, how it draws."""
+"""The progress display: what it counts, when it prints, how it draws."""
 
 import io
 import re
@@ -54,7 +54,7 @@ def array_changed(status: JobStatus, size: int, children: Mapping[JobStatus, int
 
 
 async def last_line(*events: Event) -> str:
-    """Show events and return what the display says in the end, without the time."""
+    """Show events and return the last line of the display, without the time."""
     console, file = plain_console()
     with display(console) as observer:
         for event in events:
@@ -65,11 +65,11 @@ async def last_line(*events: Event) -> str:
 # -- counting -------------------------------------------------------------------------------------
 
 
-async def test_before_the_first_job_it_says_so() -> None:
+async def test_display_without_jobs_says_so() -> None:
     assert await last_line() == "0/0 jobs ended: no jobs yet"
 
 
-async def test_each_job_counts_once_in_its_latest_state() -> None:
+async def test_each_job_is_counted_once_in_its_latest_state() -> None:
     events: list[Event] = [
         submitted("a"),
         submitted("b"),
@@ -79,20 +79,20 @@ async def test_each_job_counts_once_in_its_latest_state() -> None:
     assert await last_line(*events) == "1/2 jobs ended: 1 SUBMITTED, 1 SUCCEEDED"
 
 
-async def test_a_retried_job_goes_back() -> None:
+async def test_retried_job_is_counted_as_runnable_again() -> None:
     events = [changed("a", RUNNING), changed("a", JobStatus.RUNNABLE)]
     assert await last_line(*events) == "0/1 jobs ended: 1 RUNNABLE"
 
 
-async def test_a_state_that_is_new_to_us_is_shown_by_its_name() -> None:
+async def test_unknown_state_is_shown_by_its_name() -> None:
     assert await last_line(changed("a", JobStatus("MELTING"))) == ("0/1 jobs ended: 1 MELTING")
 
 
-async def test_an_array_counts_as_its_children() -> None:
+async def test_array_is_counted_as_its_children() -> None:
     assert await last_line(submitted(array_size=10)) == "0/10 jobs ended: 10 SUBMITTED"
 
 
-async def test_children_that_the_summary_does_not_count_yet_have_not_started() -> None:
+async def test_children_missing_in_the_status_summary_are_counted_as_submitted() -> None:
     event = array_changed(JobStatus.PENDING, 10, {RUNNING: 2, SUCCEEDED: 3, FAILED: 0})
     assert await last_line(event) == "3/10 jobs ended: 5 SUBMITTED, 2 RUNNING, 3 SUCCEEDED"
 
@@ -104,31 +104,31 @@ async def test_children_that_the_summary_does_not_count_yet_have_not_started() -
         (FAILED, "10/10 jobs ended: 7 SUCCEEDED, 3 FAILED"),
     ],
 )
-async def test_when_the_parent_has_ended_so_have_all_children(
+async def test_children_of_an_ended_array_are_counted_as_ended(
     status: JobStatus, expected: str
 ) -> None:
-    """The summary may lag behind the parent's own state."""
+    """The status summary may lag behind the parent's own status."""
     assert await last_line(array_changed(status, 10, {RUNNING: 2, SUCCEEDED: 7})) == expected
 
 
-async def test_a_child_is_counted_by_its_parent_only() -> None:
+async def test_child_is_not_counted_in_addition_to_its_parent() -> None:
     events: list[Event] = [submitted("job", array_size=2), changed("job:0", RUNNING)]
     assert await last_line(*events) == "0/2 jobs ended: 2 SUBMITTED"
 
 
-async def test_children_that_are_followed_without_their_parent_count() -> None:
+async def test_children_followed_without_their_parent_are_counted() -> None:
     events = [changed("job:0", RUNNING), changed("job:1", SUCCEEDED)]
     assert await last_line(*events) == "1/2 jobs ended: 1 RUNNING, 1 SUCCEEDED"
 
 
-async def test_a_lost_job_has_ended_for_whoever_waits() -> None:
+async def test_lost_job_is_counted_as_ended() -> None:
     assert await last_line(submitted("a"), JobLost(job_id="a")) == "1/1 jobs ended: 1 LOST"
 
 
 # -- plain lines ----------------------------------------------------------------------------------
 
 
-async def test_lines_keep_their_distance_however_much_happens() -> None:
+async def test_lines_are_at_least_the_interval_apart() -> None:
     console, file = plain_console()
     with display(console, interval=2) as observer:
         for number in range(100):
@@ -138,7 +138,7 @@ async def test_lines_keep_their_distance_however_much_happens() -> None:
     assert file.getvalue().endswith("0/100 jobs ended: 100 SUBMITTED\n")
 
 
-async def test_where_nothing_changes_nothing_is_written() -> None:
+async def test_nothing_is_printed_without_a_change() -> None:
     console, file = plain_console()
     with display(console) as observer:
         observer(submitted())
@@ -149,7 +149,7 @@ async def test_where_nothing_changes_nothing_is_written() -> None:
         assert len(file.getvalue().splitlines()) == 1
 
 
-async def test_the_last_change_is_shown_without_waiting_for_the_next() -> None:
+async def test_last_change_is_printed_after_the_interval() -> None:
     console, file = plain_console()
     with display(console) as observer:
         observer(submitted())
@@ -159,12 +159,12 @@ async def test_the_last_change_is_shown_without_waiting_for_the_next() -> None:
         assert file.getvalue().endswith("1 RUNNING\n")
 
 
-async def test_an_interval_is_above_zero() -> None:
+async def test_interval_of_zero_is_rejected() -> None:
     with pytest.raises(InvalidRequest, match="interval"), display(interval=0):
         pass
 
 
-async def test_a_client_feeds_it() -> None:
+async def test_display_observes_a_client() -> None:
     console, file = plain_console()
     async with LocalBatch(executor=ScriptedExecutor()) as local:
         with display(console) as observer:
@@ -185,7 +185,7 @@ async def test_a_client_feeds_it() -> None:
 
 
 def draw(file: TextIO, *events: Event, width: int = 60) -> None:
-    """Show events in what takes itself for a terminal."""
+    """Show events on a console that is treated as a terminal."""
     console = Console(file=file, width=width, force_terminal=True, color_system=None)
     with display(console) as observer:
         for event in events:
@@ -193,12 +193,12 @@ def draw(file: TextIO, *events: Event, width: int = 60) -> None:
 
 
 def last_picture(file: io.StringIO) -> list[str]:
-    """Return the two lines that stay on the screen."""
+    """Return the two lines that remain on the screen."""
     text = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", file.getvalue())
     return [line.strip() for line in text.splitlines() if line.strip()][-2:]
 
 
-async def test_in_a_terminal_the_bar_is_as_wide_as_it_and_shared_by_the_states() -> None:
+async def test_bar_fills_the_width_of_the_terminal_in_proportion_to_the_states() -> None:
     file = io.StringIO()
     draw(file, changed("a", SUCCEEDED), changed("b", RUNNING), submitted("c"), submitted("d"))
     bar, states = last_picture(file)
@@ -206,14 +206,14 @@ async def test_in_a_terminal_the_bar_is_as_wide_as_it_and_shared_by_the_states()
     assert states == "2 SUBMITTED  1 RUNNING  1 SUCCEEDED"
 
 
-async def test_an_ascii_terminal_gets_ascii() -> None:
+async def test_bar_in_an_ascii_terminal_is_ascii() -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     draw(file, changed("a", SUCCEEDED), changed("b", RUNNING), submitted("c"), submitted("d"))
     file.seek(0)
     assert "=" * 9 + "-" * 9 + "." * 18 in file.read()
 
 
-async def test_a_narrow_terminal_gets_no_line_that_is_too_wide() -> None:
+async def test_lines_are_cut_to_the_width_of_a_narrow_terminal() -> None:
     file = io.StringIO()
     draw(file, *(changed(status, status) for status in JobStatus), width=30)
     bar, states = last_picture(file)
@@ -221,7 +221,7 @@ async def test_a_narrow_terminal_gets_no_line_that_is_too_wide() -> None:
     assert states.endswith("…")
 
 
-async def test_what_is_printed_meanwhile_appears_above_the_bar() -> None:
+async def test_text_printed_meanwhile_appears_above_the_bar() -> None:
     file = io.StringIO()
     console = Console(file=file, width=60, force_terminal=True, color_system=None)
     with display(console) as observer:
@@ -230,7 +230,7 @@ async def test_what_is_printed_meanwhile_appears_above_the_bar() -> None:
     assert file.getvalue().index("a line of a log") < file.getvalue().rindex("jobs ended")
 
 
-async def test_in_a_notebook_one_output_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_display_in_a_notebook_updates_one_output(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
 
     class Handle:
@@ -263,12 +263,14 @@ def text_of(drawn: object) -> str:
 # -- rich is an extra -----------------------------------------------------------------------------
 
 
-async def test_without_rich_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_rich_raises_an_error_that_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "rich.console", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'asyncbatch\[cli\]'"), display():
         pass
 
 
-async def test_importing_it_does_not_import_rich() -> None:
+async def test_import_of_progress_does_not_import_rich() -> None:
     code = "import sys, asyncbatch.progress; sys.exit('rich' in sys.modules)"
     assert (await anyio.run_process([sys.executable, "-c", code])).returncode == 0

@@ -1,7 +1,7 @@
-"""Three endpoints that must all look like AWS to the client: the engine's two doors, and moto.
+"""Three endpoints that must behave like AWS for the client: the engine's two doors, and moto.
 
-moto is the independent one: nobody here wrote it. It goes less far (its jobs end inside SubmitJob
-and write no log), so a test that asks for more names the endpoints that it is for.
+moto is an independent implementation. It simulates less (its jobs end within SubmitJob and write no
+log), so tests that need more are marked with `engine_doors`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ class Endpoint:
         url: Its URL; None for the in-process door.
         queue: Name of the job queue.
         job_definition: Name of the job definition.
-        write_log: Writes lines into a log stream of a group.
+        write_log: Writes lines to a log stream of a log group.
         is_moto: Whether it is moto.
     """
 
@@ -42,7 +42,7 @@ class Endpoint:
     is_moto: bool = False
 
     def client(self) -> AsyncBatchClient:
-        """Return a client for it, not open yet."""
+        """Return a client of the endpoint, not open yet."""
         return AsyncBatchClient(
             session=self.session, endpoint_url=self.url, poll=QUICK, logs=QUICK_LOGS
         )
@@ -62,14 +62,14 @@ async def _engine() -> AsyncIterator[tuple[LocalBatch, WriteLog]]:
 
 
 def _script(launch: object) -> Script:
-    """End at once; jobs whose name begins with ``long`` run until they are stopped."""
+    """End immediately; jobs whose name begins with ``long`` run until they are terminated."""
     name: str = launch.name  # type: ignore[attr-defined]
     return Script(startup=0, duration=None if name.startswith("long") else 0)
 
 
 @asynccontextmanager
 async def in_process(_: str) -> AsyncIterator[Endpoint]:
-    """Give the engine through its in-process door."""
+    """Yield the engine behind its in-process door."""
     async with _engine() as (local, write):
         endpoint = Endpoint(
             session=local.session,
@@ -84,7 +84,7 @@ async def in_process(_: str) -> AsyncIterator[Endpoint]:
 
 @asynccontextmanager
 async def loopback(_: str) -> AsyncIterator[Endpoint]:
-    """Give the engine through its loopback door."""
+    """Yield the engine behind its loopback HTTP door."""
     async with _engine() as (local, write), local.serve() as door:
         session = support.new_session()
         session.set_credentials(
@@ -99,7 +99,7 @@ async def loopback(_: str) -> AsyncIterator[Endpoint]:
 
 @asynccontextmanager
 async def moto(url: str) -> AsyncIterator[Endpoint]:
-    """Give moto, whose jobs end at once."""
+    """Yield moto, whose jobs end immediately."""
     session = support.new_session()
     setup = await support.set_up_batch(session, url)
 
@@ -136,10 +136,10 @@ ENDPOINTS = {**ENGINE_DOORS, "moto": moto}
 
 @pytest.fixture(params=ENDPOINTS)
 async def endpoint(request: pytest.FixtureRequest) -> AsyncIterator[Endpoint]:
-    """Give each endpoint in turn, or those that `@pytest.mark.engine_doors` leaves."""
+    """Yield each endpoint in turn; with `@pytest.mark.engine_doors`, only the local engine."""
     name = request.param
     if request.node.get_closest_marker("engine_doors") and name not in ENGINE_DOORS:
-        pytest.skip("moto does not go so far")
+        pytest.skip("moto does not simulate this")
     url = request.getfixturevalue("moto") if name == "moto" else ""
     async with ENDPOINTS[name](url) as opened:
         yield opened
@@ -147,6 +147,6 @@ async def endpoint(request: pytest.FixtureRequest) -> AsyncIterator[Endpoint]:
 
 @pytest.fixture
 async def batch(endpoint: Endpoint) -> AsyncIterator[AsyncBatchClient]:
-    """Open a client for the endpoint."""
+    """Open a client of the endpoint."""
     async with endpoint.client() as opened:
         yield opened

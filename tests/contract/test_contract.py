@@ -1,4 +1,4 @@
-"""What the client promises on any endpoint that speaks AWS Batch."""
+"""The contract of the client with any endpoint that implements AWS Batch."""
 
 import pytest
 
@@ -13,11 +13,11 @@ from asyncbatch import (
 )
 from tests.contract.conftest import Endpoint
 
-# Opening a client for a URL reads certificates and models, and moto's answers take a while.
+# Opening a client for a URL reads certificates and models; moto's responses take a while.
 pytestmark = [pytest.mark.may_block, pytest.mark.timeout(60)]
 
 
-async def test_a_job_is_submitted_followed_and_ends(
+async def test_job_is_submitted_and_followed_to_its_end(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     job = await batch.submit(endpoint.job_definition)
@@ -33,7 +33,7 @@ async def test_a_job_is_submitted_followed_and_ends(
     assert result.description.created_at is not None
 
 
-async def test_names_tags_and_parameters_arrive(
+async def test_fields_of_a_request_appear_in_the_description(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     job = await batch.submit(
@@ -50,7 +50,7 @@ async def test_names_tags_and_parameters_arrive(
     assert description.containers[0].environment["COLOUR"] == "green"
 
 
-async def test_many_jobs_end_in_the_order_of_their_requests(
+async def test_run_returns_results_in_the_order_of_the_requests(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     names = [f"job-{number}" for number in range(25)]
@@ -58,12 +58,14 @@ async def test_many_jobs_end_in_the_order_of_their_requests(
     assert [result.name for result in await batch.run(requests)] == names
 
 
-async def test_jobs_are_yielded_as_they_end(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+async def test_as_completed_yields_each_job_once(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
     jobs = await batch.submit_many([JobRequest(endpoint.job_definition)] * 5)
     assert {job async for job in batch.as_completed(jobs)} == set(jobs)
 
 
-async def test_an_array_job_ends_with_its_parent(
+async def test_children_of_an_ended_array_have_ended(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     parent = await batch.submit(endpoint.job_definition, array_size=3)
@@ -74,14 +76,16 @@ async def test_an_array_job_ends_with_its_parent(
     assert parent.description.is_array_parent
 
 
-async def test_a_dependency_is_waited_for(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+async def test_dependent_job_runs_after_its_dependency(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
     first = await batch.submit(endpoint.job_definition)
     second = await batch.submit(endpoint.job_definition, depends_on=[first])
     assert (await second).succeeded
     assert (await first).succeeded
 
 
-async def test_unknown_ids_are_absent_and_vanish(
+async def test_unknown_id_is_not_described_and_raises_job_vanished(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     job = await batch.submit(endpoint.job_definition)
@@ -106,25 +110,27 @@ async def test_jobs_are_found_by_state(batch: AsyncBatchClient, endpoint: Endpoi
     assert await batch.find(status=JobStatus.RUNNING) == []
 
 
-async def test_an_unknown_queue_is_told_as_such(
+async def test_unknown_queue_raises_job_queue_not_found(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     with pytest.raises(JobQueueNotFound, match="nowhere"):
         await batch.submit(endpoint.job_definition, queue="nowhere")
 
 
-async def test_an_unknown_job_definition_is_told_as_such(batch: AsyncBatchClient) -> None:
+async def test_unknown_job_definition_raises_job_definition_not_found(
+    batch: AsyncBatchClient,
+) -> None:
     with pytest.raises(JobDefinitionNotFound, match="nothing"):
         await batch.submit("nothing")
 
 
-async def test_the_only_queue_is_the_default(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+async def test_only_queue_is_the_default_queue(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
     assert await batch.default_queue() == endpoint.queue
     [queue] = await batch.job_queues()
     assert queue.takes_jobs
 
 
-async def test_the_same_definition_is_registered_once(
+async def test_equal_definition_is_registered_once(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     definition = {
@@ -139,7 +145,7 @@ async def test_the_same_definition_is_registered_once(
     assert (await (await batch.submit(first))).succeeded
 
 
-async def test_terminating_an_ended_job_changes_nothing(
+async def test_terminate_does_not_change_an_ended_job(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     job = await batch.submit(endpoint.job_definition)
@@ -148,7 +154,7 @@ async def test_terminating_an_ended_job_changes_nothing(
     assert (await batch.describe([job]))[job.id].status is JobStatus.SUCCEEDED
 
 
-async def test_a_second_client_follows_the_jobs_of_the_first(
+async def test_second_client_follows_jobs_of_the_first(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     job = await batch.submit(endpoint.job_definition)
@@ -157,7 +163,7 @@ async def test_a_second_client_follows_the_jobs_of_the_first(
         assert (await same).succeeded
 
 
-async def test_a_wrong_request_does_not_get_as_far_as_the_endpoint(
+async def test_invalid_request_is_rejected_before_it_is_sent(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     with pytest.raises(InvalidRequest, match="memory_mib=1"):
@@ -165,7 +171,7 @@ async def test_a_wrong_request_does_not_get_as_far_as_the_endpoint(
 
 
 @pytest.mark.engine_doors
-async def test_a_running_job_is_terminated_with_the_reason(
+async def test_terminated_job_fails_with_the_reason(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:
     job = await batch.submit(endpoint.job_definition, name="long-1")

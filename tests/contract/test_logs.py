@@ -1,4 +1,4 @@
-"""Logs at all endpoints. Jobs of moto write none, so the tests write the lines."""
+"""The contract for logs. Jobs of moto write none, so the tests write the lines."""
 
 from collections import defaultdict
 
@@ -11,7 +11,7 @@ GROUP = "/aws/batch/job"
 
 
 def stream_of(result: JobResult) -> str:
-    """Return the one stream of a job."""
+    """Return the only log stream of a job."""
     description = result.description
     [stream] = {
         container.log_stream_name

@@ -1,4 +1,4 @@
-"""Sessions, credentials and endpoints as people really have them, over real sockets."""
+"""Sessions, credentials and endpoints as users configure them, over real sockets."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ DEFINITION = {
 
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
-    """Open the loopback door of an engine whose jobs end at once."""
+    """Open the loopback door of an engine whose jobs end immediately."""
     executor = ScriptedExecutor(Script(startup=0, duration=0))
     async with LocalBatch(executor=executor) as local, local.serve() as opened:
         yield opened
@@ -32,14 +32,16 @@ async def _one_job_ends(client: AsyncBatchClient) -> None:
         assert (await (await batch.submit(definition))).succeeded
 
 
-async def test_the_environment_is_enough(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_is_configured_by_environment_variables(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in door.environment.items():
         monkeypatch.setenv(name, value)
     await _one_job_ends(AsyncBatchClient(poll=QUICK, logs=QUICK_LOGS))
 
 
-async def test_an_aioboto3_session_is_taken(door: Door) -> None:
-    """Runs where aioboto3 is installed, as it is beside the oldest aiobotocore."""
+async def test_aioboto3_session_is_accepted(door: Door) -> None:
+    """Needs aioboto3, which is installed together with the oldest aiobotocore."""
     aioboto3 = pytest.importorskip("aioboto3")
     session = aioboto3.Session(
         aws_access_key_id=door.environment["AWS_ACCESS_KEY_ID"],
@@ -50,25 +52,27 @@ async def test_an_aioboto3_session_is_taken(door: Door) -> None:
     await _one_job_ends(client)
 
 
-async def test_no_credentials_are_told_with_the_next_step(door: Door) -> None:
+async def test_missing_credentials_raise_an_error_with_the_next_step(door: Door) -> None:
     client = AsyncBatchClient(region_name="local", endpoint_url=door.url)
     async with client as batch:
         with pytest.raises(NoCredentials, match=r"aws sso login.*AWS_PROFILE"):
             await batch.submit("hello")
 
 
-async def test_wrong_credentials_are_told_at_once(
+async def test_wrong_credentials_raise_an_error_immediately(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "else")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     client = AsyncBatchClient(region_name="local", endpoint_url=door.url)
     async with client as batch:
         with pytest.raises(CredentialsExpired, match=r"security token.*Log in again"):
             await batch.submit("hello")
 
 
-async def test_an_endpoint_where_nobody_listens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unreachable_endpoint_raises_connection_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     with socket.socket() as unused:

@@ -279,5 +279,5 @@ async def test_log_calls_stay_within_the_quota(bench: MakeBench) -> None:
         jobs = await submit(b, 200)
         events = [event async for event in b.batch.logs(jobs)]
         assert len(events) == len(set(events)) == 200 * 5
-        throttled = {event.operation for event in b.told(RequestThrottled)}
+        throttled = {event.operation for event in b.events_of(RequestThrottled)}
         assert not throttled & {"GetLogEvents", "FilterLogEvents"}

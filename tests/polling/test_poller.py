@@ -68,7 +68,7 @@ async def test_many_waiters_of_one_job_all_hear_of_its_end(bench: MakeBench) -> 
             for _ in range(20):
                 group.start_soon(wait)
         assert ends == [True] * 20
-        assert len(b.told(JobFinished)) == 1
+        assert len(b.events_of(JobFinished)) == 1
 
 
 async def test_cancelling_a_waiter_leaves_job_and_other_waiters_alone(bench: MakeBench) -> None:
@@ -99,12 +99,12 @@ async def test_observers_hear_of_changes_in_order_and_of_the_end_once(bench: Mak
     async with bench(Script(startup=20, duration=60)) as b:
         job = await b.batch.submit("hello")
         await job
-        changes = b.told(StatusChanged)
+        changes = b.events_of(StatusChanged)
     seen = [change.description.status for change in changes]
     assert seen[-1] is JobStatus.SUCCEEDED
     assert [c.previous for c in changes] == [None, *seen[:-1]]
     assert JobStatus.RUNNING in seen
-    assert [e.job_id for e in b.told(JobFinished)] == [job.id]
+    assert [e.job_id for e in b.events_of(JobFinished)] == [job.id]
 
 
 async def test_an_observer_that_fails_stops_nothing(
@@ -153,7 +153,7 @@ async def test_two_thousand_jobs_over_hours_cost_few_calls_and_none_is_lost(
     async with bench(_hours, poll=policy) as b:
         results = await b.batch.run((JobRequest("hello") for _ in range(2_000)), check=False)
     assert len({r.job_id for r in results}) == 2_000
-    assert sorted(e.job_id for e in b.told(JobFinished)) == sorted(r.job_id for r in results)
+    assert sorted(e.job_id for e in b.events_of(JobFinished)) == sorted(r.job_id for r in results)
     assert 100 < sum(not r.succeeded for r in results) < 300
     lasted = [r.duration.total_seconds() for r in results if r.duration]
     assert max(lasted) > 5 * HOUR
@@ -194,7 +194,7 @@ async def test_a_job_that_stays_unknown_vanishes_after_its_grace(bench: MakeBenc
         with pytest.raises(JobVanished, match="has not returned job"):
             await job
         assert 270 <= anyio.current_time() - started < 300
-        assert [e.job_id for e in b.told(JobLost)] == [job.id]
+        assert [e.job_id for e in b.events_of(JobLost)] == [job.id]
         with pytest.raises(JobVanished):
             await job.wait()
 

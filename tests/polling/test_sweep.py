@@ -39,7 +39,7 @@ async def _all_end_once(b: Bench, number: int = 400) -> None:
     results = await b.batch.run(_many(number), check=False)
     assert len(results) == number
     assert all(not result.description.is_summary for result in results)
-    told = sorted(event.job_id for event in b.told(JobFinished))
+    told = sorted(event.job_id for event in b.events_of(JobFinished))
     assert told == sorted(submission.job_id for submission in b.local.ledger.submissions)
 
 

@@ -311,7 +311,11 @@ async def test_job_finished_is_reported_once_per_client(bench: MakeBench, path: 
             async with client(b, path) as batch:
                 await batch.run(requests(5))
                 await batch.resume()
-            assert len({e.job_id for e in b.told(JobFinished)}) == len(b.told(JobFinished)) == 5
+            assert (
+                len({e.job_id for e in b.events_of(JobFinished)})
+                == len(b.events_of(JobFinished))
+                == 5
+            )
 
 
 async def test_status_of_a_resumed_job_is_known_soon(bench: MakeBench, path: Path) -> None:

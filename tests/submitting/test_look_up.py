@@ -289,9 +289,9 @@ async def test_cancelling_the_caller_does_not_tear_a_submission_apart(bench: Mak
         with b.local.faults.add("SubmitJob", Fault.latency(5)), anyio.move_on_after(1) as scope:
             await b.batch.submit("hello")
         assert scope.cancelled_caught
-        assert b.told(JobSubmitted) == []
+        assert b.events_of(JobSubmitted) == []
         await anyio.sleep(10)
-        assert [e.job_id for e in b.told(JobSubmitted)] == submitted(b)
+        assert [e.job_id for e in b.events_of(JobSubmitted)] == submitted(b)
 
 
 ON_THE_WIRE: dict[str, Callable[[], Fault]] = {

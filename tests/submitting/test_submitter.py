@@ -45,7 +45,7 @@ async def test_observers_hear_of_a_submission(bench: MakeBench) -> None:
     async with bench() as b:
         job = await b.batch.submit("hello", array_size=3)
     told = JobSubmitted(job_id=job.id, name=job.name, queue="default", array_size=3)
-    assert b.told(JobSubmitted) == [told]
+    assert b.events_of(JobSubmitted) == [told]
 
 
 async def test_a_new_job_is_submitted_until_it_is_seen(bench: MakeBench) -> None:
@@ -163,7 +163,7 @@ async def test_throttling_slows_the_pace_and_is_no_error(bench: MakeBench) -> No
     async with bench(quotas=quotas, limits=RateLimits(submit_per_second=45)) as b:
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(300))
         assert len({job.id for job in jobs}) == len(b.local.ledger.submissions) == 300
-        told = b.told(RequestThrottled)
+        told = b.events_of(RequestThrottled)
         assert min(e.per_second for e in told) < 12
         assert b.local.calls["SubmitJob"] < 2 * 300
 
