@@ -255,10 +255,6 @@ class API:
         """Return the rate limit of GetLogEvents or FilterLogEvents in a Region."""
         return self._calls.logs_per_second(operation, region)
 
-    async def logs_turn(self, operation: str, region: str | None = None) -> None:
-        """Wait until the next `read_logs` may leave, to choose its streams as late as possible."""
-        await self._calls.turn(_READ_LOGS[operation], region)
-
     async def read_logs(
         self,
         operation: str,
@@ -266,7 +262,6 @@ class API:
         patience: Patience = READING,
         *,
         region: str | None = None,
-        has_turn: bool = False,
     ) -> Response:
         """Return one page of GetLogEvents or FilterLogEvents, in AWS's spelling.
 
@@ -277,14 +272,11 @@ class API:
                 the page is empty: ``{}``.
             patience: How long faults are tolerated.
             region: Another Region than the client's own; it has a quota of its own.
-            has_turn: Whether `logs_turn` was awaited before.
 
         Raises:
             ResourceNotFound: The log group or stream does not exist (yet).
         """
-        return await self._calls.send(
-            _READ_LOGS[operation], arguments, patience, region=region, has_turn=has_turn
-        )
+        return await self._calls.send(_READ_LOGS[operation], arguments, patience, region=region)
 
     async def _pages(
         self, operation: Operation, arguments: Response, patience: Patience = READING

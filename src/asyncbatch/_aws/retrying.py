@@ -111,10 +111,6 @@ class Calls:
         """Return the rate limit of GetLogEvents or FilterLogEvents in a Region."""
         return self._limits.logs_per_second(operation, region or self._connection.region)
 
-    async def turn(self, operation: Operation, region: str | None) -> None:
-        """Wait until the rate limit lets a call of an operation go."""
-        await self._pacer(operation, region).turn()
-
     async def send(
         self,
         operation: Operation,
@@ -122,7 +118,6 @@ class Calls:
         patience: Patience,
         *,
         region: str | None = None,
-        has_turn: bool = False,
     ) -> Response:
         """Send a call until it is answered, refused, or patience ends.
 
@@ -133,14 +128,12 @@ class Calls:
                 which jobs to describe, or to record what is about to be sent.
             patience: How long faults are tolerated.
             region: Another Region than the connection's own.
-            has_turn: Whether `turn` was awaited for this call already.
 
         Returns:
             AWS's response; empty where there was nothing to send.
         """
         pacer = self._pacer(operation, region)
-        if not has_turn:
-            await pacer.turn()
+        await pacer.turn()
         built = await arguments() if callable(arguments) else arguments
         if built is None:
             return {}

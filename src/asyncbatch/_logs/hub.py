@@ -5,13 +5,13 @@ with up to 99 others with FilterLogEvents, so a long read never delays other str
 part of one read at a time. Streams whose feed is full are not read until there is room.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 import anyio
 
 from asyncbatch._aws.api import API
 from asyncbatch._logs import plan
-from asyncbatch._logs.by_filter import read_streams
+from asyncbatch._logs.by_filter import FilterRead
 from asyncbatch._logs.by_token import read_stream
 from asyncbatch._logs.cursor import Cursor
 from asyncbatch._logs.pages import Pages
@@ -92,15 +92,14 @@ class Hub:
         for cursor in ready:
             self._assign(cursor)
         if ready[0].by_token:
-            self._start([ready[0]], start_soon, read_stream, self.pages, ready[0])
+            ready[0].is_busy = True
+            start_soon(self._read_by_token, ready[0])
             return
-        await self.pages.turn()
-        # Streams may have been added, removed or filled up while this waited for the rate limit.
-        now = anyio.current_time()
-        ready = [c for c in ready if c in self._cursors and c.is_readable and not c.by_token]
-        if ready:
-            batch = plan.choose_batch(ready[0], ready, now)
-            self._start(batch.cursors, start_soon, self._read_batch, batch)
+        # A read by filter chooses its streams when the rate limit lets it go. Until then, no other
+        # read starts: it might choose the same streams.
+        is_chosen = anyio.Event()
+        start_soon(self._read_by_filter, [c for c in ready if not c.by_token], is_chosen)
+        await is_chosen.wait()
 
     def _assign(self, cursor: Cursor) -> None:
         """Switch a stream from GetLogEvents to FilterLogEvents where there are many.
@@ -113,42 +112,51 @@ class Hub:
         if cursor.by_token and self._is_crowded and is_complete and not is_heavy:
             cursor.switch(by_token=False)
 
-    def _start(
-        self,
-        cursors: list[Cursor],
-        start_soon: StartSoon,
-        read: Callable[..., Awaitable[None]],
-        *arguments: object,
-    ) -> None:
-        for cursor in cursors:
-            cursor.is_busy = True
-        start_soon(self._read, cursors, read, *arguments)
-
-    async def _read_batch(self, batch: plan.Batch) -> None:
+    async def _read_by_token(self, cursor: Cursor) -> None:
+        began = anyio.current_time()
         try:
-            await read_streams(self.pages, batch)
+            await read_stream(self.pages, cursor)
+        except AsyncBatchError as error:
+            cursor.fail(error)
+        finally:
+            self._release([cursor], began)
+
+    async def _read_by_filter(self, candidates: list[Cursor], is_chosen: anyio.Event) -> None:
+        def choose() -> plan.Batch | None:
+            batch = self._choose(candidates)
+            is_chosen.set()
+            return batch
+
+        read = FilterRead(self.pages, choose, is_followed=any(c.is_followed for c in candidates))
+        try:
+            await read.run()
         except AccessDenied:
             # Some IAM policies allow GetLogEvents only.
             self._may_filter = False
-            for cursor in batch.cursors:
+            for cursor in read.cursors:
                 cursor.switch(by_token=True)
-
-    async def _read(
-        self,
-        cursors: list[Cursor],
-        read: Callable[..., Awaitable[None]],
-        *arguments: object,
-    ) -> None:
-        """Read, and fail the cursors if that is not possible."""
-        began = anyio.current_time()
-        try:
-            await read(*arguments)
         except AsyncBatchError as error:
-            for cursor in cursors:
+            for cursor in read.cursors:
                 cursor.fail(error)
         finally:
-            for cursor in cursors:
-                cursor.is_busy = False
-                if not cursor.feed.is_full:  # a full feed is due as soon as it has room
-                    cursor.due = max(cursor.due, began + self._interval)
-            self.wake()
+            is_chosen.set()
+            self._release(read.cursors, read.began)
+
+    def _choose(self, candidates: Iterable[Cursor]) -> plan.Batch | None:
+        """Choose the streams of a read by filter, and mark them as busy."""
+        # Some may have been removed, or their feeds become full, while the read was waiting.
+        ready = [c for c in candidates if c in self._cursors and c.is_readable]
+        if not ready:
+            return None
+        batch = plan.choose_batch(ready[0], ready, anyio.current_time())
+        for cursor in batch.cursors:
+            cursor.is_busy = True
+        return batch
+
+    def _release(self, cursors: Iterable[Cursor], began: float) -> None:
+        """Schedule the next read of streams after a read that began at a time (s)."""
+        for cursor in cursors:
+            cursor.is_busy = False
+            if not cursor.feed.is_full:  # a full feed is due as soon as it has room
+                cursor.due = max(cursor.due, began + self._interval)
+        self.wake()

@@ -1,11 +1,11 @@
 """Single calls to CloudWatch Logs for one log group, and the time on its clock."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from asyncbatch._aws.api import API
-from asyncbatch._aws.retrying import POLLING, READING
-from asyncbatch._logs.cursor import Cursor, Missing, Wire
+from asyncbatch._aws.retrying import POLLING, READING, BuildArguments
+from asyncbatch._logs.cursor import Missing, Wire
 from asyncbatch._logs.streams import Stream
 from asyncbatch._values.errors import ResourceNotFound
 
@@ -62,10 +62,6 @@ class Pages:
         self._group = group
         self._region = region
 
-    async def turn(self) -> None:
-        """Wait until the next `of_streams` may leave, to choose its streams as late as possible."""
-        await self._api.logs_turn("FilterLogEvents", self._region)
-
     async def of_stream(
         self, stream: Stream, arguments: Mapping[str, Any], *, is_followed: bool
     ) -> Wire:
@@ -108,41 +104,46 @@ class Pages:
         found = [event for page in reversed(pages) for event in page]
         return found[-lines:], forward
 
-    async def of_streams(
-        self, cursors: list[Cursor], start: int, token: str | None, *, has_turn: bool
-    ) -> Wire:
-        """Return a page of FilterLogEvents for at most 100 streams.
+    def filter_request(self, names: Sequence[str], start: int, token: str | None) -> Wire:
+        """Return the request for a page of FilterLogEvents.
 
         Args:
-            cursors: The streams.
+            names: Names of at most 100 streams.
             start: Time (ms) to read from.
             token: Where to continue; None for the first page.
-            has_turn: Whether `turn` was awaited before.
+        """
+        request: Wire = {
+            "logGroupName": self._group,
+            "logStreamNames": names,
+            "startTime": start,
+        }
+        if token is not None:
+            request["nextToken"] = token
+        return request
+
+    async def of_streams(self, request: Wire | BuildArguments, *, is_followed: bool) -> Wire:
+        """Return a page of FilterLogEvents.
+
+        Args:
+            request: A `filter_request`, or a function that builds one when the rate limit lets the
+                call go.
+            is_followed: Whether a consumer of one of the streams waits for events to come.
+
+        Returns:
+            The page; empty if there was no request to send.
 
         Raises:
             ResourceNotFound: The group, or one of the streams, does not exist, or not yet.
             APIError: They cannot be read.
         """
-        request: Wire = {
-            "logGroupName": self._group,
-            "logStreamNames": list({c.stream.name: None for c in cursors}),
-            "startTime": start,
-        }
-        if token is not None:
-            request["nextToken"] = token
-        is_followed = any(cursor.is_followed for cursor in cursors)
-        return await self._call(
-            "FilterLogEvents", request, is_followed=is_followed, has_turn=has_turn
-        )
+        return await self._call("FilterLogEvents", request, is_followed=is_followed)
 
     async def _call(
-        self, operation: str, request: Wire, *, is_followed: bool, has_turn: bool = False
+        self, operation: str, request: Wire | BuildArguments, *, is_followed: bool
     ) -> Wire:
         # A log that is followed survives an outage of any length; a single read fails after it.
         patience = POLLING if is_followed else READING
-        return await self._api.read_logs(
-            operation, request, patience, region=self._region, has_turn=has_turn
-        )
+        return await self._api.read_logs(operation, request, patience, region=self._region)
 
 
 def what_is_missing(error: ResourceNotFound) -> Missing:
