@@ -43,7 +43,7 @@ class Entry:
         array_size: Number of children; None for a job that is no array.
         since: When the submission began, in seconds since the epoch.
         job_id: Job id; None until AWS has accepted the request.
-        is_end_told: Whether observers of this client were notified of its end; not in the file.
+        is_end_notified: Whether observers of this client were notified of its end; not in the file.
     """
 
     number: int
@@ -58,7 +58,7 @@ class Entry:
     array_size: int | None
     since: float
     job_id: str | None = None
-    is_end_told: bool = False
+    is_end_notified: bool = False
 
 
 def identity_of(request: JobRequest) -> str:

@@ -99,10 +99,10 @@ class Resumption:
         if not isinstance(event, StatusChanged | JobFinished | JobLost):
             return True
         entry = self._journal.of_job(event.job_id)
-        if entry is None or entry.is_end_told:
+        if entry is None or entry.is_end_notified:
             return entry is None
         if isinstance(event, JobFinished):
-            entry.is_end_told = True
+            entry.is_end_notified = True
             self._journal.ended(entry, event.result.description)
         elif isinstance(event, JobLost):
             self._journal.lost(entry)
