@@ -56,6 +56,38 @@ def test_what_a_public_class_offers_is_documented(name: str) -> None:
     assert undocumented == []
 
 
+JOB_MEMBERS = {
+    *("id", "name", "description", "status", "is_finished", "console_url"),
+    *("result", "wait", "changes", "logs", "terminate"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "operators"),
+    [
+        (asyncbatch.Job, JOB_MEMBERS, {"__await__"}),
+        (
+            asyncbatch.ArrayJob,
+            JOB_MEMBERS | {"counts", "failed_children"},
+            {"__await__", "__len__", "__getitem__", "__iter__"},
+        ),
+    ],
+)
+def test_handles_have_exactly_their_documented_members(
+    kind: type, members: set[str], operators: set[str]
+) -> None:
+    """What other modules of the package need of a handle is private."""
+    assert {name for name in dir(kind) if not name.startswith("_")} == members
+    inherited_by_all = {"__init__", "__repr__", "__doc__", "__module__", "__slots__"}
+    made = {
+        name
+        for base in kind.__mro__[:-1]
+        for name, value in vars(base).items()
+        if name.startswith("__") and inspect.isfunction(value)
+    }
+    assert made - inherited_by_all == operators
+
+
 def test_importing_it_imports_nothing_heavy() -> None:
     """That of aiobotocore takes half a second; that is for opening a client."""
     printed = run_python("import sys, asyncbatch; print(*sys.modules)")

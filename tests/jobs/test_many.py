@@ -1,5 +1,6 @@
 """Many requests: results in order, bounded windows, and nothing lost when one of them is wrong."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
@@ -14,6 +15,7 @@ from asyncbatch import (
     JobFailed,
     JobFinished,
     JobRequest,
+    JobSubmitted,
     JobVanished,
 )
 from asyncbatch.local import Fault, Script
@@ -110,6 +112,48 @@ async def test_requests_are_read_no_faster_than_they_are_submitted(bench: MakeBe
         with anyio.move_on_after(2):
             await b.batch.submit_many(requests())
     assert read < 45 * 2 + 100
+
+
+async def test_an_asynchronous_generator_is_iterated_in_the_callers_task(bench: MakeBench) -> None:
+    """A cancel scope around a `yield` has to be left by the task that entered it."""
+    tasks: set[object] = set()
+
+    async def requests() -> AsyncIterator[JobRequest]:
+        for number in range(150):
+            with anyio.fail_after(60):
+                await anyio.sleep(0.01)
+                tasks.add(asyncio.current_task())
+                yield JobRequest("hello", environment={"NUMBER": number})
+
+    async with bench() as b:
+        for coalesce in (False, True):
+            assert len(await b.batch.submit_many(requests(), coalesce=coalesce)) == 150
+        async with b.batch.job_group() as group:
+            assert len(await group.submit_many(requests())) == 150
+    assert tasks == {asyncio.current_task()}
+
+
+async def test_at_most_64_submissions_are_in_progress(bench: MakeBench) -> None:
+    started = ended = most = 0
+
+    def requests() -> Iterator[JobRequest]:
+        nonlocal started, most
+        for _ in range(1_000):
+            # This request is about to be started, in addition to those in progress.
+            started += 1
+            most = max(most, started - ended)
+            yield JobRequest("hello", queue="default")
+
+    def note_submission(event: Event) -> None:
+        nonlocal ended
+        ended += isinstance(event, JobSubmitted)
+
+    async with bench(observers=[note_submission]) as b:
+        b.local.faults.add("SubmitJob", Fault.latency(5, probability=0.2))
+        jobs = await b.batch.submit_many(requests())
+        assert len({job.id for job in jobs}) == 1_000
+    # One more has been read from the iterable when the window is full.
+    assert most == 64 + 1
 
 
 async def test_slow_submissions_do_not_keep_the_others_waiting(bench: MakeBench) -> None:

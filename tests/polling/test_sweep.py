@@ -1,13 +1,13 @@
 """Very many jobs of one queue: followed by listing it, with the same promises and fewer calls."""
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from asyncbatch import JobFinished, JobRequest, JobStatus, PollPolicy, RateLimits
+from asyncbatch import Job, JobFinished, JobRequest, JobStatus, PollPolicy, RateLimits
 from asyncbatch._aws import sdk_hooks
 from asyncbatch._aws.wire import responses
 from asyncbatch._polling import queues
@@ -262,6 +262,25 @@ async def test_awaited_jobs_are_described_only_for_what_lists_do_not_say(
             # One or two calls are for the job that ended.
             assert b.local.calls["DescribeJobs"] - before in described
             group.cancel_scope.cancel()
+
+
+async def test_changes_of_listed_jobs_cost_no_more_calls_than_their_results(
+    bench: MakeBench,
+) -> None:
+    async def calls(waiting: Callable[[Job], Coroutine[Any, Any, object]]) -> int:
+        async with bench(Script(startup=60, duration=300)) as b:
+            jobs = await b.batch.submit_many(_many())
+            async with anyio.create_task_group() as group:
+                for job in jobs:
+                    group.start_soon(waiting, job)
+            assert b.local.calls["ListJobs"] > 5
+            return b.local.calls["DescribeJobs"]
+
+    async def changes(job: Job) -> None:
+        statuses = [description.status async for description in job.changes()]
+        assert statuses[-2:] == [JobStatus.RUNNING, JobStatus.SUCCEEDED]
+
+    assert await calls(changes) == await calls(Job.result)
 
 
 async def test_a_log_is_followed_live_although_lists_tell_no_stream(bench: MakeBench) -> None:
