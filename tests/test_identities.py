@@ -305,7 +305,9 @@ def test_arrays_made_of_requests_never_change() -> None:
 # -- jobs of Luigi tasks ---------------------------------------------------------------------------
 
 
-def daily(name: str = "Daily", base: type = BatchTask, **attributes: object) -> BatchTask:
+def daily(
+    name: str = "Daily", base: type[BatchTask] = BatchTask, **attributes: object
+) -> BatchTask:
     """Make a task of a class of its own: Luigi returns one instance per class and parameters."""
     day = luigi.IntParameter()
     members = {"job_definition": "etl", "day": day, **attributes}

@@ -224,6 +224,7 @@ class JobDescription:
     @property
     def exit_code(self) -> int | None:
         """Exit code of the last attempt; None where no container ended."""
+        # While the next attempt waits, `containers` is already empty of results.
         last = self.attempts[-1].exit_code if self.attempts else None
         return exit_code_of(self.containers) if last is None else last
 

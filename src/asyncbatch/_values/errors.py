@@ -395,6 +395,7 @@ def _rebuild(
     kind: type[AsyncBatchError], args: tuple[object, ...], facts: dict[str, object]
 ) -> AsyncBatchError:
     """Unpickle an error without its constructor, which would make the message again."""
+    # The message is in `args`; the constructors take other arguments.
     error = kind.__new__(kind, *args)
     error.__dict__.update(facts)
     return error

@@ -20,6 +20,7 @@ from typing import Any, Protocol, Self, TypedDict, Unpack, runtime_checkable
 from asyncbatch._values import checks as check
 from asyncbatch._values.errors import InvalidRequest
 
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 _MAX_RULES = 5
 _MAX_DEPENDENCIES = 20
 _SPOT = "spot:"
@@ -150,6 +151,7 @@ class RetryStrategy:
     def __post_init__(self) -> None:
         """Check the numbers."""
         check.integer("retry.attempts", self.attempts, 1, 10)
+        # A list would be shared with the caller, and would not be hashable.
         object.__setattr__(self, "evaluate_on_exit", tuple(self.evaluate_on_exit))
         for rule in self.evaluate_on_exit:
             if not isinstance(rule, EvaluateOnExit):
@@ -173,6 +175,8 @@ class RetryStrategy:
         Raises:
             InvalidRequest: `attempts` is out of range.
         """
+        # The reasons are those of https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
+        # and Fargate Spot's. Where no rule matches, AWS retries, so the last one must match all.
         retry, leave = RetryAction.RETRY, RetryAction.EXIT
         return cls(
             attempts=attempts,
@@ -308,6 +312,7 @@ class JobRequest:
             object.__setattr__(self, name, value)
 
     def _check_resources(self) -> None:
+        # Which fractions of vCPUs Fargate allows depends on the memory: AWS checks that.
         check.optional_number("vcpus", self.vcpus, above=0)
         check.optional_integer("memory_mib", self.memory_mib, 4)
         check.optional_integer("gpus", self.gpus, 1)

@@ -123,6 +123,7 @@ class LogEvent:
     @property
     def array_index(self) -> int | None:
         """Index of the child job that wrote it; None outside of array jobs."""
+        # Ids of children are "parent:index", ids of nodes "parent#node".
         index = self.job_id.partition(":")[2].partition("#")[0]
         return int(index) if index.isdecimal() else None
 
