@@ -42,6 +42,6 @@ def test_readme_has_no_relative_links() -> None:
 
 def test_files_named_in_the_readme_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"`(docs/[\w./-]*|[A-Z]+(?:\.md)?)`", readme)
+    named = re.findall(r"`((?:docs|examples)/[\w./-]*|[A-Z]+(?:\.md)?)`", readme)
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []

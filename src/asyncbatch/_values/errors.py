@@ -16,7 +16,7 @@
     │   ├── JobQueueNotFound             the job queue does not exist or accepts no jobs
     │   ├── JobDefinitionNotFound        the job definition does not exist or is not ACTIVE
     │   └── ConnectionFailed             no response: refused, dropped, timed out, no such host
-    ├── SubmitUncertain                  a response was lost, and the look-up found no job
+    ├── SubmitUncertain                  a response was lost, and the look-up did not decide
     ├── JournalError                     the journal's file cannot be used
     ├── LogsUnavailable                  the job's logs are not in CloudWatch Logs, or not found
     └── JobError                         the job itself failed or disappeared
