@@ -43,8 +43,11 @@ html_title = "asyncbatch"
 
 # Protocols that private modules use in place of a class of a higher layer.
 SHOWN_AS = {"HasArn": asyncbatch.JobDefinition, "HasJobId": asyncbatch.Job}
-# Classes that users get from a method and never construct.
-WITHOUT_CONSTRUCTOR = ("Job", "ArrayJob", "JobGroup", "Injection", "LocalSession", "LogStore")
+# Classes that users get from a method and never construct, and enumerations.
+WITHOUT_CONSTRUCTOR = {
+    *("Job", "ArrayJob", "JobGroup", "Injection", "LocalSession", "LogStore"),
+    *("DependencyType", "RetryAction", "JobStatus", "FailureKind"),
+}
 
 
 def show_public_names() -> None:

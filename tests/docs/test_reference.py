@@ -9,7 +9,8 @@ import pytest
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 DIRECTIVE = re.compile(
-    r"^\.\. (currentmodule|autoclass|autoexception|autofunction|autodata):: ([\w.]+)", re.MULTILINE
+    r"^\.\. (currentmodule|autoclass|autoexception|autofunction|autodata|py:data):: ([\w.]+)",
+    re.MULTILINE,
 )
 
 
