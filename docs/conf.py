@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import version as installed_version
 
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 
 import asyncbatch
 
@@ -55,7 +56,10 @@ def show_public_names() -> None:
     packages = ("asyncbatch", "asyncbatch.local", "asyncbatch.progress", "asyncbatch_luigi")
     public = {name: vars(importlib.import_module(name)) for name in packages}
     for name, module in list(sys.modules.items()):
-        for kind in vars(module).values() if name.startswith("asyncbatch") else ():
+        if not name.startswith("asyncbatch"):
+            continue
+        keep_source_order(name)
+        for kind in vars(module).values():
             if isinstance(kind, type) and kind.__module__ == name:
                 kind.__module__ = re.sub(r"\._.*", "", name)
                 if shown := SHOWN_AS.get(kind.__name__):
@@ -64,12 +68,19 @@ def show_public_names() -> None:
                     nitpick_ignore.append(("py:class", f"{kind.__module__}.{kind.__qualname__}"))
 
 
-def hide_constructor(
-    _app: Sphinx, what: str, name: str, _object: object, _options: object, *signature: str | None
-) -> tuple[str | None, ...]:
+def keep_source_order(module: str) -> None:
+    """Let autodoc find the order of a private module's definitions under its public package."""
+    public = ModuleAnalyzer.for_module(re.sub(r"\._.*", "", module))
+    private = ModuleAnalyzer.for_module(module)
+    public.analyze()
+    private.analyze()
+    public.tagorder.update(private.tagorder)
+
+
+def hide_constructor(_app: Sphinx, what: str, name: str, *_rest: object) -> tuple[str, None] | None:
     """Show a class without the signature of its constructor if users never call it."""
     is_hidden = what == "class" and name.rpartition(".")[2] in WITHOUT_CONSTRUCTOR
-    return (None, None) if is_hidden else signature
+    return ("", None) if is_hidden else None
 
 
 def fences_to_directives(

@@ -68,7 +68,7 @@ class Job:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the job's end is known: it SUCCEEDED, FAILED, or vanished."""
+        """Whether the job's end is known (it SUCCEEDED, FAILED or vanished)."""
         return self._record.is_finished
 
     @property

@@ -230,7 +230,7 @@ class JobDescription:
 
     @property
     def reason(self) -> str | None:
-        """Why the last attempt's container ended: text of the container agent."""
+        """Why the last attempt's container ended, in the words of the container agent."""
         last = self.attempts[-1].reason if self.attempts else None
         return last or reason_of(self.containers)
 

@@ -9,10 +9,9 @@ from asyncbatch._values.status import JobStatus
 
 
 class FailureKind(enum.StrEnum):
-    """Kind of a job's failure, or of the reason why it waits.
+    """Kind of a job's failure, or of the reason why it waits."""
 
-    The rules that choose a kind are in `asyncbatch._values.failures`.
-    """
+    # The rules that choose a kind are in `failures`.
 
     EXIT_CODE = "exit code"
     OUT_OF_MEMORY = "out of memory"
@@ -135,7 +134,7 @@ class LogEvent:
 
     @property
     def label(self) -> str:
-        """Part of the job that wrote it: ``[7]``, ``#0``, ``#0/sidecar``; empty for a plain job."""
+        """Part of the job that wrote it, such as ``[7]`` or ``#0/sidecar``; empty for a plain job."""
         index, node = self.array_index, self.node_index
         place = ("" if index is None else f"[{index}]") + ("" if node is None else f"#{node}")
         if self.container is None:

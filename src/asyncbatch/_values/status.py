@@ -59,7 +59,7 @@ class JobStatus(enum.StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended: SUCCEEDED or FAILED."""
+        """Whether the job has ended (SUCCEEDED or FAILED)."""
         return self in TERMINAL
 
     def reaches(self, goal: "JobStatus") -> bool:
