@@ -192,7 +192,7 @@ class AsyncBatchClient:
             **fields: Fields of `JobRequest`; with a `JobRequest` they replace its own.
 
         Returns:
-            Its handle: an `ArrayJob` where there is an `array_size`.
+            The handle of the job, which is an `ArrayJob` if there is an `array_size`.
 
         Raises:
             InvalidRequest: A value breaks a rule; nothing was sent.

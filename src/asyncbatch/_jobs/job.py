@@ -106,7 +106,7 @@ class Job:
             until: State to reach, such as RUNNING; None waits for the end.
 
         Returns:
-            The job then. A job that failed earlier is returned as it is: check its status.
+            The job's description then; also that of a job that failed earlier, so check its status.
 
         Raises:
             JobVanished: AWS does not know the job any longer.

@@ -134,7 +134,7 @@ class LogEvent:
 
     @property
     def label(self) -> str:
-        """Part of the job that wrote it, such as ``[7]`` or ``#0/sidecar``; empty for a plain job."""
+        """Part of the job that wrote it, such as ``[7]`` or ``#0/sidecar``; else empty."""
         index, node = self.array_index, self.node_index
         place = ("" if index is None else f"[{index}]") + ("" if node is None else f"#{node}")
         if self.container is None:
