@@ -1,9 +1,9 @@
-"""The benchmark: this package and its peers on the same work, side by side.
+"""The benchmark: asyncbatch and other clients on the same work.
 
-`python -m bench` runs it, `nox -s bench` in an environment of its own. Each contender is a program
-of its own that knows nothing of the others; it works against the local engine, which another
-process serves on loopback, or, where hours have to pass, in virtual time.
+`python -m bench` runs it; `nox -s bench` runs it in a separate environment. Each contender is an
+independent program. It uses the local engine, which another process serves on the loopback address,
+or runs together with the engine in virtual time, for workloads that take hours.
 
-What `bench.contenders` and `bench.work` import has to exist in the peers' environments: the
-standard library and the peer.
+`bench.contenders` and `bench.work` import only what exists in the environments of the peers: the
+standard library and the peer itself.
 """

@@ -1,4 +1,4 @@
-"""`python -m bench`: run the workloads, print the tables, write what was measured."""
+"""`python -m bench`: runs the workloads, prints tables and writes the measurements."""
 
 import argparse
 import dataclasses
@@ -8,11 +8,11 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from bench.measure import Measurement, calmest
+from bench.measure import Measurement, least_disturbed
 from bench.plot import draw
 from bench.report import report
 from bench.runs import ROOT, run
-from bench.workloads import EVERYBODY, Workload, brief, full
+from bench.workloads import ALL_CONTENDERS, Workload, brief, full
 
 _NAMES = (
     *("short", "medium", "array", "idle", "live100k"),
@@ -24,8 +24,9 @@ _PUBLISHED = ROOT / "docs" / "_static"
 
 
 def main() -> None:
-    """Run what the command line asks for."""
-    # Whoever ends us ends the contender as well, which has a session of its own.
+    """Run the workloads that the command line selects."""
+    # The contender runs in its own session, so a signal does not reach it: Ctrl-C and SIGTERM raise
+    # KeyboardInterrupt here, and the cleanup ends it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _options()
     workloads = list(_chosen(options))
@@ -35,7 +36,7 @@ def main() -> None:
         print(workload.title, flush=True)
         before = list(measurements)
         for runs in _rounds(workload, options.rounds):
-            measurements = [*before, *(calmest(each) for each in runs if each)]
+            measurements = [*before, *(least_disturbed(each) for each in runs if each)]
             _write(options.output, workloads, measurements)
     print()
     print((options.output / _TABLES).read_text(encoding="utf-8"))
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def _rounds(workload: Workload, rounds: int) -> Iterator[list[list[Measurement]]]:
-    """Let the contenders take turns; yield the runs of each so far, after every run."""
+    """Run the contenders alternately; after each run, yield all runs so far by contender."""
     runs: list[list[Measurement]] = [[] for _ in workload.contenders]
     for _ in range(rounds):
         for contender, mine in zip(workload.contenders, runs, strict=True):
@@ -56,16 +57,20 @@ def _rounds(workload: Workload, rounds: int) -> Iterator[list[list[Measurement]]
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="two minutes: does it run?")
-    parser.add_argument("--workload", action="append", choices=_NAMES, help="only these")
-    parser.add_argument("--contender", action="append", choices=EVERYBODY, help="only these")
-    parser.add_argument("--jobs", action="append", type=int, help="only the sizes given")
+    parser.add_argument("--short", action="store_true", help="run small workloads, for two minutes")
     parser.add_argument(
-        "--rounds", type=int, default=1, help="take turns so often; the calmest runs are told"
+        "--workload", action="append", choices=_NAMES, help="run only this workload"
     )
-    parser.add_argument("--patient", action="store_true", help="peers do 10,000 jobs as well")
-    parser.add_argument("--real", action="store_true", help="jobs of minutes in real time")
-    parser.add_argument("--publish", action="store_true", help="put the results into docs/")
+    parser.add_argument(
+        "--contender", action="append", choices=ALL_CONTENDERS, help="run only this one"
+    )
+    parser.add_argument("--jobs", action="append", type=int, help="run only workloads of this size")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="runs of each; the least disturbed is reported"
+    )
+    parser.add_argument("--patient", action="store_true", help="run peers with 10,000 jobs as well")
+    parser.add_argument("--real", action="store_true", help="run medium jobs in real time")
+    parser.add_argument("--publish", action="store_true", help="copy the results to docs/")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench")
     return parser.parse_args()
 
@@ -77,21 +82,21 @@ def _chosen(options: argparse.Namespace) -> Iterable[Workload]:
             continue
         if options.jobs and workload.jobs not in options.jobs:
             continue
-        wanted = [
+        selected = [
             each
             for each in workload.contenders
             if not options.contender or each in options.contender
         ]
-        yield dataclasses.replace(workload, contenders=tuple(wanted))
+        yield dataclasses.replace(workload, contenders=tuple(selected))
 
 
 def _write(
     folder: Path, workloads: Sequence[Workload], measurements: Sequence[Measurement]
 ) -> None:
-    """Write what is known so far: a long run that is stopped has not been for nothing."""
+    """Write the measurements so far, so that they exist if a long run is stopped."""
     done = {(each.workload, each.jobs) for each in measurements}
-    told = [each for each in workloads if (each.name, each.jobs) in done]
-    (folder / _TABLES).write_text(report(told, measurements), encoding="utf-8")
+    shown = [each for each in workloads if (each.name, each.jobs) in done]
+    (folder / _TABLES).write_text(report(shown, measurements), encoding="utf-8")
     data = [dataclasses.asdict(each) for each in measurements]
     (folder / _DATA).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     draw(measurements, folder / _PICTURE)

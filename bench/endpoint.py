@@ -1,8 +1,8 @@
-"""The endpoint that contenders work against, and the oracle: what really happened, and when.
+"""The endpoint that contenders use, and the record of what happened on it and when.
 
-`python -m bench.endpoint` serves the local engine on loopback in a process of its own: it reads a
-`Setting` from its argument, prints the environment that leads to it, and, when its standard input
-closes, prints an `Account` of what happened.
+`python -m bench.endpoint` serves the local engine on the loopback address. Its argument is a
+`Setting`. It prints the environment variables of a client and, when its standard input is closed,
+an `Account` of what happened.
 """
 
 import asyncio
@@ -27,23 +27,23 @@ from asyncbatch.local import (
 )
 from bench.work import JOB_DEFINITION, log_line
 
-_PLENTY = 1_000_000  # vCPUs: every job starts at once
+_PLENTY = 1_000_000  # vCPUs: every job starts immediately
 _STARTUP = 1.0  # seconds from STARTING to RUNNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What the engine is like.
+    """Configuration of the engine.
 
     Attributes:
         shortest: Seconds that the shortest job runs.
-        longest: Seconds that the longest job runs; None lets them run for ever.
-        starts: Whether jobs start at all; else they stay RUNNABLE.
-        quotas: Whether AWS's quotas hold.
-        latency: Seconds that every answer takes.
-        seed: Where durations come from.
-        lines: Lines that each job writes.
-        line_every: Seconds between two lines of a job; 0 writes them all at once.
+        longest: Seconds that the longest job runs; None: jobs never end.
+        starts: Whether jobs start; if not, they stay RUNNABLE.
+        quotas: Whether the quotas of AWS apply.
+        latency: Latency of each response in seconds.
+        seed: Seed of the durations.
+        lines: Number of log lines of each job.
+        line_every: Seconds between two lines of a job; 0 writes all lines at once.
     """
 
     shortest: float = 5.0
@@ -56,7 +56,7 @@ class Setting:
     line_every: float = 0.0
 
     def script(self, launch: Launch) -> Script:
-        """Return what a job does."""
+        """Return the script of a job."""
         if self.lines:
             return self._writing(launch)
         if self.longest is None:
@@ -65,7 +65,7 @@ class Setting:
         return Script(startup=_STARTUP, duration=seconds)
 
     def _writing(self, launch: Launch) -> Script:
-        """Return a job that writes its lines, beginning at a moment of its own, and ends."""
+        """Return the script of a job that writes lines, from a random offset on, and ends."""
         first = launch.random.uniform(0, self.line_every)
         lines = [(first + n * self.line_every, log_line(n)) for n in range(self.lines)]
         return Script(startup=_STARTUP, duration=lines[-1][0] + 1.0, lines=lines)
@@ -73,14 +73,14 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What really happened.
+    """What happened on the engine.
 
     Attributes:
-        calls: Requests that arrived, by operation.
-        throttled: Requests that were throttled.
-        submissions: How many jobs were submitted; an array is one.
-        submit_seconds: From the first submission to the last one.
-        ends: When jobs ended, by their ids; an array ends with its last child.
+        calls: Number of received requests by operation.
+        throttled: Number of throttled requests.
+        submissions: Number of submitted jobs; an array counts as one.
+        submit_seconds: Seconds from the first submission to the last.
+        ends: Time of the end of each job by id; an array ends with its last child.
     """
 
     calls: dict[str, int]
@@ -91,7 +91,7 @@ class Account:
 
     @classmethod
     def of(cls, local: LocalBatch, watch: "EndWatch") -> Self:
-        """Take it from an engine that is still open."""
+        """Return the account of an engine that is still open."""
         ledger = local.ledger
         times = [job.at for job in ledger.submissions]
         return cls(
@@ -104,9 +104,9 @@ class Account:
 
 
 class EndWatch:
-    """An executor that plays scripts and remembers, on the loop's clock, when each attempt ended.
+    """An executor of scripts that records when each attempt ended, in the time of the event loop.
 
-    No job of the benchmark is tried again, so the end of its attempt is the end of the job.
+    No job of the benchmark is retried, so the end of the attempt is the end of the job.
     """
 
     def __init__(self, setting: Setting) -> None:
@@ -120,7 +120,7 @@ class EndWatch:
         return self._player.start(launch, _Watched(events, launch.id, self._ends))
 
     def ends(self) -> dict[str, float]:
-        """Return when jobs ended; an array that is not over yet is told by its last end so far."""
+        """Return when jobs ended; for an array, when the last child so far ended."""
         ends: dict[str, float] = {}
         for child, at in self._ends.items():
             job_id = child.partition(":")[0]
@@ -129,7 +129,7 @@ class EndWatch:
 
 
 class _Watched:
-    """Hands on what an attempt reports, and notes when it ends."""
+    """Forwards the events of an attempt, and records its end."""
 
     __slots__ = ("_ends", "_events", "_job_id", "line", "running")
 
@@ -140,14 +140,14 @@ class _Watched:
         self.running = events.running
         self.line = events.line
 
-    def exited(self, exit: Exit) -> None:  # noqa: A002 (the protocol's word)
+    def exited(self, exit: Exit) -> None:  # noqa: A002 (the name in the protocol)
         self._ends[self._job_id] = asyncio.get_running_loop().time()
         self._events.exited(exit)
 
 
 @asynccontextmanager
 async def engine(setting: Setting) -> AsyncIterator[tuple[LocalBatch, EndWatch]]:
-    """Open an engine with one job definition that nobody has asked anything yet."""
+    """Open an engine with one job definition and empty call counts."""
     watch = EndWatch(setting)
     local = LocalBatch(
         vcpus=_PLENTY if setting.starts else 1,
@@ -164,7 +164,7 @@ async def engine(setting: Setting) -> AsyncIterator[tuple[LocalBatch, EndWatch]]
 
 
 def _definition(setting: Setting) -> dict[str, Any]:
-    # More vCPUs than there are: such a job stays RUNNABLE.
+    # A job that needs more vCPUs than there are stays RUNNABLE.
     needs = {"VCPU": "1" if setting.starts else "2", "MEMORY": "256"}
     return {
         "jobDefinitionName": JOB_DEFINITION,

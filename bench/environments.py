@@ -1,6 +1,6 @@
-"""The peers' environments: a virtual environment for each, made by uv from PyPI when it is needed.
+"""Virtual environments of the peers, created by uv from PyPI when they are needed.
 
-Versions are pinned here; what was really installed beside them goes into the report.
+Versions are pinned here. The report lists the versions that were installed.
 """
 
 import functools
@@ -16,18 +16,18 @@ from bench.workloads import JOURNALLED, LUIGI, LUIGI_OURS, OURS
 
 _HOME = Path(sys.prefix, "bench-peers")
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-_TOLD = ("asyncbatch", "aio-aws", "luigi", "aiobotocore", "aiohttp", "boto3", "botocore")
-_TOLD_OF_OURS = ("asyncbatch", "luigi", "aiobotocore", "aiohttp", "botocore")
+_REPORTED = ("asyncbatch", "aio-aws", "luigi", "aiobotocore", "aiohttp", "boto3", "botocore")
+_REPORTED_OF_OURS = ("asyncbatch", "luigi", "aiobotocore", "aiohttp", "botocore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """What a contender needs.
+    """Requirements of a contender.
 
     Attributes:
         module: The program.
-        requires: What is installed for it; nothing, if it runs where the benchmark runs.
-        overrides: Versions that replace what its packages ask for.
+        requires: Packages to install; empty if it runs in the environment of the benchmark.
+        overrides: Versions that replace those that its packages require.
     """
 
     module: str
@@ -45,7 +45,7 @@ PEERS = {
     "aio-aws": Peer(
         module="bench.contenders.aio_aws",
         requires=("aio-aws==0.22.1", "aiobotocore==2.26.0"),
-        # It asks for a PyYAML that cannot be built any more.
+        # It requires a version of PyYAML that can no longer be built.
         overrides=("pyyaml==6.0.3",),
     ),
 }
@@ -53,25 +53,25 @@ PEERS = {
 
 @functools.cache
 def python_of(contender: str) -> str:
-    """Return the interpreter that a contender runs on; its environment is made if need be."""
+    """Return the interpreter of a contender, after creating its environment if necessary."""
     peer = PEERS[contender]
     if not peer.requires:
         return sys.executable
     home = _HOME / contender
     python = home / "bin" / "python"
     marker = home / "requirements.txt"
-    wanted = "\n".join([*peer.requires, *peer.overrides])
-    if not marker.exists() or marker.read_text(encoding="utf-8") != wanted:
+    requirements = "\n".join([*peer.requires, *peer.overrides])
+    if not marker.exists() or marker.read_text(encoding="utf-8") != requirements:
         _make(home, python, peer)
-        marker.write_text(wanted, encoding="utf-8")
+        marker.write_text(requirements, encoding="utf-8")
     return str(python)
 
 
 @functools.cache
 def versions_of(contender: str) -> dict[str, str]:
-    """Return the versions of the packages that matter in a contender's environment."""
+    """Return the versions of the relevant packages in the environment of a contender."""
     if not PEERS[contender].requires:
-        return {name: importlib.metadata.version(name) for name in _TOLD_OF_OURS}
+        return {name: importlib.metadata.version(name) for name in _REPORTED_OF_OURS}
     listing = subprocess.run(
         [_uv(), "pip", "freeze", "--python", python_of(contender)],
         capture_output=True,
@@ -79,7 +79,7 @@ def versions_of(contender: str) -> dict[str, str]:
         check=True,
     ).stdout.splitlines()
     pairs = dict(line.split("==") for line in listing if "==" in line)
-    return {name: pairs[name] for name in _TOLD if name in pairs}
+    return {name: pairs[name] for name in _REPORTED if name in pairs}
 
 
 def _make(home: Path, python: Path, peer: Peer) -> None:
@@ -92,9 +92,11 @@ def _make(home: Path, python: Path, peer: Peer) -> None:
 
 
 def _uv() -> str:
-    """Return the uv beside our interpreter, or any other one."""
+    """Return the path of uv: beside the running interpreter, or on PATH."""
     beside = Path(sys.executable).parent
     found = shutil.which("uv", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if found is None:
-        raise FileNotFoundError("uv makes the peers' environments: install it, or use nox")
+        raise FileNotFoundError(
+            "uv not found: it creates the environments of the peers. Install it, or use nox"
+        )
     return found

@@ -1,4 +1,4 @@
-"""What a run showed: pure arithmetic on the engine's account, the contender's news, its usage."""
+"""Computes results from the engine's account, the contender's records and its resource usage."""
 
 import dataclasses
 import math
@@ -16,32 +16,31 @@ LOG_OPERATIONS = ("FilterLogEvents", "GetLogEvents")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One contender at one workload.
+    """The result of one contender for one workload.
 
     Attributes:
         workload: The workload's name.
         contender: The contender's name.
-        jobs: How many jobs were asked for.
-        error: Why the numbers are not those of a success; None if they are.
-        wall_s: Seconds from the start to the end of the program; virtual ones in virtual time.
-        cpu_s: CPU seconds of all its processes; in virtual time without the engine's answering.
-        held_cpu_s: CPU seconds while jobs that do not end were held; None if none were.
-        memory_mb: Most memory of all its processes together, in MB; the engine's included in
-            virtual time.
-        calls: Requests by operation.
-        throttled: Requests that were throttled.
-        submit_s: Seconds from the first submission that was accepted to the last one.
-        news_p50_s: Median of the seconds from the end of a job until it was known.
-        news_p95_s: The 95th percentile of the same.
-        lost: Jobs that were asked for and whose end was never known.
-        doubled: Jobs that were submitted beyond those that were asked for.
-        seen: Jobs that were held and had been described; None where nobody counted.
-        virtual: Whether the work took place in virtual time.
-        logs: What was found of the lines of logs, by name; empty where they were not followed.
-        first_status_s: Seconds from the start of the resuming process's client until it heard of
-            the first job; None where nothing was resumed.
-        own_mb: Most memory of the resuming process, in MB; None where nothing was resumed.
-        rounds: Of how many runs this is the calmest.
+        jobs: Number of requested jobs.
+        error: Why the run failed; None if it succeeded.
+        wall_s: Seconds from the start to the end of the program, in virtual time if `virtual`.
+        cpu_s: CPU seconds of all its processes; in virtual time without those of the engine.
+        held_cpu_s: CPU seconds while following jobs that do not end; None without such jobs.
+        memory_mb: Peak memory of all its processes in MB; in virtual time with the engine.
+        calls: Number of requests by operation.
+        throttled: Number of throttled requests.
+        submit_s: Seconds from the first accepted submission to the last.
+        delay_p50_s: Median of the seconds from the end of a job until the contender reported it.
+        delay_p95_s: The 95th percentile of the same.
+        lost: Requested jobs whose end was never reported.
+        doubled: Submitted jobs beyond the requested ones.
+        seen: Held jobs that have been described; None if not counted.
+        virtual: Whether the run was in virtual time.
+        logs: Results for log lines by name; empty if logs were not followed.
+        first_status_s: Seconds from opening the client of the resuming process to the first status
+            of a job; None without resumption.
+        own_mb: Peak memory of the resuming process in MB; None without resumption.
+        rounds: Number of runs of which this is the least disturbed.
     """
 
     workload: str
@@ -55,8 +54,8 @@ class Measurement:
     calls: dict[str, int]
     throttled: int
     submit_s: float
-    news_p50_s: float | None
-    news_p95_s: float | None
+    delay_p50_s: float | None
+    delay_p95_s: float | None
     lost: int
     doubled: int
     seen: int | None
@@ -68,22 +67,22 @@ class Measurement:
 
     @property
     def status_calls(self) -> int:
-        """Calls that ask how jobs are."""
+        """Number of calls that read the status of jobs."""
         return sum(self.calls.get(operation, 0) for operation in STATUS_OPERATIONS)
 
     @property
     def log_calls(self) -> int:
-        """Calls that read logs."""
+        """Number of calls that read logs."""
         return sum(self.calls.get(operation, 0) for operation in LOG_OPERATIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a contender wrote down.
+    """The records of a contender.
 
     Attributes:
-        ends: When it knew of the end of a job, by the job's id.
-        figures: Numbers that only it can tell, by their names.
+        ends: Time at which the end of each job was reported, by job id.
+        figures: Further numbers that the contender measured itself, by name.
     """
 
     ends: dict[str, float]
@@ -91,7 +90,7 @@ class Known:
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> "Known":
-        """Read the lines that `News` wrote; what was known twice counts from the first time."""
+        """Parse the lines that `Recorder` wrote; of two reports of an end, the first counts."""
         ends: dict[str, float] = {}
         figures: dict[str, float] = {}
         for line in lines:
@@ -106,9 +105,9 @@ class Known:
 def measurement(
     workload: Workload, contender: str, *, usage: Usage, account: Account, known: Known
 ) -> Measurement:
-    """Put together what a run showed."""
+    """Compute the measurement of a run."""
     delays = [known.ends[job] - at for job, at in account.ends.items() if job in known.ends]
-    asked = 1 if workload.array else workload.jobs
+    requested = 1 if workload.array else workload.jobs
     ended = len(known.ends if workload.sleep else known.ends.keys() & account.ends.keys())
     figures = known.figures
     seen = figures.get("seen")
@@ -124,10 +123,12 @@ def measurement(
         calls=account.calls,
         throttled=account.throttled,
         submit_s=account.submit_seconds,
-        news_p50_s=percentile(delays, 50),
-        news_p95_s=percentile(delays, 95),
-        lost=asked - ended if workload.hold is None else asked - min(asked, account.submissions),
-        doubled=max(0, account.submissions - asked),
+        delay_p50_s=percentile(delays, 50),
+        delay_p95_s=percentile(delays, 95),
+        lost=requested - ended
+        if workload.hold is None
+        else requested - min(requested, account.submissions),
+        doubled=max(0, account.submissions - requested),
         seen=None if seen is None else int(seen),
         virtual=workload.is_virtual,
         logs={name: value for name, value in figures.items() if name in LOG_FIGURES},
@@ -136,10 +137,11 @@ def measurement(
     )
 
 
-def calmest(runs: Sequence[Measurement]) -> Measurement:
-    """Return the run that was disturbed least: other programs only ever add to its CPU time.
+def least_disturbed(runs: Sequence[Measurement]) -> Measurement:
+    """Return the run with the least CPU time: disturbances by other programs only add to it.
 
-    A run that failed, or lost or doubled a job, is not disturbed but wrong, so it goes first.
+    A run that failed, lost a job or submitted one twice is not disturbed but wrong: it is returned
+    before any other, so that no correct run hides it.
     """
     chosen = min(runs, key=lambda run: (_is_right(run), run.cpu_s))
     return dataclasses.replace(chosen, rounds=len(runs))
@@ -150,7 +152,10 @@ def _is_right(run: Measurement) -> bool:
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """Return the smallest value that at least so many percent do not exceed; None without any."""
+    """Return the smallest value that at least `percent` percent of the values do not exceed.
+
+    None without values.
+    """
     if not values:
         return None
     rank = math.ceil(len(values) * percent / 100)

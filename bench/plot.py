@@ -1,4 +1,4 @@
-"""The picture: what following the same jobs costs each contender, as dots on logarithmic scales."""
+"""The plot: the cost of following the same jobs for each contender, on logarithmic scales."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ _PANELS: tuple[tuple[str, Callable[[Measurement], float], str], ...] = (
     ("CPU, seconds", lambda each: each.cpu_s, ",.1f"),
     ("memory, MB", lambda each: each.memory_mb, ",.0f"),
     ("status calls", lambda each: each.status_calls, ",.0f"),
-    ("median delay, seconds", lambda each: each.news_p50_s or 0.0, ",.2f"),
+    ("median delay, seconds", lambda each: each.delay_p50_s or 0.0, ",.2f"),
 )
 _OURS = "#0b5fa5"
 _PEER = "#8a8f98"
@@ -27,18 +27,18 @@ _STYLE: dict[Any, Any] = {
     "text.color": _INK,
     "axes.labelcolor": _INK,
     "ytick.color": _INK,
-    # Small files that are the same for the same numbers: text stays text, ids are not drawn.
+    # Small files that are identical for identical numbers: text stays text, ids are not random.
     "svg.fonttype": "none",
     "svg.hashsalt": "bench",
 }
 
 
 def draw(measurements: Sequence[Measurement], path: Path) -> bool:
-    """Draw the picture of 1,000 short jobs; return whether there was anything to draw.
+    """Plot the measurements of 1,000 short jobs; return False if there are none.
 
     Args:
-        measurements: What was measured.
-        path: Where the SVG goes.
+        measurements: Measurements of any workloads.
+        path: Path of the SVG file to write.
     """
     shown = [each for each in measurements if (each.workload, each.jobs) == (_WORKLOAD, _JOBS)]
     if not shown:
@@ -75,7 +75,7 @@ def _panel(
             weight="normal" if colour == _PEER else "bold",
         )
     axes.set_xscale("log")
-    # Room for the last number, which stands to the right of its dot.
+    # Space for the last number, to the right of its dot.
     axes.set_xlim(min(values) / 1.6, max(values) * (max(values) / min(values)) ** 0.45 * 1.6)
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)

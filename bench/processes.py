@@ -1,7 +1,7 @@
-"""A program under observation: how long it took, its CPU time, and its memory, children included.
+"""Measures the duration, CPU time and memory of a program, including its child processes.
 
-Linux only: memory is the proportional set size (PSS) from `/proc`, which counts what processes
-share once. CPU time is the kernel's own account when the program has ended.
+Linux only. Memory is the proportional set size (PSS) from `/proc`, which counts shared pages
+once. CPU time is reported by the kernel when the program has ended.
 """
 
 import contextlib
@@ -14,22 +14,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_INTERVAL = 0.5  # seconds between looks at the memory
-_SHARE = 10  # a look that took t seconds is followed by at least _SHARE × t without one
-_SESSION = 3  # where /proc/PID/stat has the session, counted from behind the command's name
+_INTERVAL = 0.5  # seconds between two measurements of memory
+_SHARE = 10  # after a measurement of t seconds, the next one starts _SHARE × t later at the soonest
+_SESSION = 3  # index of the session in /proc/PID/stat, counted after the name of the command
 
 Ended = tuple[int, resource.struct_rusage]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a program used.
+    """Resources that a program used.
 
     Attributes:
         wall_s: Seconds from its start to its end.
         cpu_s: CPU seconds of all its processes.
-        memory_mb: Most memory of all its processes together, in MB (10^6 bytes).
-        exit_code: Its exit code; None when it took too long and was ended.
+        memory_mb: Peak memory of all its processes in MB (10^6 bytes).
+        exit_code: Exit code; None if it was killed after the timeout.
     """
 
     wall_s: float
@@ -43,15 +43,15 @@ def observe(
     *,
     environment: Mapping[str, str],
     output: Path,
-    patience: float,
+    timeout: float,
 ) -> Usage:
-    """Run a program to its end, or for as long as patience lasts.
+    """Run a program and measure it.
 
     Args:
         command: The program and its arguments.
-        environment: Its whole environment.
-        output: Where its output goes.
-        patience: Seconds after which it is ended.
+        environment: Its complete environment.
+        output: File for its output.
+        timeout: Seconds after which it is killed.
     """
     started = time.monotonic()
     with output.open("wb") as sink:
@@ -65,8 +65,8 @@ def observe(
             start_new_session=True,
         )
     try:
-        ended, peak = _watch(process, started + patience)
-    except BaseException:  # we are interrupted: nothing that we started stays behind
+        ended, peak = _watch(process, started + timeout)
+    except BaseException:  # interrupted: leave no process running
         _end(process)
         raise
     wall = time.monotonic() - started
@@ -80,18 +80,18 @@ def observe(
 
 
 def _watch(process: "subprocess.Popen[bytes]", deadline: float) -> tuple[Ended | None, int]:
-    """Wait for the end or the deadline; return how it ended and the most memory seen, in KiB."""
+    """Wait for the end or the deadline; return the exit status and the peak memory in KiB."""
     peak = 0
     while (ended := _ended(process)) is None and time.monotonic() < deadline:
-        looked = time.monotonic()
+        measured = time.monotonic()
         peak = max(peak, sum(map(_pss, _members(process.pid))))
-        time.sleep(max(_INTERVAL, _SHARE * (time.monotonic() - looked)))
+        time.sleep(max(_INTERVAL, _SHARE * (time.monotonic() - measured)))
     return ended, peak
 
 
 @contextlib.contextmanager
 def on_core(number: int) -> Iterator[None]:
-    """Give what is started within the block one core of those that we may use."""
+    """Restrict processes that are started in the block to one of the available cores."""
     ours = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {ours[number % len(ours)]})
     try:
@@ -101,7 +101,7 @@ def on_core(number: int) -> Iterator[None]:
 
 
 def _ended(process: "subprocess.Popen[bytes]", options: int = os.WNOHANG) -> Ended | None:
-    """Return exit code and usage of a program that has ended, all its waited-for children's too."""
+    """Return exit code and usage of a program that has ended, waited-for children included."""
     pid, status, usage = os.wait4(process.pid, options)
     if pid == 0:
         return None
@@ -110,7 +110,7 @@ def _ended(process: "subprocess.Popen[bytes]", options: int = os.WNOHANG) -> End
 
 
 def _end(process: "subprocess.Popen[bytes]") -> Ended:
-    """End a program with all its processes: the session that it leads is its process group too."""
+    """Kill a program and all its processes: it leads a session and a process group."""
     os.killpg(process.pid, signal.SIGKILL)
     ended = _ended(process, options=0)
     if ended is None:
@@ -122,14 +122,14 @@ def _members(session: int) -> Iterator[int]:
     """Yield the processes of a session."""
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal():
-            with contextlib.suppress(OSError):  # it has ended meanwhile
+            with contextlib.suppress(OSError):  # the process has ended
                 fields = Path(entry.path, "stat").read_text(encoding="utf-8").rpartition(")")[2]
                 if int(fields.split()[_SESSION]) == session:
                     yield int(entry.name)
 
 
 def _pss(pid: int) -> int:
-    """Return the proportional set size of a process in KiB; 0 when it has ended meanwhile."""
+    """Return the proportional set size of a process in KiB; 0 if it has ended."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
             if line.startswith("Pss:"):

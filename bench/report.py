@@ -1,4 +1,4 @@
-"""What people read: tables in Markdown, absolute numbers with their ratios to the floor's."""
+"""The report: tables in Markdown with absolute numbers and their ratios to the floor."""
 
 import os
 import platform
@@ -33,8 +33,8 @@ def report(workloads: Sequence[Workload], measurements: Sequence[Measurement]) -
     """Return all tables as Markdown.
 
     Args:
-        workloads: What was done, in order.
-        measurements: What it showed.
+        workloads: The workloads, in the order of their tables.
+        measurements: Their results.
     """
     parts = [_table_of(workload, measurements) for workload in workloads]
     checks = _thresholds_table(measurements)
@@ -61,14 +61,14 @@ def _table_of(workload: Workload, measurements: Sequence[Measurement]) -> str:
 
 
 def _logs_table(mine: Sequence[Measurement]) -> str:
-    """Return the table of a workload that is about the lines of logs."""
-    told = [name for name in LOG_FIGURES if any(name in each.logs for each in mine)]
-    columns = ("contender", "jobs", *(LOG_FIGURES[name] for name in told), "calls of logs")
+    """Return the table of a workload that follows logs."""
+    shown = [name for name in LOG_FIGURES if any(name in each.logs for each in mine)]
+    columns = ("contender", "jobs", *(LOG_FIGURES[name] for name in shown), "log calls")
     rows = [
         [
             each.contender if each.error is None else f"{each.contender} ({each.error})",
             f"{each.jobs:,}",
-            *(_short_number(each.logs[name]) if name in each.logs else "-" for name in told),
+            *(_short_number(each.logs[name]) if name in each.logs else "-" for name in shown),
             f"{each.log_calls:,}",
         ]
         for each in mine
@@ -95,13 +95,13 @@ def _row(each: Measurement, floor: Measurement | None) -> list[str]:
 
 
 def _delays(each: Measurement) -> str:
-    if each.news_p50_s is None or each.news_p95_s is None:
+    if each.delay_p50_s is None or each.delay_p95_s is None:
         return "-"
-    return f"{each.news_p50_s:.2f} / {each.news_p95_s:.2f}"
+    return f"{each.delay_p50_s:.2f} / {each.delay_p95_s:.2f}"
 
 
 def _cpu(each: Measurement) -> float:
-    """Return the CPU time that the workload is about."""
+    """Return the CPU time that the workload measures."""
     return each.cpu_s if each.held_cpu_s is None else each.held_cpu_s
 
 
@@ -111,7 +111,7 @@ def _compared(
     number_of: Callable[[Measurement], float],
     form: str,
 ) -> str:
-    """Return a number with its ratio to the floor's."""
+    """Return a number with its ratio to the number of the floor."""
     value = number_of(each)
     text = f"{value:,{form}}"
     return f"{text} ({value / number_of(floor):.2f}×)" if floor and number_of(floor) else text
@@ -132,7 +132,7 @@ def _thresholds_table(measurements: Sequence[Measurement]) -> str:
 
 
 def _short_number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"  # noqa: PLR2004 (three digits tell enough)
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"  # noqa: PLR2004 (three digits are enough)
 
 
 def _conditions(contenders: Iterable[str]) -> str:
@@ -146,7 +146,7 @@ def _conditions(contenders: Iterable[str]) -> str:
 
 
 def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table that is readable in a terminal as well."""
+    """Return a table in Markdown that is readable in a terminal as well."""
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     dashes = ["-" * width for width in widths]
     return "\n".join(_lines(widths, [columns, dashes, *rows]))

@@ -1,4 +1,4 @@
-"""One contender at one workload: start what is needed, observe it, read what was written down."""
+"""Runs one contender with one workload and measures it."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ _ENGINE_CORE = 1
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A contender, its work and its files."""
+    """A contender, its workload and its files."""
 
     workload: Workload
     contender: str
@@ -35,18 +35,18 @@ class _Run:
         return json.dumps(dataclasses.asdict(self.workload.setting))
 
     @property
-    def news(self) -> Path:
-        return self.folder / "news"
+    def records(self) -> Path:
+        return self.folder / "records"
 
     @property
     def output(self) -> Path:
         return self.folder / "output"
 
     def observe(self, command: list[str], environment: dict[str, str]) -> Usage:
-        """Run the contender's program and say what it used."""
+        """Run the program of the contender and return its usage."""
         work = Work(
             jobs=self.workload.jobs,
-            news=str(self.news),
+            records=str(self.records),
             array=self.workload.array,
             submit_per_second=self.workload.submit_per_second,
             status_per_second=self.workload.status_per_second,
@@ -58,20 +58,20 @@ class _Run:
             command,
             environment={**_plain_environment(), **environment, **work.to_environment()},
             output=self.output,
-            patience=self.workload.patience,
+            timeout=self.workload.timeout,
         )
 
 
 def run(workload: Workload, contender: str) -> Measurement:
-    """Let a contender do its work against a fresh engine, and measure it."""
+    """Run a contender with a new engine, and measure it."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         order = _Run(workload, contender, Path(folder))
-        order.news.touch()
+        order.records.touch()
         usage, account = (_in_virtual_time if workload.is_virtual else _on_loopback)(order)
-        known = Known.parse(order.news.read_text(encoding="utf-8").splitlines())
+        known = Known.parse(order.records.read_text(encoding="utf-8").splitlines())
         result = measurement(workload, contender, usage=usage, account=account, known=known)
         if result.error is not None:
-            print(f"{contender}: {result.error}; its last words:", file=sys.stderr)
+            print(f"{contender}: {result.error}; end of its output:", file=sys.stderr)
             print(
                 order.output.read_text(encoding="utf-8", errors="replace")[-2000:], file=sys.stderr
             )
@@ -79,14 +79,14 @@ def run(workload: Workload, contender: str) -> Measurement:
 
 
 def _on_loopback(order: _Run) -> tuple[Usage, Account]:
-    python = python_of(order.contender)  # made before the clock runs
+    python = python_of(order.contender)  # created before the measurement starts
     with _server(order) as server:
         environment = json.loads(server.stdout.readline() if server.stdout else "")
         usage = order.observe(
             [python, "-m", order.workload.module or PEERS[order.contender].module], environment
         )
-        told, _ = server.communicate()
-    return usage, Account(**json.loads(told))
+        output, _ = server.communicate()
+    return usage, Account(**json.loads(output))
 
 
 def _in_virtual_time(order: _Run) -> tuple[Usage, Account]:
@@ -95,15 +95,15 @@ def _in_virtual_time(order: _Run) -> tuple[Usage, Account]:
     if usage.exit_code != 0:
         nothing = Account(calls={}, throttled=0, submissions=0, submit_seconds=0.0, ends={})
         return usage, nothing
-    told = order.output.read_text(encoding="utf-8").splitlines()[-1]
-    return usage, Account(**json.loads(told))
+    output = order.output.read_text(encoding="utf-8").splitlines()[-1]
+    return usage, Account(**json.loads(output))
 
 
 @contextlib.contextmanager
 def _server(order: _Run) -> Iterator["subprocess.Popen[str]"]:
-    """Serve a fresh engine, on one core, which leaves the others to the contender.
+    """Serve a new engine on one core, which leaves the other cores to the contender.
 
-    It ends when its standard input does, so also when we end.
+    It ends when its standard input is closed, also if this process is killed.
     """
     with on_core(_ENGINE_CORE):
         server = subprocess.Popen(
@@ -121,7 +121,7 @@ def _server(order: _Run) -> Iterator["subprocess.Popen[str]"]:
 
 
 def _plain_environment() -> dict[str, str]:
-    """Return our environment without what would lead a contender to anybody's AWS account."""
+    """Return this environment without variables and files that select an AWS account."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -1,6 +1,6 @@
-"""Work in virtual time: `python -m bench.virtual CONTENDER SETTING`, engine and contender together.
+"""`python -m bench.virtual CONTENDER SETTING`: engine and contender in one process, virtual time.
 
-The engine's part is taken out of the CPU time: what it spends on answering is measured on the way.
+The CPU time that the engine spends on requests is measured and subtracted.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from typing import Any
 from asyncbatch.local import LocalBatch, run_in_virtual_time
 from bench.contenders import floor, ours
 from bench.endpoint import Account, Setting, engine
-from bench.work import News, Work
+from bench.work import Recorder, Work
 from bench.workloads import FLOOR, OURS
 
 FOLLOW = {OURS: ours.follow, FLOOR: floor.follow}
 
 
 class Meter:
-    """Adds up the CPU time of coroutines, and of nothing that happens while they wait.
+    """Measures the CPU time of coroutines, without what runs while they wait.
 
     Args:
-        clock: The CPU time spent so far, in seconds.
+        clock: Returns the CPU time of this thread in seconds.
 
     Attributes:
         seconds: The sum so far.
@@ -39,7 +39,7 @@ class Meter:
     def watch(
         self, function: Callable[..., Coroutine[Any, Any, Any]]
     ) -> Callable[..., Awaitable[Any]]:
-        """Return a coroutine function that does the same, on the meter."""
+        """Return a coroutine function that does the same and is measured."""
 
         @functools.wraps(function)
         def watched(*args: object) -> Awaitable[Any]:
@@ -53,45 +53,45 @@ class Meter:
         while True:
             started = self._clock()
             try:
-                wanted = step()
+                awaited = step()
             except StopIteration as done:
                 return done.value
             finally:
                 self.seconds += self._clock() - started
             try:
-                step = functools.partial(coroutine.send, (yield wanted))
-            except BaseException as error:  # noqa: BLE001 (it is the coroutine's, cancellation too)
+                step = functools.partial(coroutine.send, (yield awaited))
+            except BaseException as error:  # noqa: BLE001 (passed on to the coroutine, cancellation included)
                 step = functools.partial(coroutine.throw, error)
 
 
 async def run(contender: str, setting: Setting, work: Work) -> dict[str, Any]:
-    """Let a contender do its work and return the account of it.
+    """Run a contender and return the account of the engine.
 
     Args:
-        contender: Its name.
-        setting: What the engine is like.
-        work: What it has to do.
+        contender: Name of the contender.
+        setting: Configuration of the engine.
+        work: The work to do.
     """
     loop = asyncio.get_running_loop()
     meter = Meter()
     async with engine(setting) as (local, watch):
         _put_on(meter, local)
-        news = News(work.news, loop.time, lambda: time.process_time() - meter.seconds)
+        recorder = Recorder(work.records, loop.time, lambda: time.process_time() - meter.seconds)
         started = loop.time()
-        await FOLLOW[contender](work, news, local.session)
-        news.figure("virtual_s", loop.time() - started)
-        news.figure("engine_cpu_s", meter.seconds)
+        await FOLLOW[contender](work, recorder, local.session)
+        recorder.figure("virtual_s", loop.time() - started)
+        recorder.figure("engine_cpu_s", meter.seconds)
         return dataclasses.asdict(Account.of(local, watch))
 
 
 def _put_on(meter: Meter, local: LocalBatch) -> None:
-    # The one place through which all requests go; the engine has no public name for it.
+    # All requests pass through this method, which has no public name.
     service: Any = local._open.service  # noqa: SLF001
     service.handle = meter.watch(service.handle)
 
 
 def main() -> None:
-    """Do the work that the arguments and the environment name."""
+    """Run the contender that the arguments select, with the work in the environment."""
     contender, setting = sys.argv[1], Setting(**json.loads(sys.argv[2]))
     account = run_in_virtual_time(lambda: run(contender, setting, Work.from_environment()))
     print(json.dumps(account))

@@ -1,4 +1,4 @@
-"""What a contender is asked to do, and how it says what it learned: the standard library only."""
+"""The work of a contender and the recorder of its results. Imports the standard library only."""
 
 import dataclasses
 import json
@@ -24,26 +24,26 @@ LOG_FIGURES = {
     "early_mb": "memory halfway, MB",
     "late_mb": "memory at the end, MB",
 }
-"""What contenders tell of the lines of logs, and how the report calls it."""
+"""Numbers that contenders record for log lines, and their titles in the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """The order to a contender.
+    """The work of a contender.
 
     Attributes:
-        jobs: How many jobs to submit.
-        news: The file that it appends its news to.
-        array: Whether they are the children of one array.
-        submit_per_second: A pace of submission; None leaves it to the contender.
-        status_per_second: Most status calls a second; None leaves it to the contender.
-        hold: Seconds for which to follow jobs that do not end; None follows them to their ends.
-        lines: Lines that each job writes, where they are what is followed.
-        sleep: Seconds that each task sleeps in place of running a job; None runs jobs.
+        jobs: Number of jobs to submit.
+        records: Path of the file for the records.
+        array: Whether the jobs are the children of one array.
+        submit_per_second: Rate of submissions; None: default of the contender.
+        status_per_second: Maximum rate of status calls; None: default of the contender.
+        hold: Seconds for which to follow jobs that do not end; None follows jobs to their end.
+        lines: Number of log lines of each job, if logs are followed.
+        sleep: Seconds that each task sleeps instead of running a job; None runs jobs.
     """
 
     jobs: int
-    news: str
+    records: str
     array: bool = False
     submit_per_second: float | None = None
     status_per_second: float | None = None
@@ -53,26 +53,26 @@ class Work:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read the order from the environment variable it comes in."""
+        """Read the work from the environment."""
         return cls(**json.loads(os.environ[VARIABLE]))
 
     def to_environment(self) -> dict[str, str]:
-        """Return the environment variable that carries the order."""
+        """Return the environment variable that contains the work."""
         return {VARIABLE: json.dumps(dataclasses.asdict(self))}
 
 
 def log_line(number: int) -> str:
-    """Return a line of a job's log, as long as lines are in real life."""
+    """Return a line of a log, of a realistic length."""
     return f"{number} INFO worker: processed record {number * 7919:012d} of the batch, 0 errors"
 
 
-class News:
-    """Writes down when a contender knows what; forked processes may share it.
+class Recorder:
+    """Records when a contender reports the end of a job; forked processes may share it.
 
     Args:
-        path: The file that lines are appended to.
-        clock: The time in seconds; monotonic clocks are the same in all processes of a machine.
-        cpu: The CPU time of the contender in seconds.
+        path: File to append to. Lines are short enough for atomic writes.
+        clock: Returns the time in seconds. Monotonic clocks agree in all processes of a machine.
+        cpu: Returns the CPU time of the contender in seconds.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class News:
         self._cpu = cpu
 
     def ended(self, job_id: str) -> None:
-        """Note that the end of a job is known now."""
+        """Record that the end of a job has been reported now."""
         self._write(job_id, self._clock())
 
     def cpu(self) -> float:
@@ -94,7 +94,7 @@ class News:
         return self._cpu()
 
     def figure(self, name: str, value: float) -> None:
-        """Note a number that only the contender itself can tell."""
+        """Record a number that the contender has measured."""
         self._write(f"#{name}", value)
 
     def _write(self, what: str, number: float) -> None:

@@ -1,4 +1,4 @@
-"""The workloads: what is asked of the contenders, of which of them, and of which engine."""
+"""The workloads: number and kind of jobs, contenders, and configuration of the engine."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -11,29 +11,29 @@ FLOOR = "floor"
 LUIGI_OURS = "asyncbatch_luigi"
 LUIGI = "luigi.contrib.batch"
 CONTENDERS = (OURS, FLOOR, "gather", LUIGI, "aio-aws")
-EVERYBODY = (*CONTENDERS, JOURNALLED, LUIGI_OURS)
+ALL_CONTENDERS = (*CONTENDERS, JOURNALLED, LUIGI_OURS)
 _OURS_AND_FLOOR = (OURS, FLOOR)
 _HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The same work for some contenders.
+    """The same work for several contenders.
 
     Attributes:
-        name: Its name.
-        title: What it is, for people.
-        jobs: How many jobs.
-        setting: What the engine is like.
-        contenders: Who takes part.
+        name: Name on the command line.
+        title: Title in the report.
+        jobs: Number of jobs.
+        setting: Configuration of the engine.
+        contenders: Names of the contenders.
         array: Whether the jobs are the children of one array.
-        status_per_second: The budget of status calls; None leaves it to the contender.
-        submit_per_second: A pace of submission; None leaves it to the contender.
+        status_per_second: Maximum rate of status calls; None: default of the contender.
+        submit_per_second: Rate of submissions; None: default of the contender.
         hold: Seconds for which jobs that do not end are followed.
-        sleep: Seconds that each task sleeps in place of running a job; None runs jobs.
-        is_virtual: Whether it takes place in virtual time, engine and contender in one process.
-        module: The program, where it is not the contender's usual one.
-        patience: Real seconds after which a contender is ended.
+        sleep: Seconds that each task sleeps instead of running a job; None runs jobs.
+        is_virtual: Whether engine and contender run in one process in virtual time.
+        module: Program to run, if it differs from the usual one of the contender.
+        timeout: Real seconds after which a contender is killed.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Workload:
     sleep: float | None = None
     is_virtual: bool = False
     module: str | None = None
-    patience: float = 1800.0
+    timeout: float = 1800.0
 
 
 def short(jobs: int, contenders: tuple[str, ...]) -> Workload:
@@ -157,12 +157,12 @@ def full(*, patient: bool = False, real: bool = False) -> Iterator[Workload]:
     """Yield the whole benchmark.
 
     Args:
-        patient: Whether the peers have to do 10,000 jobs as well.
-        real: Whether the jobs of minutes take place on loopback, in real time.
+        patient: Whether peers run 10,000 jobs as well.
+        real: Whether the medium workload runs on the loopback address in real time.
     """
     yield short(100, CONTENDERS)
     yield short(1_000, CONTENDERS)
-    yield replace(short(10_000, CONTENDERS if patient else _OURS_AND_FLOOR), patience=5 * _HOUR)
+    yield replace(short(10_000, CONTENDERS if patient else _OURS_AND_FLOOR), timeout=5 * _HOUR)
     yield (
         replace(MEDIUM, title=MEDIUM.title.removesuffix("; virtual time"), is_virtual=False)
         if real
@@ -179,7 +179,7 @@ def full(*, patient: bool = False, real: bool = False) -> Iterator[Workload]:
 
 
 def luigi() -> Iterator[Workload]:
-    """Yield what is asked of Luigi's users: the same tasks, in the one worker and the other."""
+    """Yield the workloads of Luigi tasks."""
     yield LUIGI_ONE
     yield LUIGI_TASKS
     yield LUIGI_OPEN
@@ -187,7 +187,7 @@ def luigi() -> Iterator[Workload]:
 
 
 def brief() -> Iterator[Workload]:
-    """Yield a form of the benchmark that takes two minutes and shows that all of it runs."""
+    """Yield small workloads that show in two minutes that the benchmark runs."""
     quick = Setting(shortest=1.0, longest=3.0)
     yield replace(short(100, _OURS_AND_FLOOR), title="100 jobs of 1-3 s", setting=quick)
     array = replace(ARRAY, title="One array of 100 children of 1-3 s", jobs=100)

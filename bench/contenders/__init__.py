@@ -1,1 +1,1 @@
-"""The contenders: each module is a program that submits jobs and follows them to their ends."""
+"""The contenders: each module is a program that submits jobs and follows them to their end."""

@@ -8,24 +8,24 @@ from aio_aws.aio_aws_batch import (  # pyright: ignore[reportMissingImports]
 )
 from aio_aws.aws_batch_models import AWSBatchJob  # pyright: ignore[reportMissingImports]
 
-from bench.work import JOB_DEFINITION, QUEUE, News, Work
+from bench.work import JOB_DEFINITION, QUEUE, Recorder, Work
 
 _WORK = Work.from_environment()
-_NEWS = News(_WORK.news)
+_RECORDER = Recorder(_WORK.records)
 _ENDED = {"SUCCEEDED", "FAILED"}
 
 
 class NotingJob(AWSBatchJob):
-    """A job of aio-aws; it notes when its end is known."""
+    """A job of aio-aws; it records its end."""
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name == "status" and value in _ENDED:
-            _NEWS.ended(self.job_id)
+            _RECORDER.ended(self.job_id)
 
 
 async def follow() -> None:
-    """Submit the jobs and follow them to their ends."""
+    """Submit the jobs and follow them to their end."""
     jobs = [
         NotingJob(job_name=f"job-{number}", job_queue=QUEUE, job_definition=JOB_DEFINITION)
         for number in range(_WORK.jobs)
@@ -34,7 +34,7 @@ async def follow() -> None:
 
 
 def main() -> None:
-    """Do the work that the environment names."""
+    """Do the work that the environment describes."""
     asyncio.run(follow())
 
 

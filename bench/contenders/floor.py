@@ -1,6 +1,6 @@
-"""The floor: the plainest poller that asks for 100 jobs a call, as anybody would write it.
+"""The floor: a minimal poller that describes 100 jobs with each call.
 
-It paces itself at the quota, makes one pass over its live jobs a second, and handles no error.
+It submits at the quota, polls all live jobs once a second, and handles no errors.
 """
 
 import asyncio
@@ -9,38 +9,38 @@ from typing import Any
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from bench.work import JOB_DEFINITION, QUEUE, News, Work
+from bench.work import JOB_DEFINITION, QUEUE, Recorder, Work
 
 QUOTA = 50.0  # SubmitJob and DescribeJobs calls a second
 _PASS = 1.0  # seconds from the start of a pass to the next one
 _ENDED = {"SUCCEEDED", "FAILED"}
 
 
-async def follow(work: Work, news: News, session: Any = None) -> None:  # noqa: ANN401 (aiobotocore has no types)
-    """Submit the jobs and follow them to their ends, or for as long as they are held."""
+async def follow(work: Work, recorder: Recorder, session: Any = None) -> None:  # noqa: ANN401 (aiobotocore has no types)
+    """Submit the jobs and follow them to their end, or for as long as they are held."""
     config = AioConfig(retries={"total_max_attempts": 1}, max_pool_connections=50)
     async with (session or get_session()).create_client("batch", config=config) as batch:
         live: set[str] = set()
         async with asyncio.TaskGroup() as group:
             submitting = group.create_task(submit_all(batch, work, live))
-            polling = group.create_task(poll(batch, work, live, submitting, news))
+            polling = group.create_task(poll(batch, work, live, submitting, recorder))
             if work.hold is not None:
                 await submitting
-                spent = news.cpu()
+                spent = recorder.cpu()
                 await asyncio.sleep(work.hold)
-                news.figure("held_cpu_s", news.cpu() - spent)
+                recorder.figure("held_cpu_s", recorder.cpu() - spent)
                 polling.cancel()
 
 
 async def submit_all(batch: Any, work: Work, live: set[str]) -> None:  # noqa: ANN401 (as follow)
-    """Send the submissions evenly spaced, without waiting for their answers."""
+    """Send the submissions evenly spaced, without waiting for responses."""
 
     async def submit(name: str) -> None:
         array = {"arrayProperties": {"size": work.jobs}} if work.array else {}
-        answer = await batch.submit_job(
+        response = await batch.submit_job(
             jobName=name, jobQueue=QUEUE, jobDefinition=JOB_DEFINITION, **array
         )
-        live.add(answer["jobId"])
+        live.add(response["jobId"])
 
     loop = asyncio.get_running_loop()
     started, pace = loop.time(), work.submit_per_second or QUOTA
@@ -55,27 +55,27 @@ async def poll(
     work: Work,
     live: set[str],
     submitting: "asyncio.Task[None]",
-    news: News,
+    recorder: Recorder,
 ) -> None:
-    """Ask about all live jobs, again and again, until none is left."""
+    """Poll all live jobs until none is left."""
     loop = asyncio.get_running_loop()
     while live or not submitting.done():
         next_pass = loop.time() + _PASS
-        asked = list(live)
-        for first in range(0, len(asked), 100):
-            answer = await batch.describe_jobs(jobs=asked[first : first + 100])
-            for job in answer["jobs"]:
+        followed = list(live)
+        for first in range(0, len(followed), 100):
+            response = await batch.describe_jobs(jobs=followed[first : first + 100])
+            for job in response["jobs"]:
                 if job["status"] in _ENDED:
-                    news.ended(job["jobId"])
+                    recorder.ended(job["jobId"])
                     live.discard(job["jobId"])
             await asyncio.sleep(1 / (work.status_per_second or QUOTA))
         await asyncio.sleep(next_pass - loop.time())
 
 
 def main() -> None:
-    """Do the work that the environment names."""
+    """Do the work that the environment describes."""
     work = Work.from_environment()
-    asyncio.run(follow(work, News(work.news)))
+    asyncio.run(follow(work, Recorder(work.records)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""luigi.contrib.batch as its documentation shows it: a task for each job, built by Luigi.
+"""luigi.contrib.batch as its documentation shows it: one task per job, run by `luigi.build`.
 
-Luigi gives each task that runs a process of its own; more than 100 of them are no use on a small
-machine.
+Luigi runs each task in a separate process; more than 100 of them do not help on a small machine.
 """
 
 from typing import Literal
@@ -9,35 +8,35 @@ from typing import Literal
 import luigi
 import luigi.contrib.batch
 
-from bench.work import JOB_DEFINITION, QUEUE, News, Work
+from bench.work import JOB_DEFINITION, QUEUE, Recorder, Work
 
 _MOST_WORKERS = 100
 _WORK = Work.from_environment()
-_NEWS = News(_WORK.news)
+_RECORDER = Recorder(_WORK.records)
 
 
 class NotingClient(luigi.contrib.batch.BatchClient):
-    """Luigi's client; it notes when the end of a job is known."""
+    """Luigi's client; it records the end of each job."""
 
     def wait_on_job(self, job_id: str) -> Literal[True]:
         """Wait as Luigi does."""
         succeeded: Literal[True] = super().wait_on_job(job_id)  # type: ignore[no-untyped-call]
-        _NEWS.ended(job_id)
+        _RECORDER.ended(job_id)
         return succeeded
 
 
 class Job(luigi.contrib.batch.BatchTask):
-    """One job; `number` makes it a task of its own."""
+    """A job; `number` distinguishes the tasks."""
 
     number = luigi.IntParameter()
 
     def complete(self) -> bool:
-        """Return that it has to be run; without an answer, Luigi prints a warning for each task."""
+        """Return False: the task has to run. Without this method, Luigi warns about each task."""
         return False
 
 
 def main() -> None:
-    """Do the work that the environment names."""
+    """Do the work that the environment describes."""
     setattr(luigi.contrib.batch, "BatchClient", NotingClient)  # noqa: B010 (a type to mypy)
     tasks = [_job(number) for number in range(_WORK.jobs)]
     workers = min(_WORK.jobs, _MOST_WORKERS)

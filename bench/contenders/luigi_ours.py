@@ -1,7 +1,6 @@
-"""asyncbatch_luigi: a task for each job, all of them in one process.
+"""asyncbatch_luigi: one task per job, all tasks in one process.
 
-Where the work says so, tasks sleep in place of running a job: then it is Luigi's machinery that is
-measured, and the worker's.
+If the work has `sleep`, tasks sleep instead of running a job. That measures Luigi and the worker.
 """
 
 import asyncio
@@ -13,32 +12,32 @@ import luigi
 import asyncbatch_luigi
 from asyncbatch import AsyncBatchClient, Event, JobFinished
 from asyncbatch_luigi import BatchTask, config
-from bench.work import JOB_DEFINITION, QUEUE, News, Work
+from bench.work import JOB_DEFINITION, QUEUE, Recorder, Work
 
 _WORK = Work.from_environment()
-_NEWS = News(_WORK.news)
+_RECORDER = Recorder(_WORK.records)
 
 
 class Job(BatchTask):
-    """One job; `number` makes it a task of its own."""
+    """A job; `number` distinguishes the tasks."""
 
     number = luigi.IntParameter()
 
     def complete(self) -> bool:
-        """Return that it has to be run; without an answer, Luigi prints a warning for each task."""
+        """Return False: the task has to run. Without this method, Luigi warns about each task."""
         return False
 
 
 class Nap(Job):
-    """No job, but a second of sleep on the worker's loop."""
+    """A task without a job that sleeps on the event loop of the worker."""
 
     async def _run_on(self, batch: AsyncBatchClient) -> None:  # noqa: ARG002 (what a BatchTask gets)
         await asyncio.sleep(_WORK.sleep or 0)
-        _NEWS.ended(self.task_id)
+        _RECORDER.ended(self.task_id)
 
 
 def main() -> None:
-    """Do the work that the environment names."""
+    """Do the work that the environment describes."""
     _configure("submit_per_second", _WORK.submit_per_second)
     _configure("describe_per_second", _WORK.status_per_second)
     _configure("list_per_second", _WORK.status_per_second)
@@ -50,7 +49,7 @@ def main() -> None:
 
 
 def _configure(name: str, pace: float | None) -> None:
-    """Say in Luigi's configuration how fast to go."""
+    """Set a rate limit in Luigi's configuration."""
     if pace is not None:
         luigi.configuration.get_config().set("asyncbatch", name, str(pace))  # type: ignore[no-untyped-call]
 
@@ -63,7 +62,7 @@ def _task(kind: type[Job], number: int) -> Job:
 
 def _observe(event: Event) -> None:
     if isinstance(event, JobFinished):
-        _NEWS.ended(event.job_id)
+        _RECORDER.ended(event.job_id)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""asyncbatch following logs: many live ones merged, or a long one read to its end."""
+"""asyncbatch reading logs: many live logs merged, or one long log."""
 
 import asyncio
 import itertools
@@ -9,17 +9,17 @@ from pathlib import Path
 from statistics import quantiles
 
 from asyncbatch import AsyncBatchClient, JobRequest, LogEvent
-from bench.work import JOB_DEFINITION, QUEUE, News, Work
+from bench.work import JOB_DEFINITION, QUEUE, Recorder, Work
 
-_SETTLED = 10.0  # seconds after which lines count that were written while they were followed
+_SETTLED = 10.0  # seconds after the start from which on the delays of lines are counted
 
 
-async def follow(work: Work, news: News) -> None:
+async def follow(work: Work, recorder: Recorder) -> None:
     """Submit the jobs and read their logs."""
     async with AsyncBatchClient() as batch:
         request = JobRequest(JOB_DEFINITION, queue=QUEUE)
         jobs = await batch.submit_many([request] * work.jobs)
-        reading = _Reading(work, news)
+        reading = _Reading(work, recorder)
         if work.jobs == 1:
             await jobs[0]
             await reading.read(jobs[0].logs(follow=False))
@@ -27,22 +27,22 @@ async def follow(work: Work, news: News) -> None:
             await reading.read(batch.logs(jobs))
         for job in jobs:
             await job
-            news.ended(job.id)
+            recorder.ended(job.id)
 
 
 class _Reading:
-    """Counts the lines that come, and when they came."""
+    """Counts lines and their delays."""
 
-    def __init__(self, work: Work, news: News) -> None:
+    def __init__(self, work: Work, recorder: Recorder) -> None:
         self._work = work
-        self._news = news
+        self._recorder = recorder
         self._numbers: defaultdict[str, list[int]] = defaultdict(list)
         self._delays: list[float] = []
         self._memory: dict[str, float] = {}
 
     async def read(self, lines: AsyncIterator[LogEvent]) -> None:
-        """Read all lines, and tell what was found."""
-        began, cpu = time.time(), self._news.cpu()
+        """Read all lines and record the results."""
+        began, cpu = time.time(), self._recorder.cpu()
         half = self._work.jobs * self._work.lines // 2
         count = 0
         async for event in lines:
@@ -58,13 +58,13 @@ class _Reading:
         figures = {
             "lines": float(count),
             "lines_per_second": count / wall,
-            "cpu_share": 100 * (self._news.cpu() - cpu) / wall,
+            "cpu_share": 100 * (self._recorder.cpu() - cpu) / wall,
             **self._memory,
             **self._mistakes(),
             **self._delay_figures(),
         }
         for name, value in figures.items():
-            self._news.figure(name, value)
+            self._recorder.figure(name, value)
 
     def _mistakes(self) -> Mapping[str, float]:
         expected = set(range(self._work.lines))
@@ -77,7 +77,7 @@ class _Reading:
         }
 
     def _delay_figures(self) -> Mapping[str, float]:
-        if len(self._delays) < 100:  # noqa: PLR2004 - percentiles of fewer tell nothing
+        if len(self._delays) < 100:  # noqa: PLR2004 - percentiles of fewer values mean nothing
             return {}
         hundredths = quantiles(self._delays, n=100)
         return {"delay_p50_s": hundredths[49], "delay_p95_s": hundredths[94]}
@@ -85,15 +85,15 @@ class _Reading:
 
 def _memory_mb() -> float:
     """Return the proportional set size of this process in MB (10^6 bytes)."""
-    told = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
-    [kib] = (line.split()[1] for line in told.splitlines() if line.startswith("Pss:"))
+    rollup = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
+    [kib] = (line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))
     return int(kib) * 1024 / 1e6
 
 
 def main() -> None:
-    """Do the work that the environment names."""
+    """Do the work that the environment describes."""
     work = Work.from_environment()
-    asyncio.run(follow(work, News(work.news)))
+    asyncio.run(follow(work, Recorder(work.records)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measurements to compute with."""
+"""Sample measurements."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,8 +17,8 @@ PLAIN = Measurement(
     calls={"SubmitJob": 1_000, "DescribeJobs": 90, "ListJobs": 10},
     throttled=0,
     submit_s=20.5,
-    news_p50_s=0.7,
-    news_p95_s=1.4,
+    delay_p50_s=0.7,
+    delay_p95_s=1.4,
     lost=0,
     doubled=0,
     seen=None,

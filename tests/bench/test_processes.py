@@ -1,4 +1,4 @@
-"""A program is observed with all its processes, and ended with all of them."""
+"""Programs are measured and killed with all their processes."""
 
 import os
 import sys
@@ -13,32 +13,30 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc"
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look again at once."""
+def without_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure memory without pauses."""
     monkeypatch.setattr(processes, "_INTERVAL", 0.0)
 
 
-def python(code: str, folder: Path, patience: float = 15.0) -> Usage:
+def python(code: str, folder: Path, timeout: float = 15.0) -> Usage:
     command = [sys.executable, "-c", code]
-    return observe(
-        command, environment=dict(os.environ), output=folder / "output", patience=patience
-    )
+    return observe(command, environment=dict(os.environ), output=folder / "output", timeout=timeout)
 
 
-def test_exit_code_output_and_memory_are_told(
+def test_exit_code_output_and_memory_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = tmp_path / "measured"
     os.mkfifo(measured)
-    weigh = processes._pss
+    measure = processes._pss
 
-    def weigh_and_say_so(process: int) -> int:
-        memory = weigh(process)
-        monkeypatch.setattr(processes, "_pss", weigh)
+    def measure_and_notify(process: int) -> int:
+        memory = measure(process)
+        monkeypatch.setattr(processes, "_pss", measure)
         measured.write_text("")  # waits until the program reads, which waits for this
         return memory
 
-    monkeypatch.setattr(processes, "_pss", weigh_and_say_so)
+    monkeypatch.setattr(processes, "_pss", measure_and_notify)
     code = f"import sys; print('said', flush=True); open({str(measured)!r}).read(); sys.exit(3)"
     usage = python(code, tmp_path)
     assert usage.exit_code == 3
@@ -46,12 +44,12 @@ def test_exit_code_output_and_memory_are_told(
     assert usage.memory_mb > 0
 
 
-def test_what_takes_too_long_is_ended(tmp_path: Path) -> None:
-    usage = python("import signal; signal.pause()", tmp_path, patience=0.0)
+def test_program_is_killed_after_the_timeout(tmp_path: Path) -> None:
+    usage = python("import signal; signal.pause()", tmp_path, timeout=0.0)
     assert usage.exit_code is None
 
 
-def test_who_is_interrupted_leaves_nothing_behind(
+def test_interrupted_benchmark_leaves_no_process_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[int] = []
@@ -67,11 +65,11 @@ def test_who_is_interrupted_leaves_nothing_behind(
         os.kill(started[0], 0)
 
 
-def test_the_memory_of_children_counts() -> None:
+def test_processes_of_a_session_are_found() -> None:
     assert os.getpid() in list(processes._members(os.getsid(0)))
 
 
-def test_a_core_is_given_for_the_block_only() -> None:
+def test_on_core_restricts_the_block_to_one_core() -> None:
     before = os.sched_getaffinity(0)
     with on_core(1):
         assert len(os.sched_getaffinity(0)) == 1

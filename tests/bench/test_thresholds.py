@@ -1,4 +1,4 @@
-"""What the project wants to reach is told for what was measured, and for nothing else."""
+"""Performance targets are evaluated for what was measured."""
 
 from asyncbatch import PollPolicy
 from bench.measure import Measurement
@@ -6,23 +6,23 @@ from bench.thresholds import thresholds
 from tests.bench.samples import measured
 
 
-def test_nothing_measured_tells_nothing() -> None:
+def test_no_measurements_have_no_thresholds() -> None:
     assert list(thresholds([])) == []
 
 
-def test_other_sizes_tell_nothing() -> None:
+def test_other_sizes_have_no_thresholds() -> None:
     assert list(thresholds([measured(jobs=100)])) == []
 
 
-def test_numbers_at_their_limits_reach_them() -> None:
-    ours = measured(cpu_s=6.0, submit_s=21.0, news_p50_s=1.0, memory_mb=70.0)
+def test_values_at_their_limits_are_reached() -> None:
+    ours = measured(cpu_s=6.0, submit_s=21.0, delay_p50_s=1.0, memory_mb=70.0)
     floor = measured(contender="floor", cpu_s=10.0)
     checks = list(thresholds([ours, floor]))
     assert len(checks) == 8
     assert all(check.reached for check in checks)
 
 
-def test_numbers_above_their_limits_miss_them() -> None:
+def test_values_above_their_limits_are_missed() -> None:
     ours = measured(error="exit code 1", lost=1, doubled=1, cpu_s=6.1, submit_s=21.1)
     slow = measured(
         error="exit code 1",
@@ -31,7 +31,7 @@ def test_numbers_above_their_limits_miss_them() -> None:
         cpu_s=6.1,
         submit_s=21.1,
         calls={"DescribeJobs": 151},
-        news_p50_s=1.1,
+        delay_p50_s=1.1,
         memory_mb=71.0,
     )
     floor = measured(contender="floor", cpu_s=10.0)
@@ -39,12 +39,12 @@ def test_numbers_above_their_limits_miss_them() -> None:
     assert any(check.reached for check in thresholds([ours, floor]))
 
 
-def test_without_the_floor_its_share_is_unknown_and_not_reached() -> None:
+def test_share_of_a_missing_floor_is_not_reached() -> None:
     missing = [check for check in thresholds([measured()]) if check.value is None]
     assert [(check.unit, check.reached) for check in missing] == [("%", False)]
 
 
-def test_an_array_may_be_asked_about_once_a_poll() -> None:
+def test_array_takes_one_status_call_per_poll() -> None:
     fields = {"workload": "array", "jobs": 10_000, "wall_s": 20.0}
     polls = int(20 / PollPolicy().min_interval)
     once = measured(**fields, calls={"SubmitJob": 1, "DescribeJobs": polls})
@@ -53,7 +53,7 @@ def test_an_array_may_be_asked_about_once_a_poll() -> None:
     assert [check.reached for check in thresholds([twice])] == [True, False]
 
 
-def test_every_workload_of_the_project_has_its_thresholds() -> None:
+def test_each_workload_has_its_thresholds() -> None:
     others = [
         measured(workload="medium", jobs=10_000, wall_s=500.0),
         measured(workload="live100k", jobs=100_000),
@@ -77,7 +77,7 @@ def test_every_workload_of_the_project_has_its_thresholds() -> None:
     ]
 
 
-def test_luigis_tasks_are_held_against_luigis_own() -> None:
+def test_luigi_tasks_are_compared_with_contrib_batch() -> None:
     def tasks(contender: str, **fields: float) -> Measurement:
         return measured(workload="luigi", contender=contender, **fields)
 
@@ -89,14 +89,14 @@ def test_luigis_tasks_are_held_against_luigis_own() -> None:
     assert [check.reached for check in thresholds([good])] == [True] * 4 + [False]
 
 
-def test_one_task_is_not_slower_than_luigis() -> None:
+def test_one_luigi_task_is_not_slower_than_contrib_batch() -> None:
     theirs = measured(workload="luigi-one", contender="luigi.contrib.batch", jobs=1, wall_s=20.0)
     for wall, reached in ((20.0, True), (20.1, False)):
         ours = measured(workload="luigi-one", contender="asyncbatch_luigi", jobs=1, wall_s=wall)
         assert [check.reached for check in thresholds([ours, theirs])] == [reached]
 
 
-def test_many_tasks_have_a_limit_of_time_and_memory() -> None:
+def test_many_luigi_tasks_have_limits_of_time_and_memory() -> None:
     for workload, jobs, wall, memory in (
         ("luigi-open", 2_000, 15.0, 130.0),
         ("luigi-sleep", 10_000, 20.0, 250.0),

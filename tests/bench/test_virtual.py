@@ -1,4 +1,4 @@
-"""Contenders work in virtual time: all jobs are followed to their ends, quickly and repeatably."""
+"""Contenders in virtual time: all jobs are followed to their end, repeatably."""
 
 import asyncio
 import types
@@ -12,9 +12,9 @@ from asyncbatch.local import run_in_virtual_time
 from bench.endpoint import Account, Setting
 from bench.measure import Known
 from bench.virtual import FOLLOW, Meter, run
-from bench.work import News, Work
+from bench.work import Recorder, Work
 
-# The contenders' own business: what they know is written down on their event loop.
+# Contenders write their records on the event loop.
 pytestmark = pytest.mark.may_block
 
 JOBS = 30
@@ -22,15 +22,15 @@ each_contender = pytest.mark.parametrize("contender", FOLLOW)
 
 
 def do(contender: str, folder: Path, setting: Setting, **fields: Any) -> tuple[Account, Known]:  # noqa: ANN401 (any field's type)
-    """Let a contender work, and return what happened and what it knew."""
-    news = folder / f"news-{len(list(folder.iterdir()))}"
-    work = Work(jobs=JOBS, news=str(news), **fields)
+    """Run a contender; return the engine's account and the contender's records."""
+    records = folder / f"records-{len(list(folder.iterdir()))}"
+    work = Work(jobs=JOBS, records=str(records), **fields)
     account = run_in_virtual_time(lambda: run(contender, setting, work))
-    return Account(**account), Known.parse(news.read_text().splitlines())
+    return Account(**account), Known.parse(records.read_text().splitlines())
 
 
 @each_contender
-def test_every_end_is_known_after_it_has_happened(contender: str, tmp_path: Path) -> None:
+def test_every_end_is_reported_after_it_happened(contender: str, tmp_path: Path) -> None:
     account, known = do(contender, tmp_path, Setting(shortest=5, longest=15))
     assert account.submissions == JOBS
     assert known.ends.keys() == account.ends.keys()
@@ -38,14 +38,14 @@ def test_every_end_is_known_after_it_has_happened(contender: str, tmp_path: Path
 
 
 @each_contender
-def test_the_same_seed_is_the_same_work(contender: str, tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_runs(contender: str, tmp_path: Path) -> None:
     first, again = (do(contender, tmp_path, Setting(seed=7))[0] for _ in range(2))
     assert first.ends == again.ends
     assert first.ends != do(contender, tmp_path, Setting(seed=8))[0].ends
 
 
 @each_contender
-def test_an_array_ends_with_its_last_child(contender: str, tmp_path: Path) -> None:
+def test_array_is_reported_once(contender: str, tmp_path: Path) -> None:
     account, known = do(contender, tmp_path, Setting(shortest=5, longest=15), array=True)
     assert account.calls["SubmitJob"] == 1
     assert len(account.ends) == 1
@@ -53,7 +53,7 @@ def test_an_array_ends_with_its_last_child(contender: str, tmp_path: Path) -> No
 
 
 @each_contender
-def test_jobs_that_never_start_are_held(contender: str, tmp_path: Path) -> None:
+def test_jobs_that_never_start_are_followed(contender: str, tmp_path: Path) -> None:
     account, known = do(contender, tmp_path, Setting(starts=False), hold=60.0)
     assert account.ends == known.ends == {}
     assert known.figures["virtual_s"] >= 60
@@ -61,22 +61,22 @@ def test_jobs_that_never_start_are_held(contender: str, tmp_path: Path) -> None:
 
 
 @each_contender
-def test_jobs_that_never_end_are_held(contender: str, tmp_path: Path) -> None:
+def test_jobs_that_never_end_are_followed(contender: str, tmp_path: Path) -> None:
     account, _ = do(contender, tmp_path, Setting(longest=None), hold=60.0)
     assert account.submissions == JOBS
     assert account.ends == {}
 
 
 @types.coroutine
-def given_back(value: object) -> Generator[object, object, object]:
-    """Hand a value to whoever drives the coroutine, and return what comes back."""
+def yielded(value: object) -> Generator[object, object, object]:
+    """Yield a value to the driver of the coroutine, and return what it sends."""
     return (yield value)
 
 
-def test_the_meter_changes_nothing_between_a_coroutine_and_its_loop() -> None:
+def test_meter_passes_values_and_errors_unchanged() -> None:
     async def add(one: int) -> object:
         try:
-            return [one, await given_back("asked")]
+            return [one, await yielded("yielded")]
         except KeyError as error:
             return error.args
 
@@ -84,7 +84,7 @@ def test_the_meter_changes_nothing_between_a_coroutine_and_its_loop() -> None:
         return await Meter().watch(add)(1)
 
     driven = drive()
-    assert driven.send(None) == "asked"
+    assert driven.send(None) == "yielded"
     with pytest.raises(StopIteration) as done:
         driven.send(2)
     assert done.value.value == [1, 2]
@@ -100,7 +100,7 @@ async def awaited(work: Awaitable[object]) -> None:
     await work
 
 
-async def test_the_meter_does_not_count_what_happens_meanwhile() -> None:
+async def test_meter_does_not_count_other_coroutines() -> None:
     woken = asyncio.Event()
     spent = [0.0]
 
@@ -118,18 +118,18 @@ async def test_the_meter_does_not_count_what_happens_meanwhile() -> None:
     assert (waiting.seconds, burning.seconds) == (0, 5)
 
 
-def test_news_that_several_processes_write_are_whole_lines(tmp_path: Path) -> None:
-    path = str(tmp_path / "news")
-    first, second = News(path, clock=lambda: 1.5), News(path, clock=lambda: 2.5)
+def test_records_of_several_processes_are_complete_lines(tmp_path: Path) -> None:
+    path = str(tmp_path / "records")
+    first, second = Recorder(path, clock=lambda: 1.5), Recorder(path, clock=lambda: 2.5)
     first.ended("a")
     second.ended("b")
     first.figure("seen", 3)
-    known = Known.parse((tmp_path / "news").read_text().splitlines())
+    known = Known.parse((tmp_path / "records").read_text().splitlines())
     assert known == Known({"a": 1.5, "b": 2.5}, {"seen": 3.0})
 
 
-def test_an_order_travels_through_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    work = Work(jobs=3, news="news", array=True, hold=1.5)
+def test_work_is_passed_through_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work(jobs=3, records="records", array=True, hold=1.5)
     for name, value in work.to_environment().items():
         monkeypatch.setenv(name, value)
     assert Work.from_environment() == work

@@ -75,12 +75,12 @@ async def submit(batch: AsyncBatchClient, earlier: Job) -> None:
         parameters={"date": "2024-01-15", "part": 3, "share": 0.5},
         command=["sh", "-c", "true"],
         depends_on=[earlier, "job-id", Dependency("job-id", DependencyType.N_TO_N)],
-        retry=RetryStrategy.for_spot(3),
+        retry="spot:3",
         attempt_timeout=timedelta(hours=1),
         extra={"nodeOverrides": {"numNodes": 2}},
     )
     assert_type(job, Job)
-    request = JobRequest("etl", vcpus=2, memory_mib=2048, retry=3)
+    request = JobRequest("etl", vcpus=2, memory_mib=2048, retry=RetryStrategy.for_spot(3))
     assert_type(request.replace(queue="other"), JobRequest)
     assert_type(await batch.submit(request, name="etl"), Job)
     assert_type(await batch.submit_array(request, size=100), ArrayJob)
@@ -107,6 +107,8 @@ async def follow(batch: AsyncBatchClient, job: Job, array: ArrayJob) -> None:
     assert_type(await job.wait(until=JobStatus.RUNNING), JobDescription)
     assert_type(job.status, JobStatus)
     assert_type(job.description, JobDescription | None)
+    async for description in job.changes():
+        assert_type(description, JobDescription)
     async for each in batch.as_completed([job, array]):
         assert_type(each, Job)
 
@@ -119,6 +121,7 @@ async def follow(batch: AsyncBatchClient, job: Job, array: ArrayJob) -> None:
 
 async def find(batch: AsyncBatchClient) -> None:
     """Get handles of jobs that this program did not submit."""
+    assert_type(await batch.job("job-id"), Job)
     assert_type(await batch.attach(["job-id"]), list[Job])
     assert_type(await batch.find(name="etl*", status=JobStatus.FAILED), list[Job])
     assert_type(await batch.find(status=[JobStatus.RUNNING, JobStatus.STARTING]), list[Job])
@@ -135,6 +138,7 @@ async def read_logs(batch: AsyncBatchClient, job: Job) -> None:
         assert_type(event.message, str)
     async for event in batch.logs([job, "job-id"], since=datetime.now(UTC)):
         assert_type(event.job_id, str)
+    assert_type(await batch.read_log_stream("etl/default/1", tail=10), list[LogEvent])
     await print_logs(job)
     await save_logs(batch.logs([job]), Path("logs"))
 
