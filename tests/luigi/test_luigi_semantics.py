@@ -5,7 +5,7 @@ from typing import Any
 import luigi
 
 from tests.luigi.support import Aws, make
-from tests.luigi.workers import Marked, Threaded, Workers, notes, noting
+from tests.luigi.workers import Marked, Threaded, Workers, forget, notes, noting
 
 EVENTS = (
     luigi.Event.START,
@@ -52,6 +52,30 @@ def test_scheduler_has_the_reason_of_a_failure(workers: Workers, kind: type[Mark
     assert workers.status(task) == "FAILED"
     assert "no such table: users" in workers.scheduler.fetch_error(task.task_id)["error"]
     assert result.status == luigi.LuigiStatusCode.FAILED
+
+
+class Exhausted(Marked):
+    """A task whose `run` reads from an iterator that has ended."""
+
+    def run(self) -> None:
+        next(iter(()))
+
+
+def test_stop_iteration_in_run_is_the_failure_of_the_task(workers: Workers) -> None:
+    """No coroutine may change it into a RuntimeError: handlers of failures get the error itself."""
+    errors: list[BaseException] = []
+
+    def collect(_task: luigi.Task, error: BaseException) -> None:
+        errors.append(error)
+
+    task = make(Exhausted, name="a")
+    make(make(Exhausted.event_handler, luigi.Event.FAILURE), collect)
+    try:
+        workers.run(task)
+    finally:
+        forget(Exhausted, luigi.Event.FAILURE, collect)
+    assert workers.status(task) == "FAILED"
+    assert [type(error) for error in errors] == [StopIteration]
 
 
 class Needs(Marked):

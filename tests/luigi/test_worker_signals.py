@@ -104,6 +104,22 @@ def test_workers_cleanup_is_abandoned_after_its_time_limit(
     assert "Cleanup of 1 tasks abandoned" in caplog.text
 
 
+class CtrlCOnFailure(Marked):
+    """A task with a failure callback that Ctrl-C interrupts."""
+
+    def on_failure(self, exception: BaseException) -> str:
+        raise KeyboardInterrupt from exception
+
+
+def test_ctrl_c_in_a_failure_callback_ends_the_worker_at_once(
+    aws: Aws, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run of that task has ended, so there is no cleanup to wait for."""
+    with pytest.raises(KeyboardInterrupt):
+        Workers(kind=ONE_PROCESS).run(make(CtrlCOnFailure, name="a", job_definition="fails"))
+    assert "abandoned" not in caplog.text
+
+
 def test_worker_restores_the_signal_handlers(aws: Aws) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     during: list[object] = []

@@ -14,8 +14,9 @@ loop can run the coroutine there; `_resume` does. It advances the coroutine to i
 when the future is done, has itself called again through the main thread's queue. Each wait costs
 one switch to another thread and one back.
 
-Results are read with `outcome.result()` in the coroutine itself, rather than returned by the
-`await`, because no `await` can raise the StopIteration that a task's `run` may raise.
+Python turns a StopIteration that leaves a coroutine into a RuntimeError. So that a task's failure
+handlers get the error that the task raised, results are read with `outcome.result()` in `_run`
+itself, and everything that it awaits is a future.
 
 The end of a run
 ----------------
@@ -122,7 +123,7 @@ class TaskRun:
 
     def run(self) -> None:
         """Start the run, and return at its first wait."""
-        logger.info("[pid %s] Worker %s running   %s", os.getpid(), self.worker_id, self.task)
+        self._log("running  ")
         self._coroutine = self._run()
         self._is_running = True
         self._resume()
@@ -192,71 +193,48 @@ class TaskRun:
             raise
 
     async def _run(self) -> None:
-        """Run the task, clean up, and report the result to the worker."""
+        """Do what Luigi's `TaskProcess.run` does, in the same order."""
+        task, settings = self.task, self._settings
         end: _End | None
         try:
-            end = await self._run_task()
+            self._enter_context()
+
+            requirements = task.deps() if settings.checks_requirements else []
+            if requirements:
+                check = self._call_in_thread(lambda: _missing(requirements, settings.is_complete))
+                self._missing = (await done(check)).result()
+                _raise_if_missing(self._missing)
+
+            task.trigger_event(luigi.Event.START, task)
+            started_at = time.time()
+            self.status_reporter.attach(task)
+            new_requirements = (await done(self._start_task())).result()
+
+            if new_requirements:
+                self._log("new requirements     ")
+                end = _End(PENDING, new_requirements=new_requirements)
+            else:
+                if settings.checks_outputs:
+                    output_check = self._call_in_thread(lambda: settings.is_complete(task))
+                    _raise_unless_complete((await done(output_check)).result())
+                else:
+                    settings.note_complete(task)
+                end = self._succeed(time.time() - started_at)
         except (KeyboardInterrupt, Terminated, GeneratorExit):
             raise
         except _Terminate:
             # Without a reason the whole worker ends, and no result is read any more.
             end = _End(FAILED, self._timeout_reason) if self._timeout_reason else None
         except BaseException as error:  # as in Luigi: even a SystemExit is a failure
-            logger.exception(
-                "[pid %s] Worker %s failed    %s", os.getpid(), self.worker_id, self.task
-            )
-            end = _End(FAILED, self._handle_failure(error))
+            logger.exception("[pid %s] Worker %s failed    %s", os.getpid(), self.worker_id, task)
+            end = _End(FAILED, self._call_failure_handlers(error))
         self._clean_up()
-        if end is not None:
-            self._resources.main_thread.put(
-                (
-                    self.task.task_id,
-                    end.status,
-                    end.explanation,
-                    self._missing,
-                    end.new_requirements or [],
-                )
-            )
+        self._put(end)
 
-    async def _run_task(self) -> _End:
-        """Do what Luigi's `TaskProcess.run` does, in the same order."""
-        task, settings = self.task, self._settings
-        context = settings.new_context(self)
+    def _enter_context(self) -> None:
+        context = self._settings.new_context(self)
         if context is not None:
             self._context.enter_context(context)
-
-        requirements = task.deps() if settings.checks_requirements else []
-        if requirements:
-            check = self._call_in_thread(lambda: _missing(requirements, settings.is_complete))
-            self._missing = (await done(check)).result()
-            if self._missing:
-                noun = "dependency" if len(self._missing) == 1 else "dependencies"
-                raise RuntimeError(f"Unfulfilled {noun} at run time: {', '.join(self._missing)}")
-
-        task.trigger_event(luigi.Event.START, task)
-        started_at = time.time()
-        self.status_reporter.attach(task)
-        new_requirements = (await done(self._start_task())).result()
-        if new_requirements:
-            logger.info(
-                "[pid %s] Worker %s new requirements      %s", os.getpid(), self.worker_id, task
-            )
-            return _End(PENDING, new_requirements=new_requirements)
-
-        if settings.checks_outputs:
-            check_output = self._call_in_thread(lambda: settings.is_complete(task))
-            if not (await done(check_output)).result():
-                raise TaskException(
-                    "Task finished running, but complete() is still returning false."
-                )
-        else:
-            settings.note_complete(task)
-
-        task.trigger_event(luigi.Event.PROCESSING_TIME, task, time.time() - started_at)
-        explanation = task.on_success()
-        logger.info("[pid %s] Worker %s done      %s", os.getpid(), self.worker_id, task)
-        task.trigger_event(luigi.Event.SUCCESS, task)
-        return _End(DONE, explanation)
 
     def _start_task(self) -> "Future[list[Any] | None]":
         """Start the task's own work; the future has the requirements that it yielded, if any."""
@@ -273,7 +251,15 @@ class TaskRun:
         """Call `complete()` in a thread, as it may take its time: often it is a request to S3."""
         return self._resources.complete_threads.submit(function)
 
-    def _handle_failure(self, error: BaseException) -> object:
+    def _succeed(self, seconds: float) -> _End:
+        """Call the task's handlers of a success."""
+        self.task.trigger_event(luigi.Event.PROCESSING_TIME, self.task, seconds)
+        explanation = self.task.on_success()
+        self._log("done     ")
+        self.task.trigger_event(luigi.Event.SUCCESS, self.task)
+        return _End(DONE, explanation)
+
+    def _call_failure_handlers(self, error: BaseException) -> object:
         """Call the task's handlers of a failure; return the explanation for the scheduler.
 
         Called while the error is the current exception: Luigi's own `on_failure` formats that.
@@ -292,6 +278,18 @@ class TaskRun:
         except Exception:
             logger.exception("task_process_context raised an exception at the end of %s", self.task)
 
+    def _put(self, end: _End | None) -> None:
+        """Put the result into the queue from which Luigi's worker reads it."""
+        if end is not None:
+            new_requirements = end.new_requirements or []
+            self._resources.main_thread.put(
+                (self.task.task_id, end.status, end.explanation, self._missing, new_requirements)
+            )
+
+    def _log(self, event: str) -> None:
+        """Log an event of the run, in the words and columns of Luigi's own worker."""
+        logger.info("[pid %s] Worker %s %s %s", os.getpid(), self.worker_id, event, self.task)
+
 
 def terminate_all(runs: Iterable[TaskRun], main_thread: MainThreadQueue) -> None:
     """Terminate runs when the worker ends; wait for their cleanup, within a time limit."""
@@ -309,6 +307,17 @@ def terminate_all(runs: Iterable[TaskRun], main_thread: MainThreadQueue) -> None
         )
     for run in late:
         run.abandon()
+
+
+def _raise_if_missing(missing: list[str]) -> None:
+    if missing:
+        noun = "dependency" if len(missing) == 1 else "dependencies"
+        raise RuntimeError(f"Unfulfilled {noun} at run time: {', '.join(missing)}")
+
+
+def _raise_unless_complete(is_complete: bool) -> None:  # noqa: FBT001 - the result of a check
+    if not is_complete:
+        raise TaskException("Task finished running, but complete() is still returning false.")
 
 
 def _missing(requirements: list[Any], is_complete: Callable[[Any], bool]) -> list[str]:
