@@ -59,7 +59,7 @@ class Aws:
 
     async def _until(self, job_id: str, status: str) -> None:
         async with AsyncBatchClient(session=self.local.session, poll=EAGER) as batch:
-            [job] = await batch.attach([job_id])
+            job = await batch.job(job_id)
             assert (await job.wait(until=JobStatus(status))).status == status
 
     def call(self, operation: str, **members: object) -> Any:  # noqa: ANN401 - the response of AWS
