@@ -24,23 +24,23 @@ def _words(verdict: Verdict) -> str:
     return " ".join([*verdict.lost, *verdict.doubled, *verdict.wrong])
 
 
-def test_a_run_in_which_all_is_well() -> None:
+def test_judge_finds_nothing_in_a_correct_run() -> None:
     assert _words(judge(PLAN, _ledger(), [[], _life()])) == ""
 
 
-def test_a_request_without_a_job_is_lost() -> None:
+def test_judge_reports_a_request_without_a_job_as_lost() -> None:
     ledger = _ledger()
     del ledger["jobs"][2]
     assert judge(PLAN, ledger, [_life()]).lost == ["request 2 has no job"]
 
 
-def test_a_request_with_two_jobs_is_doubled() -> None:
+def test_judge_reports_a_request_with_two_jobs_as_doubled() -> None:
     ledger = _ledger()
     ledger["jobs"].append({"number": 1, "id": "again"})
     assert judge(PLAN, ledger, [_life()]).doubled == ["request 1 has the jobs j-1, again"]
 
 
-def test_an_end_that_is_told_twice_in_one_life_is_doubled() -> None:
+def test_judge_reports_an_end_reported_twice_to_one_driver_as_doubled() -> None:
     verdict = judge(PLAN, _ledger(), [[{"finished": "j-1"}], _life()])
     assert verdict.doubled == []
     verdict = judge(PLAN, _ledger(), [[{"finished": "j-1"}, *_life()]])
@@ -48,7 +48,7 @@ def test_an_end_that_is_told_twice_in_one_life_is_doubled() -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 3])
-def test_a_result_that_is_not_delivered_is_lost(kept: int) -> None:
+def test_judge_reports_a_result_that_was_not_delivered_as_lost(kept: int) -> None:
     life = _life()
     del life[-1]["results"][kept:]
     assert judge(PLAN, _ledger(), [life]).lost == [f"the last driver was given {kept} results"]
@@ -56,7 +56,7 @@ def test_a_result_that_is_not_delivered_is_lost(kept: int) -> None:
     assert judge(PLAN, _ledger(), [life]).lost == ["the last driver was given no results"]
 
 
-def test_a_result_of_another_job_or_another_end_is_wrong() -> None:
+def test_judge_reports_a_result_of_another_job_or_end_as_wrong() -> None:
     life = _life()
     life[-1]["results"][0]["id"] = "j-3"
     life[-1]["results"][1]["succeeded"] ^= True
@@ -66,10 +66,10 @@ def test_a_result_of_another_job_or_another_end_is_wrong() -> None:
     ]
 
 
-def test_a_seed_is_always_the_same_plan_and_another_is_another() -> None:
+def test_draw_returns_the_same_plan_for_the_same_seed() -> None:
     assert draw(7, jobs=4, most_kills=2) == PLAN
     assert draw(8, jobs=4, most_kills=2) != PLAN
 
 
-def test_without_kills_nobody_is_killed() -> None:
+def test_draw_without_kills_plans_no_kills() -> None:
     assert draw(7, jobs=4, most_kills=0).kills == ()

@@ -12,7 +12,7 @@ from tests.fixtures.bench import DEFINITION, MakeBench
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_a_second_client_attaches_to_the_jobs_of_the_first(bench: MakeBench) -> None:
+async def test_second_client_attaches_to_jobs_of_the_first(bench: MakeBench) -> None:
     async with bench(Script(duration=60)) as b:
         submitted = await b.batch.submit_many(JobRequest("hello") for _ in range(150))
         await b.batch.aclose()
@@ -24,14 +24,14 @@ async def test_a_second_client_attaches_to_the_jobs_of_the_first(bench: MakeBenc
             assert (await job).succeeded
 
 
-async def test_a_job_has_one_handle_however_it_is_found(bench: MakeBench) -> None:
+async def test_attach_and_find_return_the_handle_in_use(bench: MakeBench) -> None:
     async with bench(Script(duration=60)) as b:
         job = await b.batch.submit("hello")
         assert await b.batch.attach([job.id]) == [job]
         assert await b.batch.find(name=job.name) == [job]
 
 
-async def test_attaching_to_one_id_as_if_it_were_a_list_is_a_mistake(bench: MakeBench) -> None:
+async def test_attach_with_a_single_id_or_an_empty_one_raises(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="give a list of jobs"):
             await b.batch.attach("abc")
@@ -39,13 +39,13 @@ async def test_attaching_to_one_id_as_if_it_were_a_list_is_a_mistake(bench: Make
             await b.batch.attach([""])
 
 
-async def test_unknown_ids_are_absent_from_descriptions(bench: MakeBench) -> None:
+async def test_describe_leaves_out_unknown_ids(bench: MakeBench) -> None:
     async with bench() as b:
         job = await b.batch.submit("hello")
         assert set(await b.batch.describe([job, "no-such-job"])) == {job.id}
 
 
-async def test_any_number_of_jobs_can_be_described(bench: MakeBench) -> None:
+async def test_describe_accepts_any_number_of_jobs(bench: MakeBench) -> None:
     async with bench(Script(duration=60)) as b:
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(230))
         before = b.local.calls["DescribeJobs"]
@@ -53,7 +53,7 @@ async def test_any_number_of_jobs_can_be_described(bench: MakeBench) -> None:
         assert b.local.calls["DescribeJobs"] - before <= 3 + 10  # the poller asks as well
 
 
-async def test_children_of_an_array_are_described_by_index(bench: MakeBench) -> None:
+async def test_describe_accepts_children_of_an_array(bench: MakeBench) -> None:
     async with bench() as b:
         parent = await b.batch.submit("hello", array_size=3)
         assert (await parent).succeeded
@@ -64,7 +64,7 @@ async def test_children_of_an_array_are_described_by_index(bench: MakeBench) -> 
         assert [c.array.index for c in children.values() if c.array] == [0, 1, 2]
 
 
-async def test_jobs_are_found_by_name_and_its_beginning(bench: MakeBench) -> None:
+async def test_find_by_name_and_by_prefix(bench: MakeBench) -> None:
     async with bench(Script(duration=600)) as b:
         for name in ("etl-1", "etl-2", "report-1"):
             await b.batch.submit("hello", name=name)
@@ -73,7 +73,7 @@ async def test_jobs_are_found_by_name_and_its_beginning(bench: MakeBench) -> Non
         assert await b.batch.find(name="nothing") == []
 
 
-async def test_jobs_are_found_by_state(bench: MakeBench) -> None:
+async def test_find_by_state(bench: MakeBench) -> None:
     async with bench(lambda job: Script(duration=1 if "short" in job.name else 9_000)) as b:
         short = await b.batch.submit("hello", name="short")
         long = await b.batch.submit("hello", name="long")
@@ -85,7 +85,7 @@ async def test_jobs_are_found_by_state(bench: MakeBench) -> None:
         assert await b.batch.find(name="*", status=JobStatus.RUNNING) == [long]
 
 
-async def test_a_found_job_that_ended_has_its_whole_result(bench: MakeBench) -> None:
+async def test_found_job_that_ended_has_its_complete_result(bench: MakeBench) -> None:
     """ListJobs tells no attempts, so awaiting a found job asks for them."""
     async with bench(Script(exit_code=3)) as b:
         await (await b.batch.submit("hello")).result(check=False)
@@ -98,7 +98,7 @@ async def test_a_found_job_that_ended_has_its_whole_result(bench: MakeBench) -> 
         assert [a.exit_code for a in result.description.attempts] == [3]
 
 
-async def test_a_state_that_does_not_exist_is_a_mistake(bench: MakeBench) -> None:
+async def test_find_with_an_unknown_state_raises(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="status='CANCELLED': must be one of SUBMITTED"):
             await b.batch.find(status="CANCELLED")  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ async def test_a_state_that_does_not_exist_is_a_mistake(bench: MakeBench) -> Non
 # -- job definitions -------------------------------------------------------------------------------
 
 
-async def test_the_same_content_is_registered_once(bench: MakeBench) -> None:
+async def test_equal_content_is_registered_once(bench: MakeBench) -> None:
     async with bench() as b:
         first = await b.batch.register_job_definition(DEFINITION)
         reordered = dict(reversed(DEFINITION.items()))
@@ -116,7 +116,7 @@ async def test_the_same_content_is_registered_once(bench: MakeBench) -> None:
         assert b.local.calls["RegisterJobDefinition"] == 1
 
 
-async def test_other_content_is_another_revision(bench: MakeBench) -> None:
+async def test_different_content_is_a_new_revision(bench: MakeBench) -> None:
     async with bench() as b:
         changed = {**DEFINITION, "parameters": {"x": "1"}}
         assert (await b.batch.register_job_definition(changed)).revision == 2
@@ -124,7 +124,7 @@ async def test_other_content_is_another_revision(bench: MakeBench) -> None:
         assert (await b.batch.register_job_definition(DEFINITION, reuse=False)).revision == 3
 
 
-async def test_a_definition_can_be_read_from_a_file(bench: MakeBench, tmp_path: Path) -> None:
+async def test_definition_is_read_from_a_file(bench: MakeBench, tmp_path: Path) -> None:
     path = tmp_path / "hello.json"
     path.write_text(json.dumps(DEFINITION))
     async with bench() as b:
@@ -135,7 +135,7 @@ async def test_a_definition_can_be_read_from_a_file(bench: MakeBench, tmp_path: 
     ("content", "words"),
     [(None, "No such file"), ("{", "readable JSON"), ("[]", "must contain a JSON object")],
 )
-async def test_a_file_that_cannot_be_right_is_told_by_name(
+async def test_invalid_definition_file_is_named_in_the_error(
     bench: MakeBench, tmp_path: Path, content: str | None, words: str
 ) -> None:
     path = tmp_path / "wrong.json"
@@ -147,7 +147,7 @@ async def test_a_file_that_cannot_be_right_is_told_by_name(
         assert "wrong.json" in str(caught.value)
 
 
-async def test_where_tags_are_denied_a_revision_is_registered_without(
+async def test_denied_tag_registers_an_untagged_revision(
     bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bench() as b:
@@ -158,7 +158,7 @@ async def test_where_tags_are_denied_a_revision_is_registered_without(
     assert "batch:TagResource denied" in caplog.text
 
 
-async def test_a_definition_that_may_not_be_registered_at_all_is_told(bench: MakeBench) -> None:
+async def test_denied_registration_raises_access_denied(bench: MakeBench) -> None:
     async with bench() as b:
         denial = Fault.error("AccessDeniedException", "no", status=403)
         with b.local.faults.add("RegisterJobDefinition", denial), pytest.raises(AccessDenied):

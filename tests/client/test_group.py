@@ -84,7 +84,7 @@ ENDS: dict[str, tuple[Body, type[BaseException]]] = {
 # -- the end of the block --------------------------------------------------------------------------
 
 
-async def test_the_block_ends_when_all_jobs_have(bench: MakeBench) -> None:
+async def test_block_ends_when_all_jobs_have_ended(bench: MakeBench) -> None:
     async with bench(by_environment) as b:
         async with b.batch.job_group() as group:
             first = await group.submit(runs(50))
@@ -94,14 +94,14 @@ async def test_the_block_ends_when_all_jobs_have(bench: MakeBench) -> None:
         assert {job.status for job in group.jobs} == {JobStatus.SUCCEEDED}
 
 
-async def test_a_group_without_jobs_is_no_work(bench: MakeBench) -> None:
+async def test_group_without_jobs_ends_at_once(bench: MakeBench) -> None:
     async with bench() as b:
         async with b.batch.job_group() as group:
             pass
         assert group.jobs == ()
 
 
-async def test_arrays_and_coalesced_requests_belong_to_it(bench: MakeBench) -> None:
+async def test_arrays_and_coalesced_requests_belong_to_the_group(bench: MakeBench) -> None:
     async with bench(by_environment) as b:
         async with b.batch.job_group() as group:
             await group.submit(runs(9), array_size=4)
@@ -115,7 +115,7 @@ async def test_arrays_and_coalesced_requests_belong_to_it(bench: MakeBench) -> N
 @pytest.mark.parametrize("on_error", ON_ERROR)
 @pytest.mark.parametrize("wire", WIRE)
 @pytest.mark.parametrize("end", ENDS)
-async def test_no_job_is_forgotten(
+async def test_group_knows_each_of_its_jobs_however_the_block_ends(
     bench: MakeBench, end: str, wire: str, on_error: OnError
 ) -> None:
     """Whatever ends the block, the group knows of each of its jobs afterwards, and cares for it.
@@ -153,7 +153,7 @@ async def _submit(group: JobGroup) -> None:
 # -- misuse ----------------------------------------------------------------------------------------
 
 
-async def test_a_group_that_has_ended_takes_no_jobs(bench: MakeBench) -> None:
+async def test_group_that_has_ended_raises_group_closed(bench: MakeBench) -> None:
     async with bench() as b:
         unused = b.batch.job_group()
         async with b.batch.job_group() as group:
@@ -171,7 +171,7 @@ async def test_a_group_that_has_ended_takes_no_jobs(bench: MakeBench) -> None:
         assert len(b.local.ledger.submissions) == 1
 
 
-async def test_a_group_that_ends_after_an_error_takes_no_jobs(bench: MakeBench) -> None:
+async def test_group_that_is_ending_after_an_error_raises_group_closed(bench: MakeBench) -> None:
     async with bench(by_environment) as b:
         b.local.faults.add("TerminateJobs", Fault.latency(30))
         b.local.faults.add("TerminateJob", Fault.latency(30))
@@ -186,12 +186,12 @@ async def test_a_group_that_ends_after_an_error_takes_no_jobs(bench: MakeBench) 
 @pytest.mark.parametrize(
     "wrong", [{"on_error": "kill"}, {"reason": ""}, {"reason": "x" * 1025}], ids=str
 )
-async def test_what_makes_no_sense_is_refused(bench: MakeBench, wrong: dict[str, Any]) -> None:
+async def test_invalid_group_arguments_raise(bench: MakeBench, wrong: dict[str, Any]) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match=f"{next(iter(wrong))}="):
             b.batch.job_group(**wrong)
 
 
-async def test_a_client_that_is_not_open_has_no_groups() -> None:
+async def test_job_group_of_a_client_that_is_not_open_raises() -> None:
     with pytest.raises(ClientClosed):
         AsyncBatchClient().job_group()

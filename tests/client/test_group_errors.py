@@ -34,7 +34,7 @@ from tests.fixtures.bench import MakeBench
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_the_first_failure_is_raised_with_a_note_on_the_others(bench: MakeBench) -> None:
+async def test_first_failure_is_raised_with_a_note_on_the_others(bench: MakeBench) -> None:
     async def submit(group: JobGroup) -> None:
         await group.submit_many([runs(1, exit_code=7), runs(2, exit_code=8), LONG])
 
@@ -48,7 +48,7 @@ async def test_the_first_failure_is_raised_with_a_note_on_the_others(bench: Make
     ]
 
 
-async def test_the_bodys_own_error_wins_and_is_told_what_was_done(bench: MakeBench) -> None:
+async def test_error_of_the_body_is_raised_with_notes_on_the_clean_up(bench: MakeBench) -> None:
     async with bench(by_environment) as b:
         group = b.batch.job_group(reason="no longer wanted")
         error = await error_of(group, long_then_mine)
@@ -58,7 +58,7 @@ async def test_the_bodys_own_error_wins_and_is_told_what_was_done(bench: MakeBen
         assert (await job.result(check=False)).description.status_reason == "no longer wanted"
 
 
-async def test_jobs_that_are_left_are_told_of_once(
+async def test_remaining_jobs_are_logged_once(
     bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bench(by_environment) as b:
@@ -72,7 +72,7 @@ async def test_jobs_that_are_left_are_told_of_once(
     assert warnings == [note]
 
 
-async def test_a_job_that_vanishes_ends_the_group(bench: MakeBench) -> None:
+async def test_vanished_job_ends_the_group(bench: MakeBench) -> None:
     async with bench(by_environment, poll=PollPolicy(missing_grace=5)) as b:
 
         async def forgotten(group: JobGroup) -> None:
@@ -82,7 +82,7 @@ async def test_a_job_that_vanishes_ends_the_group(bench: MakeBench) -> None:
         assert isinstance(await error_of(b.batch.job_group(), forgotten), JobVanished)
 
 
-async def test_who_may_not_ask_is_told_and_the_jobs_are_terminated(bench: MakeBench) -> None:
+async def test_denied_describe_jobs_is_raised_and_the_jobs_are_terminated(bench: MakeBench) -> None:
     async with bench(by_environment) as b:
 
         async def denied(group: JobGroup) -> None:
@@ -98,7 +98,7 @@ async def test_who_may_not_ask_is_told_and_the_jobs_are_terminated(bench: MakeBe
         assert await alive(b) == set()
 
 
-async def test_a_job_that_cannot_be_terminated_is_told_of(bench: MakeBench) -> None:
+async def test_job_that_cannot_be_terminated_is_noted(bench: MakeBench) -> None:
     async with bench(by_environment) as b:
         for operation in ("TerminateJob", "TerminateJobs"):
             b.local.faults.add(operation, Fault.error("AccessDeniedException", status=403))
@@ -108,7 +108,7 @@ async def test_a_job_that_cannot_be_terminated_is_told_of(bench: MakeBench) -> N
         assert f"batch.attach(['{group.jobs[0].id}'])" in told
 
 
-async def test_the_clean_up_has_a_bound(bench: MakeBench) -> None:
+async def test_clean_up_is_bounded(bench: MakeBench) -> None:
     async with bench(by_environment) as b:
         begun = 0.0
 
@@ -125,7 +125,7 @@ async def test_the_clean_up_has_a_bound(bench: MakeBench) -> None:
         assert f"batch.attach(['{group.jobs[0].id}'])" in error.__notes__[0]
 
 
-async def test_the_clean_up_has_time_for_many_jobs_one_by_one(
+async def test_clean_up_is_longer_for_many_jobs_terminated_one_by_one(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: object) -> bool:
@@ -143,7 +143,7 @@ async def test_the_clean_up_has_time_for_many_jobs_one_by_one(
         assert await alive(b) == set()
 
 
-async def test_cancelling_once_more_gives_up_the_waiting_and_not_the_clean_up(
+async def test_second_cancellation_ends_the_wait_but_not_the_clean_up(
     bench: MakeBench,
 ) -> None:
     async with bench(by_environment) as b:
@@ -165,7 +165,7 @@ async def test_cancelling_once_more_gives_up_the_waiting_and_not_the_clean_up(
         assert await alive(b) == set()
 
 
-async def test_a_client_that_is_closed_leaves_the_jobs_and_says_so(bench: MakeBench) -> None:
+async def test_closed_client_leaves_the_jobs_and_logs_them(bench: MakeBench) -> None:
     async with bench(by_environment) as b:
 
         async def close(group: JobGroup) -> None:
@@ -178,7 +178,7 @@ async def test_a_client_that_is_closed_leaves_the_jobs_and_says_so(bench: MakeBe
         assert f"batch.attach(['{group.jobs[0].id}'])" in error.__notes__[0]
 
 
-async def test_a_client_that_ends_with_an_error_does_not_tell_of_what_was_terminated(
+async def test_client_that_ends_with_an_error_does_not_log_terminated_jobs(
     bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bench(by_environment) as b:

@@ -20,12 +20,12 @@ from tests.fixtures.bench import MakeBench
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_a_client_that_is_not_open_says_how_to_open_it() -> None:
+async def test_client_that_is_not_open_raises_client_closed_with_the_next_step() -> None:
     with pytest.raises(ClientClosed, match="not open yet: use `async with AsyncBatchClient"):
         await AsyncBatchClient().submit("hello")
 
 
-async def test_a_closed_client_says_that_it_was_closed(bench: MakeBench) -> None:
+async def test_closed_client_raises_client_closed(bench: MakeBench) -> None:
     async with bench() as b:
         job = await b.batch.submit("hello")
     assert not b.batch.is_open
@@ -40,7 +40,7 @@ async def test_a_closed_client_says_that_it_was_closed(bench: MakeBench) -> None
             await use
 
 
-async def test_opening_twice_is_an_error_and_closing_twice_is_not(bench: MakeBench) -> None:
+async def test_opening_twice_raises_and_closing_twice_does_not(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(ClientClosed, match="open already"):
             await b.batch.open()
@@ -48,7 +48,7 @@ async def test_opening_twice_is_an_error_and_closing_twice_is_not(bench: MakeBen
         await b.batch.aclose()
 
 
-async def test_a_client_can_be_opened_again_after_it_was_closed(bench: MakeBench) -> None:
+async def test_closed_client_can_be_opened_again(bench: MakeBench) -> None:
     async with bench() as b:
         await b.batch.aclose()
         await b.batch.open()
@@ -56,7 +56,7 @@ async def test_a_client_can_be_opened_again_after_it_was_closed(bench: MakeBench
         await (await b.batch.submit("hello"))
 
 
-async def test_opening_and_closing_may_happen_in_different_tasks() -> None:
+async def test_client_can_be_opened_and_closed_in_different_tasks() -> None:
     """A notebook opens a client in one cell and closes it in another."""
     async with LocalBatch(executor=ScriptedExecutor()) as local:
         batch = AsyncBatchClient(session=local.session)
@@ -65,7 +65,7 @@ async def test_opening_and_closing_may_happen_in_different_tasks() -> None:
         await asyncio.create_task(batch.aclose())
 
 
-async def test_whoever_waits_for_a_job_hears_of_the_closing(bench: MakeBench) -> None:
+async def test_closing_the_client_raises_client_closed_to_waiters(bench: MakeBench) -> None:
     async with bench(Script(duration=3600)) as b:
         job = await b.batch.submit("hello")
         async with anyio.create_task_group() as group:
@@ -79,7 +79,7 @@ async def test_whoever_waits_for_a_job_hears_of_the_closing(bench: MakeBench) ->
             await b.batch.aclose()
 
 
-async def test_leaving_the_client_leaves_the_jobs_alone(bench: MakeBench) -> None:
+async def test_closing_the_client_terminates_no_jobs(bench: MakeBench) -> None:
     async with bench(Script(duration=3600)) as b:
         job = await b.batch.submit("hello")
         await job.wait(until=job.status.RUNNING)
@@ -94,7 +94,7 @@ async def test_no_task_outlives_the_client(bench: MakeBench) -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_cancelling_the_opening_leaves_nothing_behind() -> None:
+async def test_cancelled_open_leaves_no_task() -> None:
     before = asyncio.all_tasks()
     async with LocalBatch(executor=ScriptedExecutor()) as local:
         batch = AsyncBatchClient(session=local.session)
@@ -108,14 +108,14 @@ async def test_cancelling_the_opening_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.may_block
-async def test_no_region_is_told_when_opening(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_open_without_a_region_raises_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoRegion, match="region_name=, set AWS_REGION"):
         await AsyncBatchClient().open()
 
 
 @pytest.mark.may_block
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
-async def test_the_region_is_taken_from_the_environment(
+async def test_region_is_taken_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """The SDK ignores AWS_REGION, which every other AWS tool honours."""
@@ -125,25 +125,25 @@ async def test_the_region_is_taken_from_the_environment(
 
 
 @pytest.mark.may_block
-async def test_an_unknown_profile_is_told_when_opening() -> None:
+async def test_open_with_an_unknown_profile_raises_no_credentials() -> None:
     with pytest.raises(NoCredentials, match=r"config profile \(nobody\) could not be found"):
         await AsyncBatchClient(profile_name="nobody", region_name="eu-north-1").open()
 
 
-async def test_a_session_and_a_profile_exclude_each_other() -> None:
+async def test_session_and_profile_together_raise() -> None:
     async with LocalBatch(executor=ScriptedExecutor()) as local:
         with pytest.raises(InvalidRequest, match="profile_name"):
             AsyncBatchClient(session=local.session, profile_name="me")
 
 
-def test_a_boto3_session_is_refused_because_it_blocks() -> None:
+def test_boto3_session_is_refused_because_it_blocks() -> None:
     import boto3
 
     with pytest.raises(InvalidRequest, match="boto3 sessions block"):
         AsyncBatchClient(session=boto3.Session())
 
 
-def test_anything_else_is_no_session() -> None:
+def test_session_of_another_type_raises() -> None:
     with pytest.raises(InvalidRequest, match="aioboto3 or aiobotocore"):
         AsyncBatchClient(session="eu-north-1")
 
@@ -165,11 +165,11 @@ def test_anything_else_is_no_session() -> None:
         ({"observers": [5]}, "observers=5: every item must be a function"),
     ],
 )
-def test_what_is_of_another_kind_is_refused_at_once(arguments: Any, said: str) -> None:  # noqa: ANN401
+def test_arguments_of_a_wrong_type_raise_invalid_request(arguments: Any, said: str) -> None:  # noqa: ANN401
     with pytest.raises(InvalidRequest, match=said):
         AsyncBatchClient(**arguments)
 
 
-def test_an_argument_that_does_not_exist_is_told_of_the_client() -> None:
+def test_unknown_argument_raises_type_error_naming_the_client() -> None:
     with pytest.raises(TypeError, match=r"^AsyncBatchClient\.__init__\(\) got .* 'region'"):
         AsyncBatchClient(region="eu-north-1")  # type: ignore[call-arg]

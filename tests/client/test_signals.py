@@ -114,7 +114,7 @@ SIGNALS = {signal.SIGINT: (PLAIN, -signal.SIGINT), signal.SIGTERM: (STOPPED, 143
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_program_that_is_stopped_leaves_its_jobs_and_says_once_which(
+def test_stopped_program_leaves_its_jobs_and_logs_them_once(
     number: signal.Signals,
 ) -> None:
     around, code = SIGNALS[number]
@@ -126,7 +126,9 @@ def test_a_program_that_is_stopped_leaves_its_jobs_and_says_once_which(
     assert len(re.findall(r"batch.attach\(\['[^\]]*'\]\)", program.errors)) == 1
 
 
-async def test_a_program_with_a_journal_says_so_and_has_written_it(tmp_path: Path) -> None:
+async def test_stopped_program_with_a_journal_names_resume_and_has_written_it(
+    tmp_path: Path,
+) -> None:
     journal = str(tmp_path / "run.db")
     program = Program(FOLLOW.format(count=3), journal=journal)
     program.send(signal.SIGTERM)
@@ -141,7 +143,7 @@ async def test_a_program_with_a_journal_says_so_and_has_written_it(tmp_path: Pat
     assert all(job.id in program.errors for job in jobs)
 
 
-def test_many_jobs_fit_into_the_message() -> None:
+def test_message_about_many_jobs_is_short() -> None:
     program = Program(FOLLOW.format(count=40))
     program.send(signal.SIGTERM)
     program.end()
@@ -151,7 +153,7 @@ def test_many_jobs_fit_into_the_message() -> None:
 
 
 @pytest.mark.parametrize(("on_error", "alive"), [("terminate", 0), ("leave", 3)])
-def test_a_group_ends_its_jobs_on_sigterm_if_it_is_to(on_error: str, alive: int) -> None:
+def test_group_terminates_its_jobs_on_sigterm(on_error: str, alive: int) -> None:
     program = Program(GROUP.format(on_error=on_error))
     program.send(signal.SIGTERM)
     assert program.end() == 143
@@ -159,7 +161,7 @@ def test_a_group_ends_its_jobs_on_sigterm_if_it_is_to(on_error: str, alive: int)
     assert ("3 jobs continue" in program.errors) == (on_error == "leave")
 
 
-def test_a_second_sigterm_does_not_wait() -> None:
+def test_second_sigterm_ends_the_program_at_once() -> None:
     program = Program(STUBBORN)
     program.send(signal.SIGTERM)
     program.wait_for("cleaning")
@@ -170,13 +172,13 @@ def test_a_second_sigterm_does_not_wait() -> None:
 # -- in this process -------------------------------------------------------------------------------
 
 
-async def test_sigterm_is_afterwards_what_it_was() -> None:
+async def test_sigterm_has_its_default_action_after_the_block() -> None:
     with stop_on_sigterm():
         assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-async def test_a_handler_of_somebody_else_is_left_alone() -> None:
+async def test_existing_sigterm_handler_raises() -> None:
     def own(*_: object) -> None:
         raise AssertionError
 
@@ -189,7 +191,7 @@ async def test_a_handler_of_somebody_else_is_left_alone() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def test_only_the_main_thread_has_signals() -> None:
+def test_stop_on_sigterm_outside_the_main_thread_raises() -> None:
     found: list[str] = []
 
     def elsewhere() -> None:

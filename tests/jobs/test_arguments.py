@@ -36,7 +36,7 @@ REQUESTS: dict[str, Use] = {
 
 @pytest.mark.parametrize("use", JOBS)
 @pytest.mark.parametrize("value", ["one", "abc", None, 5])
-async def test_jobs_are_a_list(bench: MakeBench, use: str, value: object) -> None:
+async def test_jobs_must_be_a_list(bench: MakeBench, use: str, value: object) -> None:
     async with bench() as b:
         jobs = await b.batch.submit("hello") if value == "one" else value
         with pytest.raises(InvalidRequest, match=r"jobs=.*: give a list of jobs, even for one"):
@@ -45,7 +45,7 @@ async def test_jobs_are_a_list(bench: MakeBench, use: str, value: object) -> Non
 
 @pytest.mark.parametrize("use", REQUESTS)
 @pytest.mark.parametrize("value", ["one", JobRequest("hello"), "hello", None, 5], ids=str)
-async def test_requests_are_a_list(bench: MakeBench, use: str, value: object) -> None:
+async def test_requests_must_be_a_list(bench: MakeBench, use: str, value: object) -> None:
     async with bench() as b:
         requests = await b.batch.submit("hello") if value == "one" else value
         before = b.local.calls["SubmitJob"]
@@ -54,7 +54,7 @@ async def test_requests_are_a_list(bench: MakeBench, use: str, value: object) ->
         assert b.local.calls["SubmitJob"] == before
 
 
-async def test_only_a_handle_tells_when_its_job_has_ended(bench: MakeBench) -> None:
+async def test_as_completed_accepts_only_handles(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="jobs='abc': every item must be a Job"):
             await JOBS["as_completed"](b.batch, ["abc"])

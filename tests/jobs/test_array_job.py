@@ -66,7 +66,7 @@ class Calls:
 # -- the parent -----------------------------------------------------------------------------------
 
 
-async def test_ten_thousand_children_cost_one_submission_and_one_id(
+async def test_array_of_ten_thousand_costs_one_submission_and_one_id_a_poll(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with bench(Script(duration=60)) as b:
@@ -79,7 +79,7 @@ async def test_ten_thousand_children_cost_one_submission_and_one_id(
     assert calls.described() == {result.job_id}
 
 
-async def test_whoever_submits_an_array_gets_a_handle_of_one(bench: MakeBench) -> None:
+async def test_submitting_an_array_returns_an_array_job(bench: MakeBench) -> None:
     async with bench() as b:
         array = await b.batch.submit_array("hello", 3, environment={"A": "1"})
         assert isinstance(array, ArrayJob)
@@ -92,7 +92,7 @@ async def test_whoever_submits_an_array_gets_a_handle_of_one(bench: MakeBench) -
         assert [s.array_size for s in b.local.ledger.submissions] == [3, 5, 3, 3, None]
 
 
-async def test_whoever_finds_an_array_gets_a_handle_of_one(bench: MakeBench) -> None:
+async def test_finding_an_array_returns_an_array_job(bench: MakeBench) -> None:
     async with bench() as b:
         array = await b.batch.submit_array("hello", 3, name="found")
         await array
@@ -107,20 +107,20 @@ async def test_whoever_finds_an_array_gets_a_handle_of_one(bench: MakeBench) -> 
 
 
 @pytest.mark.parametrize("size", [1, 10_001, True, "3"])
-async def test_a_size_that_aws_would_refuse_is_not_sent(bench: MakeBench, size: int) -> None:
+async def test_size_out_of_range_raises_before_sending(bench: MakeBench, size: int) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="size="):
             await b.batch.submit_array("hello", size)
         assert b.local.calls["SubmitJob"] == 0
 
 
-async def test_a_size_is_given_once(bench: MakeBench) -> None:
+async def test_size_and_array_size_together_raise(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="array_size=4"):
             await b.batch.submit_array("hello", 3, array_size=4)
 
 
-async def test_counts_tell_how_far_the_children_are(bench: MakeBench) -> None:
+async def test_counts_has_the_number_of_children_in_each_state(bench: MakeBench) -> None:
     async with bench(_failing(1, startup=0, duration=60)) as b:
         array = await b.batch.submit_array("hello", 4)
         assert set(array.counts) == set(JobStatus)
@@ -136,13 +136,13 @@ async def test_counts_tell_how_far_the_children_are(bench: MakeBench) -> None:
         }
 
 
-async def test_an_array_shows_what_it_is(bench: MakeBench) -> None:
+async def test_repr_shows_name_id_state_and_size(bench: MakeBench) -> None:
     async with bench() as b:
         array = await b.batch.submit_array("hello", 4, name="many")
         assert repr(array) == f"<ArrayJob many {array.id} SUBMITTED of 4>"
 
 
-async def test_an_array_is_a_sequence_of_its_children(bench: MakeBench) -> None:
+async def test_array_is_a_sequence_of_its_children(bench: MakeBench) -> None:
     async with bench() as b:
         array = await b.batch.submit_array("hello", 4)
         ids = [f"{array.id}:{index}" for index in range(4)]
@@ -160,7 +160,7 @@ async def test_an_array_is_a_sequence_of_its_children(bench: MakeBench) -> None:
         assert await b.batch.attach([child.id]) == [child]
 
 
-async def test_looking_at_children_asks_for_nothing(
+async def test_indexing_children_makes_no_call(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with bench() as b:
@@ -172,7 +172,7 @@ async def test_looking_at_children_asks_for_nothing(
         assert calls.described() == {array.id}
 
 
-async def test_a_child_ends_by_itself_with_its_own_result_and_log(
+async def test_child_has_its_own_result_and_log(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def script(child: Launch) -> Script:
@@ -189,7 +189,7 @@ async def test_a_child_ends_by_itself_with_its_own_result_and_log(
         assert not (await array[49].result(check=False)).succeeded
 
 
-async def test_waiting_for_one_child_after_the_other_costs_one_call_for_a_hundred(
+async def test_awaiting_children_in_turn_costs_one_call_for_a_hundred(
     bench: MakeBench,
 ) -> None:
     async with bench() as b:
@@ -200,14 +200,14 @@ async def test_waiting_for_one_child_after_the_other_costs_one_call_for_a_hundre
         assert b.local.calls["DescribeJobs"] - before == 10
 
 
-async def test_children_are_yielded_as_they_end(bench: MakeBench) -> None:
+async def test_as_completed_yields_children_as_they_end(bench: MakeBench) -> None:
     async with bench(lambda child: Script(duration=100 - 30 * _index(child))) as b:
         array = await b.batch.submit_array("hello", 3)
         ended = [child.id async for child in b.batch.as_completed(array)]
     assert ended == [f"{array.id}:{index}" for index in (2, 1, 0)]
 
 
-async def test_failed_children_tell_exit_code_and_reason_without_being_described(
+async def test_failed_children_have_exit_code_and_reason_without_being_described(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with bench(_failing(*range(1_500), 1_999, reason="OutOfMemoryError: big")) as b:
@@ -226,7 +226,7 @@ async def test_failed_children_tell_exit_code_and_reason_without_being_described
             await failed[-1]
 
 
-async def test_a_full_summary_is_enough_to_go_and_ask_the_children(bench: MakeBench) -> None:
+async def test_all_children_ended_returns_when_the_counts_are_complete(bench: MakeBench) -> None:
     """The parent's own state may come later than its children's, on some endpoints never."""
     async with bench(Script(duration=None)) as b:
         array = await b.batch.submit_array("hello", 2)
@@ -244,7 +244,7 @@ async def test_a_full_summary_is_enough_to_go_and_ask_the_children(bench: MakeBe
         assert not array.is_finished
 
 
-async def test_a_closed_client_lists_no_children(bench: MakeBench) -> None:
+async def test_failed_children_of_a_closed_client_raises_client_closed(bench: MakeBench) -> None:
     async with bench() as b:
         array = await b.batch.submit_array("hello", 2)
         await b.batch.aclose()
@@ -255,7 +255,7 @@ async def test_a_closed_client_lists_no_children(bench: MakeBench) -> None:
 # -- why an array failed --------------------------------------------------------------------------
 
 
-async def test_a_failed_array_says_which_children_failed_and_why_the_first_did(
+async def test_failed_array_names_failed_children_and_the_first_reason(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [(n / 10, f"line {n}") for n in range(FULL_PAGE)]
@@ -277,7 +277,7 @@ async def test_a_failed_array_says_which_children_failed_and_why_the_first_did(
     assert calls.counts == {"ListJobs": 1, "DescribeJobs": 1, "GetLogEvents": 1}
 
 
-async def test_very_many_failed_children_are_told_shortly_and_with_one_page(
+async def test_very_many_failed_children_give_a_short_message_from_one_page(
     bench: MakeBench,
 ) -> None:
     async with bench(lambda _: Script(exit_code=1)) as b:
@@ -289,13 +289,13 @@ async def test_very_many_failed_children_are_told_shortly_and_with_one_page(
     assert len(str(caught.value)) < 400
 
 
-async def test_only_the_first_of_many_ranges_are_told(bench: MakeBench) -> None:
+async def test_failed_array_message_names_ten_ranges_at_most(bench: MakeBench) -> None:
     async with bench(_failing(*range(0, 100, 2))) as b:
         with pytest.raises(JobFailed, match=r"\(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, …\)"):
             await (await b.batch.submit_array("hello", 100))
 
 
-async def test_where_no_log_is_wanted_the_summary_tells_it_all(bench: MakeBench) -> None:
+async def test_failed_array_without_log_lines_is_explained_by_the_summary(bench: MakeBench) -> None:
     logs = LogPolicy(failure_lines=0)
     async with bench(_failing(1, reason="no disk"), logs=logs) as b:
         array = await b.batch.submit_array("hello", 2)
@@ -308,7 +308,7 @@ async def test_where_no_log_is_wanted_the_summary_tells_it_all(bench: MakeBench)
 
 
 @pytest.mark.parametrize("operation", ["ListJobs", "DescribeJobs", "GetLogEvents"])
-async def test_trouble_with_the_children_never_hides_the_failure(
+async def test_errors_while_reading_children_do_not_hide_the_failure(
     bench: MakeBench, operation: str
 ) -> None:
     async with bench(_failing(1, lines=[(0, "hello")])) as b:
@@ -324,7 +324,7 @@ async def test_trouble_with_the_children_never_hides_the_failure(
         assert any("not for you" in note for note in caught.value.__notes__)
 
 
-async def test_a_closed_client_still_tells_that_the_array_failed(bench: MakeBench) -> None:
+async def test_failed_array_of_a_closed_client_raises_job_failed(bench: MakeBench) -> None:
     async with bench(_failing(1)) as b:
         array = await b.batch.submit_array("hello", 2)
         await array.wait()
@@ -333,7 +333,7 @@ async def test_a_closed_client_still_tells_that_the_array_failed(bench: MakeBenc
             await array
 
 
-async def test_a_terminated_array_tells_the_reason_that_was_given(bench: MakeBench) -> None:
+async def test_terminated_array_has_the_given_reason(bench: MakeBench) -> None:
     async with bench(Script(duration=None)) as b:
         array = await b.batch.submit_array("hello", 3)
         await array[0].wait(until=JobStatus.RUNNING)
@@ -342,7 +342,7 @@ async def test_a_terminated_array_tells_the_reason_that_was_given(bench: MakeBen
             await array
 
 
-async def test_children_that_are_not_listed_yet_are_told_by_number(bench: MakeBench) -> None:
+async def test_failed_children_that_are_not_listed_yet_are_counted(bench: MakeBench) -> None:
     async with bench(_failing(1)) as b:
         array = await b.batch.submit_array("hello", 2)
         await array.wait()

@@ -34,13 +34,13 @@ def _requests(*names: str) -> list[JobRequest]:
     return [JobRequest("hello", name=name) for name in names]
 
 
-async def test_results_come_in_the_order_of_the_requests(bench: MakeBench) -> None:
+async def test_run_returns_results_in_the_order_of_the_requests(bench: MakeBench) -> None:
     async with bench(_by_name) as b:
         results = await b.batch.run(_requests("r-50-0", "r-5-0", "r-20-0"))
     assert [r.name for r in results] == ["r-50-0", "r-5-0", "r-20-0"]
 
 
-async def test_an_asynchronous_iterable_is_as_good(bench: MakeBench) -> None:
+async def test_run_accepts_an_asynchronous_iterable(bench: MakeBench) -> None:
     async def requests() -> AsyncIterator[JobRequest]:
         for request in _requests("r-1-0", "r-2-0"):
             yield request
@@ -49,14 +49,14 @@ async def test_an_asynchronous_iterable_is_as_good(bench: MakeBench) -> None:
         assert len(await b.batch.run(requests())) == 2
 
 
-async def test_no_requests_is_no_work(bench: MakeBench) -> None:
+async def test_run_and_submit_many_accept_no_requests(bench: MakeBench) -> None:
     async with bench() as b:
         assert await b.batch.run([]) == []
         assert await b.batch.submit_many([]) == []
         assert b.local.calls["SubmitJob"] == 0
 
 
-async def test_a_failure_is_raised_after_all_have_ended_and_names_the_others(
+async def test_run_raises_the_first_failure_after_all_ended_and_names_the_others(
     bench: MakeBench,
 ) -> None:
     async with bench(_by_name) as b:
@@ -65,13 +65,13 @@ async def test_a_failure_is_raised_after_all_have_ended_and_names_the_others(
         assert any("2 of 3 jobs failed; also: r-50-4" in note for note in caught.value.__notes__)
 
 
-async def test_failures_are_returned_when_nobody_wants_them_raised(bench: MakeBench) -> None:
+async def test_run_with_check_false_returns_failures(bench: MakeBench) -> None:
     async with bench(_by_name) as b:
         results = await b.batch.run(_requests("r-1-0", "r-1-3"), check=False)
     assert [r.succeeded for r in results] == [True, False]
 
 
-async def test_no_more_jobs_than_allowed_are_in_flight(bench: MakeBench) -> None:
+async def test_run_keeps_at_most_max_in_flight_jobs(bench: MakeBench) -> None:
     running: set[str] = set()
     ended: set[str] = set()
     most = 0
@@ -92,7 +92,7 @@ async def test_no_more_jobs_than_allowed_are_in_flight(bench: MakeBench) -> None
     assert most == 4
 
 
-async def test_in_flight_of_zero_is_a_mistake(bench: MakeBench) -> None:
+async def test_run_with_max_in_flight_zero_raises(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="max_in_flight=0"):
             await b.batch.run([], max_in_flight=0)
@@ -114,7 +114,7 @@ async def test_requests_are_read_no_faster_than_they_are_submitted(bench: MakeBe
     assert read < 45 * 2 + 100
 
 
-async def test_an_asynchronous_generator_is_iterated_in_the_callers_task(bench: MakeBench) -> None:
+async def test_asynchronous_generator_is_iterated_in_the_callers_task(bench: MakeBench) -> None:
     """A cancel scope around a `yield` has to be left by the task that entered it."""
     tasks: set[object] = set()
 
@@ -156,7 +156,7 @@ async def test_at_most_64_submissions_are_in_progress(bench: MakeBench) -> None:
     assert most == 64 + 1
 
 
-async def test_slow_submissions_do_not_keep_the_others_waiting(bench: MakeBench) -> None:
+async def test_slow_submissions_do_not_delay_others(bench: MakeBench) -> None:
     async with bench(Script(duration=None)) as b:
         b.local.faults.add("SubmitJob", Fault.latency(25, times=49))
         async with anyio.create_task_group() as group:
@@ -165,7 +165,7 @@ async def test_slow_submissions_do_not_keep_the_others_waiting(bench: MakeBench)
             assert b.local.calls["SubmitJob"] == 150
 
 
-async def test_what_was_submitted_before_an_error_is_not_lost(bench: MakeBench) -> None:
+async def test_submit_many_error_has_the_jobs_submitted_before(bench: MakeBench) -> None:
     async with bench() as b:
         wrong = [JobRequest("hello")] * 70 + [JobRequest("nothing")] + [JobRequest("hello")] * 500
         with pytest.raises(JobDefinitionNotFound) as caught:
@@ -176,7 +176,7 @@ async def test_what_was_submitted_before_an_error_is_not_lost(bench: MakeBench) 
         assert (await submitted[0]).succeeded
 
 
-async def test_something_else_than_a_request_is_a_mistake(bench: MakeBench) -> None:
+async def test_submit_many_with_something_else_than_a_request_raises(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(
             InvalidRequest, match="requests='hello': every item must be a JobRequest"
@@ -184,7 +184,7 @@ async def test_something_else_than_a_request_is_a_mistake(bench: MakeBench) -> N
             await b.batch.submit_many(["hello"])  # type: ignore[list-item]
 
 
-async def test_what_the_callers_generator_raises_arrives_as_it_is(bench: MakeBench) -> None:
+async def test_exception_of_the_callers_generator_is_raised_unchanged(bench: MakeBench) -> None:
     def requests() -> Iterator[JobRequest]:
         yield JobRequest("hello")
         raise LookupError("no more rows")
@@ -195,7 +195,7 @@ async def test_what_the_callers_generator_raises_arrives_as_it_is(bench: MakeBen
         assert b.local.calls["SubmitJob"] == 1
 
 
-async def test_a_vanished_job_is_told_after_the_others_ended(bench: MakeBench) -> None:
+async def test_run_raises_job_vanished_after_the_others_ended(bench: MakeBench) -> None:
     async with bench(_by_name) as b:
         with b.local.faults.add("DescribeJobs", Fault.forget(0)), pytest.raises(JobVanished):
             await b.batch.run(_requests("r-1-0", "r-2-0"))
@@ -204,14 +204,14 @@ async def test_a_vanished_job_is_told_after_the_others_ended(bench: MakeBench) -
 # -- as_completed ----------------------------------------------------------------------------------
 
 
-async def test_jobs_are_yielded_as_they_end(bench: MakeBench) -> None:
+async def test_as_completed_yields_jobs_as_they_end(bench: MakeBench) -> None:
     async with bench(_by_name) as b:
         jobs = await b.batch.submit_many(_requests("r-90-0", "r-30-1", "r-60-0"))
         order = [job.name async for job in b.batch.as_completed([*jobs, jobs[0]])]
     assert order == ["r-30-1", "r-60-0", "r-90-0"]
 
 
-async def test_jobs_that_have_ended_already_are_yielded_too(bench: MakeBench) -> None:
+async def test_as_completed_yields_jobs_that_have_ended_already(bench: MakeBench) -> None:
     async with bench(_by_name) as b:
         jobs = await b.batch.submit_many(_requests("r-1-0", "r-2-0"))
         for job in jobs:
@@ -219,7 +219,7 @@ async def test_jobs_that_have_ended_already_are_yielded_too(bench: MakeBench) ->
         assert [job.name async for job in b.batch.as_completed(jobs)] == ["r-1-0", "r-2-0"]
 
 
-async def test_whoever_waits_for_the_next_hears_of_trouble(bench: MakeBench) -> None:
+async def test_as_completed_raises_an_error_of_polling(bench: MakeBench) -> None:
     async with bench(_by_name) as b:
         jobs = await b.batch.submit_many(_requests("r-900-0", "r-900-0"))
         denial = Fault.error("AccessDeniedException", "no", status=403)
@@ -228,7 +228,7 @@ async def test_whoever_waits_for_the_next_hears_of_trouble(bench: MakeBench) -> 
                 pass
 
 
-async def test_whoever_waits_for_the_next_hears_of_the_closing(bench: MakeBench) -> None:
+async def test_as_completed_raises_client_closed(bench: MakeBench) -> None:
     async with bench(_by_name) as b:
         jobs = await b.batch.submit_many(_requests("r-900-0"))
         async with anyio.create_task_group() as group:
@@ -266,7 +266,9 @@ async def test_terminating_an_ended_job_changes_nothing(bench: MakeBench) -> Non
 
 
 @pytest.mark.parametrize("reason", ["", "x" * 1025])
-async def test_a_reason_that_aws_would_refuse_is_not_sent(bench: MakeBench, reason: str) -> None:
+async def test_invalid_termination_reason_raises_before_sending(
+    bench: MakeBench, reason: str
+) -> None:
     async with bench(Script(duration=9_000)) as b:
         job = await b.batch.submit("hello")
         with pytest.raises(InvalidRequest, match="reason="):

@@ -23,19 +23,19 @@ SUMMARY = dataclasses.replace(DETAIL, is_summary=True)
         {"array": ArrayProperties(size=2, status_summary={JobStatus.RUNNING: 2})},
     ],
 )
-def test_a_job_that_does_something_is_progress(
+def test_is_progress_is_true_for_a_change_of_state_counts_or_start(
     known: JobDescription, change: dict[str, Any]
 ) -> None:
     assert is_progress(known, dataclasses.replace(DETAIL, **change))
 
 
-def test_an_attempt_of_a_described_job_is_one_more() -> None:
+def test_is_progress_counts_attempts_only_between_full_descriptions() -> None:
     tried = dataclasses.replace(DETAIL, attempts=(Attempt(number=1),))
     assert is_progress(DETAIL, tried)
     assert not is_progress(SUMMARY, tried)  # lists tell of no attempts
 
 
-def test_details_that_are_learnt_are_no_change() -> None:
+def test_is_progress_is_false_for_details_learnt_later() -> None:
     assert is_progress(None, SUMMARY)
     assert not is_progress(SUMMARY, DETAIL)
     assert not is_progress(

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.virtual_time
 HOUR = 3600.0
 
 
-async def test_a_job_ends_with_its_result(bench: MakeBench) -> None:
+async def test_result_returns_how_the_job_ended(bench: MakeBench) -> None:
     async with bench(Script(duration=90)) as b:
         result = await (await b.batch.submit("hello"))
     assert result.succeeded
@@ -35,7 +35,7 @@ async def test_a_job_ends_with_its_result(bench: MakeBench) -> None:
     assert result.duration.total_seconds() == pytest.approx(90)
 
 
-async def test_a_failed_job_raises_with_reason_exit_code_and_last_lines(bench: MakeBench) -> None:
+async def test_failed_job_raises_with_reason_exit_code_and_last_lines(bench: MakeBench) -> None:
     lines = [(t / 10, f"line {t}") for t in range(80)]
     async with bench(Script(duration=10, exit_code=3, lines=lines)) as b:
         job = await b.batch.submit("hello")
@@ -46,7 +46,7 @@ async def test_a_failed_job_raises_with_reason_exit_code_and_last_lines(bench: M
         assert (await job.result(check=False)).failure == caught.value.failure
 
 
-async def test_the_log_never_hides_why_a_job_failed(bench: MakeBench) -> None:
+async def test_unreadable_log_does_not_hide_why_a_job_failed(bench: MakeBench) -> None:
     """Reading the log is denied, and the reason is told all the same."""
     async with bench(Script(exit_code=3, lines=[(0.1, "secret")])) as b:
         b.local.faults.add("GetLogEvents", Fault.error("AccessDeniedException", "no logs for you"))
@@ -56,7 +56,7 @@ async def test_the_log_never_hides_why_a_job_failed(bench: MakeBench) -> None:
     assert any("no logs for you" in note for note in caught.value.__notes__)
 
 
-async def test_many_waiters_of_one_job_all_hear_of_its_end(bench: MakeBench) -> None:
+async def test_all_waiters_of_a_job_get_its_result(bench: MakeBench) -> None:
     async with bench(Script(duration=60)) as b:
         job = await b.batch.submit("hello")
         ends: list[bool] = []
@@ -71,7 +71,7 @@ async def test_many_waiters_of_one_job_all_hear_of_its_end(bench: MakeBench) -> 
         assert len(b.events_of(JobFinished)) == 1
 
 
-async def test_cancelling_a_waiter_leaves_job_and_other_waiters_alone(bench: MakeBench) -> None:
+async def test_cancelled_waiter_affects_neither_the_job_nor_other_waiters(bench: MakeBench) -> None:
     async with bench(Script(duration=60)) as b:
         job = await b.batch.submit("hello")
         with anyio.move_on_after(5) as scope:
@@ -81,7 +81,7 @@ async def test_cancelling_a_waiter_leaves_job_and_other_waiters_alone(bench: Mak
         assert b.local.calls["TerminateJob"] == 0
 
 
-async def test_a_state_on_the_way_can_be_waited_for(bench: MakeBench) -> None:
+async def test_wait_until_a_state_returns_when_it_is_reached(bench: MakeBench) -> None:
     async with bench(Script(startup=30, duration=60)) as b:
         job = await b.batch.submit("hello")
         assert (await job.wait(until=JobStatus.RUNNING)).status is JobStatus.RUNNING
@@ -89,13 +89,13 @@ async def test_a_state_on_the_way_can_be_waited_for(bench: MakeBench) -> None:
         assert (await job.wait(until=JobStatus.RUNNING)).status is JobStatus.SUCCEEDED
 
 
-async def test_waiting_for_a_state_ends_with_a_job_that_never_gets_there(bench: MakeBench) -> None:
+async def test_wait_until_a_state_returns_when_the_job_ends_before(bench: MakeBench) -> None:
     async with bench(Script(exit_code=1)) as b:
         job = await b.batch.submit("hello")
         assert (await job.wait(until=JobStatus.SUCCEEDED)).status is JobStatus.FAILED
 
 
-async def test_observers_hear_of_changes_in_order_and_of_the_end_once(bench: MakeBench) -> None:
+async def test_observers_get_status_changes_in_order_and_the_end_once(bench: MakeBench) -> None:
     async with bench(Script(startup=20, duration=60)) as b:
         job = await b.batch.submit("hello")
         await job
@@ -107,7 +107,7 @@ async def test_observers_hear_of_changes_in_order_and_of_the_end_once(bench: Mak
     assert [e.job_id for e in b.events_of(JobFinished)] == [job.id]
 
 
-async def test_an_observer_that_fails_stops_nothing(
+async def test_observer_that_raises_is_logged_and_stops_nothing(
     bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(event: object) -> None:
@@ -118,7 +118,9 @@ async def test_an_observer_that_fails_stops_nothing(
     assert "no bar to draw on" in caplog.text
 
 
-async def test_a_retried_job_goes_back_and_its_attempts_are_told(bench: MakeBench) -> None:
+async def test_retried_job_returns_to_an_earlier_state_and_reports_its_attempts(
+    bench: MakeBench,
+) -> None:
     script = lambda job: Script(duration=60, exit_code=0 if job.attempt == 2 else 1)  # noqa: E731
     async with bench(script) as b:
         result = await (await b.batch.submit("hello", retry=2))
@@ -162,14 +164,14 @@ async def test_two_thousand_jobs_over_hours_cost_few_calls_and_none_is_lost(
     assert b.local.ledger.throttled.total() == 0
 
 
-async def test_one_call_serves_a_hundred_jobs(bench: MakeBench) -> None:
+async def test_one_describe_jobs_call_serves_a_hundred_jobs(bench: MakeBench) -> None:
     async with bench(Script(duration=100)) as b:
         await b.batch.run(JobRequest("hello") for _ in range(100))
     # One sweep a second at most; one call a job and second would be ten thousand.
     assert b.local.calls["DescribeJobs"] < 130
 
 
-async def test_the_budget_of_calls_is_never_exceeded(bench: MakeBench) -> None:
+async def test_describe_rate_limit_is_never_exceeded(bench: MakeBench) -> None:
     async with bench(Script(duration=60)) as b:
         started = anyio.current_time()
         await b.batch.run(JobRequest("hello") for _ in range(1_000))
@@ -180,13 +182,13 @@ async def test_the_budget_of_calls_is_never_exceeded(bench: MakeBench) -> None:
 # -- missing and vanished --------------------------------------------------------------------------
 
 
-async def test_a_job_that_is_not_visible_yet_is_waited_for(bench: MakeBench) -> None:
+async def test_submitted_job_that_is_not_visible_yet_is_followed(bench: MakeBench) -> None:
     async with bench() as b:
         with b.local.faults.add("DescribeJobs", Fault.lag(30)):
             assert (await (await b.batch.submit("hello"))).succeeded
 
 
-async def test_a_job_that_stays_unknown_vanishes_after_its_grace(bench: MakeBench) -> None:
+async def test_submitted_job_that_stays_unknown_vanishes_after_its_grace(bench: MakeBench) -> None:
     async with bench() as b:
         b.local.faults.add("DescribeJobs", Fault.lag(10 * HOUR))
         job = await b.batch.submit("hello")
@@ -199,7 +201,7 @@ async def test_a_job_that_stays_unknown_vanishes_after_its_grace(bench: MakeBenc
             await job.wait()
 
 
-async def test_an_id_that_nobody_knows_is_given_up_sooner(bench: MakeBench) -> None:
+async def test_attached_id_that_aws_does_not_know_vanishes_sooner(bench: MakeBench) -> None:
     async with bench() as b:
         [job] = await b.batch.attach(["no-such-job"])
         started = anyio.current_time()
@@ -208,7 +210,7 @@ async def test_an_id_that_nobody_knows_is_given_up_sooner(bench: MakeBench) -> N
         assert 30 <= anyio.current_time() - started < 40
 
 
-async def test_an_ended_job_that_aws_forgot_before_we_looked_vanishes(bench: MakeBench) -> None:
+async def test_job_that_aws_removed_before_its_end_was_seen_vanishes(bench: MakeBench) -> None:
     async with bench(Script(duration=0.1)) as b:
         b.local.faults.add("DescribeJobs", Fault.forget(0))
         with pytest.raises(JobVanished):
@@ -229,7 +231,7 @@ PASSING = {
 
 
 @pytest.mark.parametrize("fault", PASSING)
-async def test_the_poller_outlives_faults_that_pass(bench: MakeBench, fault: str) -> None:
+async def test_polling_continues_after_temporary_faults(bench: MakeBench, fault: str) -> None:
     async with bench(Script(duration=300)) as b:
         with b.local.faults.add("DescribeJobs", PASSING[fault]) as injected:
             results = await b.batch.run(JobRequest("hello") for _ in range(150))
@@ -237,7 +239,7 @@ async def test_the_poller_outlives_faults_that_pass(bench: MakeBench, fault: str
         assert all(result.succeeded for result in results)
 
 
-async def test_an_outage_of_hours_is_sat_through(bench: MakeBench) -> None:
+async def test_polling_continues_after_an_outage_of_hours(bench: MakeBench) -> None:
     async with bench(Script(duration=60)) as b:
         job = await b.batch.submit("hello")
         await job.wait(until=JobStatus.RUNNING)
@@ -250,7 +252,7 @@ async def test_an_outage_of_hours_is_sat_through(bench: MakeBench) -> None:
             assert (await job).succeeded
 
 
-async def test_credentials_that_expire_and_are_renewed_are_sat_through(bench: MakeBench) -> None:
+async def test_polling_continues_after_expired_credentials_are_renewed(bench: MakeBench) -> None:
     async with bench(Script(duration=60)) as b:
         job = await b.batch.submit("hello")
         await job.wait(until=JobStatus.RUNNING)
@@ -260,7 +262,7 @@ async def test_credentials_that_expire_and_are_renewed_are_sat_through(bench: Ma
         assert (await job).succeeded
 
 
-async def test_credentials_that_stay_expired_reach_every_waiter(bench: MakeBench) -> None:
+async def test_credentials_that_stay_expired_are_raised_to_every_waiter(bench: MakeBench) -> None:
     async with bench(Script(duration=HOUR)) as b:
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(3))
         await jobs[0].wait(until=JobStatus.RUNNING)
@@ -268,7 +270,7 @@ async def test_credentials_that_stay_expired_reach_every_waiter(bench: MakeBench
         await _everybody_hears(jobs, CredentialsExpired, "Log in again")
 
 
-async def test_denied_access_reaches_every_waiter_and_waiting_can_be_taken_up_again(
+async def test_denied_access_is_raised_to_every_waiter_and_a_later_wait_succeeds(
     bench: MakeBench,
 ) -> None:
     async with bench(Script(duration=60)) as b:
@@ -293,7 +295,7 @@ async def _everybody_hears(jobs: list, error: type[Exception], words: str) -> No
             group.start_soon(wait, job)
 
 
-async def test_a_crash_of_the_background_task_reaches_every_waiter(
+async def test_crash_of_the_background_task_is_raised_to_every_waiter(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bug of ours must not leave anybody waiting."""

@@ -28,7 +28,7 @@ SUBMITTED, RUNNABLE, RUNNING = JobStatus.SUBMITTED, JobStatus.RUNNABLE, JobStatu
         ({SUBMITTED: 200, RUNNING: 300}, {RUNNING}),
     ],
 )
-def test_states_are_listed_in_which_enough_jobs_are(
+def test_choose_lists_states_with_enough_jobs(
     counts: dict[JobStatus, int], listed: set[JobStatus]
 ) -> None:
     queue = Queue()
@@ -36,7 +36,7 @@ def test_states_are_listed_in_which_enough_jobs_are(
     assert queue.states == listed
 
 
-def test_a_state_stays_listed_until_it_has_clearly_too_few_jobs() -> None:
+def test_choose_keeps_listing_a_state_until_it_has_clearly_too_few_jobs() -> None:
     queue = Queue()
     queue.choose({RUNNING: 200, RUNNABLE: 300}, 0.0)
     queue.note_cost(RUNNING, 1, 0.0)
@@ -47,7 +47,7 @@ def test_a_state_stays_listed_until_it_has_clearly_too_few_jobs() -> None:
     assert queue.states == {RUNNABLE}
 
 
-def test_a_state_that_is_crowded_by_others_is_tried_again_later_or_with_more_jobs() -> None:
+def test_choose_tries_a_state_crowded_by_others_again_later_or_with_more_jobs() -> None:
     queue = Queue()
     queue.choose({RUNNING: 400}, 0.0)
     queue.note_cost(RUNNING, 4, 0.0)
@@ -62,7 +62,7 @@ def test_a_state_that_is_crowded_by_others_is_tried_again_later_or_with_more_job
     assert queue.states == {RUNNING}
 
 
-def test_new_jobs_are_not_sought_in_states_that_are_crowded_by_others() -> None:
+def test_choose_does_not_look_for_new_jobs_in_states_crowded_by_others() -> None:
     queue = Queue()
     queue.choose({SUBMITTED: 1_000}, 0.0)
     queue.note_cost(RUNNABLE, 16, 0.0)
@@ -70,13 +70,13 @@ def test_new_jobs_are_not_sought_in_states_that_are_crowded_by_others() -> None:
     assert queue.states == {RUNNING}
 
 
-def test_a_list_is_left_off_when_it_takes_twice_the_calls_that_it_is_worth() -> None:
+def test_max_calls_is_twice_the_calls_that_a_list_is_worth() -> None:
     queue = Queue()
     queue.jobs = dict.fromkeys(map(str, range(200)), _ANY_JOB)
     assert queue.max_calls == 3
 
 
-def test_a_queue_is_looked_at_once_it_has_enough_jobs() -> None:
+def test_next_sweep_is_scheduled_once_a_queue_has_enough_jobs() -> None:
     queue = Queue()
     queue.jobs = dict.fromkeys(map(str, range(199)), _ANY_JOB)
     assert queue.next_sweep_at == float("inf")
@@ -94,7 +94,7 @@ def test_a_queue_is_looked_at_once_it_has_enough_jobs() -> None:
         ({}, SUBMITTED, 11.0, False),
     ],
 )
-def test_jobs_may_come_into_lists_of_later_states(
+def test_may_list_expects_jobs_in_lists_of_later_states(
     listed: set[JobStatus],
     state: JobStatus,
     before: float,

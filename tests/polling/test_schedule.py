@@ -16,12 +16,12 @@ def followed(*job_ids: str, delay: float = 0.0, grace: float = 30.0) -> Schedule
     return schedule
 
 
-def test_nothing_to_follow_is_nothing_to_wait_for() -> None:
+def test_empty_schedule_has_nothing_due() -> None:
     schedule = followed()
     assert (len(schedule), schedule.next_due(), schedule.take(0.0)) == (0, None, [])
 
 
-def test_an_early_look_is_free_news() -> None:
+def test_take_fills_a_call_with_jobs_that_are_not_due_yet() -> None:
     """A call for one job costs what a call for a hundred costs, so it takes others along."""
     schedule = followed("later", delay=100)
     assert schedule.take(0.0) == []
@@ -29,7 +29,7 @@ def test_an_early_look_is_free_news() -> None:
     assert schedule.take(0.0) == ["now", "later"]
 
 
-def test_a_call_takes_a_hundred_of_the_soonest() -> None:
+def test_take_returns_the_hundred_soonest_jobs() -> None:
     schedule = followed(*(f"later-{n}" for n in range(BATCH_SIZE)), delay=1)
     schedule.add("now", 0.0, grace=30)
     batch = schedule.take(0.0)
@@ -37,7 +37,7 @@ def test_a_call_takes_a_hundred_of_the_soonest() -> None:
     assert schedule.next_due() == 1.0
 
 
-def test_a_job_that_does_not_change_is_asked_about_less_often() -> None:
+def test_unchanged_job_is_polled_at_growing_intervals() -> None:
     schedule = followed("j-1")
     dues = []
     now = 0.0
@@ -52,14 +52,14 @@ def test_a_job_that_does_not_change_is_asked_about_less_often() -> None:
     assert (dues[0], dues[-1]) == (1.0, 15.0)
 
 
-def test_a_change_starts_the_intervals_anew() -> None:
+def test_change_restarts_the_intervals() -> None:
     schedule = followed("j-1")
     schedule.take(300.0)
     schedule.note_seen("j-1", 300.0, changed=True)
     assert schedule.next_due() == 301.0
 
 
-def test_a_job_vanishes_once_it_was_missing_for_its_grace() -> None:
+def test_missing_job_vanishes_after_its_grace() -> None:
     schedule = followed("j-1", grace=30)
     assert schedule.note_missing("j-1", 100.0) is None
     assert schedule.note_missing("j-1", 129.9) is None
@@ -67,7 +67,7 @@ def test_a_job_vanishes_once_it_was_missing_for_its_grace() -> None:
     assert "j-1" not in schedule
 
 
-def test_a_job_that_comes_back_has_its_whole_grace_anew() -> None:
+def test_job_that_reappears_has_its_whole_grace_again() -> None:
     schedule = followed("j-1", grace=60)
     assert schedule.note_missing("j-1", 0.0) is None
     schedule.note_seen("j-1", 50.0, changed=False)
@@ -76,7 +76,7 @@ def test_a_job_that_comes_back_has_its_whole_grace_anew() -> None:
     assert schedule.note_missing("j-1", 160.0) == Vanished(ever_seen=True, grace=60)
 
 
-def test_a_job_that_was_seen_has_at_least_the_grace_of_a_known_one() -> None:
+def test_job_that_was_seen_has_at_least_the_grace_of_a_known_one() -> None:
     """An id that was attached could be a typing error; one that AWS answered for is none."""
     schedule = followed("j-1", grace=1)
     schedule.note_seen("j-1", 0.0, changed=True)
@@ -85,7 +85,7 @@ def test_a_job_that_was_seen_has_at_least_the_grace_of_a_known_one() -> None:
     assert schedule.note_missing("j-1", 70.0) == Vanished(ever_seen=True, grace=60)
 
 
-def test_a_missing_job_is_asked_about_soon_again() -> None:
+def test_missing_job_is_polled_again_soon() -> None:
     """However long it was unchanged before."""
     schedule = followed("j-1")
     schedule.take(300.0)
@@ -95,7 +95,7 @@ def test_a_missing_job_is_asked_about_soon_again() -> None:
     assert schedule.next_due() == 316.0
 
 
-def test_a_hurried_job_is_due_once_not_twice() -> None:
+def test_make_due_makes_a_job_due_once() -> None:
     """Its former due time is forgotten, also when that comes up at last."""
     schedule = followed("j-1", delay=50)
     schedule.make_due("j-1", 10.0)
@@ -105,14 +105,14 @@ def test_a_hurried_job_is_due_once_not_twice() -> None:
     assert schedule.take(50.0) == []
 
 
-def test_a_job_that_is_out_cannot_be_hurried() -> None:
+def test_make_due_ignores_a_job_in_a_call() -> None:
     schedule = followed("j-1")
     schedule.take(0.0)
     schedule.make_due("j-1", 0.0)
     assert schedule.next_due() is None
 
 
-def test_a_removed_job_does_not_come_and_may_be_followed_anew() -> None:
+def test_removed_job_is_not_taken_and_may_be_added_again() -> None:
     schedule = followed("j-1")
     schedule.remove("j-1")
     assert (schedule.next_due(), schedule.take(0.0)) == (None, [])

@@ -207,7 +207,7 @@ class ScheduleMachine(RuleBasedStateMachine):
         assert self.schedule.next_due() == min(dues, default=None)
 
 
-def test_the_schedule_keeps_its_laws() -> None:
+def test_schedule_invariants_hold_for_any_sequence_of_operations() -> None:
     run_state_machine_as_test(ScheduleMachine, settings=settings(stateful_step_count=40))
 
 
@@ -218,7 +218,9 @@ def test_the_schedule_keeps_its_laws() -> None:
     seed=st.integers(0, 2**32),
 )
 @settings(max_examples=25)
-def test_nobody_starves(number: int, jitter: float, period: float, seed: int) -> None:
+def test_every_job_is_polled_within_a_bounded_number_of_calls(
+    number: int, jitter: float, period: float, seed: int
+) -> None:
     """A job waits for its longest interval and one sweep over all jobs, whatever others do.
 
     There is one call in each period, newcomers come all the time, and jobs change at random.

@@ -43,7 +43,7 @@ async def _all_end_once(b: Bench, number: int = 400) -> None:
     assert told == sorted(submission.job_id for submission in b.local.ledger.submissions)
 
 
-async def test_all_ends_are_delivered_once(bench: MakeBench) -> None:
+async def test_each_end_is_reported_once(bench: MakeBench) -> None:
     async with bench(_minutes) as b:
         await _all_end_once(b)
     assert b.local.calls["ListJobs"] > 50
@@ -60,13 +60,13 @@ FAULTS = {
 
 @pytest.mark.parametrize("operation", ["ListJobs", "DescribeJobs"])
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_faults_that_pass_lose_nothing(bench: MakeBench, fault: str, operation: str) -> None:
+async def test_temporary_faults_lose_no_job(bench: MakeBench, fault: str, operation: str) -> None:
     async with bench(_minutes) as b:
         with b.local.faults.add(operation, FAULTS[fault]):
             await _all_end_once(b, 200)
 
 
-async def test_credentials_that_expire_and_are_renewed_lose_nothing(bench: MakeBench) -> None:
+async def test_expired_credentials_that_are_renewed_lose_no_job(bench: MakeBench) -> None:
     async with bench(_minutes) as b:
         jobs = await b.batch.submit_many(_many())
         expired = Fault.error("ExpiredTokenException", "expired", status=403)
@@ -75,7 +75,7 @@ async def test_credentials_that_expire_and_are_renewed_lose_nothing(bench: MakeB
         assert len([job async for job in b.batch.as_completed(jobs)]) == 400
 
 
-async def test_where_listing_is_denied_jobs_are_followed_by_their_ids(
+async def test_denied_list_jobs_falls_back_to_describing_by_id(
     bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bench(_minutes) as b:
@@ -89,7 +89,7 @@ async def test_where_listing_is_denied_jobs_are_followed_by_their_ids(
 @pytest.mark.parametrize(
     ("others", "worth", "calls"), [(1_000, 0.75, 2), (3_000, 0.5, 3)], ids=["read", "left off"]
 )
-async def test_a_queue_that_is_crowded_by_others_is_not_swept(
+async def test_queue_crowded_by_jobs_of_other_programs_is_not_listed(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch, others: int, worth: float, calls: int
 ) -> None:
     """Two pages cost more than asking for 200 jobs by their ids; four are not read to the end."""
@@ -101,7 +101,7 @@ async def test_a_queue_that_is_crowded_by_others_is_not_swept(
         assert b.local.calls["ListJobs"] == calls
 
 
-async def test_that_a_job_is_listed_as_it_was_described_is_no_news(bench: MakeBench) -> None:
+async def test_job_that_is_listed_as_it_was_described_has_not_changed(bench: MakeBench) -> None:
     async with bench(Script(duration=None), vcpus=2) as b:
         await b.batch.submit("hello", queue="default", vcpus=1)
         await b.batch.submit("hello", queue="default", vcpus=2)
@@ -120,7 +120,7 @@ async def test_that_a_job_is_listed_as_it_was_described_is_no_news(bench: MakeBe
             assert responses.summary_mark(summary) == described.as_listed()
 
 
-async def test_what_was_described_is_not_read_again_from_lists(
+async def test_described_jobs_are_not_decoded_again_from_lists(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
@@ -134,7 +134,7 @@ async def test_what_was_described_is_not_read_again_from_lists(
         assert not {job.id for job in described}.intersection(read)
 
 
-async def test_new_jobs_are_not_asked_for_that_lists_tell_of(bench: MakeBench) -> None:
+async def test_new_jobs_are_not_described_while_lists_report_them(bench: MakeBench) -> None:
     limits = RateLimits(submit_per_second=20)
     async with bench(Script(startup=1, duration=None), limits=limits) as b:
         await b.batch.submit_many(_many(200))
@@ -145,7 +145,7 @@ async def test_new_jobs_are_not_asked_for_that_lists_tell_of(bench: MakeBench) -
         assert {job.status for job in jobs} == {JobStatus.RUNNING}
 
 
-async def test_a_new_job_is_asked_for_soon_where_no_list_is_due(bench: MakeBench) -> None:
+async def test_new_job_is_described_soon_if_no_list_is_due(bench: MakeBench) -> None:
     def script(launch: Launch) -> Script:
         return Script(startup=0, duration=1 if launch.name == "new" else None)
 
@@ -171,7 +171,7 @@ async def test_slow_lists_are_as_frequent_as_fast_ones(bench: MakeBench) -> None
             assert b.local.calls["ListJobs"] - before == 10
 
 
-async def test_a_queue_in_which_jobs_change_is_listed_often(bench: MakeBench) -> None:
+async def test_queue_with_changing_jobs_is_listed_often(bench: MakeBench) -> None:
     async with bench(Script(startup=0, duration=None), vcpus=320) as b:
         first = await b.batch.submit("hello", queue="default", name="first", vcpus=200)
         jobs = await b.batch.submit_many(_many(320))
@@ -185,7 +185,7 @@ async def test_a_queue_in_which_jobs_change_is_listed_often(bench: MakeBench) ->
         assert b.local.calls["ListJobs"] - before >= 8
 
 
-async def test_details_that_are_learnt_late_are_no_change(bench: MakeBench) -> None:
+async def test_details_learnt_late_are_no_change(bench: MakeBench) -> None:
     """After ten minutes, jobs that only lists told of are described for the first time."""
     limits = RateLimits(submit_per_second=20)
     async with bench(Script(startup=1, duration=None), limits=limits) as b:
@@ -198,7 +198,7 @@ async def test_details_that_are_learnt_late_are_no_change(bench: MakeBench) -> N
         assert spent["ListJobs"] <= 9
 
 
-async def test_only_states_in_which_many_jobs_are_are_listed(bench: MakeBench) -> None:
+async def test_only_states_with_many_jobs_are_listed(bench: MakeBench) -> None:
     """The others are asked for by their ids."""
     policy = PollPolicy(min_interval=15, max_interval=15, jitter=0)
     async with bench(Script(startup=0, duration=None), vcpus=350, poll=policy) as b:
@@ -213,7 +213,7 @@ async def test_only_states_in_which_many_jobs_are_are_listed(bench: MakeBench) -
         assert 9 <= spent["DescribeJobs"] <= 11
 
 
-async def test_states_are_told_though_nobody_describes_the_jobs(bench: MakeBench) -> None:
+async def test_listed_jobs_report_their_states_without_being_described(bench: MakeBench) -> None:
     async with bench(Script(startup=60, duration=300)) as b:
         jobs = await b.batch.submit_many(_many())
         await anyio.sleep(40)
@@ -223,7 +223,7 @@ async def test_states_are_told_though_nobody_describes_the_jobs(bench: MakeBench
         assert b.local.calls["DescribeJobs"] - described < 10
 
 
-async def test_the_end_of_a_listed_job_is_news_at_once_however_new_it_is(bench: MakeBench) -> None:
+async def test_end_of_a_listed_job_is_reported_at_once_even_if_it_is_new(bench: MakeBench) -> None:
     """New jobs may be missing from lists for a while; one that was listed has moved on."""
     limits = RateLimits(submit_per_second=400, describe_per_second=50)
     async with bench(Script(startup=0, duration=5), limits=limits) as b:
@@ -238,7 +238,7 @@ async def test_the_end_of_a_listed_job_is_news_at_once_however_new_it_is(bench: 
     [("result", range(1, 3)), ("wait", range(3, 7))],
     ids=["end", "details"],
 )
-async def test_awaited_jobs_are_described_only_for_what_lists_do_not_say(
+async def test_awaited_jobs_are_described_only_for_details_that_lists_lack(
     bench: MakeBench, waiting: str, described: range
 ) -> None:
     """Lists tell that 250 jobs are RUNNING now; who waits for details has them described."""
@@ -283,7 +283,7 @@ async def test_changes_of_listed_jobs_cost_no_more_calls_than_their_results(
     assert await calls(changes) == await calls(Job.result)
 
 
-async def test_a_log_is_followed_live_although_lists_tell_no_stream(bench: MakeBench) -> None:
+async def test_log_is_followed_live_although_lists_have_no_stream_name(bench: MakeBench) -> None:
     lines = [(float(t), f"line {t}") for t in range(0, 200, 20)]
     async with bench(Script(startup=60, duration=300, lines=lines)) as b:
         jobs = await b.batch.submit_many(_many())
@@ -294,7 +294,7 @@ async def test_a_log_is_followed_live_although_lists_tell_no_stream(bench: MakeB
         assert seen[0][1] is JobStatus.RUNNING
 
 
-async def test_an_attempt_that_begins_between_two_lists_is_news(bench: MakeBench) -> None:
+async def test_attempt_that_begins_between_two_lists_is_a_change(bench: MakeBench) -> None:
     """The job was RUNNING then and is RUNNING now: only the time of its start tells."""
 
     def script(launch: Launch) -> Script:
@@ -318,7 +318,7 @@ async def test_parents_of_arrays_are_followed_in_a_swept_queue(bench: MakeBench)
         assert len([job async for job in b.batch.as_completed(jobs)]) == 150
 
 
-async def test_idle_jobs_cost_a_list_now_and_then(bench: MakeBench) -> None:
+async def test_idle_jobs_cost_one_list_per_interval(bench: MakeBench) -> None:
     policy = PollPolicy(max_interval=60)
     async with bench(Script(duration=None), vcpus=1, poll=policy) as b:
         await b.batch.submit_many(_many(1_500))

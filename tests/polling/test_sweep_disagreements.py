@@ -33,9 +33,7 @@ def _seconds_late(result: JobResult) -> float:
 
 
 @pytest.mark.parametrize("offset", [0.1, 0.8, 1.3])
-async def test_a_job_that_is_submitted_during_a_list_is_not_forgotten(
-    bench: MakeBench, offset: float
-) -> None:
+async def test_job_submitted_during_a_list_is_followed(bench: MakeBench, offset: float) -> None:
     def script(launch: Launch) -> Script:
         return Script(startup=0, duration=6 if launch.name == "new" else None)
 
@@ -49,7 +47,7 @@ async def test_a_job_that_is_submitted_during_a_list_is_not_forgotten(
         assert _seconds_late(await job) < 20
 
 
-async def test_a_job_that_is_attached_before_aws_knows_it_is_followed(bench: MakeBench) -> None:
+async def test_job_attached_before_aws_knows_it_is_followed(bench: MakeBench) -> None:
     def script(launch: Launch) -> Script:
         return Script(startup=0, duration=100 if launch.name == "theirs" else None)
 
@@ -64,7 +62,7 @@ async def test_a_job_that_is_attached_before_aws_knows_it_is_followed(bench: Mak
         assert _seconds_late(await job) < 20
 
 
-async def test_jobs_that_are_attached_before_aws_knows_them_are_listed_later(
+async def test_jobs_attached_before_aws_knows_them_are_listed_later(
     bench: MakeBench,
 ) -> None:
     async with bench(Script(startup=0, duration=None)) as b:
@@ -80,7 +78,7 @@ async def test_jobs_that_are_attached_before_aws_knows_them_are_listed_later(
         assert b.local.calls["DescribeJobs"] - before <= 2
 
 
-async def test_a_state_that_comes_again_is_news(bench: MakeBench) -> None:
+async def test_state_that_is_reached_again_is_a_change(bench: MakeBench) -> None:
     """The list says RUNNABLE as before; that the job was STARTING meanwhile, DescribeJobs told."""
 
     def script(launch: Launch) -> Script:
@@ -102,7 +100,7 @@ async def test_a_state_that_comes_again_is_news(bench: MakeBench) -> None:
         assert {job.id: str(job.status) for job in retried} == really
 
 
-async def test_a_list_that_comes_late_does_not_hide_what_a_description_told(
+async def test_late_list_does_not_hide_a_newer_description(
     bench: MakeBench,
 ) -> None:
     """It says RUNNABLE for the last time; that the job is STARTING was described before."""
@@ -127,7 +125,7 @@ async def test_a_list_that_comes_late_does_not_hide_what_a_description_told(
         assert {job.status} == {JobStatus.STARTING}
 
 
-async def test_a_list_that_comes_late_does_not_undo_what_a_description_told(
+async def test_late_list_does_not_undo_a_newer_description(
     bench: MakeBench,
 ) -> None:
     """The list was made while the new job was in its first attempt, and comes during the second."""
@@ -154,7 +152,7 @@ async def test_a_list_that_comes_late_does_not_undo_what_a_description_told(
             assert {job.status} == {JobStatus.STARTING}
 
 
-async def test_a_description_that_comes_late_does_not_hide_what_a_list_told(
+async def test_late_description_does_not_hide_a_newer_list(
     bench: MakeBench,
 ) -> None:
     """It tells of the first attempt when the list has told of the second: both are RUNNING."""
@@ -187,7 +185,9 @@ async def test_a_description_that_comes_late_does_not_hide_what_a_list_told(
         assert anyio.current_time() - begin < 60 + 30
 
 
-async def test_a_new_job_that_was_described_is_missed_in_the_next_list(bench: MakeBench) -> None:
+async def test_described_new_job_missing_in_the_next_list_is_described_again(
+    bench: MakeBench,
+) -> None:
     """It need not be waited for until lists show it: it was RUNNING, so it has ended."""
 
     def script(launch: Launch) -> Script:
@@ -206,7 +206,7 @@ async def test_a_new_job_that_was_described_is_missed_in_the_next_list(bench: Ma
         assert _seconds_late(await job) < 3
 
 
-async def test_all_who_want_details_get_them_however_many_begin_at_once(bench: MakeBench) -> None:
+async def test_all_waiters_get_details_when_many_jobs_start_at_once(bench: MakeBench) -> None:
     def script(launch: Launch) -> Script:
         return Script(startup=0, duration=60 if launch.name == "first" else None)
 
@@ -231,7 +231,7 @@ async def test_all_who_want_details_get_them_however_many_begin_at_once(bench: M
             group.cancel_scope.cancel()
 
 
-async def test_listed_jobs_are_described_every_ten_minutes_all_the_same(bench: MakeBench) -> None:
+async def test_listed_jobs_are_described_every_ten_minutes(bench: MakeBench) -> None:
     async with bench(Script(startup=0, duration=None)) as b:
         await b.batch.submit_many(_many(150))
         await anyio.sleep(60)
@@ -243,7 +243,7 @@ async def test_listed_jobs_are_described_every_ten_minutes_all_the_same(bench: M
 @pytest.mark.parametrize(
     "fault", [Fault.throttle(), Fault.server_error()], ids=["throttled", "5xx"]
 )
-async def test_jobs_are_followed_by_their_ids_while_lists_fail(
+async def test_jobs_are_described_by_id_while_lists_fail(
     bench: MakeBench, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     def script(launch: Launch) -> Script:
@@ -259,7 +259,7 @@ async def test_jobs_are_followed_by_their_ids_while_lists_fail(
     assert "ListJobs timed out" in caplog.text
 
 
-async def test_nothing_is_remembered_of_jobs_that_have_ended(bench: MakeBench) -> None:
+async def test_nothing_is_kept_about_jobs_that_have_ended(bench: MakeBench) -> None:
     async with bench(Script(startup=1, duration=60)) as b:
         jobs = await b.batch.submit_many(_many(150))
         async with anyio.create_task_group() as group:

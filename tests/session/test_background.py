@@ -61,7 +61,7 @@ async def test_start_and_stop_may_be_in_different_tasks() -> None:
     assert service.log[-1] == "ended"
 
 
-async def test_stopping_twice_or_without_a_start_is_fine() -> None:
+async def test_stop_twice_or_without_start_does_nothing() -> None:
     background = Background(Service().main)
     await background.stop()
     background = Background(Service().main)
@@ -70,12 +70,12 @@ async def test_stopping_twice_or_without_a_start_is_fine() -> None:
     await background.stop()
 
 
-async def test_what_fails_before_it_is_ready_fails_the_start() -> None:
+async def test_error_before_ready_is_raised_by_start() -> None:
     with pytest.raises(Trouble, match="starting"):
         await Background(Service(fail_at="starting").main).start()
 
 
-async def test_a_main_that_ends_before_it_is_ready_is_an_error() -> None:
+async def test_main_that_ends_before_ready_raises_runtime_error() -> None:
     async def main(ready: Callable[[str], None], stop: asyncio.Event) -> None:
         """End without a word."""
 
@@ -84,14 +84,14 @@ async def test_a_main_that_ends_before_it_is_ready_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("where", ["ready", "stopping"])
-async def test_what_fails_later_fails_the_stop(where: str) -> None:
+async def test_error_after_ready_is_raised_by_stop(where: str) -> None:
     background = Background(Service(fail_at=where).main)
     await background.start()
     with pytest.raises(Trouble, match=where):
         await background.stop()
 
 
-async def test_cancelling_the_start_ends_what_was_started() -> None:
+async def test_cancelled_start_ends_the_task() -> None:
     service = Service(hang_at="starting")
     background = Background(service.main)
     with anyio.move_on_after(1) as scope:
@@ -101,7 +101,7 @@ async def test_cancelling_the_start_ends_what_was_started() -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_cancelling_the_stop_cancels_what_does_not_end() -> None:
+async def test_cancelled_stop_cancels_the_task() -> None:
     service = Service(hang_at="stopping")
     background = Background(service.main)
     await background.start()
@@ -112,7 +112,7 @@ async def test_cancelling_the_stop_cancels_what_does_not_end() -> None:
     assert service.log == ["starting", "ready", "stopping", "ended"]
 
 
-async def test_the_canceller_of_the_starter_does_not_reach_it() -> None:
+async def test_cancelling_the_starter_later_does_not_cancel_the_task() -> None:
     """A notebook cell that is interrupted later leaves the client of an earlier one open."""
     service = Service()
     background = Background(service.main)

@@ -40,7 +40,7 @@ def _sizes(requests: Iterable[JobRequest]) -> list[int | None]:
 # -- what goes together ---------------------------------------------------------------------------
 
 
-def test_whole_numbers_in_equal_steps_need_no_table() -> None:
+def test_integers_in_equal_steps_need_no_table() -> None:
     [part] = coalesce(_asked(range(100, -9_900, -1)))
     assert part.request.array_size == 10_000
     assert part.request.environment == {}
@@ -48,41 +48,41 @@ def test_whole_numbers_in_equal_steps_need_no_table() -> None:
     assert part.request.command == ("sh", "-c", script, "sh", "work")
 
 
-def test_other_values_travel_as_a_table_in_their_own_variable() -> None:
+def test_other_values_are_sent_as_a_table_in_their_variable() -> None:
     [part] = coalesce(_asked(["a", "b,c", ""]))
     assert part.request.environment == {"X": "a;b,c;;"}
 
 
-def test_what_is_the_same_for_all_stays_as_it_is() -> None:
+def test_equal_values_are_left_unchanged() -> None:
     requests = [r.replace(environment={"Y": "1", **r.environment}) for r in _asked("ab")]
     [part] = coalesce(requests)
     assert part.request.environment == {"X": "a,b,", "Y": "1"}
 
 
-def test_the_same_request_several_times_is_an_array_with_its_own_command() -> None:
+def test_equal_requests_become_an_array_with_the_same_command() -> None:
     [part] = coalesce([JobRequest("hello", environment={"a-b": "1"})] * 3)
     assert part.request == JobRequest("hello", environment={"a-b": "1"}, array_size=3)
 
 
-def test_more_than_ten_thousand_are_several_arrays_and_a_rest_of_one_is_a_plain_job() -> None:
+def test_more_than_ten_thousand_become_several_arrays_and_a_remainder_of_one_a_plain_job() -> None:
     requests = _asked(range(20_001))
     parts = coalesce(requests)
     assert [part.request.array_size for part in parts] == [10_000, 10_000, None]
     assert parts[2].request is requests[20_000]
 
 
-def test_an_array_ends_where_its_tables_would_be_too_large_for_aws() -> None:
+def test_arrays_are_split_where_tables_would_exceed_the_aws_limit() -> None:
     parts = coalesce(_asked(f"value-{n * n}" for n in range(2_000)))
     assert 2 < len(parts) < 10
     for part in parts:
         assert len(str(part.request.environment["X"])) < 6 * 1024
 
 
-def test_an_array_ends_where_no_separator_is_left() -> None:
+def test_arrays_are_split_where_no_separator_is_left() -> None:
     assert _sizes(_asked(["a", "b", ",;|:/+@#%^~_=.-", "c", "d"])) == [2, None, 2]
 
 
-def test_requests_of_several_kinds_are_kept_apart_and_found_again() -> None:
+def test_requests_of_several_kinds_are_combined_by_kind_with_their_places() -> None:
     one, other = _asked("abc"), _asked("def", memory_mib=64)
     mixed = [request for pair in zip(one, other, strict=True) for request in pair]
     assert [part.places for part in coalesce(mixed)] == [(0, 2, 4), (1, 3, 5)]
@@ -100,7 +100,9 @@ def test_requests_of_several_kinds_are_kept_apart_and_found_again() -> None:
     ],
     ids=str,
 )
-def test_what_an_index_cannot_tell_apart_stays_as_it_is(fields: dict[str, Any]) -> None:
+def test_requests_that_an_index_cannot_distinguish_are_left_unchanged(
+    fields: dict[str, Any],
+) -> None:
     requests = _asked("ab", **fields)
     assert [part.request for part in coalesce(requests)] == requests
 
@@ -119,29 +121,29 @@ def test_what_an_index_cannot_tell_apart_stays_as_it_is(fields: dict[str, Any]) 
     ],
     ids=str,
 )
-def test_requests_that_differ_in_anything_else_stay_apart(change: dict[str, Any]) -> None:
+def test_requests_that_differ_in_other_fields_are_not_combined(change: dict[str, Any]) -> None:
     [request, other] = _asked("ab")
     assert _sizes([request, other.replace(**change)]) == [None, None]
 
 
 @pytest.mark.parametrize("name", ["a-b", "IFS", "PWD", "_", "PS1", "BASH_ENV", "PATH", "LC_ALL"])
-def test_variables_that_do_not_pass_through_sh_may_not_differ(name: str) -> None:
+def test_variables_that_sh_changes_may_not_differ(name: str) -> None:
     requests = [JobRequest("hello", command=["x"], environment={name: v}) for v in "ab"]
     assert _sizes(requests) == [None, None]
 
 
 @pytest.mark.parametrize(("name", "size"), [("PATH", 2), ("LC_ALL", 2), ("IFS", None)])
-def test_variables_that_steer_a_shell_may_be_the_same_for_all(name: str, size: int | None) -> None:
+def test_variables_that_affect_a_shell_may_be_equal_for_all(name: str, size: int | None) -> None:
     requests = [r.replace(environment={name: "/bin", **r.environment}) for r in _asked("ab")]
     assert _sizes(requests) == ([size] if size else [None, None])
 
 
 @pytest.mark.parametrize("value", ["\0", "\ud800"])
-def test_values_that_cannot_be_sent_spoil_no_array(value: str) -> None:
+def test_invalid_values_do_not_affect_other_arrays(value: str) -> None:
     assert _sizes(_asked(["a", value, "b"])) == [2, None]
 
 
-def test_requests_that_are_too_large_by_themselves_stay_as_they_are() -> None:
+def test_requests_that_are_too_large_alone_are_left_unchanged() -> None:
     assert _sizes(_asked("ab", parameters={"x": "x" * 31_000})) == [None, None]
     assert _sizes(_asked("ab", parameters={"x": "x" * 30_200})) == [None, None]
     assert _sizes(_asked(["a" * 7_000, "b" * 7_000])) == [None, None]
@@ -155,7 +157,9 @@ def _echo(launch: Launch) -> Script:
 
 
 @virtual
-async def test_results_come_in_the_order_of_the_requests(bench: MakeBench) -> None:
+async def test_run_with_coalesce_returns_results_in_the_order_of_the_requests(
+    bench: MakeBench,
+) -> None:
     """Arrays, a plain job and a stranger between them: each request gets its own result."""
     requests = _asked(range(300))
     requests[5:5] = [JobRequest("hello", name="mine")]
@@ -170,7 +174,9 @@ async def test_results_come_in_the_order_of_the_requests(bench: MakeBench) -> No
 
 
 @virtual
-async def test_a_thousand_requests_cost_one_submission_and_few_looks(bench: MakeBench) -> None:
+async def test_thousand_coalesced_requests_cost_one_submission_and_few_polls(
+    bench: MakeBench,
+) -> None:
     async with bench(Script(duration=600)) as b:
         await b.batch.run(_asked(range(1_000)), coalesce=True)
         looks = b.local.calls["DescribeJobs"]
@@ -182,7 +188,7 @@ async def test_a_thousand_requests_cost_one_submission_and_few_looks(bench: Make
 
 
 @virtual
-async def test_a_failed_child_raises_like_any_job(bench: MakeBench) -> None:
+async def test_failed_child_raises_job_failed(bench: MakeBench) -> None:
     async with bench(_echo) as b:
         with pytest.raises(JobFailed, match=":7") as caught:
             await b.batch.run(_asked(range(10)), coalesce=True)
@@ -190,7 +196,9 @@ async def test_a_failed_child_raises_like_any_job(bench: MakeBench) -> None:
 
 
 @virtual
-async def test_handles_come_in_the_order_of_the_requests(bench: MakeBench) -> None:
+async def test_submit_many_with_coalesce_returns_handles_in_the_order_of_the_requests(
+    bench: MakeBench,
+) -> None:
     async def requests() -> AsyncIterator[JobRequest]:
         for request in _asked("abc"):
             yield request
@@ -203,7 +211,9 @@ async def test_handles_come_in_the_order_of_the_requests(bench: MakeBench) -> No
 
 
 @virtual
-async def test_what_was_submitted_before_an_error_is_not_lost(bench: MakeBench) -> None:
+async def test_submit_many_with_coalesce_error_has_the_arrays_submitted_before(
+    bench: MakeBench,
+) -> None:
     async with bench() as b:
         wrong = [*_asked("abc"), JobRequest("nothing")]
         with pytest.raises(JobDefinitionNotFound) as caught:
@@ -213,20 +223,20 @@ async def test_what_was_submitted_before_an_error_is_not_lost(bench: MakeBench) 
 
 
 @virtual
-async def test_arrays_cannot_be_held_back_child_by_child(bench: MakeBench) -> None:
+async def test_coalesce_with_max_in_flight_raises(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="max_in_flight=3: None where coalesce"):
             await b.batch.run(_asked("ab"), max_in_flight=3, coalesce=True)
 
 
 @virtual
-async def test_something_else_than_a_request_is_a_mistake(bench: MakeBench) -> None:
+async def test_coalesce_with_something_else_than_a_request_raises(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(InvalidRequest, match="every item must be a JobRequest"):
             await b.batch.submit_many(["hello"], coalesce=True)  # type: ignore[list-item]
 
 
-async def test_every_child_of_a_real_array_prints_its_own_value() -> None:
+async def test_each_child_of_a_real_array_prints_its_own_value() -> None:
     """Real processes, with nothing but a shell: 25 requests are one SubmitJob."""
     values = [f"value {n} it's $HOME\\n*" for n in range(25)]
     show = ["sh", "-c", 'printf "%s\\n" "$1$X" "$N"', "sh", "given: "]
@@ -248,9 +258,7 @@ async def test_every_child_of_a_real_array_prints_its_own_value() -> None:
     assert [s.array_size for s in local.ledger.submissions] == [25]
 
 
-async def test_another_endpoint_takes_the_arrays_as_well(
-    aio_session: AioSession, moto: str
-) -> None:
+async def test_moto_accepts_the_arrays(aio_session: AioSession, moto: str) -> None:
     setup = await support.set_up_batch(aio_session, moto)
     requests = [r.replace(queue=setup.queue) for r in _asked("abc")]
     client = AsyncBatchClient(

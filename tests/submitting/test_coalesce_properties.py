@@ -108,7 +108,7 @@ SHELLS = [name for name in ("sh", "dash", "bash", "mksh", "ksh93") if shutil.whi
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_every_shell_picks_the_same(shell: str) -> None:
+def test_each_shell_selects_the_same_values(shell: str) -> None:
     requests = [
         JobRequest("etl", command=[*TELLS, *filter(None, NASTY)], environment={"A": a, "N": n})
         for n, a in enumerate(NASTY, start=-3)
@@ -132,7 +132,7 @@ def mixed(draw: st.DrawFn) -> list[JobRequest]:
 
 
 @given(mixed())
-def test_every_request_is_stood_for_once_and_nothing_becomes_too_large(
+def test_each_request_is_replaced_once_and_nothing_exceeds_the_limits(
     requests: list[JobRequest],
 ) -> None:
     parts = coalesce(requests)

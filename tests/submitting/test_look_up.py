@@ -67,7 +67,7 @@ async def stop_tagging(b: Bench) -> Job:
 
 @each_name
 @each_passing_fault
-async def test_a_fault_that_passes_costs_neither_the_job_nor_a_second_one(
+async def test_temporary_fault_makes_exactly_one_job(
     bench: MakeBench, fault: str, name: str | None
 ) -> None:
     async with bench() as b:
@@ -80,7 +80,9 @@ async def test_a_fault_that_passes_costs_neither_the_job_nor_a_second_one(
 
 
 @each_passing_fault
-async def test_the_same_holds_where_tags_are_refused(bench: MakeBench, fault: str) -> None:
+async def test_temporary_fault_without_tags_makes_exactly_one_job(
+    bench: MakeBench, fault: str
+) -> None:
     async with bench() as b:
         await stop_tagging(b)
         with b.local.faults.add("SubmitJob", PASSING[fault]()):
@@ -89,7 +91,7 @@ async def test_the_same_holds_where_tags_are_refused(bench: MakeBench, fault: st
 
 
 @each_name
-async def test_a_list_that_lags_is_waited_for(bench: MakeBench, name: str | None) -> None:
+async def test_look_up_waits_for_a_list_that_lags(bench: MakeBench, name: str | None) -> None:
     async with bench() as b:
         b.local.faults.add("ListJobs", Fault.lag(6))
         b.local.faults.add("DescribeJobs", Fault.lag(9))
@@ -98,7 +100,7 @@ async def test_a_list_that_lags_is_waited_for(bench: MakeBench, name: str | None
         assert submitted(b) == [job.id]
 
 
-async def test_many_submissions_of_one_name_are_told_apart(bench: MakeBench) -> None:
+async def test_submissions_of_one_name_are_distinguished_by_tag(bench: MakeBench) -> None:
     """Half of the answers are lost; the job names are all the same."""
     async with bench() as b:
         b.local.faults.add("SubmitJob", Fault.drop_after(probability=0.5))
@@ -106,7 +108,7 @@ async def test_many_submissions_of_one_name_are_told_apart(bench: MakeBench) -> 
         assert sorted(job.id for job in jobs) == sorted(submitted(b))
 
 
-async def test_many_submissions_of_one_name_are_told_apart_without_tags(bench: MakeBench) -> None:
+async def test_submissions_of_one_name_are_distinguished_without_tags(bench: MakeBench) -> None:
     async with bench() as b:
         await stop_tagging(b)
         # Where nothing marks them, the time does: with two in one moment, it would be uncertain.
@@ -117,7 +119,7 @@ async def test_many_submissions_of_one_name_are_told_apart_without_tags(bench: M
         assert sorted(job.id for job in jobs) == sorted(submitted(b)[1:])
 
 
-async def test_arrays_go_the_same_way(bench: MakeBench) -> None:
+async def test_lost_response_of_an_array_makes_exactly_one_array(bench: MakeBench) -> None:
     async with bench() as b:
         b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
         array = await b.batch.submit_array("hello", size=3, name="mine")
@@ -132,7 +134,7 @@ async def test_arrays_go_the_same_way(bench: MakeBench) -> None:
 # -- tags ------------------------------------------------------------------------------------------
 
 
-async def test_a_tag_marks_only_jobs_with_a_name_of_their_own(bench: MakeBench) -> None:
+async def test_only_jobs_with_a_custom_name_are_tagged(bench: MakeBench) -> None:
     async with bench() as b:
         mine = await b.batch.submit("hello", name="mine", tags={"team": "red"})
         other = await b.batch.submit("hello", tags={"team": "red"})
@@ -141,7 +143,7 @@ async def test_a_tag_marks_only_jobs_with_a_name_of_their_own(bench: MakeBench) 
     assert sorted(tags[mine.id]) == [TAG, "team"]
 
 
-async def test_a_refused_tag_is_left_out_with_one_warning(
+async def test_denied_tag_is_omitted_with_one_warning(
     bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bench() as b:
@@ -154,7 +156,7 @@ async def test_a_refused_tag_is_left_out_with_one_warning(
     assert len([r for r in caplog.records if "batch:TagResource" in r.message]) == 1
 
 
-async def test_where_submitting_is_refused_it_is_not_blamed_on_the_tag(bench: MakeBench) -> None:
+async def test_denied_submission_is_not_attributed_to_the_tag(bench: MakeBench) -> None:
     async with bench() as b:
         denied = Fault.error("AccessDeniedException", "batch:SubmitJob: no", status=403, times=2)
         b.local.faults.add("SubmitJob", denied)
@@ -164,7 +166,7 @@ async def test_where_submitting_is_refused_it_is_not_blamed_on_the_tag(bench: Ma
         assert TAG in (await job.wait()).tags
 
 
-async def test_a_job_with_fifty_tags_is_submitted_as_it_is(bench: MakeBench) -> None:
+async def test_job_with_fifty_tags_is_submitted_unchanged(bench: MakeBench) -> None:
     async with bench() as b:
         tags = {f"t{n}": "x" for n in range(50)}
         job = await b.batch.submit("hello", name="mine", tags=tags)
@@ -175,7 +177,7 @@ async def test_a_job_with_fifty_tags_is_submitted_as_it_is(bench: MakeBench) -> 
 
 
 @each_name
-async def test_what_cannot_be_looked_up_is_uncertain_and_not_sent_again(
+async def test_failed_look_up_raises_submit_uncertain_and_sends_nothing_again(
     bench: MakeBench, name: str | None
 ) -> None:
     async with bench() as b:
@@ -191,7 +193,7 @@ async def test_what_cannot_be_looked_up_is_uncertain_and_not_sent_again(
     assert error.mark == error.name if name is None else str(error.mark).startswith(f"{TAG}=")
 
 
-async def test_an_outage_of_the_list_ends_in_bounded_time(bench: MakeBench) -> None:
+async def test_look_up_during_an_outage_of_list_jobs_is_bounded(bench: MakeBench) -> None:
     async with bench() as b:
         b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
         b.local.faults.add("ListJobs", Fault.server_error())
@@ -199,7 +201,7 @@ async def test_an_outage_of_the_list_ends_in_bounded_time(bench: MakeBench) -> N
             await b.batch.submit("hello")
 
 
-async def test_an_outage_of_the_service_ends_in_bounded_time(bench: MakeBench) -> None:
+async def test_look_up_during_an_outage_of_the_service_is_bounded(bench: MakeBench) -> None:
     async with bench() as b:
         b.local.faults.add("SubmitJob", Fault.server_error())
         with pytest.raises(ServiceFault) as caught, anyio.fail_after(700):
@@ -208,7 +210,7 @@ async def test_an_outage_of_the_service_ends_in_bounded_time(bench: MakeBench) -
         assert submitted(b) == []
 
 
-async def test_a_job_that_is_listed_and_not_described_is_uncertain(bench: MakeBench) -> None:
+async def test_job_that_is_listed_but_not_described_is_uncertain(bench: MakeBench) -> None:
     async with bench() as b:
         b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
         with (
@@ -225,7 +227,7 @@ UNMARKED: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("case", UNMARKED)
-async def test_without_a_mark_a_second_job_like_it_makes_it_uncertain(
+async def test_unmarked_submission_with_a_second_equal_job_is_uncertain(
     bench: MakeBench, case: str
 ) -> None:
     """Somebody else submits a job of this name at the same moment."""
@@ -255,7 +257,7 @@ async def test_without_a_mark_a_second_job_like_it_makes_it_uncertain(
             )
 
 
-async def test_without_a_mark_jobs_of_long_ago_do_not_count(bench: MakeBench) -> None:
+async def test_unmarked_submission_ignores_older_jobs(bench: MakeBench) -> None:
     async with bench() as b:
         await stop_tagging(b)
         async with b.local.session.create_client("batch") as aws:
@@ -267,7 +269,9 @@ async def test_without_a_mark_jobs_of_long_ago_do_not_count(bench: MakeBench) ->
         assert len(submitted(b)) == 3
 
 
-async def test_without_a_mark_a_job_of_a_moment_ago_makes_it_uncertain(bench: MakeBench) -> None:
+async def test_unmarked_submission_with_an_equal_job_shortly_before_is_uncertain(
+    bench: MakeBench,
+) -> None:
     """Two clocks differ by up to five minutes, so it may be ours or the one before."""
     async with bench() as b:
         await stop_tagging(b)
@@ -282,7 +286,7 @@ async def test_without_a_mark_a_job_of_a_moment_ago_makes_it_uncertain(bench: Ma
 # -- cancelling and closing ------------------------------------------------------------------------
 
 
-async def test_cancelling_the_caller_does_not_tear_a_submission_apart(bench: MakeBench) -> None:
+async def test_cancelled_caller_does_not_interrupt_a_submission(bench: MakeBench) -> None:
     """The job that AWS accepts is followed although nobody waits for it."""
     async with bench() as b:
         await b.batch.default_queue()
@@ -305,7 +309,7 @@ ON_THE_WIRE: dict[str, Callable[[], Fault]] = {
 @each_name
 @pytest.mark.parametrize("lag", [0.0, 12.0])
 @pytest.mark.parametrize("fault", ON_THE_WIRE)
-async def test_closing_the_client_settles_what_is_on_the_wire(
+async def test_closing_the_client_settles_submissions_in_progress(
     bench: MakeBench, fault: str, lag: float, name: str | None
 ) -> None:
     """Whoever waits hears of the job if there is one, and that there is none otherwise."""
@@ -330,7 +334,9 @@ async def test_closing_the_client_settles_what_is_on_the_wire(
         assert refusals == ["the client was closed before the job was submitted"]
 
 
-async def test_closing_while_nothing_can_be_asked_is_bounded_and_told(bench: MakeBench) -> None:
+async def test_closing_during_an_outage_is_bounded_and_raises_submit_uncertain(
+    bench: MakeBench,
+) -> None:
     async with bench() as b, anyio.create_task_group() as group:
         b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
         b.local.faults.add("ListJobs", Fault.server_error())
@@ -345,7 +351,7 @@ async def test_closing_while_nothing_can_be_asked_is_bounded_and_told(bench: Mak
             await b.batch.aclose()
 
 
-async def test_a_loop_that_is_shut_down_leaves_no_unknown_either(bench: MakeBench) -> None:
+async def test_shutdown_of_the_event_loop_settles_submissions_in_progress(bench: MakeBench) -> None:
     """`asyncio.run` cancels all tasks natively, which no shield withstands."""
     async with bench(Script(duration=60)) as b:
         await b.batch.default_queue()
@@ -364,7 +370,7 @@ async def test_a_loop_that_is_shut_down_leaves_no_unknown_either(bench: MakeBenc
         assert [job.id for job in jobs] == submitted(b)
 
 
-async def test_an_endpoint_that_never_answered_is_told_soon(bench: MakeBench) -> None:
+async def test_endpoint_that_never_responded_raises_soon(bench: MakeBench) -> None:
     async with bench() as b:
         b.local.faults.add("*", Fault.refuse())
         await b.batch.aclose()

@@ -22,7 +22,7 @@ from tests.fixtures.bench import MakeBench
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_a_job_gets_a_unique_name_that_tells_what_runs(bench: MakeBench) -> None:
+async def test_generated_name_is_unique_and_shows_the_job_definition(bench: MakeBench) -> None:
     async with bench() as b:
         first = await b.batch.submit("hello")
         second = await b.batch.submit("hello")
@@ -30,7 +30,7 @@ async def test_a_job_gets_a_unique_name_that_tells_what_runs(bench: MakeBench) -
     assert first.name != second.name
 
 
-async def test_the_name_of_the_caller_is_kept(bench: MakeBench) -> None:
+async def test_custom_name_is_kept(bench: MakeBench) -> None:
     async with bench() as b:
         assert (await b.batch.submit("hello", name="mine")).name == "mine"
 
@@ -41,14 +41,14 @@ async def test_fields_beside_a_request_replace_its_own(bench: MakeBench) -> None
         assert job.name == "new"
 
 
-async def test_observers_hear_of_a_submission(bench: MakeBench) -> None:
+async def test_submission_is_reported_to_observers(bench: MakeBench) -> None:
     async with bench() as b:
         job = await b.batch.submit("hello", array_size=3)
     told = JobSubmitted(job_id=job.id, name=job.name, queue="default", array_size=3)
     assert b.events_of(JobSubmitted) == [told]
 
 
-async def test_a_new_job_is_submitted_until_it_is_seen(bench: MakeBench) -> None:
+async def test_new_job_has_state_submitted_and_no_description(bench: MakeBench) -> None:
     async with bench() as b:
         job = await b.batch.submit("hello")
         assert (job.status, job.description) == (JobStatus.SUBMITTED, None)
@@ -57,7 +57,7 @@ async def test_a_new_job_is_submitted_until_it_is_seen(bench: MakeBench) -> None
 # -- queues ----------------------------------------------------------------------------------------
 
 
-async def test_the_only_queue_that_takes_jobs_is_the_default(bench: MakeBench) -> None:
+async def test_only_enabled_queue_is_the_default(bench: MakeBench) -> None:
     """DISABLED queues do not count, and the default is looked up once."""
     async with bench() as b:
         await _add_queues(b.local.session, 3, state="DISABLED")
@@ -68,7 +68,7 @@ async def test_the_only_queue_that_takes_jobs_is_the_default(bench: MakeBench) -
     assert b.local.calls["DescribeJobQueues"] == 1
 
 
-async def test_several_queues_have_to_be_chosen_from(bench: MakeBench) -> None:
+async def test_several_queues_need_an_explicit_choice(bench: MakeBench) -> None:
     async with bench() as b:
         await _add_queues(b.local.session, 1, state="ENABLED")
         with pytest.raises(
@@ -89,19 +89,19 @@ async def _add_queues(session: object, count: int, *, state: str) -> None:
             )
 
 
-async def test_an_unknown_queue_is_told_as_such(bench: MakeBench) -> None:
+async def test_unknown_queue_raises_job_queue_not_found(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(JobQueueNotFound, match=r"nowhere.*describe-job-queues"):
             await b.batch.submit("hello", queue="nowhere")
 
 
-async def test_an_unknown_job_definition_is_told_as_such(bench: MakeBench) -> None:
+async def test_unknown_job_definition_raises_job_definition_not_found(bench: MakeBench) -> None:
     async with bench() as b:
         with pytest.raises(JobDefinitionNotFound, match=r"nothing.*register_job_definition"):
             await b.batch.submit("nothing")
 
 
-async def test_nothing_is_sent_for_a_request_that_cannot_be_right(bench: MakeBench) -> None:
+async def test_invalid_request_raises_before_sending(bench: MakeBench) -> None:
     async with bench() as b:
         before = b.local.calls.total()
         with pytest.raises(
@@ -118,7 +118,7 @@ async def test_nothing_is_sent_for_a_request_that_cannot_be_right(bench: MakeBen
 # -- faults ----------------------------------------------------------------------------------------
 
 
-async def test_a_refused_job_is_not_sent_again(bench: MakeBench) -> None:
+async def test_refused_job_is_not_sent_again(bench: MakeBench) -> None:
     async with bench() as b:
         refusal = Fault.error("ClientException", "Error executing request, Exception : no")
         with b.local.faults.add("SubmitJob", refusal), pytest.raises(APIError, match=": no"):
@@ -126,7 +126,7 @@ async def test_a_refused_job_is_not_sent_again(bench: MakeBench) -> None:
         assert b.local.calls["SubmitJob"] == 1
 
 
-async def test_an_endpoint_that_never_answers_is_told_soon(bench: MakeBench) -> None:
+async def test_endpoint_that_never_responds_raises_soon(bench: MakeBench) -> None:
     async with bench() as b:
         b.local.faults.add("*", Fault.drop_before())
         await b.batch.aclose()
@@ -135,7 +135,7 @@ async def test_an_endpoint_that_never_answers_is_told_soon(bench: MakeBench) -> 
             await b.batch.submit("hello", name="mine")
 
 
-async def test_a_burst_is_paced_to_the_quota_and_nothing_is_lost(bench: MakeBench) -> None:
+async def test_burst_is_paced_to_the_quota(bench: MakeBench) -> None:
     quotas = Quotas(rates={"SubmitJob": Rate(50, 50)})
     async with bench(quotas=quotas) as b:
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(300))
@@ -143,7 +143,7 @@ async def test_a_burst_is_paced_to_the_quota_and_nothing_is_lost(bench: MakeBenc
         assert b.local.ledger.throttled["SubmitJob"] == 0
 
 
-async def test_two_clients_share_the_quota_and_neither_loses_a_job(bench: MakeBench) -> None:
+async def test_two_clients_share_the_quota_without_losing_a_job(bench: MakeBench) -> None:
     quotas = Quotas(rates={"SubmitJob": Rate(50, 50)})
     async with bench(quotas=quotas) as b, AsyncBatchClient(session=b.local.session) as other:
         started = anyio.current_time()
@@ -157,7 +157,7 @@ async def test_two_clients_share_the_quota_and_neither_loses_a_job(bench: MakeBe
     assert b.local.ledger.throttled["SubmitJob"] < 300
 
 
-async def test_throttling_slows_the_pace_and_is_no_error(bench: MakeBench) -> None:
+async def test_throttling_lowers_the_rate_and_raises_no_error(bench: MakeBench) -> None:
     """Somebody else uses most of the quota: 10/s are left, although 45/s are configured."""
     quotas = Quotas(rates={"SubmitJob": Rate(10, 10)})
     async with bench(quotas=quotas, limits=RateLimits(submit_per_second=45)) as b:
@@ -168,7 +168,7 @@ async def test_throttling_slows_the_pace_and_is_no_error(bench: MakeBench) -> No
         assert b.local.calls["SubmitJob"] < 2 * 300
 
 
-async def test_what_goes_wrong_in_one_submission_leaves_the_others_alone(
+async def test_error_in_one_submission_does_not_affect_others(
     bench: MakeBench,
 ) -> None:
     """Even a bug, here of a value that cannot be told as JSON, is its own caller's business."""
@@ -181,7 +181,7 @@ async def test_what_goes_wrong_in_one_submission_leaves_the_others_alone(
         assert (await job).succeeded
 
 
-def test_an_endpoint_or_a_region_that_cannot_be_one_is_told_by_name() -> None:
+def test_invalid_endpoint_or_region_is_named_in_the_error() -> None:
     with pytest.raises(InvalidRequest, match="endpoint_url='localhost:4566': a URL"):
         AsyncBatchClient(endpoint_url="localhost:4566")
     with pytest.raises(InvalidRequest, match="region_name='us east'"):

@@ -45,7 +45,7 @@ def _calls(b: Bench) -> tuple[int, int]:
     return b.local.calls["TerminateJobs"], b.local.calls["TerminateJob"]
 
 
-async def test_one_call_terminates_fifty(bench: MakeBench) -> None:
+async def test_one_call_terminates_fifty_jobs(bench: MakeBench) -> None:
     async with _running(bench, 120) as (b, jobs):
         await _require_bulk(b)
         await b.batch.terminate(jobs, reason="enough")
@@ -53,7 +53,7 @@ async def test_one_call_terminates_fifty(bench: MakeBench) -> None:
         assert await _all_ended(b, jobs)
 
 
-async def test_an_sdk_without_it_terminates_one_by_one(
+async def test_sdk_without_terminate_jobs_terminates_one_by_one(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(API, "offers", _never)
@@ -63,7 +63,7 @@ async def test_an_sdk_without_it_terminates_one_by_one(
         assert await _all_ended(b, jobs)
 
 
-async def test_an_endpoint_without_it_is_asked_once(bench: MakeBench) -> None:
+async def test_endpoint_without_terminate_jobs_is_called_once(bench: MakeBench) -> None:
     async with _running(bench, 6) as (b, jobs):
         await _require_bulk(b)
         b.local.faults.add("TerminateJobs", Fault.error("UnknownOperationException", status=404))
@@ -74,7 +74,7 @@ async def test_an_endpoint_without_it_is_asked_once(bench: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "ServerException"])
-async def test_what_aws_was_too_busy_for_is_asked_for_again(bench: MakeBench, code: str) -> None:
+async def test_throttled_terminations_are_sent_again_in_bulk(bench: MakeBench, code: str) -> None:
     async with _running(bench, 60) as (b, jobs):
         await _require_bulk(b)
         b.local.faults.add("TerminateJobs", Fault.partial(code, "later", times=2))
@@ -83,7 +83,9 @@ async def test_what_aws_was_too_busy_for_is_asked_for_again(bench: MakeBench, co
         assert await _all_ended(b, jobs)
 
 
-async def test_what_stays_too_much_in_bulk_is_asked_for_alone(bench: MakeBench) -> None:
+async def test_terminations_that_stay_throttled_in_bulk_are_sent_one_by_one(
+    bench: MakeBench,
+) -> None:
     async with _running(bench, 60) as (b, jobs):
         await _require_bulk(b)
         b.local.faults.add("TerminateJobs", Fault.partial("ThrottlingException"))
@@ -92,7 +94,7 @@ async def test_what_stays_too_much_in_bulk_is_asked_for_alone(bench: MakeBench) 
         assert b.local.calls["TerminateJob"] <= 2
 
 
-async def test_a_job_that_is_refused_in_bulk_is_asked_for_alone(bench: MakeBench) -> None:
+async def test_termination_refused_in_bulk_is_sent_alone(bench: MakeBench) -> None:
     async with _running(bench, 4) as (b, jobs):
         await _require_bulk(b)
         b.local.faults.add("TerminateJobs", Fault.partial("ValidationException", "malformed"))
@@ -101,7 +103,7 @@ async def test_a_job_that_is_refused_in_bulk_is_asked_for_alone(bench: MakeBench
         assert await _all_ended(b, jobs)
 
 
-async def test_who_may_not_is_told_and_how_many_jobs_run_on(bench: MakeBench) -> None:
+async def test_denied_termination_notes_how_many_jobs_continue(bench: MakeBench) -> None:
     async with _running(bench, 4) as (b, jobs):
         for operation in ("TerminateJobs", "TerminateJob"):
             b.local.faults.add(operation, Fault.error("AccessDeniedException", status=403))
@@ -110,7 +112,7 @@ async def test_who_may_not_is_told_and_how_many_jobs_run_on(bench: MakeBench) ->
         assert caught.value.__notes__ == ["4 of 4 jobs could not be terminated."]
 
 
-async def test_a_refused_termination_does_not_keep_the_others_alive(bench: MakeBench) -> None:
+async def test_refused_termination_does_not_affect_other_jobs(bench: MakeBench) -> None:
     async with _running(bench, 3) as (b, jobs):
         b.local.faults.add("TerminateJobs", Fault.partial("ClientException"))
         b.local.faults.add("TerminateJob", Fault.error("ClientException", "not it", times=1))
@@ -120,7 +122,7 @@ async def test_a_refused_termination_does_not_keep_the_others_alive(bench: MakeB
         assert await _all_ended(b, jobs[1:])
 
 
-async def test_an_answer_that_got_lost_is_no_matter(bench: MakeBench) -> None:
+async def test_lost_responses_are_retried(bench: MakeBench) -> None:
     async with _running(bench, 120) as (b, jobs):
         for operation in ("TerminateJobs", "TerminateJob"):
             b.local.faults.add(operation, Fault.drop_after(probability=0.5))
@@ -128,7 +130,7 @@ async def test_an_answer_that_got_lost_is_no_matter(bench: MakeBench) -> None:
         assert await _all_ended(b, jobs)
 
 
-async def test_the_parent_of_an_array_stands_for_its_children(bench: MakeBench) -> None:
+async def test_terminating_an_array_and_its_children_costs_one_call(bench: MakeBench) -> None:
     async with bench(FOREVER) as b:
         array = await b.batch.submit_array("hello", size=5)
         await b.batch.terminate([array, *array], reason="enough")
@@ -136,7 +138,7 @@ async def test_the_parent_of_an_array_stands_for_its_children(bench: MakeBench) 
         assert await _all_ended(b, [array])
 
 
-async def test_no_jobs_cost_no_call(bench: MakeBench) -> None:
+async def test_terminating_no_jobs_makes_no_call(bench: MakeBench) -> None:
     async with bench() as b:
         await b.batch.terminate([])
         assert _calls(b) == (0, 0)
