@@ -46,7 +46,7 @@ async def test_a_record_lives_while_the_poller_follows_it(bench: MakeBench) -> N
         assert (await b.batch.job(job_id)).id == job_id
         del record
         await anyio.sleep(120)
-        assert [event.job_id for event in b.told(JobFinished)] == [job_id]
+        assert [event.job_id for event in b.events_of(JobFinished)] == [job_id]
         gc.collect()
         assert b.session.records.get(job_id) is None
 
