@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Each example starts interpreters and waits for real jobs of some seconds.
+pytestmark = pytest.mark.timeout(180)
+
 ROOT = Path(__file__).parents[2]
 HELPERS = {"account"}
 PRINTED = {
