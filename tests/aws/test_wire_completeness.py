@@ -26,7 +26,7 @@ def test_summary_keeps_every_member_of_list_jobs() -> None:
 
 def test_queue_keeps_every_member_of_describe_job_queues() -> None:
     answer = shapes.filled(shapes.output_shape("DescribeJobQueues", "jobQueues"))
-    kept = set(losses.words(responses.job_queue(answer)))
+    kept = set(losses.leaf_texts(responses.job_queue(answer)))
     assert [leaf for _, leaf in shapes.leaves(answer) if str(leaf) not in kept] == []
 
 

@@ -1,7 +1,7 @@
-"""`python -m tests.chaos`: many seeded runs, a tally, and how to replay what went wrong.
+"""`python -m tests.chaos`: many seeded runs, a table of totals, and how to replay failures.
 
 `--seeds A..B` chooses the runs, `--jobs N` how many jobs each has, `--keep DIRECTORY` where the
-files of each run stay. The exit code is 0 if nothing was lost, doubled or hung.
+files of each run stay. The exit code is 0 if no job was lost or doubled and no run hung or crashed.
 """
 
 import argparse
@@ -16,19 +16,19 @@ from pathlib import Path
 from tests.chaos.forks import warm_up
 from tests.chaos.runs import Outcome, run
 
-# Troubles of one kind that are told for a run.
-_TOLD = 3
+# Maximum number of problems of one kind that are printed for a run.
+_MAX_PRINTED = 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what the arguments say and return the exit code."""
-    asked = _parser().parse_args(arguments)
+    """Run the chosen seeds and return the exit code."""
+    options = _parser().parse_args(arguments)
     outcomes: list[Outcome] = []
-    for outcome in _outcomes(asked):
+    for outcome in _outcomes(options):
         outcomes.append(outcome)
-        for line in _troubles(outcome, asked):
+        for line in _problems(outcome, options):
             print(line, flush=True)
-    print("\n".join(tally(outcomes, jobs=asked.jobs)))
+    print("\n".join(tally(outcomes, jobs=options.jobs)))
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seeds", type=_seeds, default=range(1, 201), metavar="A..B")
     parser.add_argument("--jobs", type=int, default=100, help="jobs of each run")
-    parser.add_argument("--kills", type=int, default=3, help="most kills of a run")
+    parser.add_argument("--kills", type=int, default=3, help="maximum kills of a run")
     parser.add_argument("--at-once", type=int, default=4, help="runs at the same time")
     parser.add_argument("--keep", type=Path, help="where the files of the runs stay")
     return parser
@@ -47,38 +47,38 @@ def _seeds(text: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-def _outcomes(asked: argparse.Namespace) -> Iterator[Outcome]:
+def _outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
     warm_up()
-    work = partial(run, jobs=asked.jobs, most_kills=asked.kills, keep=asked.keep)
-    if len(asked.seeds) == 1:
-        yield work(asked.seeds[0])
+    work = partial(run, jobs=options.jobs, most_kills=options.kills, keep=options.keep)
+    if len(options.seeds) == 1:
+        yield work(options.seeds[0])
         return
-    # Forked all at once, before this process has a thread: they fork the drivers in turn.
+    # All are forked before this process has a thread, because they fork the drivers themselves.
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(asked.at_once, mp_context=context) as pool:
-        for done in as_completed([pool.submit(work, seed) for seed in asked.seeds]):
+    with ProcessPoolExecutor(options.at_once, mp_context=context) as pool:
+        for done in as_completed([pool.submit(work, seed) for seed in options.seeds]):
             yield done.result()
 
 
-def _troubles(outcome: Outcome, asked: argparse.Namespace) -> Iterator[str]:
-    """Yield what went wrong in a run, and how to see it again."""
+def _problems(outcome: Outcome, options: argparse.Namespace) -> Iterator[str]:
+    """Yield the problems of a run, and how to replay it."""
     if outcome.is_good:
         return
     found = outcome.verdict
     for kind in ("lost", "doubled", "wrong"):
-        told = getattr(found, kind)
-        for words in told[:_TOLD]:
-            yield f"seed {outcome.seed}: {kind}: {words}"
-        if len(told) > _TOLD:
-            yield f"seed {outcome.seed}: {kind}: and {len(told) - _TOLD} more"
-    for words in filter(None, (outcome.hung, outcome.crashed)):
-        yield f"seed {outcome.seed}: {words}"
-    replay = f"--seeds {outcome.seed}..{outcome.seed} --jobs {asked.jobs} --kills {asked.kills}"
+        problems = getattr(found, kind)
+        for problem in problems[:_MAX_PRINTED]:
+            yield f"seed {outcome.seed}: {kind}: {problem}"
+        if len(problems) > _MAX_PRINTED:
+            yield f"seed {outcome.seed}: {kind}: and {len(problems) - _MAX_PRINTED} more"
+    for problem in filter(None, (outcome.hung, outcome.crashed)):
+        yield f"seed {outcome.seed}: {problem}"
+    replay = f"--seeds {outcome.seed}..{outcome.seed} --jobs {options.jobs} --kills {options.kills}"
     yield f"seed {outcome.seed}: replay with: nox -s chaos -- {replay} --keep chaos-runs"
 
 
 def tally(outcomes: Iterable[Outcome], *, jobs: int) -> Iterator[str]:
-    """Yield the lines of the table."""
+    """Yield the lines of the table of totals."""
     runs = list(outcomes)
     faults: Counter[str] = Counter()
     for outcome in runs:

@@ -1,7 +1,7 @@
-"""Time for chaos runs: an event loop that is faster than the wall, and wall clocks that jump.
+"""Time for chaos runs: an event loop faster than real time, and wall clocks that jump.
 
-What waits for seconds waits for a twentieth of them, in real time and in real processes. Unlike
-virtual time it does not stop while a process works, so processes may kill each other in it.
+Waiting takes a twentieth of the given seconds, in real time and in real processes. Unlike virtual
+time, this clock does not stop while a process works, so several processes can share it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ SPEED = 20.0
 
 
 class _FastSelector(selectors.DefaultSelector):
-    """Waits a fraction of the time that it is asked to."""
+    """Waits a fraction of the requested time."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         return super().select(None if timeout is None else timeout / SPEED)
@@ -26,31 +26,30 @@ class FastLoop(asyncio.SelectorEventLoop):
         super().__init__(_FastSelector())
 
     def time(self) -> float:
-        """Return seconds that go by fast."""
+        """Return the seconds of the fast clock."""
         return self._origin + (time.monotonic() - self._origin) * SPEED
 
 
 class WallClock:
-    """The wall clock of a run, which is as fast as its loops, and may be wrong.
+    """The wall clock of a run: as fast as its event loops, and possibly wrong.
 
-    It takes the place of `time.time` in this process, so that what it shows fits what the engine's
-    clock says of its jobs.
+    It replaces `time.time` in this process, so that it agrees with the timestamps of the engine.
     """
 
     def __init__(self, began: tuple[float, float]) -> None:
-        """Show fast time since a run began.
+        """Start the clock at the beginning of a run.
 
         Args:
-            began: What `time.monotonic` and `time.time` told then.
+            began: `time.monotonic()` and `time.time()` at that moment.
         """
         self._monotonic, self._wall = began
         self._wrong_by = 0.0
         time.time = self.read
 
     def read(self) -> float:
-        """Return what the wall clock shows."""
+        """Return the seconds since the epoch, including the error of the clock."""
         return self._wall + (time.monotonic() - self._monotonic) * SPEED + self._wrong_by
 
     def set(self, wrong_by: float) -> None:
-        """Set it, so that it is wrong by a number of seconds."""
+        """Set the error of the clock in seconds."""
         self._wrong_by = wrong_by

@@ -1,6 +1,6 @@
-"""The program that is killed: it runs its requests with a journal, and tells what it was given.
+"""The program that is killed: runs its requests with a journal, and reports what it received.
 
-What it tells goes into a file, line by line, which survives it.
+The report is a file of lines, which survives the process.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from tests.chaos.plan import Plan, Work
 from tests.chaos.shared import Shared
 
 DONE = 0
-# An error that asyncbatch announced: whoever meets it runs the program again.
+# Ended with an AsyncBatchError: the program is run again, as a user would do.
 TO_BE_RUN_AGAIN = 3
 STOPPED = 128 + signal.SIGTERM
 
@@ -40,22 +40,22 @@ class Report:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def tell(self, **facts: object) -> None:
+    def write(self, **facts: object) -> None:
         """Append a line."""
         os.write(self._file, json.dumps(facts).encode() + b"\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a driver finds.
+    """The environment of a driver.
 
     Attributes:
         plan: The run.
         shared: What the processes of the run share.
-        directory: Where the journal is, and where the driver's words go.
-        door: The environment variables that lead to the engine.
+        directory: Directory of the journal, the report and the log.
+        door: Environment variables for the endpoint and credentials of the engine.
         session: An aiobotocore session that has read its models already.
-        began: What `time.monotonic` and `time.time` told when the run began.
+        began: `time.monotonic()` and `time.time()` when the run began.
     """
 
     plan: Plan
@@ -67,13 +67,13 @@ class World:
 
 
 def drive(world: World) -> int:
-    """Live one life and return the exit code."""
+    """Run one driver process and return its exit code."""
     world.shared.driver = os.getpid()
-    life = world.directory / f"life-{world.shared.life}"
+    path = world.directory / f"driver-{world.shared.driver_number}"
     logging.basicConfig(
-        filename=life.with_suffix(".log"), level=logging.INFO, format="%(asctime)s %(message)s"
+        filename=path.with_suffix(".log"), level=logging.INFO, format="%(asctime)s %(message)s"
     )
-    report = Report(life.with_suffix(".jsonl"))
+    report = Report(path.with_suffix(".jsonl"))
     try:
         with asyncio.Runner(loop_factory=FastLoop) as runner:
             return runner.run(_drive(world, report))
@@ -87,23 +87,23 @@ async def _drive(world: World, report: Report) -> int:
         with stop_on_sigterm():
             results = await _results(world, report)
     except AsyncBatchError as error:
-        report.tell(error=f"{type(error).__name__}: {error}")
+        report.write(error=f"{type(error).__name__}: {error}")
         return TO_BE_RUN_AGAIN
-    report.tell(results=[told(result) for result in results])
+    report.write(results=[facts_of(result) for result in results])
     return DONE
 
 
 async def _results(world: World, report: Report) -> list[JobResult]:
-    """Do what the program is for."""
+    """Run the requests of the plan and return their results."""
 
     def observe(event: Event) -> None:
         if isinstance(event, JobFinished):
             world.shared.delivered()
-            report.tell(finished=event.job_id)
+            report.write(finished=event.job_id)
 
     async with _client(world, observe) as batch:
-        if world.plan.resumes and world.shared.life:
-            report.tell(resumed=[job.id for job in await batch.resume()])
+        if world.plan.resumes and world.shared.driver_number:
+            report.write(resumed=[job.id for job in await batch.resume()])
         return await batch.run(map(request, world.plan.work), check=False)
 
 
@@ -114,7 +114,7 @@ def _client(world: World, observe: Observer) -> AsyncBatchClient:
         session=world.session,
         region_name=door["AWS_REGION"],
         endpoint_url=door["AWS_ENDPOINT_URL"],
-        # A job that FAILED counts as run: the oracle knows of one job for each request.
+        # FAILED jobs are not run again: the oracle expects one job for each request.
         journal=Journal(world.directory / "run.db", rerun_failed=False),
         observers=[observe],
     )
@@ -125,7 +125,7 @@ def _set_clocks(world: World, report: Report) -> None:
 
     def set_wrong(seconds: float) -> None:
         wall.set(seconds)
-        report.tell(clock=seconds)
+        report.write(clock=seconds)
 
     for at, seconds in world.plan.clock_jumps:
         asyncio.get_running_loop().call_later(at, set_wrong, seconds)
@@ -146,6 +146,6 @@ def request(work: Work) -> JobRequest:
     )
 
 
-def told(result: JobResult) -> dict[str, object]:
-    """Return what the driver was told of a job's end."""
+def facts_of(result: JobResult) -> dict[str, object]:
+    """Return what the report has about the end of a job."""
     return {"id": result.job_id, "succeeded": result.succeeded}

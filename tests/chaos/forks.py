@@ -1,7 +1,7 @@
-"""Processes that need no time to start: forks of one that has everything imported.
+"""Processes that start at once: forks of a process that has imported everything.
 
-An interpreter takes a second to get there, and a run starts half a dozen. The process that is
-forked runs no event loop by then, and has no threads.
+A new interpreter needs a second for these imports, and a run starts about six processes. The
+process that is forked runs no event loop and has no threads at that time.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Child(NamedTuple):
 
     Attributes:
         pid: Its id.
-        ended: A file descriptor that is readable once it has ended, however it did.
+        ended: File descriptor that is readable once the process has ended for any reason.
     """
 
     pid: int
@@ -43,24 +43,24 @@ class Child(NamedTuple):
 
 
 def fork(work: Callable[[], int | None], errors: Path) -> Child:
-    """Run a function in a process of its own; a traceback of it goes into a file."""
+    """Run a function in a forked process; its traceback is written to a file."""
     sys.stdout.flush()
-    # The child alone holds the writing end, so the reading end sees when it has gone.
-    ended, lives = os.pipe()
+    # Only the child has the writing end open, so the reading end is readable when the child ends.
+    ended, writing_end = os.pipe()
     pid = os.fork()
     if pid:
-        os.close(lives)
+        os.close(writing_end)
         return Child(pid, ended)
     code = _CRASHED
     try:
         code = work() or 0
-    except BaseException:  # noqa: BLE001 - whatever it is, this process is not its parent
+    except BaseException:  # noqa: BLE001 - no exception may return into the code of the parent process
         errors.write_text(traceback.format_exc())
     os._exit(code)
 
 
 def warm_up() -> None:
-    """Do once in this process what takes time the first time: all forks of it have it then."""
+    """Import and load what takes time, so that all forks of this process have it."""
     directory = Path(tempfile.mkdtemp(prefix="chaos-warm-up-"))
     try:
         asyncio.run(_open_all_once(directory / "run.db"))

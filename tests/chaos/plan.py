@@ -1,4 +1,4 @@
-"""What happens in a run, drawn from its seed: the jobs, the faults, the kills. Pure."""
+"""The plan of a run, drawn from its seed: jobs, faults, kills. Pure."""
 
 import random
 import signal
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 from asyncbatch.local import Fault
 
-# Seconds of a life within which its wall clock goes wrong.
+# Seconds after the start of a driver within which its wall clock jumps.
 _EARLY = 20.0
-# AWS refuses requests that are signed with a clock that is wrong by more.
+# AWS refuses signed requests when the clock is wrong by more than 300 s.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 _MOST_SKEW = 290.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A job that is wanted.
+    """A request of the run.
 
     Attributes:
-        number: Which one; the job finds it in its environment, so that the engine can tell.
-        name: The job name that the user chose; None where asyncbatch chooses one.
-        seconds: How long it runs.
-        exit_code: How it ends.
+        number: Its position; also in the environment of its job, so that the ledger identifies it.
+        name: Custom job name; None for a generated one.
+        seconds: Duration of the job.
+        exit_code: Exit code of the job.
         array_size: Number of children; None for a job that is no array.
     """
 
@@ -34,15 +34,15 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class PlannedFault:
     """A fault of the service.
 
     Attributes:
-        label: What it is called in the tally.
-        operation: The operation that it hits; ``"*"`` hits all.
+        label: Its name in the table of totals.
+        operation: The affected operation; ``"*"`` affects all.
         fault: The fault.
-        begins: With which request of the run, from 1.
-        lasts: Seconds; None for ever.
+        begins: Number of the request, from 1, with which it begins.
+        lasts: Duration in seconds; None until the end of the run.
     """
 
     label: str
@@ -54,13 +54,13 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """The end of one life of the driver.
+    """How one driver process is ended.
 
     Attributes:
-        at_request: The request of this life, from 1, with which it is killed; None for `at_time`.
-        after: Whether that request is carried out first; its answer is lost either way.
+        at_request: Number of its request, from 1, at which it is killed; None for `at_time`.
+        after: Whether that request is carried out first; its response is lost either way.
         at_time: Real seconds after its start.
-        number: SIGKILL; or SIGTERM, which lets it close what it opened.
+        number: SIGKILL; or SIGTERM, on which it closes its client.
     """
 
     at_request: int | None = None
@@ -71,12 +71,12 @@ class Kill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """A process that stands still (SIGSTOP) for a while.
+    """A process that is paused with SIGSTOP.
 
     Attributes:
         who: ``"engine"`` or ``"driver"``.
         at_time: Real seconds after the driver's start.
-        seconds: For how long, in real time.
+        seconds: Duration in real seconds.
     """
 
     who: str
@@ -86,22 +86,22 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A run.
+    """The plan of a run.
 
     Attributes:
-        seed: Where all of it comes from.
-        work: The jobs.
-        troubles: The faults.
-        kills: How each life of the driver ends but the last.
-        pauses: In each life, by its number.
-        clock_jumps: Times in seconds of a life, and by how many seconds the driver's wall clock is
-            wrong from then on.
+        seed: Seed that everything is drawn from.
+        work: The requests.
+        faults: The faults of the service.
+        kills: How each driver but the last is ended.
+        pauses: The pauses of each driver.
+        clock_jumps: Seconds after the start of a driver, and the error of its wall clock in seconds
+            from then on.
         resumes: Whether a driver that is started again calls `resume` first.
     """
 
     seed: int
     work: tuple[Work, ...]
-    troubles: tuple[Trouble, ...]
+    faults: tuple[PlannedFault, ...]
     kills: tuple[Kill, ...]
     pauses: tuple[tuple[Pause, ...], ...]
     clock_jumps: tuple[tuple[float, float], ...]
@@ -112,12 +112,12 @@ def draw(seed: int, *, jobs: int, most_kills: int) -> Plan:
     """Return the plan of a run; the same one for the same arguments."""
     rng = random.Random(f"chaos {seed}")
     kills = tuple(_kill(rng, jobs) for _ in range(rng.randint(min(1, most_kills), most_kills)))
-    kinds = rng.sample(list(_TROUBLES), k=rng.randint(2, 5))
-    troubles = [trouble for kind in kinds for trouble in kind(rng)]
+    kinds = rng.sample(list(_FAULTS), k=rng.randint(2, 5))
+    faults = [fault for kind in kinds for fault in kind(rng)]
     return Plan(
         seed=seed,
         work=tuple(_work(rng, number) for number in range(jobs)),
-        troubles=tuple(troubles),
+        faults=tuple(faults),
         kills=kills,
         pauses=tuple(tuple(_pauses(rng)) for _ in range(most_kills + 1)),
         clock_jumps=tuple(
@@ -150,49 +150,49 @@ def _kill(rng: random.Random, jobs: int) -> Kill:
 def _pauses(rng: random.Random) -> Iterator[Pause]:
     if rng.random() < 0.2:
         who = rng.choice(("engine", "driver"))
-        # Up to the 40 s of the run's time that are more than a client waits for an answer.
+        # Up to 40 s of the fast clock, which is longer than a client waits for a response.
         yield Pause(who=who, at_time=rng.uniform(0.05, 1.0), seconds=rng.uniform(0.1, 2.0))
 
 
-# -- the kinds of trouble --------------------------------------------------------------------------
+# -- the kinds of faults ---------------------------------------------------------------------------
 
 
-def _throttling(rng: random.Random) -> Iterator[Trouble]:
+def _throttling(rng: random.Random) -> Iterator[PlannedFault]:
     del rng
-    yield Trouble(label="throttled", operation="*", fault=Fault.throttle(probability=0.3))
+    yield PlannedFault(label="throttled", operation="*", fault=Fault.throttle(probability=0.3))
 
 
-def _dropped_before(rng: random.Random) -> Iterator[Trouble]:
+def _dropped_before(rng: random.Random) -> Iterator[PlannedFault]:
     make = rng.choice((Fault.drop_before, Fault.reset_before, Fault.refuse))
     fault = make(probability=rng.uniform(0.03, 0.3))
-    yield Trouble(label="dropped before acceptance", operation=_where(rng), fault=fault)
+    yield PlannedFault(label="dropped before acceptance", operation=_where(rng), fault=fault)
 
 
-def _dropped_after(rng: random.Random) -> Iterator[Trouble]:
+def _dropped_after(rng: random.Random) -> Iterator[PlannedFault]:
     make = rng.choice((Fault.drop_after, Fault.reset_after))
     fault = make(probability=rng.uniform(0.03, 0.3))
-    yield Trouble(label="dropped after acceptance", operation=_where(rng), fault=fault)
+    yield PlannedFault(label="dropped after acceptance", operation=_where(rng), fault=fault)
 
 
-def _truncated(rng: random.Random) -> Iterator[Trouble]:
+def _truncated(rng: random.Random) -> Iterator[PlannedFault]:
     fault = Fault.truncated(probability=rng.uniform(0.02, 0.2))
-    yield Trouble(label="truncated body", operation=_where(rng), fault=fault)
+    yield PlannedFault(label="truncated body", operation=_where(rng), fault=fault)
 
 
-def _slow_body(rng: random.Random) -> Iterator[Trouble]:
+def _slow_body(rng: random.Random) -> Iterator[PlannedFault]:
     fault = Fault.slow_body(rng.uniform(5, 45), probability=rng.uniform(0.01, 0.05))
-    yield Trouble(label="slow body", operation=_where(rng), fault=fault)
+    yield PlannedFault(label="slow body", operation=_where(rng), fault=fault)
 
 
-def _late(rng: random.Random) -> Iterator[Trouble]:
+def _late(rng: random.Random) -> Iterator[PlannedFault]:
     make = rng.choice((Fault.latency, Fault.latency_before))
     fault = make(rng.uniform(5, 45), probability=rng.uniform(0.01, 0.05))
-    yield Trouble(label="late answer", operation=_where(rng), fault=fault)
+    yield PlannedFault(label="late answer", operation=_where(rng), fault=fault)
 
 
-def _server_errors(rng: random.Random) -> Iterator[Trouble]:
+def _server_errors(rng: random.Random) -> Iterator[PlannedFault]:
     for _ in range(rng.randint(1, 3)):
-        yield Trouble(
+        yield PlannedFault(
             label="5xx burst",
             operation=_where(rng),
             fault=Fault.server_error(probability=rng.uniform(0.5, 1)),
@@ -201,14 +201,15 @@ def _server_errors(rng: random.Random) -> Iterator[Trouble]:
         )
 
 
-def _lag(rng: random.Random) -> Iterator[Trouble]:
-    yield Trouble(label="lag", operation="DescribeJobs", fault=Fault.lag(rng.uniform(1, 30)))
-    # Less than a submission is looked for: nobody can be safe from a list that lags for longer.
-    yield Trouble(label="lag", operation="ListJobs", fault=Fault.lag(rng.uniform(0.5, 5)))
+def _lag(rng: random.Random) -> Iterator[PlannedFault]:
+    yield PlannedFault(label="lag", operation="DescribeJobs", fault=Fault.lag(rng.uniform(1, 30)))
+    # Shorter than the time for which a submission is looked up: no look-up can find a job that is
+    # listed later.
+    yield PlannedFault(label="lag", operation="ListJobs", fault=Fault.lag(rng.uniform(0.5, 5)))
 
 
-def _expired(rng: random.Random) -> Iterator[Trouble]:
-    yield Trouble(
+def _expired(rng: random.Random) -> Iterator[PlannedFault]:
+    yield PlannedFault(
         label="expired credentials",
         operation="*",
         fault=Fault.error("ExpiredTokenException", "The security token has expired", status=403),
@@ -221,7 +222,7 @@ def _where(rng: random.Random) -> str:
     return rng.choice(("SubmitJob", "SubmitJob", "*"))
 
 
-_TROUBLES: tuple[Callable[[random.Random], Iterator[Trouble]], ...] = (
+_FAULTS: tuple[Callable[[random.Random], Iterator[PlannedFault]], ...] = (
     _throttling,
     _dropped_before,
     _dropped_after,

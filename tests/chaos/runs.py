@@ -1,6 +1,6 @@
-"""One run: an engine, one driver after the other until the work is done, and the verdict.
+"""One run: an engine, one driver after the other until all work is done, and the verdict.
 
-Killed processes get no chance to tidy up, so whatever they leave is what the next one finds.
+Killed processes cannot clean up: the next driver finds the files as they were left.
 """
 
 import json
@@ -22,31 +22,31 @@ from tests.chaos.oracle import Verdict, judge
 from tests.chaos.plan import Kill, Pause, Plan, draw
 from tests.chaos.shared import Shared
 
-# Real seconds without any step forward, after which a run counts as hung.
+# Real seconds without any progress, after which a run counts as hung.
 _PATIENCE = 90.0
-# Lives that end with an announced error, after which a run counts as hung.
-_MOST_LIVES = 40
-# Real seconds until a program that ended with an announced error is run again.
+# Number of drivers after which a run counts as hung.
+_MAX_DRIVERS = 40
+# Real seconds until a program that ended with an AsyncBatchError is run again.
 _BEFORE_A_RERUN = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What became of a run.
+    """The outcome of a run.
 
     Attributes:
         seed: Its seed.
         jobs: Jobs that the engine ran.
         kills: Drivers that were killed (SIGKILL).
         stops: Drivers that were stopped (SIGTERM).
-        reruns: Drivers that ended with an announced error and were run again.
-        pauses: Times that a process stood still.
-        clock_jumps: Times that the wall clock was set.
-        faults: Requests that each kind of fault hit.
-        hung: Why it was given up; empty if it was not.
-        crashed: How a driver ended with an error that nobody announced; empty if none did.
-        verdict: What the oracle found.
-        seconds: How long it took.
+        reruns: Drivers that ended with an AsyncBatchError and were run again.
+        pauses: Number of times that a process was paused.
+        clock_jumps: Number of times that the wall clock was set.
+        faults: Number of requests that each kind of fault affected.
+        hung: Why the run was stopped; empty if it was completed.
+        crashed: How a driver ended with an unexpected error; empty if none did.
+        verdict: The problems that the oracle found.
+        seconds: Duration in real seconds.
     """
 
     seed: int
@@ -70,7 +70,7 @@ class Outcome:
 
 
 def run(seed: int, *, jobs: int, most_kills: int, keep: Path | None = None) -> Outcome:
-    """Carry out the run of a seed; `keep` is where its files stay for inspection."""
+    """Carry out the run of a seed; `keep` is a directory for its files."""
     plan = draw(seed, jobs=jobs, most_kills=most_kills)
     directory = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-"))
     began = time.monotonic()
@@ -96,21 +96,21 @@ class _Run:
     def carry_out(self) -> Outcome:
         door = self._open_engine()
         try:
-            while not self._outcome.hung and self._live(door) != driver.DONE:
-                self._shared.life += 1
+            while not self._outcome.hung and self._run_driver(door) != driver.DONE:
+                self._shared.driver_number += 1
         finally:
             ledger = self._close_engine()
         self._outcome.jobs = len(ledger["jobs"])
         self._outcome.faults = ledger["faults"]
-        lives = [_lines(self._life(n)) for n in range(self._shared.life + 1)]
-        self._outcome.clock_jumps = sum("clock" in line for life in lives for line in life)
+        reports = [
+            _lines(self._directory / f"driver-{number}.jsonl")
+            for number in range(self._shared.driver_number + 1)
+        ]
+        self._outcome.clock_jumps = sum("clock" in line for report in reports for line in report)
         if not self._outcome.hung and not self._outcome.crashed:
-            self._outcome.verdict = judge(self._plan, ledger, lives)
+            self._outcome.verdict = judge(self._plan, ledger, reports)
         self._shared.close()
         return self._outcome
-
-    def _life(self, number: int) -> Path:
-        return self._directory / f"life-{number}.jsonl"
 
     # -- the engine -------------------------------------------------------------------------------
 
@@ -133,9 +133,9 @@ class _Run:
 
     # -- the driver -------------------------------------------------------------------------------
 
-    def _live(self, door: dict[str, str]) -> int | None:
-        """Live one life of the driver; return its exit code, None if it was killed."""
-        life = self._shared.life
+    def _run_driver(self, door: dict[str, str]) -> int | None:
+        """Run one driver process; return its exit code, None if it was killed or stopped."""
+        number = self._shared.driver_number
         self._shared.requests = 0
         world = driver.World(
             plan=self._plan,
@@ -145,9 +145,9 @@ class _Run:
             session=session(),
             began=self._began,
         )
-        child = fork(lambda: driver.drive(world), self._directory / f"life-{life}.err")
-        kill = self._plan.kills[life] if life < len(self._plan.kills) else None
-        pauses = self._plan.pauses[life] if life < len(self._plan.pauses) else ()
+        child = fork(lambda: driver.drive(world), self._directory / f"driver-{number}.err")
+        kill = self._plan.kills[number] if number < len(self._plan.kills) else None
+        pauses = self._plan.pauses[number] if number < len(self._plan.pauses) else ()
         self._watch(child, kill, pauses)
         code = child.wait()
         if code == -signal.SIGKILL:
@@ -157,18 +157,18 @@ class _Run:
             self._outcome.stops += 1
             return None
         if code not in (driver.DONE, driver.TO_BE_RUN_AGAIN):
-            words = (self._directory / f"life-{life}.err").read_text().strip()
-            self._outcome.crashed = f"life {life} crashed ({code}): {words}"
+            error = (self._directory / f"driver-{number}.err").read_text().strip()
+            self._outcome.crashed = f"driver {number} crashed ({code}): {error}"
             return driver.DONE
         if code == driver.TO_BE_RUN_AGAIN:
             self._outcome.reruns += 1
-            time.sleep(_BEFORE_A_RERUN)  # nor does anybody log in again at once
-        if life >= _MOST_LIVES:
-            self._outcome.hung = f"it is not done after {_MOST_LIVES} lives"
+            time.sleep(_BEFORE_A_RERUN)  # a user would not run it again at once either
+        if number >= _MAX_DRIVERS:
+            self._outcome.hung = f"not completed by {_MAX_DRIVERS} drivers"
         return code
 
     def _watch(self, child: Child, kill: Kill | None, pauses: tuple[Pause, ...]) -> None:
-        """Wait for a driver's end; kill and pause as planned; give up where nothing goes on."""
+        """Wait for a driver's end; kill and pause as planned; kill it if there is no progress."""
         timetable = self._timetable(child.pid, kill, pauses)
         began = moved = time.monotonic()
         steps = self._shared.steps
@@ -179,21 +179,23 @@ class _Run:
             if self._shared.steps != steps:
                 steps, moved = self._shared.steps, now
             if now - moved > _PATIENCE:
-                self._outcome.hung = f"life {self._shared.life}: no step in {_PATIENCE:.0f} s"
+                self._outcome.hung = (
+                    f"driver {self._shared.driver_number}: no progress in {_PATIENCE:.0f} s"
+                )
                 os.kill(child.pid, signal.SIGKILL)
         _continue(self._engine.pid)  # it may have been paused for longer than the driver lived
 
     def _timetable(
         self, pid: int, kill: Kill | None, pauses: tuple[Pause, ...]
     ) -> list[tuple[float, Callable[[], None]]]:
-        """Return what is to be done and when, in real seconds of this life."""
+        """Return the planned signals, with their real seconds after the start of the driver."""
         timetable: list[tuple[float, Callable[[], None]]] = []
         if kill is not None and kill.at_request is None:
             timetable.append((kill.at_time, lambda: os.kill(pid, kill.number)))
         for pause in pauses:
-            who = self._engine.pid if pause.who == "engine" else pid
-            timetable.append((pause.at_time, partial(self._stop, who)))
-            timetable.append((pause.at_time + pause.seconds, partial(_continue, who)))
+            target = self._engine.pid if pause.who == "engine" else pid
+            timetable.append((pause.at_time, partial(self._stop, target)))
+            timetable.append((pause.at_time + pause.seconds, partial(_continue, target)))
         return sorted(timetable, key=lambda entry: entry[0])
 
     def _stop(self, pid: int) -> None:
@@ -206,12 +208,12 @@ def _continue(pid: int) -> None:
 
 
 def _wait(timetable: list[tuple[float, Callable[[], None]]], began: float) -> float:
-    """Return seconds until something is to be done; the watchdog looks once a second."""
+    """Return seconds until the next planned signal; at most 1, to check for progress."""
     return max(0.0, min([1.0] + [began + at - time.monotonic() for at, _ in timetable[:1]]))
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """Read what a life told; its last line may have been cut off."""
+    """Read the report of a driver; its last line may be incomplete."""
     if not path.exists():
         return []
     lines = []

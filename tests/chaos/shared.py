@@ -1,4 +1,4 @@
-"""What the processes of a run share: a few numbers in memory that all of them see."""
+"""Numbers in shared memory that all processes of a run can read and write."""
 
 import mmap
 import struct
@@ -7,13 +7,13 @@ _INTEGER = struct.Struct("q")
 
 
 class Shared:
-    """Numbers in shared memory; they survive whoever wrote them.
+    """Numbers in shared memory; they survive the process that wrote them.
 
     Attributes:
-        driver: Process id of the driver; it writes it itself before it does anything else.
-        life: Which life of the driver it is, from 0.
-        requests: Requests that arrived in this life.
-        steps: Steps forward that anybody made: the watchdog looks whether there are new ones.
+        driver: Process id of the driver, which writes it before anything else.
+        driver_number: Number of the driver process, from 0.
+        requests: Requests that arrived from this driver.
+        steps: Steps of progress of all processes; a run without new ones counts as hung.
     """
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class Shared:
         self._set(0, pid)
 
     @property
-    def life(self) -> int:
+    def driver_number(self) -> int:
         return self._get(1)
 
-    @life.setter
-    def life(self, number: int) -> None:
+    @driver_number.setter
+    def driver_number(self, number: int) -> None:
         self._set(1, number)
 
     @property
@@ -56,13 +56,13 @@ class Shared:
         return self._get(3) + self._get(4)
 
     def progress(self) -> None:
-        """Note a step forward of the engine: a job started."""
+        """Count a step of progress of the engine: a job started."""
         self._set(3, self._get(3) + 1)
 
     def delivered(self) -> None:
-        """Note a step forward of the driver: it learned of an end."""
+        """Count a step of progress of the driver: the end of a job was reported."""
         self._set(4, self._get(4) + 1)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Release the memory."""
         self._memory.close()

@@ -1,4 +1,4 @@
-"""The oracle of the chaos runs sees what it is there to see, and a plan is its seed's own."""
+"""The oracle of the chaos runs finds each kind of problem, and a plan depends on its seed only."""
 
 from typing import Any
 
@@ -14,55 +14,55 @@ def _ledger() -> dict[str, Any]:
     return {"jobs": [{"number": work.number, "id": f"j-{work.number}"} for work in PLAN.work]}
 
 
-def _life() -> list[dict[str, Any]]:
+def _report() -> list[dict[str, Any]]:
     ends: list[dict[str, Any]] = [{"finished": f"j-{work.number}"} for work in PLAN.work]
     results = [{"id": f"j-{w.number}", "succeeded": w.exit_code == 0} for w in PLAN.work]
     return [*ends, {"results": results}]
 
 
-def _words(verdict: Verdict) -> str:
+def _problems(verdict: Verdict) -> str:
     return " ".join([*verdict.lost, *verdict.doubled, *verdict.wrong])
 
 
 def test_judge_finds_nothing_in_a_correct_run() -> None:
-    assert _words(judge(PLAN, _ledger(), [[], _life()])) == ""
+    assert _problems(judge(PLAN, _ledger(), [[], _report()])) == ""
 
 
 def test_judge_reports_a_request_without_a_job_as_lost() -> None:
     ledger = _ledger()
     del ledger["jobs"][2]
-    assert judge(PLAN, ledger, [_life()]).lost == ["request 2 has no job"]
+    assert judge(PLAN, ledger, [_report()]).lost == ["request 2 has no job"]
 
 
 def test_judge_reports_a_request_with_two_jobs_as_doubled() -> None:
     ledger = _ledger()
     ledger["jobs"].append({"number": 1, "id": "again"})
-    assert judge(PLAN, ledger, [_life()]).doubled == ["request 1 has the jobs j-1, again"]
+    assert judge(PLAN, ledger, [_report()]).doubled == ["request 1 has the jobs j-1, again"]
 
 
 def test_judge_reports_an_end_reported_twice_to_one_driver_as_doubled() -> None:
-    verdict = judge(PLAN, _ledger(), [[{"finished": "j-1"}], _life()])
+    verdict = judge(PLAN, _ledger(), [[{"finished": "j-1"}], _report()])
     assert verdict.doubled == []
-    verdict = judge(PLAN, _ledger(), [[{"finished": "j-1"}, *_life()]])
-    assert verdict.doubled == ["life 0 heard twice that j-1 ended"]
+    verdict = judge(PLAN, _ledger(), [[{"finished": "j-1"}, *_report()]])
+    assert verdict.doubled == ["driver 0 was notified twice that j-1 ended"]
 
 
 @pytest.mark.parametrize("kept", [0, 3])
 def test_judge_reports_a_result_that_was_not_delivered_as_lost(kept: int) -> None:
-    life = _life()
-    del life[-1]["results"][kept:]
-    assert judge(PLAN, _ledger(), [life]).lost == [f"the last driver was given {kept} results"]
-    del life[-1]
-    assert judge(PLAN, _ledger(), [life]).lost == ["the last driver was given no results"]
+    report = _report()
+    del report[-1]["results"][kept:]
+    assert judge(PLAN, _ledger(), [report]).lost == [f"the last driver received {kept} results"]
+    del report[-1]
+    assert judge(PLAN, _ledger(), [report]).lost == ["the last driver received no results"]
 
 
 def test_judge_reports_a_result_of_another_job_or_end_as_wrong() -> None:
-    life = _life()
-    life[-1]["results"][0]["id"] = "j-3"
-    life[-1]["results"][1]["succeeded"] ^= True
-    assert judge(PLAN, _ledger(), [life]).wrong == [
-        "request 0 was given the result of j-3",
-        "request 1 ended otherwise than was told",
+    report = _report()
+    report[-1]["results"][0]["id"] = "j-3"
+    report[-1]["results"][1]["succeeded"] ^= True
+    assert judge(PLAN, _ledger(), [report]).wrong == [
+        "request 0 received the result of j-3",
+        "request 1 was reported with another end",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the tests of groups share: jobs that run as they are told, and blocks that end badly."""
+"""Helpers for tests of groups: scripted jobs, and blocks that end with an error."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ Body = Callable[[JobGroup], Awaitable[None]]
 
 
 def by_environment(job: Launch) -> Script:
-    """Read from a job's environment how long it runs and how it exits."""
+    """Return the script that a job's environment describes: seconds in FOR, exit code in EXIT."""
     given = job.environment
     return Script(
         startup=0, duration=float(given.get("FOR", 1)), exit_code=int(given.get("EXIT", 0))
@@ -28,12 +28,12 @@ def runs(seconds: float, *, exit_code: int = 0) -> JobRequest:
 LONG = runs(90_000)
 
 
-class Mine(Exception):
+class BodyError(Exception):
     """An error of the body."""
 
 
 async def alive(b: Bench) -> set[str]:
-    """Return the ids of the jobs that have not ended, as the engine tells."""
+    """Return the ids of the jobs that have not ended, according to the engine."""
     described = await b.batch.describe([job.job_id for job in b.local.ledger.submissions])
     return {job_id for job_id, job in described.items() if not job.status.is_terminal}
 
@@ -43,11 +43,11 @@ async def error_of(group: JobGroup, body: Body) -> BaseException:
     try:
         async with group:
             await body(group)
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - to be looked at
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - returned to the test
         return error
     raise AssertionError("the block ended without an error")
 
 
-async def long_then_mine(group: JobGroup) -> None:
+async def long_then_error(group: JobGroup) -> None:
     await group.submit(LONG)
-    raise Mine
+    raise BodyError

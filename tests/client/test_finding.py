@@ -50,7 +50,7 @@ async def test_describe_accepts_any_number_of_jobs(bench: MakeBench) -> None:
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(230))
         before = b.local.calls["DescribeJobs"]
         assert len(await b.batch.describe(jobs)) == 230
-        assert b.local.calls["DescribeJobs"] - before <= 3 + 10  # the poller asks as well
+        assert b.local.calls["DescribeJobs"] - before <= 3 + 10  # calls of the poller included
 
 
 async def test_describe_accepts_children_of_an_array(bench: MakeBench) -> None:
@@ -86,7 +86,7 @@ async def test_find_by_state(bench: MakeBench) -> None:
 
 
 async def test_found_job_that_ended_has_its_complete_result(bench: MakeBench) -> None:
-    """ListJobs tells no attempts, so awaiting a found job asks for them."""
+    """ListJobs returns no attempts, so awaiting a found job describes it."""
     async with bench(Script(exit_code=3)) as b:
         await (await b.batch.submit("hello")).result(check=False)
         await b.batch.aclose()
@@ -132,17 +132,17 @@ async def test_definition_is_read_from_a_file(bench: MakeBench, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [(None, "No such file"), ("{", "readable JSON"), ("[]", "must contain a JSON object")],
 )
 async def test_invalid_definition_file_is_named_in_the_error(
-    bench: MakeBench, tmp_path: Path, content: str | None, words: str
+    bench: MakeBench, tmp_path: Path, content: str | None, message: str
 ) -> None:
     path = tmp_path / "wrong.json"
     if content is not None:
         path.write_text(content)
     async with bench() as b:
-        with pytest.raises(InvalidRequest, match=words) as caught:
+        with pytest.raises(InvalidRequest, match=message) as caught:
             await b.batch.register_job_definition(str(path))
         assert "wrong.json" in str(caught.value)
 

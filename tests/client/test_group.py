@@ -1,4 +1,4 @@
-"""Groups: jobs that end together, whatever ends them, and whatever AWS does meanwhile."""
+"""Job groups: their jobs end together, whatever ends the block and whatever faults AWS has."""
 
 import asyncio
 import contextlib
@@ -24,11 +24,11 @@ from asyncbatch.local import Fault
 from tests.client.groups import (
     LONG,
     Body,
-    Mine,
+    BodyError,
     alive,
     by_environment,
     error_of,
-    long_then_mine,
+    long_then_error,
     runs,
 )
 from tests.fixtures.bench import MakeBench
@@ -36,12 +36,12 @@ from tests.fixtures.bench import MakeBench
 pytestmark = pytest.mark.virtual_time
 
 
-WIRE = {
-    "a quiet wire": None,
-    "answers that are lost after acceptance": Fault.drop_after(probability=0.3),
-    "requests that are lost": Fault.drop_before(probability=0.3),
+FAULTS = {
+    "no faults": None,
+    "responses lost after acceptance": Fault.drop_after(probability=0.3),
+    "requests lost": Fault.drop_before(probability=0.3),
     "throttling": Fault.throttle(probability=0.5),
-    "slow answers": Fault.latency(20, probability=0.5),
+    "slow responses": Fault.latency(20, probability=0.5),
 }
 ON_ERROR: tuple[OnError, ...] = ("terminate", "leave")
 
@@ -53,7 +53,7 @@ async def _job_fails(group: JobGroup) -> None:
 
 async def _body_raises(group: JobGroup) -> None:
     await group.submit(runs(1))
-    raise Mine
+    raise BodyError
 
 
 async def _submission_is_refused(group: JobGroup) -> None:
@@ -74,7 +74,7 @@ async def _runs_out_of_time(_: JobGroup) -> None:
 
 ENDS: dict[str, tuple[Body, type[BaseException]]] = {
     "a job fails": (_job_fails, JobFailed),
-    "the body raises": (_body_raises, Mine),
+    "the body raises": (_body_raises, BodyError),
     "a submission is refused": (_submission_is_refused, JobDefinitionNotFound),
     "a cancellation": (_is_cancelled, asyncio.CancelledError),
     "a timeout": (_runs_out_of_time, TimeoutError),
@@ -113,18 +113,18 @@ async def test_arrays_and_coalesced_requests_belong_to_the_group(bench: MakeBenc
 
 
 @pytest.mark.parametrize("on_error", ON_ERROR)
-@pytest.mark.parametrize("wire", WIRE)
+@pytest.mark.parametrize("fault_kind", FAULTS)
 @pytest.mark.parametrize("end", ENDS)
 async def test_group_knows_each_of_its_jobs_however_the_block_ends(
-    bench: MakeBench, end: str, wire: str, on_error: OnError
+    bench: MakeBench, end: str, fault_kind: str, on_error: OnError
 ) -> None:
-    """Whatever ends the block, the group knows of each of its jobs afterwards, and cares for it.
+    """After the block, the group has each of its jobs, and has terminated or left it.
 
-    Submissions are on the wire, and others wait for their turn, when the block ends.
+    Some submissions are in progress and others wait for the rate limit when the block ends.
     """
     body, error = ENDS[end]
     async with bench(by_environment) as b:
-        if (fault := WIRE[wire]) is not None:
+        if (fault := FAULTS[fault_kind]) is not None:
             b.local.faults.add("SubmitJob", fault)
         group = b.batch.job_group(on_error=on_error)
         async with anyio.create_task_group() as others:
@@ -140,9 +140,9 @@ async def test_group_knows_each_of_its_jobs_however_the_block_ends(
             assert {job.job_id for job in b.local.ledger.submissions} == known
             assert len(known) > 10
         await anyio.sleep(120)
-        going_on = {job.id for job in group.jobs if not job.is_finished}
-        assert await alive(b) == going_on
-        assert bool(going_on) == (on_error == "leave")
+        unfinished = {job.id for job in group.jobs if not job.is_finished}
+        assert await alive(b) == unfinished
+        assert bool(unfinished) == (on_error == "leave")
 
 
 async def _submit(group: JobGroup) -> None:
@@ -177,7 +177,7 @@ async def test_group_that_is_ending_after_an_error_raises_group_closed(bench: Ma
         b.local.faults.add("TerminateJob", Fault.latency(30))
         async with anyio.create_task_group() as others:
             group = b.batch.job_group()
-            others.start_soon(error_of, group, long_then_mine)
+            others.start_soon(error_of, group, long_then_error)
             await anyio.sleep(10)
             with pytest.raises(GroupClosed):
                 await group.submit("hello")

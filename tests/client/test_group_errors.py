@@ -1,4 +1,4 @@
-"""The end of a group after an error: which error, how it reads, and a clean-up within bounds."""
+"""How a group ends after an error: which error is raised, its notes, and a bounded clean-up."""
 
 import asyncio
 import logging
@@ -22,11 +22,11 @@ from asyncbatch._group import _CLEAN_UP_SECONDS
 from asyncbatch.local import Fault
 from tests.client.groups import (
     LONG,
-    Mine,
+    BodyError,
     alive,
     by_environment,
     error_of,
-    long_then_mine,
+    long_then_error,
     runs,
 )
 from tests.fixtures.bench import MakeBench
@@ -51,8 +51,8 @@ async def test_first_failure_is_raised_with_a_note_on_the_others(bench: MakeBenc
 async def test_error_of_the_body_is_raised_with_notes_on_the_clean_up(bench: MakeBench) -> None:
     async with bench(by_environment) as b:
         group = b.batch.job_group(reason="no longer wanted")
-        error = await error_of(group, long_then_mine)
-        assert isinstance(error, Mine)
+        error = await error_of(group, long_then_error)
+        assert isinstance(error, BodyError)
         assert error.__notes__ == ["Jobs of the group that were terminated: 1."]
         [job] = group.jobs
         assert (await job.result(check=False)).description.status_reason == "no longer wanted"
@@ -63,8 +63,8 @@ async def test_remaining_jobs_are_logged_once(
 ) -> None:
     async with bench(by_environment) as b:
         group = b.batch.job_group(on_error="leave")
-        error = await error_of(group, long_then_mine)
-        await b.batch.__aexit__(Mine, error, None)
+        error = await error_of(group, long_then_error)
+        await b.batch.__aexit__(BodyError, error, None)
     [note] = error.__notes__
     assert note.startswith("1 job continues in AWS Batch (local). Follow again: await")
     assert f"batch.attach(['{group.jobs[0].id}'])" in note
@@ -103,9 +103,9 @@ async def test_job_that_cannot_be_terminated_is_noted(bench: MakeBench) -> None:
         for operation in ("TerminateJob", "TerminateJobs"):
             b.local.faults.add(operation, Fault.error("AccessDeniedException", status=403))
         group = b.batch.job_group()
-        told = "\n".join((await error_of(group, long_then_mine)).__notes__)
-        assert "1 of 1 jobs could not be terminated and continue: TerminateJob" in told
-        assert f"batch.attach(['{group.jobs[0].id}'])" in told
+        notes = "\n".join((await error_of(group, long_then_error)).__notes__)
+        assert "1 of 1 jobs could not be terminated and continue: TerminateJob" in notes
+        assert f"batch.attach(['{group.jobs[0].id}'])" in notes
 
 
 async def test_clean_up_is_bounded(bench: MakeBench) -> None:
@@ -117,7 +117,7 @@ async def test_clean_up_is_bounded(bench: MakeBench) -> None:
             await group.submit(LONG)
             b.local.faults.add("*", Fault.refuse())
             begun = anyio.current_time()
-            raise Mine
+            raise BodyError
 
         group = b.batch.job_group()
         error = await error_of(group, nobody_answers)
@@ -133,7 +133,7 @@ async def test_clean_up_is_longer_for_many_jobs_terminated_one_by_one(
 
     async def many(group: JobGroup) -> None:
         await group.submit_many(LONG for _ in range(10))
-        raise Mine
+        raise BodyError
 
     monkeypatch.setattr(API, "offers", never)
     async with bench(by_environment, limits=RateLimits(terminate_per_second=0.1)) as b:
@@ -188,7 +188,7 @@ async def test_client_that_ends_with_an_error_does_not_log_terminated_jobs(
         b.record(array[0]).add_done_callback(lambda _job, _error: None)
         await jobs[0].terminate()
         await b.batch.terminate([jobs[1], array])
-        await b.batch.__aexit__(Mine, Mine(), None)
+        await b.batch.__aexit__(BodyError, BodyError(), None)
     [warning] = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert warning.startswith("1 job continues in AWS Batch (local).")
     assert f"batch.attach(['{jobs[2].id}'])" in warning

@@ -1,4 +1,4 @@
-"""Opening and closing: from anywhere, once, and nothing outlives the client but the jobs."""
+"""Opening and closing a client: in any task, once; only the jobs outlive it."""
 
 import asyncio
 from typing import Any
@@ -103,7 +103,7 @@ async def test_cancelled_open_leaves_no_task() -> None:
             await batch.open()
         assert not batch.is_open
         assert asyncio.all_tasks() == before
-        async with batch:  # and it can be opened later
+        async with batch:  # it can be opened later
             assert batch.is_open
 
 
@@ -149,7 +149,7 @@ def test_session_of_another_type_raises() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"limits": {"submit": 1}}, r"limits=\{'submit': 1\}: must be a RateLimits, or None"),
         ({"limits": 5}, "limits=5: must be a RateLimits"),
@@ -165,8 +165,8 @@ def test_session_of_another_type_raises() -> None:
         ({"observers": [5]}, "observers=5: every item must be a function"),
     ],
 )
-def test_arguments_of_a_wrong_type_raise_invalid_request(arguments: Any, said: str) -> None:  # noqa: ANN401
-    with pytest.raises(InvalidRequest, match=said):
+def test_arguments_of_a_wrong_type_raise_invalid_request(arguments: Any, message: str) -> None:  # noqa: ANN401
+    with pytest.raises(InvalidRequest, match=message):
         AsyncBatchClient(**arguments)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in real programs: blocks close, remote jobs go on, one message says which."""
+"""Ctrl-C and SIGTERM in real programs: blocks close, jobs continue, one message names them."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from asyncbatch.local import LocalBatch, ScriptedExecutor
 
 pytestmark = pytest.mark.timeout(60)
 
-# The engine plays AWS: it lives in the program, so its jobs run on for as long as anybody can look.
+# The engine stands for AWS, but runs in the program: its jobs continue while the program runs.
 PROGRAM = """
 import asyncio
 import signal
@@ -79,7 +79,7 @@ STOPPED = """
 
 
 class Program:
-    """A Python program that has said it is ready."""
+    """A Python program that has printed that it is ready."""
 
     def __init__(self, body: str, around: str = STOPPED, *, journal: str | None = None) -> None:
         code = PROGRAM.format(body=body.strip(), around=around.strip(), journal=journal)
@@ -95,13 +95,13 @@ class Program:
         self.wait_for("ready")
 
     def wait_for(self, word: str) -> None:
-        """Read what it prints up to a line."""
+        """Read its output up to a line."""
         assert self._popen.stdout is not None
         while word not in (line := self._popen.stdout.readline()):
             assert line, self._popen.communicate()[1]
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the program."""
         self._popen.send_signal(number)
 
     def end(self) -> int:

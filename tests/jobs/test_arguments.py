@@ -1,4 +1,4 @@
-"""What is given instead of a list is refused in our words, before anything is sent."""
+"""Arguments that are not lists of jobs or requests raise before anything is sent."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

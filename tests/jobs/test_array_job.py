@@ -1,4 +1,4 @@
-"""Array jobs: one submission, one id to ask about, and children only for who asks."""
+"""Array jobs: one submission, one id to poll, and children on demand."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ from tests.fixtures.bench import Bench, MakeBench
 pytestmark = pytest.mark.virtual_time
 
 Wire = Mapping[str, Any]
-FULL_PAGE = 50  # lines that a JobFailed carries, so that one GetLogEvents has them all
+FULL_PAGE = 50  # log lines of a JobFailed: one GetLogEvents returns them all
 
 
 def _index(child: Launch) -> int:
@@ -34,7 +34,7 @@ def _index(child: Launch) -> int:
 
 
 def _failing(*indexes: int, **script: object) -> Callable[[Launch], Script]:
-    """Let the children with these indexes fail with exit code 3."""
+    """Return a script in which the children with these indexes fail with exit code 3."""
     return lambda child: Script(exit_code=3 if _index(child) in indexes else 0, **script)  # type: ignore[arg-type]
 
 
@@ -46,21 +46,23 @@ class Calls:
         connection = b.session.connection
         call = connection.call
 
-        async def noted(
+        async def recorded(
             service: str, operation: str, arguments: Wire, *rest: object, **more: object
         ) -> Wire:
             self.made.append((operation, arguments))
             return await call(service, operation, arguments, *rest, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(connection, "call", noted)
+        monkeypatch.setattr(connection, "call", recorded)
 
     @property
     def counts(self) -> Counter[str]:
         return Counter(operation for operation, _ in self.made)
 
     def described(self) -> set[str]:
-        """Return the ids that were asked about."""
-        return {i for name, asked in self.made if name == "DescribeJobs" for i in asked["jobs"]}
+        """Return the ids that were described."""
+        return {
+            i for name, arguments in self.made if name == "DescribeJobs" for i in arguments["jobs"]
+        }
 
 
 # -- the parent -----------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ async def test_failed_children_have_exit_code_and_reason_without_being_described
 
 
 async def test_all_children_ended_returns_when_the_counts_are_complete(bench: MakeBench) -> None:
-    """The parent's own state may come later than its children's, on some endpoints never."""
+    """The parent may reach its end later than its children; on some endpoints it never does."""
     async with bench(Script(duration=None)) as b:
         array = await b.batch.submit_array("hello", 2)
         async with anyio.create_task_group() as group:

@@ -1,4 +1,4 @@
-"""Many requests: results in order, bounded windows, and nothing lost when one of them is wrong."""
+"""Many jobs: results in order, bounded windows, and no job lost when a request fails."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 def _by_name(job: object) -> Script:
-    """Read from a job's name how it runs and exits: ``r-<seconds>-<exit code>``."""
+    """Return the script that a job's name describes: ``r-<seconds>-<exit code>``."""
     _, seconds, code = job.name.split("-")[:3]  # type: ignore[attr-defined]
     return Script(startup=0, duration=float(seconds), exit_code=int(code))
 

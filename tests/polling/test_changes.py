@@ -1,4 +1,4 @@
-"""What counts as a change of a job: it starts the intervals of looking at it anew."""
+"""What counts as a change of a job, which restarts its polling intervals."""
 
 import dataclasses
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ def test_is_progress_is_true_for_a_change_of_state_counts_or_start(
 def test_is_progress_counts_attempts_only_between_full_descriptions() -> None:
     tried = dataclasses.replace(DETAIL, attempts=(Attempt(number=1),))
     assert is_progress(DETAIL, tried)
-    assert not is_progress(SUMMARY, tried)  # lists tell of no attempts
+    assert not is_progress(SUMMARY, tried)  # lists have no attempts
 
 
 def test_is_progress_is_false_for_details_learnt_later() -> None:

@@ -1,4 +1,4 @@
-"""Following jobs: few calls, every end delivered once, and nobody waits for ever."""
+"""Polling jobs by id: few calls, each end reported once, every wait bounded."""
 
 import random
 
@@ -47,7 +47,7 @@ async def test_failed_job_raises_with_reason_exit_code_and_last_lines(bench: Mak
 
 
 async def test_unreadable_log_does_not_hide_why_a_job_failed(bench: MakeBench) -> None:
-    """Reading the log is denied, and the reason is told all the same."""
+    """Reading the log is denied; the error still has the reason, with a note on the log."""
     async with bench(Script(exit_code=3, lines=[(0.1, "secret")])) as b:
         b.local.faults.add("GetLogEvents", Fault.error("AccessDeniedException", "no logs for you"))
         with pytest.raises(JobFailed, match="exit code 3") as caught:
@@ -132,25 +132,25 @@ async def test_retried_job_returns_to_an_earlier_state_and_reports_its_attempts(
 
 
 def _hours(job: object) -> Script:
-    """Between a minute and six hours; one in ten fails."""
+    """Run for a minute to six hours; one job in ten fails."""
     rng: random.Random = job.random  # type: ignore[attr-defined]
     return Script(duration=rng.uniform(60, 6 * HOUR), exit_code=int(rng.random() < 0.1))
 
 
-def _looks(seconds: float, policy: PollPolicy) -> int:
-    """Return how often the policy looks at a job that runs for some time without a change."""
-    age, looks = 0.0, 0
+def _polls(seconds: float, policy: PollPolicy) -> int:
+    """Return how often the policy polls a job that runs for some time without a change."""
+    age, polls = 0.0, 0
     while age < seconds:
         age += policy.interval(age, random.Random(0))
-        looks += 1
-    return looks
+        polls += 1
+    return polls
 
 
 @pytest.mark.timeout(90)  # all computation: some seconds on an idle core
 async def test_two_thousand_jobs_over_hours_cost_few_calls_and_none_is_lost(
     bench: MakeBench,
 ) -> None:
-    """The bound: what the policy's looks cost with full calls, and one tail of others."""
+    """Upper bound: the policy's polls in full calls of 100 ids, plus those of the longest job."""
     policy = PollPolicy(max_interval=1200, growth=0.2)
     async with bench(_hours, poll=policy) as b:
         results = await b.batch.run((JobRequest("hello") for _ in range(2_000)), check=False)
@@ -159,15 +159,15 @@ async def test_two_thousand_jobs_over_hours_cost_few_calls_and_none_is_lost(
     assert 100 < sum(not r.succeeded for r in results) < 300
     lasted = [r.duration.total_seconds() for r in results if r.duration]
     assert max(lasted) > 5 * HOUR
-    full = sum(_looks(seconds, policy) for seconds in lasted) / 100
-    assert b.local.calls["DescribeJobs"] < 1.5 * full + _looks(max(lasted), policy)
+    full = sum(_polls(seconds, policy) for seconds in lasted) / 100
+    assert b.local.calls["DescribeJobs"] < 1.5 * full + _polls(max(lasted), policy)
     assert b.local.ledger.throttled.total() == 0
 
 
 async def test_one_describe_jobs_call_serves_a_hundred_jobs(bench: MakeBench) -> None:
     async with bench(Script(duration=100)) as b:
         await b.batch.run(JobRequest("hello") for _ in range(100))
-    # One sweep a second at most; one call a job and second would be ten thousand.
+    # At most one call a second for all; one call a second for each job would be 10,000.
     assert b.local.calls["DescribeJobs"] < 130
 
 
@@ -246,7 +246,7 @@ async def test_polling_continues_after_an_outage_of_hours(bench: MakeBench) -> N
         outage = b.local.faults.add("*", Fault.drop_before())
         await anyio.sleep(5 * HOUR)
         assert not job.is_finished
-        assert b.local.calls["DescribeJobs"] < 1_000  # it backs off
+        assert b.local.calls["DescribeJobs"] < 1_000  # retries back off
         outage.remove()
         with anyio.fail_after(60):
             assert (await job).succeeded
@@ -267,7 +267,7 @@ async def test_credentials_that_stay_expired_are_raised_to_every_waiter(bench: M
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(3))
         await jobs[0].wait(until=JobStatus.RUNNING)
         b.local.faults.add("*", _expired())
-        await _everybody_hears(jobs, CredentialsExpired, "Log in again")
+        await _assert_all_waiters_raise(jobs, CredentialsExpired, "Log in again")
 
 
 async def test_denied_access_is_raised_to_every_waiter_and_a_later_wait_succeeds(
@@ -277,7 +277,7 @@ async def test_denied_access_is_raised_to_every_waiter_and_a_later_wait_succeeds
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(3))
         denial = Fault.error("AccessDeniedException", "no batch:DescribeJobs", status=403)
         with b.local.faults.add("DescribeJobs", denial):
-            await _everybody_hears(jobs, AccessDenied, "Add the permission in IAM")
+            await _assert_all_waiters_raise(jobs, AccessDenied, "Add the permission in IAM")
         assert (await jobs[0]).succeeded
 
 
@@ -285,9 +285,9 @@ def _expired() -> Fault:
     return Fault.error("ExpiredTokenException", "The security token has expired", status=403)
 
 
-async def _everybody_hears(jobs: list, error: type[Exception], words: str) -> None:  # type: ignore[type-arg]
+async def _assert_all_waiters_raise(jobs: list, error: type[Exception], message: str) -> None:  # type: ignore[type-arg]
     async def wait(job: object) -> None:
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=message):
             await job  # type: ignore[misc]
 
     async with anyio.create_task_group() as group:
@@ -298,7 +298,7 @@ async def _everybody_hears(jobs: list, error: type[Exception], words: str) -> No
 async def test_crash_of_the_background_task_is_raised_to_every_waiter(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bug of ours must not leave anybody waiting."""
+    """A bug of this package must not leave a caller waiting without end."""
 
     def bug(*_: object) -> None:
         raise RuntimeError("a bug")

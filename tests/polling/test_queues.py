@@ -1,4 +1,4 @@
-"""Which states of a queue are listed: where that takes clearly fewer calls, as far as is known."""
+"""Which states of a queue are listed: those where listing is known to take clearly fewer calls."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""Which jobs are asked about next: the stories that chance tells too seldom."""
+"""Which jobs are polled next: cases that the property tests draw too rarely."""
 
 import random
 
@@ -22,7 +22,7 @@ def test_empty_schedule_has_nothing_due() -> None:
 
 
 def test_take_fills_a_call_with_jobs_that_are_not_due_yet() -> None:
-    """A call for one job costs what a call for a hundred costs, so it takes others along."""
+    """A call for one id costs the same as one for a hundred: jobs that are not due fill it up."""
     schedule = followed("later", delay=100)
     assert schedule.take(0.0) == []
     schedule.add("now", 0.0, grace=30)
@@ -77,7 +77,7 @@ def test_job_that_reappears_has_its_whole_grace_again() -> None:
 
 
 def test_job_that_was_seen_has_at_least_the_grace_of_a_known_one() -> None:
-    """An id that was attached could be a typing error; one that AWS answered for is none."""
+    """An attached id may be a typing error; an id that AWS has described is not."""
     schedule = followed("j-1", grace=1)
     schedule.note_seen("j-1", 0.0, changed=True)
     schedule.note_missing("j-1", 10.0)
@@ -86,7 +86,7 @@ def test_job_that_was_seen_has_at_least_the_grace_of_a_known_one() -> None:
 
 
 def test_missing_job_is_polled_again_soon() -> None:
-    """However long it was unchanged before."""
+    """Its interval does not depend on how long it was unchanged before."""
     schedule = followed("j-1")
     schedule.take(300.0)
     schedule.note_seen("j-1", 300.0, changed=False)
@@ -96,7 +96,7 @@ def test_missing_job_is_polled_again_soon() -> None:
 
 
 def test_make_due_makes_a_job_due_once() -> None:
-    """Its former due time is forgotten, also when that comes up at last."""
+    """Its former due time has no effect, even when that time comes."""
     schedule = followed("j-1", delay=50)
     schedule.make_due("j-1", 10.0)
     assert schedule.take(10.0) == ["j-1"]

@@ -1,4 +1,4 @@
-"""Whatever happens to jobs, the schedule keeps its laws; a plain model is told the same story."""
+"""Invariants of the schedule under any sequence of operations, compared with a simple model."""
 
 import itertools
 import math
@@ -27,7 +27,7 @@ graces = st.sampled_from([0.0, POLICY.unknown_grace, POLICY.missing_grace])
 
 @dataclass
 class Followed:
-    """What the model remembers of a job."""
+    """The state of a job in the model."""
 
     due: float
     changed_at: float
@@ -39,7 +39,7 @@ class Followed:
 
 
 class ScheduleMachine(RuleBasedStateMachine):
-    """Follows jobs, lets time pass, takes batches, and answers them late and out of order."""
+    """Follows jobs, lets time pass, takes batches, and returns them late and out of order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,12 +76,12 @@ class ScheduleMachine(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(sorted(self.jobs)))
         self.schedule.remove(job_id)
         del self.jobs[job_id]
-        # Nobody waits for this answer any more.
+        # The response to this call no longer concerns the job.
         self.calls = [[other for other in call if other != job_id] for call in self.calls]
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
-    def hurry(self, data: st.DataObject) -> None:
+    def make_due(self, data: st.DataObject) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.jobs)))
         self.schedule.make_due(job_id, self.now)
         job = self.jobs[job_id]
@@ -117,16 +117,16 @@ class ScheduleMachine(RuleBasedStateMachine):
     def let_time_pass(self, seconds: float) -> None:
         self.now += seconds
 
-    # -- the laws ---------------------------------------------------------------------------------
+    # -- invariants -------------------------------------------------------------------------------
 
     @rule()
     def take(self) -> None:
         waiting = self.waiting()
         is_due = any(job.due <= self.now for job in waiting.values())
         batch = self.schedule.take(self.now)
-        # Full, if anybody is due at all.
+        # A call is full if any job is due.
         assert len(batch) == (min(BATCH_SIZE, len(waiting)) if is_due else 0)
-        # Nobody twice, nobody who is in another call, nobody who was removed.
+        # No job twice, none that is in another call, none that was removed.
         assert len(set(batch)) == len(batch)
         assert set(batch) <= set(waiting)
         self.check_order([waiting.pop(job_id) for job_id in batch], list(waiting.values()))
@@ -136,7 +136,7 @@ class ScheduleMachine(RuleBasedStateMachine):
             self.calls.append(batch)
 
     def check_order(self, taken: list[Followed], left: list[Followed]) -> None:
-        """Those that are due and awaited have nine tenths of the places; else the soonest first."""
+        """Awaited jobs that are due get up to 90 places; all others come soonest first."""
         first = [job for job in taken[:90] if job.is_awaited and job.due <= self.now]
         head = list(itertools.takewhile(lambda job: any(job is other for other in first), taken))
         rest = [job.due for job in taken[len(head) :]]
@@ -149,17 +149,17 @@ class ScheduleMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data(), seed=st.integers(0, 99))
-    def answer(self, data: st.DataObject, seed: int) -> None:
+    def respond(self, data: st.DataObject, seed: int) -> None:
         call = self.calls.pop(data.draw(st.integers(0, len(self.calls) - 1)))
         rng = random.Random(seed)
         for job_id in call:
             outcome = rng.choice(["changed", "unchanged", "missing"])
             if outcome == "missing":
-                self.lack(job_id)
+                self.note_missing(job_id)
             else:
-                self.see(job_id, changed=outcome == "changed")
+                self.note_seen(job_id, changed=outcome == "changed")
 
-    def see(self, job_id: str, *, changed: bool) -> None:
+    def note_seen(self, job_id: str, *, changed: bool) -> None:
         job = self.jobs[job_id]
         self.schedule.note_seen(job_id, self.now, changed=changed)
         job.ever_seen, job.missing_since, job.is_out = True, None, False
@@ -167,8 +167,8 @@ class ScheduleMachine(RuleBasedStateMachine):
         job.changed_at = self.now if changed else job.changed_at
         job.due = self.now + POLICY.interval(self.now - job.changed_at, random.Random(0))
 
-    def lack(self, job_id: str) -> None:
-        """See a job vanish once it was missing for its whole grace time, and not before."""
+    def note_missing(self, job_id: str) -> None:
+        """Check that a job vanishes when it was missing for its whole grace time, not before."""
         job = self.jobs[job_id]
         job.missing_since = self.now if job.missing_since is None else job.missing_since
         age = self.now - job.missing_since
@@ -181,28 +181,28 @@ class ScheduleMachine(RuleBasedStateMachine):
             job.is_out, job.due = False, self.now + POLICY.interval(age, random.Random(0))
 
     @rule()
-    def hear_of_a_stranger(self) -> None:
-        self.schedule.note_seen("stranger", self.now, changed=True)
-        assert self.schedule.note_missing("stranger", self.now) is None
-        self.schedule.make_due("stranger", self.now)
-        self.schedule.postpone("stranger", self.now + 1)
-        self.schedule.note_change("stranger", self.now)
-        assert self.schedule.age("stranger", self.now) == 0.0
-        self.schedule.set_awaited("stranger", awaited=True)
-        self.schedule.remove("stranger")
+    def report_a_job_that_is_not_followed(self) -> None:
+        self.schedule.note_seen("not-followed", self.now, changed=True)
+        assert self.schedule.note_missing("not-followed", self.now) is None
+        self.schedule.make_due("not-followed", self.now)
+        self.schedule.postpone("not-followed", self.now + 1)
+        self.schedule.note_change("not-followed", self.now)
+        assert self.schedule.age("not-followed", self.now) == 0.0
+        self.schedule.set_awaited("not-followed", awaited=True)
+        self.schedule.remove("not-followed")
 
     @invariant()
-    def it_knows_whom_it_follows(self) -> None:
+    def followed_jobs_are_those_of_the_model(self) -> None:
         assert len(self.schedule) == len(self.jobs)
         assert all(job_id in self.schedule for job_id in self.jobs)
 
     @invariant()
-    def it_knows_how_long_nothing_changed(self) -> None:
+    def age_is_the_time_since_the_last_change(self) -> None:
         for job_id, job in self.jobs.items():
             assert self.schedule.age(job_id, self.now) == self.now - job.changed_at
 
     @invariant()
-    def it_knows_when_to_wake(self) -> None:
+    def next_due_is_the_soonest_due_time(self) -> None:
         dues = [job.due for job in self.waiting().values()]
         assert self.schedule.next_due() == min(dues, default=None)
 
@@ -221,24 +221,24 @@ def test_schedule_invariants_hold_for_any_sequence_of_operations() -> None:
 def test_every_job_is_polled_within_a_bounded_number_of_calls(
     number: int, jitter: float, period: float, seed: int
 ) -> None:
-    """A job waits for its longest interval and one sweep over all jobs, whatever others do.
+    """A job waits at most its longest interval plus the calls that poll all jobs once.
 
-    There is one call in each period, newcomers come all the time, and jobs change at random.
+    One call is made in each period, new jobs are added in each, and jobs change at random.
     """
     rng = random.Random(seed)
     policy = PollPolicy(max_interval=2, growth=0.5, jitter=jitter)
     longest = policy.max_interval * (1 + jitter / 2)
     schedule = Schedule(policy, rng)
-    asked_at: dict[str, float] = {}
+    polled_at: dict[str, float] = {}
     ids = [f"j-{n}" for n in range(number)]
     for tick in range(80):
         now = tick * period
         ids.append(f"new-{tick}")
         for job_id in ids:
             schedule.add(job_id, now, grace=30)
-            asked_at.setdefault(job_id, now)
+            polled_at.setdefault(job_id, now)
         for job_id in schedule.take(now):
-            asked_at[job_id] = now
+            polled_at[job_id] = now
             schedule.note_seen(job_id, now, changed=rng.random() < 0.1)
         sweep = math.ceil(len(ids) / BATCH_SIZE) * period
-        assert now - min(asked_at.values()) <= longest + sweep
+        assert now - min(polled_at.values()) <= longest + sweep

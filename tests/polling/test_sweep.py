@@ -1,4 +1,4 @@
-"""Very many jobs of one queue: followed by listing it, with the same promises and fewer calls."""
+"""Following very many jobs by listing their queue: the same guarantees with fewer calls."""
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("half_are_many")
 
 
 @pytest.fixture(autouse=True)
-def worth_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let lists be worth it where few are listed."""
+def lists_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """List queues even where that saves few calls, so that the tests need fewer jobs."""
     monkeypatch.setattr(queues, "_WORTH", 10.0)
 
 
@@ -39,8 +39,8 @@ async def _all_end_once(b: Bench, number: int = 400) -> None:
     results = await b.batch.run(_many(number), check=False)
     assert len(results) == number
     assert all(not result.description.is_summary for result in results)
-    told = sorted(event.job_id for event in b.events_of(JobFinished))
-    assert told == sorted(submission.job_id for submission in b.local.ledger.submissions)
+    reported = sorted(event.job_id for event in b.events_of(JobFinished))
+    assert reported == sorted(submission.job_id for submission in b.local.ledger.submissions)
 
 
 async def test_each_end_is_reported_once(bench: MakeBench) -> None:
@@ -92,7 +92,7 @@ async def test_denied_list_jobs_falls_back_to_describing_by_id(
 async def test_queue_crowded_by_jobs_of_other_programs_is_not_listed(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch, others: int, worth: float, calls: int
 ) -> None:
-    """Two pages cost more than asking for 200 jobs by their ids; four are not read to the end."""
+    """Two pages cost more than describing 200 jobs by id; a list of four is not read to its end."""
     monkeypatch.setattr(queues, "_WORTH", worth)
     async with bench(Script(duration=None), vcpus=1) as b:
         await b.submitted_by_another(others)
@@ -108,7 +108,7 @@ async def test_job_that_is_listed_as_it_was_described_has_not_changed(bench: Mak
         await b.batch.submit("hello", queue="default", array_size=2)
         await anyio.sleep(60)
         async with b.local.session.create_client("batch") as aws:
-            sdk_hooks.install(aws)  # or an old botocore leaves out what it does not know
+            sdk_hooks.install(aws)  # or an old botocore drops members that it does not know
             found = {}
             for state in ("RUNNING", "RUNNABLE", "PENDING"):
                 page = await aws.list_jobs(jobQueue="default", jobStatus=state)
@@ -186,7 +186,7 @@ async def test_queue_with_changing_jobs_is_listed_often(bench: MakeBench) -> Non
 
 
 async def test_details_learnt_late_are_no_change(bench: MakeBench) -> None:
-    """After ten minutes, jobs that only lists told of are described for the first time."""
+    """After ten minutes, jobs that only lists reported are described for the first time."""
     limits = RateLimits(submit_per_second=20)
     async with bench(Script(startup=1, duration=None), limits=limits) as b:
         await b.batch.submit_many(_many(300))
@@ -199,7 +199,7 @@ async def test_details_learnt_late_are_no_change(bench: MakeBench) -> None:
 
 
 async def test_only_states_with_many_jobs_are_listed(bench: MakeBench) -> None:
-    """The others are asked for by their ids."""
+    """Jobs in other states are described by id."""
     policy = PollPolicy(min_interval=15, max_interval=15, jitter=0)
     async with bench(Script(startup=0, duration=None), vcpus=350, poll=policy) as b:
         jobs = await b.batch.submit_many(_many())
@@ -224,7 +224,7 @@ async def test_listed_jobs_report_their_states_without_being_described(bench: Ma
 
 
 async def test_end_of_a_listed_job_is_reported_at_once_even_if_it_is_new(bench: MakeBench) -> None:
-    """New jobs may be missing from lists for a while; one that was listed has moved on."""
+    """A new job may be missing from a list; a listed one that is missing has changed state."""
     limits = RateLimits(submit_per_second=400, describe_per_second=50)
     async with bench(Script(startup=0, duration=5), limits=limits) as b:
         begin = anyio.current_time()
@@ -241,7 +241,7 @@ async def test_end_of_a_listed_job_is_reported_at_once_even_if_it_is_new(bench: 
 async def test_awaited_jobs_are_described_only_for_details_that_lists_lack(
     bench: MakeBench, waiting: str, described: range
 ) -> None:
-    """Lists tell that 250 jobs are RUNNING now; who waits for details has them described."""
+    """Lists report that 250 jobs are RUNNING; only `wait` needs their descriptions."""
 
     def script(launch: Launch) -> Script:
         return Script(startup=0, duration=60 if launch.name == "first" else 500)
@@ -259,7 +259,7 @@ async def test_awaited_jobs_are_described_only_for_details_that_lists_lack(
             await first
             await anyio.sleep(30)
             assert {job.status for job in jobs} == {JobStatus.RUNNING}
-            # One or two calls are for the job that ended.
+            # One or two of the calls describe the job that ended.
             assert b.local.calls["DescribeJobs"] - before in described
             group.cancel_scope.cancel()
 
@@ -295,7 +295,7 @@ async def test_log_is_followed_live_although_lists_have_no_stream_name(bench: Ma
 
 
 async def test_attempt_that_begins_between_two_lists_is_a_change(bench: MakeBench) -> None:
-    """The job was RUNNING then and is RUNNING now: only the time of its start tells."""
+    """The job is RUNNING in both lists; only its start time differs."""
 
     def script(launch: Launch) -> Script:
         if launch.name != "retried":
@@ -327,5 +327,5 @@ async def test_idle_jobs_cost_one_list_per_interval(bench: MakeBench) -> None:
         await anyio.sleep(3600)
         spent = b.local.calls - before
     assert spent["ListJobs"] < 6 * 3600 / 50
-    # Each is asked for by its id every ten minutes all the same.
+    # Each job is still described by id every ten minutes.
     assert spent["DescribeJobs"] <= 15 * 7

@@ -1,4 +1,4 @@
-"""Jobs of listed queues that lists and descriptions tell different things of: none is forgotten."""
+"""Jobs are kept while ListJobs and DescribeJobs disagree."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("half_are_many")
 
 @pytest.fixture(autouse=True)
 def worth_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a list be worth as many calls as it saves."""
+    """List a queue even where that saves no call."""
     monkeypatch.setattr(queues, "_WORTH", 1.0)
 
 
@@ -26,7 +26,7 @@ def _many(number: int, name: str | None = None) -> Iterator[JobRequest]:
 
 
 def _seconds_late(result: JobResult) -> float:
-    """Return how long ago a job ended that became known just now."""
+    """Return the seconds from the end of a job until now."""
     ended = result.description.stopped_at
     assert ended is not None
     return wall_clock() - ended.timestamp()
@@ -79,7 +79,7 @@ async def test_jobs_attached_before_aws_knows_them_are_listed_later(
 
 
 async def test_state_that_is_reached_again_is_a_change(bench: MakeBench) -> None:
-    """The list says RUNNABLE as before; that the job was STARTING meanwhile, DescribeJobs told."""
+    """Both lists have RUNNABLE; DescribeJobs reported STARTING in between."""
 
     def script(launch: Launch) -> Script:
         if launch.name != "retried":
@@ -103,7 +103,7 @@ async def test_state_that_is_reached_again_is_a_change(bench: MakeBench) -> None
 async def test_late_list_does_not_hide_a_newer_description(
     bench: MakeBench,
 ) -> None:
-    """It says RUNNABLE for the last time; that the job is STARTING was described before."""
+    """The late list has RUNNABLE; DescribeJobs has already reported STARTING."""
 
     def script(launch: Launch) -> Script:
         return Script(startup=500 if launch.name == "next" else 0, duration=None)
@@ -128,7 +128,7 @@ async def test_late_list_does_not_hide_a_newer_description(
 async def test_late_list_does_not_undo_a_newer_description(
     bench: MakeBench,
 ) -> None:
-    """The list was made while the new job was in its first attempt, and comes during the second."""
+    """The list was made during the first attempt and arrives during the second."""
 
     def script(launch: Launch) -> Script:
         if launch.name != "new":
@@ -155,7 +155,7 @@ async def test_late_list_does_not_undo_a_newer_description(
 async def test_late_description_does_not_hide_a_newer_list(
     bench: MakeBench,
 ) -> None:
-    """It tells of the first attempt when the list has told of the second: both are RUNNING."""
+    """It is of the first attempt; the list has reported the second: both are RUNNING."""
 
     def script(launch: Launch) -> Script:
         if launch.name != "retried":
@@ -188,7 +188,7 @@ async def test_late_description_does_not_hide_a_newer_list(
 async def test_described_new_job_missing_in_the_next_list_is_described_again(
     bench: MakeBench,
 ) -> None:
-    """It need not be waited for until lists show it: it was RUNNING, so it has ended."""
+    """The job was RUNNING, so it has ended: there is no need to wait for a list to show it."""
 
     def script(launch: Launch) -> Script:
         is_new = launch.name == "new"

@@ -1,4 +1,4 @@
-"""A background task with a beginning and an end, which may lie in different tasks."""
+"""A background task that is started and stopped, possibly by different tasks."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from asyncbatch._session.background import Background
 pytestmark = pytest.mark.virtual_time
 
 
-class Trouble(Exception):
-    """What goes wrong in these tests."""
+class MainFailed(Exception):
+    """The error of the background task."""
 
 
 class Service:
-    """A main that notes where it is; it can be told to misbehave."""
+    """A main that records its progress, and can fail or hang at any step."""
 
     def __init__(self, *, fail_at: str = "", hang_at: str = "") -> None:
         self.log: list[str] = []
@@ -25,20 +25,20 @@ class Service:
 
     async def main(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
         try:
-            await self._be("starting")
+            await self._reach("starting")
             ready("it runs")
-            await self._be("ready")
+            await self._reach("ready")
             await stop.wait()
-            await self._be("stopping")
+            await self._reach("stopping")
         finally:
             self.log.append("ended")
 
-    async def _be(self, where: str) -> None:
+    async def _reach(self, where: str) -> None:
         self.log.append(where)
         if where == self._hang_at:
             await anyio.sleep_forever()
         if where == self._fail_at:
-            raise Trouble(where)
+            raise MainFailed(where)
 
 
 async def test_start_returns_what_it_reports_and_stop_waits_for_its_end() -> None:
@@ -71,13 +71,13 @@ async def test_stop_twice_or_without_start_does_nothing() -> None:
 
 
 async def test_error_before_ready_is_raised_by_start() -> None:
-    with pytest.raises(Trouble, match="starting"):
+    with pytest.raises(MainFailed, match="starting"):
         await Background(Service(fail_at="starting").main).start()
 
 
 async def test_main_that_ends_before_ready_raises_runtime_error() -> None:
     async def main(ready: Callable[[str], None], stop: asyncio.Event) -> None:
-        """End without a word."""
+        """End without calling `ready`."""
 
     with pytest.raises(RuntimeError, match="ended before it was ready"):
         await Background(main).start()
@@ -87,7 +87,7 @@ async def test_main_that_ends_before_ready_raises_runtime_error() -> None:
 async def test_error_after_ready_is_raised_by_stop(where: str) -> None:
     background = Background(Service(fail_at=where).main)
     await background.start()
-    with pytest.raises(Trouble, match=where):
+    with pytest.raises(MainFailed, match=where):
         await background.stop()
 
 

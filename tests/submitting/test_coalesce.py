@@ -1,4 +1,4 @@
-"""Requests that differ in their environment alone go together as arrays; nobody notices."""
+"""Requests that differ only in their environment are combined into array jobs."""
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -28,7 +28,7 @@ virtual = pytest.mark.virtual_time
 
 
 def _asked(values: Iterable[object], **fields: Any) -> list[JobRequest]:  # noqa: ANN401 - any field
-    """Ask for one job for each value of the variable X."""
+    """Return a request for each value of the variable X."""
     given: dict[str, Any] = {"command": ["work"], **fields}
     return [JobRequest("hello", environment={"X": str(value)}, **given) for value in values]
 
@@ -160,7 +160,7 @@ def _echo(launch: Launch) -> Script:
 async def test_run_with_coalesce_returns_results_in_the_order_of_the_requests(
     bench: MakeBench,
 ) -> None:
-    """Arrays, a plain job and a stranger between them: each request gets its own result."""
+    """Arrays, a plain job and a different job between them: each request gets its own result."""
     requests = _asked(range(300))
     requests[5:5] = [JobRequest("hello", name="mine")]
     async with bench(_echo) as b:
@@ -179,12 +179,12 @@ async def test_thousand_coalesced_requests_cost_one_submission_and_few_polls(
 ) -> None:
     async with bench(Script(duration=600)) as b:
         await b.batch.run(_asked(range(1_000)), coalesce=True)
-        looks = b.local.calls["DescribeJobs"]
+        polls = b.local.calls["DescribeJobs"]
         assert b.local.calls["SubmitJob"] == 1
     async with bench(Script(duration=600)) as b:
         await b.batch.run(_asked([0]))
         # The children are described once, a hundred a call, when all have ended.
-        assert looks <= b.local.calls["DescribeJobs"] + 10 + 3
+        assert polls <= b.local.calls["DescribeJobs"] + 10 + 3
 
 
 @virtual
@@ -237,7 +237,7 @@ async def test_coalesce_with_something_else_than_a_request_raises(bench: MakeBen
 
 
 async def test_each_child_of_a_real_array_prints_its_own_value() -> None:
-    """Real processes, with nothing but a shell: 25 requests are one SubmitJob."""
+    """Real processes with only a shell: 25 requests are one SubmitJob."""
     values = [f"value {n} it's $HOME\\n*" for n in range(25)]
     show = ["sh", "-c", 'printf "%s\\n" "$1$X" "$N"', "sh", "given: "]
     requests = [

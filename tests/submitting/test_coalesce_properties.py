@@ -1,4 +1,4 @@
-"""Whatever requests ask for: put together as arrays, each child runs exactly what one asked for."""
+"""For any requests: each child of a combined array runs exactly what its request specifies."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.fixtures import strategies
 
 OVERRIDES_LIMIT = 8192
 SHELLS_OWN = {"PATH", "PWD", "OLDPWD", "SHLVL", "_", "AWS_BATCH_JOB_ARRAY_INDEX"}
-# Says which arguments and variables it was given, each ended by a zero byte.
+# Prints its arguments and variables, each followed by a zero byte.
 TELLS = ["sh", "-c", r'printf "%s\0" "$#" "$@"; env -0', "sh"]
 
 no_zero = st.characters(codec="utf-8", exclude_characters="\0")
@@ -33,7 +33,7 @@ arguments = st.lists(values.filter(bool), max_size=3)
 
 @st.composite
 def alike(draw: st.DrawFn) -> list[JobRequest]:
-    """Draw requests that have a command and the same variables, so that most go together."""
+    """Draw requests that have a command and the same variables, so that most are combined."""
     command = [*TELLS, *draw(arguments)]
     variables = draw(st.sets(names, min_size=1, max_size=4))
     if draw(st.booleans()):
@@ -68,9 +68,9 @@ def run(request: JobRequest, index: int, shell: str = "sh") -> tuple[list[str], 
         check=True,
     )
     assert done.stderr == b""
-    count, *told = done.stdout.decode().split("\0")[:-1]
-    pairs = dict(line.split("=", 1) for line in told[int(count) :])
-    return told[: int(count)], {n: v for n, v in pairs.items() if n not in SHELLS_OWN}
+    count, *printed = done.stdout.decode().split("\0")[:-1]
+    pairs = dict(line.split("=", 1) for line in printed[int(count) :])
+    return printed[: int(count)], {n: v for n, v in pairs.items() if n not in SHELLS_OWN}
 
 
 @settings(max_examples=80)

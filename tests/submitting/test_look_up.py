@@ -1,4 +1,4 @@
-"""Safe submission: whatever becomes of an answer, a request makes exactly one job.
+"""Safe submission: a request makes exactly one job, even if its response is lost.
 
 The oracle is the engine's ledger: it lists every submission that was carried out.
 """
@@ -52,7 +52,7 @@ def submitted(b: Bench) -> list[str]:
 
 
 def refuse_tags(b: Bench) -> None:
-    """Have AWS refuse the next submission, which carries a tag, as it does without permission."""
+    """Deny the next submission, which has a tag, as AWS does without batch:TagResource."""
     said = "User: me is not authorized to perform: batch:TagResource"
     b.local.faults.add("SubmitJob", Fault.error("AccessDeniedException", said, status=403, times=1))
 
@@ -101,7 +101,7 @@ async def test_look_up_waits_for_a_list_that_lags(bench: MakeBench, name: str | 
 
 
 async def test_submissions_of_one_name_are_distinguished_by_tag(bench: MakeBench) -> None:
-    """Half of the answers are lost; the job names are all the same."""
+    """Half of the responses are lost; all jobs have the same name."""
     async with bench() as b:
         b.local.faults.add("SubmitJob", Fault.drop_after(probability=0.5))
         jobs = await b.batch.submit_many(JobRequest("hello", name="mine") for _ in range(40))
@@ -111,7 +111,7 @@ async def test_submissions_of_one_name_are_distinguished_by_tag(bench: MakeBench
 async def test_submissions_of_one_name_are_distinguished_without_tags(bench: MakeBench) -> None:
     async with bench() as b:
         await stop_tagging(b)
-        # Where nothing marks them, the time does: with two in one moment, it would be uncertain.
+        # Without a mark they are distinguished by time: two at the same moment would be uncertain.
         b.local.faults.add("SubmitJob", Fault.drop_after(probability=0.5))
         jobs = await b.batch.submit_many(
             JobRequest("hello", name="mine", environment={"N": str(n)}) for n in range(20)
@@ -230,7 +230,7 @@ UNMARKED: dict[str, tuple[dict[str, str], str]] = {
 async def test_unmarked_submission_with_a_second_equal_job_is_uncertain(
     bench: MakeBench, case: str
 ) -> None:
-    """Somebody else submits a job of this name at the same moment."""
+    """Another program submits a job with this name at the same moment."""
     environment, said = UNMARKED[case]
     async with bench() as b:
         await stop_tagging(b)
@@ -272,7 +272,7 @@ async def test_unmarked_submission_ignores_older_jobs(bench: MakeBench) -> None:
 async def test_unmarked_submission_with_an_equal_job_shortly_before_is_uncertain(
     bench: MakeBench,
 ) -> None:
-    """Two clocks differ by up to five minutes, so it may be ours or the one before."""
+    """Clocks may differ by up to five minutes, so it may be either submission."""
     async with bench() as b:
         await stop_tagging(b)
         async with b.local.session.create_client("batch") as aws:
@@ -287,7 +287,7 @@ async def test_unmarked_submission_with_an_equal_job_shortly_before_is_uncertain
 
 
 async def test_cancelled_caller_does_not_interrupt_a_submission(bench: MakeBench) -> None:
-    """The job that AWS accepts is followed although nobody waits for it."""
+    """The job that AWS accepts is followed although no caller waits for it."""
     async with bench() as b:
         await b.batch.default_queue()
         with b.local.faults.add("SubmitJob", Fault.latency(5)), anyio.move_on_after(1) as scope:
@@ -312,7 +312,7 @@ ON_THE_WIRE: dict[str, Callable[[], Fault]] = {
 async def test_closing_the_client_settles_submissions_in_progress(
     bench: MakeBench, fault: str, lag: float, name: str | None
 ) -> None:
-    """Whoever waits hears of the job if there is one, and that there is none otherwise."""
+    """The waiter gets the job if AWS accepted it, and ClientClosed otherwise."""
     heard: list[str] = []
     refusals: list[str] = []
 
@@ -352,7 +352,7 @@ async def test_closing_during_an_outage_is_bounded_and_raises_submit_uncertain(
 
 
 async def test_shutdown_of_the_event_loop_settles_submissions_in_progress(bench: MakeBench) -> None:
-    """`asyncio.run` cancels all tasks natively, which no shield withstands."""
+    """`asyncio.run` cancels all tasks natively, which a shielded scope does not prevent."""
     async with bench(Script(duration=60)) as b:
         await b.batch.default_queue()
         b.local.faults.add("SubmitJob", Fault.latency(5, times=1))

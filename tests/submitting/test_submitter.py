@@ -1,4 +1,4 @@
-"""Submission: each request exactly one job, or one clear error."""
+"""Submitting: each request makes exactly one job or raises one clear error."""
 
 import anyio
 import pytest
@@ -44,8 +44,8 @@ async def test_fields_beside_a_request_replace_its_own(bench: MakeBench) -> None
 async def test_submission_is_reported_to_observers(bench: MakeBench) -> None:
     async with bench() as b:
         job = await b.batch.submit("hello", array_size=3)
-    told = JobSubmitted(job_id=job.id, name=job.name, queue="default", array_size=3)
-    assert b.events_of(JobSubmitted) == [told]
+    expected = JobSubmitted(job_id=job.id, name=job.name, queue="default", array_size=3)
+    assert b.events_of(JobSubmitted) == [expected]
 
 
 async def test_new_job_has_state_submitted_and_no_description(bench: MakeBench) -> None:
@@ -152,26 +152,26 @@ async def test_two_clients_share_the_quota_without_losing_a_job(bench: MakeBench
                 group.start_soon(batch.submit_many, [JobRequest("hello")] * 500)
         lasted = anyio.current_time() - started
     assert len(b.local.ledger.submissions) == 1_000
-    # Twenty seconds are the least that the quota allows; giving way to each other costs some.
+    # The quota allows 20 s at best; two clients that throttle each other take longer.
     assert lasted < 2 * 20
     assert b.local.ledger.throttled["SubmitJob"] < 300
 
 
 async def test_throttling_lowers_the_rate_and_raises_no_error(bench: MakeBench) -> None:
-    """Somebody else uses most of the quota: 10/s are left, although 45/s are configured."""
+    """Another program uses most of the quota: 10/s are left, although 45/s are configured."""
     quotas = Quotas(rates={"SubmitJob": Rate(10, 10)})
     async with bench(quotas=quotas, limits=RateLimits(submit_per_second=45)) as b:
         jobs = await b.batch.submit_many(JobRequest("hello") for _ in range(300))
         assert len({job.id for job in jobs}) == len(b.local.ledger.submissions) == 300
-        told = b.events_of(RequestThrottled)
-        assert min(e.per_second for e in told) < 12
+        throttled = b.events_of(RequestThrottled)
+        assert min(e.per_second for e in throttled) < 12
         assert b.local.calls["SubmitJob"] < 2 * 300
 
 
 async def test_error_in_one_submission_does_not_affect_others(
     bench: MakeBench,
 ) -> None:
-    """Even a bug, here of a value that cannot be told as JSON, is its own caller's business."""
+    """An unexpected error, here a value that JSON cannot express, reaches its own caller only."""
     endless: dict[str, object] = {}
     endless["again"] = endless
     async with bench(Script(duration=60)) as b:

@@ -1,4 +1,4 @@
-"""Terminating many jobs: few calls where TerminateJobs exists, none forgotten where it does not."""
+"""Terminating many jobs: few calls where TerminateJobs exists, one per job where it does not."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
