@@ -182,7 +182,7 @@ async def test_error_in_one_submission_does_not_affect_others(
 
 
 def test_invalid_endpoint_or_region_is_named_in_the_error() -> None:
-    with pytest.raises(InvalidRequest, match="endpoint_url='localhost:4566': a URL"):
+    with pytest.raises(InvalidRequest, match="endpoint_url='localhost:4566': must be a URL"):
         AsyncBatchClient(endpoint_url="localhost:4566")
     with pytest.raises(InvalidRequest, match="region_name='us east'"):
         AsyncBatchClient(region_name="us east")
