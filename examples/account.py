@@ -28,7 +28,7 @@ LOGS = LogPolicy() if ON_AWS else LogPolicy(drain=0.5)
 def account() -> Iterator[None]:
     """Provide an AWS account to the block: every client in it connects to this account."""
     # A process that an example starts uses the account of the process that started it.
-    if ON_AWS or "AWS_ENDPOINT_URL" in os.environ:
+    if ON_AWS or "AWS_ENDPOINT_URL_BATCH" in os.environ:
         yield
         return
     # The engine runs in a thread of its own, so that examples may block, as Luigi does.
@@ -38,7 +38,7 @@ def account() -> Iterator[None]:
         portal.wrap_async_context_manager(local.serve()) as door,
     ):
         portal.call(_register_definition, local)
-        # Endpoint, Region and access key, in the variables that every AWS SDK reads.
+        # Endpoints, Region and access key, in the variables that every AWS SDK reads.
         os.environ.update(door.environment)
         yield
 

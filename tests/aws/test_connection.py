@@ -57,7 +57,7 @@ async def test_sdk_sends_a_request_once_and_without_retry_headers() -> None:
         local.faults.add("DescribeJobs", Fault.server_error())
         session = AioSession()
         session.set_credentials(door.access_key_id, door.secret_access_key)
-        target = Target(region_name="eu-west-1", session=session, endpoint_url=door.url)
+        target = Target(region_name="local", session=session, endpoint_url=door.url)
         async with Connection.connect(target) as connection:
             client = await connection.client("batch")
             client.meta.events.register("before-send", note)

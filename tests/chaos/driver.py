@@ -113,7 +113,7 @@ def _client(world: World, observe: Observer) -> AsyncBatchClient:
     return AsyncBatchClient(
         session=world.session,
         region_name=door["AWS_REGION"],
-        endpoint_url=door["AWS_ENDPOINT_URL"],
+        endpoint_url=door["AWS_ENDPOINT_URL_BATCH"],
         # FAILED jobs are not run again: the oracle expects one job for each request.
         journal=Journal(world.directory / "run.db", rerun_failed=False),
         observers=[observe],

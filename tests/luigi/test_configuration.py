@@ -28,9 +28,9 @@ def section() -> Iterator[dict[str, str]]:
 def test_endpoint_and_region_are_read_from_luigis_configuration(
     aws: Aws, section: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION"):
+    for name in ("AWS_ENDPOINT_URL_BATCH", "AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name)
-    section["endpoint_url"] = aws.environment["AWS_ENDPOINT_URL"]
+    section["endpoint_url"] = aws.environment["AWS_ENDPOINT_URL_BATCH"]
     section["region"] = aws.environment["AWS_DEFAULT_REGION"]
     make(Quick, job_definition="succeeds").run()
     assert len(aws.started) == 1

@@ -26,6 +26,7 @@ from asyncbatch.local._service.faults import Faults
 from asyncbatch.local._service.job_api import JobApi
 from asyncbatch.local._service.ledger import Ledger
 from asyncbatch.local._service.logs_api import LogsApi
+from asyncbatch.local._service.messages import BATCH, LOGS
 from asyncbatch.local._service.quotas import Quotas
 from asyncbatch.local._service.resource_api import ResourceApi
 from asyncbatch.local._service.routing import Router
@@ -181,7 +182,10 @@ class LocalBatch:
         )
         service = Service(
             router=router,
-            handlers=self._handlers(clock, jobs, engine) | LogsApi(logs).handlers(),
+            handlers={
+                BATCH: self._batch_handlers(clock, jobs, engine),
+                LOGS: LogsApi(logs).handlers(),
+            },
             clock=clock,
             ids=self._ids,
             quotas=self._quotas,
@@ -190,7 +194,7 @@ class LocalBatch:
         )
         return _Running(engine, service, logs, LocalSession(service, loader))
 
-    def _handlers(self, clock: Clock, jobs: JobStore, engine: Engine) -> dict[str, Handler]:
+    def _batch_handlers(self, clock: Clock, jobs: JobStore, engine: Engine) -> dict[str, Handler]:
         """Return the handlers of the operations of AWS Batch."""
         queues, definitions = JobQueues(), JobDefinitions()
         job_api = JobApi(

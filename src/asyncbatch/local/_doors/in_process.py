@@ -21,8 +21,9 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from botocore.loaders import Loader
 
+from asyncbatch.local._doors.signature import scope_service
 from asyncbatch.local._engine.ids import REGION
-from asyncbatch.local._service.messages import Request, Response
+from asyncbatch.local._service.messages import BATCH, LOGS, Request, Response
 from asyncbatch.local._service.service import ConnectionLost, Loss, Service
 
 _CREDENTIAL = "local"
@@ -184,7 +185,10 @@ def _to_request(request: AWSPreparedRequest) -> Request:
         headers[name.lower()] = text.decode() if isinstance(text, bytes) else str(text)
     body = request.body or b""
     target = request.url.partition("://")[2].partition("/")[2]
+    # A client can be configured not to sign: then only the protocol tells the services apart.
+    unsigned = LOGS if "x-amz-target" in headers else BATCH
     return Request(
+        service=scope_service(headers) or unsigned,
         method=request.method,
         target=f"/{target}",
         headers=headers,

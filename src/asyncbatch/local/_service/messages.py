@@ -10,8 +10,17 @@ LOGS = "logs"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An HTTP request. Header names are in lower case; `target` is the path with its query."""
+    """An HTTP request.
 
+    Attributes:
+        service: Service that the request is signed for, such as `batch` or `logs`.
+        method: HTTP method.
+        target: Path with its query.
+        headers: Headers, names in lower case.
+        body: Body.
+    """
+
+    service: str
     method: str
     target: str
     headers: Mapping[str, str]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from asyncbatch.local._engine.errors import ServiceError
-from asyncbatch.local._service.messages import BATCH, LOGS, Call, Response
+from asyncbatch.local._service.messages import LOGS, Call, Response
 
 
 def render_result(call: Call, result: Mapping[str, Any]) -> Response:
@@ -13,15 +13,14 @@ def render_result(call: Call, result: Mapping[str, Any]) -> Response:
     return _response(call.service, 200, result, call.request_id)
 
 
-def render_error(error: ServiceError, headers: Mapping[str, str], request_id: str) -> Response:
+def render_error(error: ServiceError, service: str, request_id: str) -> Response:
     """Return an error response in the protocol of the called service.
 
     Args:
         error: The error.
-        headers: Headers of the request, which identify the service.
+        service: The called service.
         request_id: Id of the request.
     """
-    service = LOGS if "x-amz-target" in headers else BATCH
     body = {"message": error.message}
     if service == LOGS:
         body = {"__type": error.code, **body}

@@ -3,14 +3,15 @@
 The models know the operations and members that the installed botocore can send, so the engine
 accepts exactly what the client in use can send.
 
-AWS Batch is a REST-JSON service: method and path name the operation. CloudWatch Logs is a JSON-RPC
-service: the `X-Amz-Target` header names it.
+A request names its service in the scope of its signature. Both services have a TagResource, so
+operation names alone are ambiguous. AWS Batch is a REST-JSON service: method and path name the
+operation. CloudWatch Logs is a JSON-RPC service: the `X-Amz-Target` header names it.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
@@ -43,14 +44,17 @@ class Router:
         Raises:
             ServiceError: There is no such operation, or the input does not fit its model.
         """
-        target = request.headers.get("x-amz-target", "")
-        if target.startswith(_LOGS_PREFIX):
-            return self._parse_logs(request, target.removeprefix(_LOGS_PREFIX), request_id)
-        return self._parse_batch(request, request_id)
+        if request.service == LOGS:
+            return self._parse_logs(request, request_id)
+        if request.service == BATCH:
+            return self._parse_batch(request, request_id)
+        raise unknown_operation(f"{request.method} {request.target} of {request.service}")
 
-    def _parse_logs(self, request: Request, operation: str, request_id: str) -> Call:
-        if operation not in self._logs.operation_names:
-            raise unknown_operation(operation)
+    def _parse_logs(self, request: Request, request_id: str) -> Call:
+        target = request.headers.get("x-amz-target", "")
+        operation = target.removeprefix(_LOGS_PREFIX)
+        if operation == target or operation not in self._logs.operation_names:
+            raise unknown_operation(operation or f"{request.method} {request.target}")
         params = _json_body(request)
         problem = _problem(params, self._logs.operation_model(operation))
         if problem:
@@ -64,10 +68,10 @@ class Router:
         )
 
     def _parse_batch(self, request: Request, request_id: str) -> Call:
-        parts = urlsplit(request.target)
-        operation, in_path = self._route(request.method, parts.path)
+        path, _, query = request.target.partition("?")
+        operation, in_path = self._route(request.method, path)
         model = self._batch.operation_model(operation)
-        params = {**_json_body(request), **_located(model, in_path, parts.query)}
+        params = {**_json_body(request), **_located(model, in_path, query)}
         problem = _problem(params, model)
         if problem:
             raise executing_error(problem, request_id)
@@ -106,7 +110,7 @@ def _model(loader: Loader, service: str) -> ServiceModel:
 def _json_body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(request.body or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # a RecursionError if it is nested too deeply
         raise ServiceError("SerializationException", f"The request is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise ServiceError("SerializationException", "The request is not a JSON object.")

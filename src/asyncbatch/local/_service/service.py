@@ -60,7 +60,7 @@ class Service:
 
     Args:
         router: Parses requests.
-        handlers: Handler of each operation.
+        handlers: Handler of each operation of each service.
         clock: The engine's clock.
         ids: Source of request ids.
         quotas: Rate limits.
@@ -72,7 +72,7 @@ class Service:
         self,
         *,
         router: Router,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Mapping[str, Handler]],
         clock: Clock,
         ids: IdMaker,
         quotas: Quotas,
@@ -107,28 +107,28 @@ class Service:
         try:
             call = self._router.parse(request, request_id)
         except ServiceError as error:
-            return render_error(error, request.headers, request_id)
+            return render_error(error, request.service, request_id)
         self._ledger.calls[call.operation] += 1
         drawn = self._faults.draw(call.operation, self._clock.time())
         await _sleep(drawn.get(Kind.LATENCY_BEFORE))
         self._lose(call, drawn, _BEFORE)
-        response = self._respond(call, drawn, request)
+        response = self._respond(call, drawn)
         await _sleep(drawn.get(Kind.LATENCY))
         self._lose(call, drawn, _AFTER)
         return self._damage_body(call, drawn, response)
 
-    def _respond(self, call: Call, drawn: DrawnFaults, request: Request) -> Response:
+    def _respond(self, call: Call, drawn: DrawnFaults) -> Response:
         try:
             self._check_rate(call, drawn)
             if Kind.ERROR in drawn:
                 _raise_error(drawn[Kind.ERROR])
-            handler = self._handlers.get(call.operation) or _no_handler
+            handler = self._handlers[call.service].get(call.operation, _no_handler)
             return render_result(call, handler(_with_visibility(call, drawn)))
         except ServiceError as error:
             throttled = error.code in {"TooManyRequestsException", "ThrottlingException"}
             counter = self._ledger.throttled if throttled else self._ledger.failed
             counter[call.operation] += 1
-            return render_error(error, request.headers, call.request_id)
+            return render_error(error, call.service, call.request_id)
 
     def _check_rate(self, call: Call, drawn: DrawnFaults) -> None:
         rate = self._quotas.rate_of(call.operation)
