@@ -440,7 +440,7 @@ class AsyncBatchClient:
         return jobs
 
     async def describe(self, jobs: Iterable[Job | str]) -> dict[str, JobDescription]:
-        """Return what AWS says about jobs now, with one call per 100 of them.
+        """Return the current descriptions of jobs, with one call per 100 of them.
 
         Args:
             jobs: Handles or ids.
@@ -521,8 +521,8 @@ class AsyncBatchClient:
         """Yield the log lines of many jobs as they come, merged into one stream.
 
         One call reads the streams of up to a hundred jobs; `LogEvent.job_id` and `LogEvent.label`
-        say which job wrote a line. The lines of each job come in order, each once. No line is
-        dropped: a slow consumer gets them later, and never slows down another one.
+        identify the job that wrote a line. The lines of each job come in order, each once. No line
+        is dropped: a slow consumer gets them later, and never slows down another one.
 
         Args:
             jobs: Handles or ids.
@@ -596,7 +596,7 @@ class AsyncBatchClient:
         Raises:
             InvalidRequest: An id or the reason breaks a rule.
             ClientClosed: The client is not open.
-            APIError: AWS refused one; the others are terminated nevertheless.
+            APIError: AWS refused to terminate a job; the others are terminated.
         """
         session = self._require_open()
         check.reason(reason)

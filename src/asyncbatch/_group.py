@@ -9,10 +9,10 @@ outside, ends it in any case. Then the jobs that have not ended are terminated, 
 This clean-up runs in the client's background task, not in the caller's, and the caller waits for it
 behind a shield: a second cancellation ends the waiting, not the clean-up. Known jobs are terminated
 at once; then it waits until the submissions in progress have their jobs, and terminates those. It
-takes a bounded time, so that an AWS that does not respond never holds a program for ever. Where
-jobs have to be terminated one by one, the rate limit makes it longer.
+takes a bounded time, so that a program ends even if AWS does not respond. Where jobs have to be
+terminated one by one, the rate limit makes it longer.
 
-An error of the body wins over the error of a job: the code that raised it knows what it means.
+An error of the body takes precedence over the error of a job, as the body is the caller's own code.
 Neither is wrapped in an ExceptionGroup.
 """
 
@@ -181,7 +181,7 @@ class JobGroup:
 
 
 class _Members:
-    """The jobs of a group: submits them, and learns how they end.
+    """The jobs of a group: submits them, and records how they end.
 
     Attributes:
         jobs: All of them by their ids, in the order in which AWS accepted them.
@@ -214,7 +214,7 @@ class _Members:
     # -- how they are submitted -------------------------------------------------------------------
 
     def start(self, request: JobRequest) -> "asyncio.Future[JobRecord]":
-        """Start to submit a job, which becomes a member whatever becomes of the caller."""
+        """Start to submit a job, which becomes a member even if the caller is cancelled."""
         self.require_open()
         submission = self._session.start(self._submit, request)
         self._in_progress += 1

@@ -13,6 +13,7 @@ from asyncbatch import (
     ClientClosed,
     JobFailed,
     JobGroup,
+    JobRequest,
     JobVanished,
     PollPolicy,
     RateLimits,
@@ -163,6 +164,21 @@ async def test_second_cancellation_ends_the_wait_but_not_the_clean_up(
         await anyio.sleep(120)
         assert len(b.local.ledger.submissions) == 1
         assert await alive(b) == set()
+
+
+async def test_group_of_a_closed_client_raises_a_new_error_to_each_caller(
+    bench: MakeBench,
+) -> None:
+    """Each error has the handles and the notes of its own call."""
+    async with bench() as b, b.batch.job_group() as group:
+        await b.batch.aclose()
+        errors = []
+        for _ in range(2):
+            with pytest.raises(ClientClosed) as caught:
+                await group.submit_many([JobRequest("hello")])
+            errors.append(caught.value)
+        assert errors[0] is not errors[1]
+        assert all(len(error.__notes__) == 1 for error in errors)
 
 
 async def test_closed_client_leaves_the_jobs_and_logs_them(bench: MakeBench) -> None:

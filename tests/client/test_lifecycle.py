@@ -71,7 +71,7 @@ async def test_closing_the_client_raises_client_closed_to_waiters(bench: MakeBen
         async with anyio.create_task_group() as group:
 
             async def wait() -> None:
-                with pytest.raises(ClientClosed, match="closed while this was waited for"):
+                with pytest.raises(ClientClosed, match="closed before the job's end was known"):
                     await job
 
             group.start_soon(wait)

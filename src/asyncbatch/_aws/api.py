@@ -80,7 +80,7 @@ _READ_LOGS = {
 HasChanged = Callable[[str, responses.JobMark], bool]
 """Whether a job differs from how it was last described; called with its id and its mark."""
 
-IsListedAnew = Callable[[str, responses.SummaryMark], bool]
+HasListingChanged = Callable[[str, responses.SummaryMark], bool]
 """Whether a listed job differs from how it was last listed; False for jobs of other programs."""
 
 
@@ -103,7 +103,7 @@ class API:
         """Submit a job and return its id; never sent twice where it may have arrived.
 
         Args:
-            build: Builds the arguments of SubmitJob when the rate limit lets the call go.
+            build: Builds the arguments of SubmitJob when the rate limit allows the call.
             validate: Whether the SDK checks them against its model.
 
         Raises:
@@ -133,7 +133,7 @@ class API:
         Faults that may pass are tolerated without limit.
 
         Args:
-            choose: Returns the ids, when the rate limit lets the call go; none sends nothing.
+            choose: Returns the ids, when the rate limit allows the call; none sends nothing.
             has_changed: Whether a job is worth decoding.
 
         Returns:
@@ -152,7 +152,7 @@ class API:
         }
 
     async def poll_queue(
-        self, queue: str, status: JobStatus, is_listed_anew: IsListedAnew
+        self, queue: str, status: JobStatus, has_listing_changed: HasListingChanged
     ) -> AsyncGenerator[dict[str, JobDescription | None], None]:
         """List the jobs of a queue that are in a state, in pages of 1,000, for polling.
 
@@ -161,7 +161,7 @@ class API:
         Args:
             queue: Name or ARN of the job queue.
             status: The state.
-            is_listed_anew: Whether a job is worth decoding.
+            has_listing_changed: Whether a job is worth decoding.
 
         Yields:
             By id, the summary of a job that changed, and None for any other.
@@ -175,7 +175,7 @@ class API:
             async for page in pages:
                 yield {
                     job["jobId"]: responses.job_summary(job, self._shared)
-                    if is_listed_anew(job["jobId"], responses.summary_mark(job))
+                    if has_listing_changed(job["jobId"], responses.summary_mark(job))
                     else None
                     for job in page.get("jobSummaryList", ())
                 }
@@ -268,7 +268,7 @@ class API:
         Args:
             operation: Which of the two.
             arguments: Its arguments in AWS's spelling, or a coroutine function that builds them
-                when the rate limit lets the call go. Where that returns None, nothing is sent and
+                when the rate limit allows the call. Where that returns None, nothing is sent and
                 the page is empty: ``{}``.
             patience: How long faults are tolerated.
             region: Another Region than the client's own; it has a quota of its own.

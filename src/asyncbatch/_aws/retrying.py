@@ -4,7 +4,7 @@ The only retry loop of the package is `Calls.send`. Reads may be repeated after 
 may not: it has no idempotency token, so it is repeated only where the request certainly did not
 arrive, and an unknown outcome is raised for `_submitting` to settle.
 
-How long faults are tolerated depends on whether this endpoint has ever answered: a wrong endpoint
+How long faults are tolerated depends on whether this endpoint has ever responded: a wrong endpoint
 fails within seconds, an outage in the middle of a long run is waited out.
 """
 
@@ -35,7 +35,7 @@ Response = dict[str, Any]
 Arguments = Mapping[str, Any]
 
 BuildArguments = Callable[[], Awaitable[Arguments | None]]
-"""Builds the arguments of a call when its turn has come; None sends nothing."""
+"""Builds the arguments of a call when the rate limit allows it; None sends nothing."""
 
 _FIRST_CONTACT_TRIES = 3
 _CREDENTIAL_SECONDS = 60.0
@@ -119,12 +119,12 @@ class Calls:
         *,
         region: str | None = None,
     ) -> Response:
-        """Send a call until it is answered, refused, or patience ends.
+        """Send a call until it succeeds, is refused, or patience ends.
 
         Args:
             operation: What to call.
             arguments: Its arguments in AWS's spelling, or a coroutine function that builds them.
-                It is called once, when the rate limit lets the call go: the latest moment to choose
+                It is called once, when the rate limit allows the call: the latest moment to choose
                 which jobs to describe, or to record what is about to be sent.
             patience: How long faults are tolerated.
             region: Another Region than the connection's own.
@@ -185,7 +185,7 @@ class Calls:
                 " (a proxy or a login page?)"
             )
             raise ConnectionFailed(
-                operation.name, "UnexpectedAnswer", problem, may_have_arrived=True
+                operation.name, "UnexpectedResponse", problem, may_have_arrived=True
             )
         return response
 

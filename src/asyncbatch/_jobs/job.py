@@ -90,7 +90,7 @@ class Job:
             JobFailed: The job FAILED; the error has the reason and the last log lines.
             JobVanished: AWS does not know the job any longer.
             ClientClosed: The client was closed before the end was known.
-            APIError: AWS refuses to describe the job; the job itself goes on.
+            APIError: AWS refuses to describe the job; the job itself continues.
         """
         record = self._record
         while record.result is None:
@@ -111,7 +111,7 @@ class Job:
         Raises:
             JobVanished: AWS does not know the job any longer.
             ClientClosed: The client was closed before.
-            APIError: AWS refuses to describe the job; the job itself goes on.
+            APIError: AWS refuses to describe the job; the job itself continues.
         """
         goal = None if until is None else check.status("until", until)
         record = self._record
@@ -133,7 +133,7 @@ class Job:
         Raises:
             JobVanished: AWS does not know the job any longer.
             ClientClosed: The client was closed before the job's end was known.
-            APIError: AWS refuses to describe the job; the job itself goes on.
+            APIError: AWS refuses to describe the job; the job itself continues.
 
         Example:
             ```python
@@ -162,7 +162,8 @@ class Job:
 
         It may begin before the job runs, and ends by itself: some seconds after the job's end, when
         no late lines come any longer. Array jobs and multi-node jobs yield the lines of all
-        children and nodes, in order for each of them; `LogEvent.label` says which wrote a line.
+        children and nodes, in order for each of them; `LogEvent.label` names the one that wrote a
+        line.
 
         Args:
             follow: Wait for more until the job has ended and its log is complete; False yields the
@@ -209,7 +210,7 @@ class Job:
         lines = self._session.settings.logs.failure_lines
         self._failure_log = log = self._failure_log or FailureLog()
         if lines and result.description.attempts:
-            # Other endpoints than AWS's show the last lines at once.
+            # CloudWatch Logs shows the last lines some seconds late; other endpoints at once.
             last = result.description.stopped_at if self.console_url else None
             await log.read_once(
                 lambda: self._last_lines(result.description, lines),

@@ -30,7 +30,7 @@ _WINDOW = 64
 """Submissions in progress at once: enough for the quota of 50/s at a latency of over a second."""
 
 _REFILL_AT = 48
-"""The window is refilled when so many are left, in one step of the event loop: starting each
+"""The window is refilled when this many are left, in one step of the event loop: starting each
 submission in a step of its own costs more CPU time."""
 
 _REFILL_SECONDS = 0.3
@@ -120,18 +120,18 @@ async def submit_all(
     Args:
         session: The open client.
         requests: Read as fast as jobs are submitted.
-        start: Starts a submission; None takes the session's own way.
-        max_in_flight: Most jobs that are submitted and have not ended.
+        start: Starts a submission; None uses `Session.start`.
+        max_in_flight: Maximum number of jobs that are submitted and have not ended.
 
     Raises:
         AsyncBatchError: A submission failed; ``error.submitted`` has the handles of the others.
         Exception: What the iterable raised.
     """
 
-    def own_way(request: JobRequest) -> "asyncio.Future[JobRecord]":
+    def start_submission(request: JobRequest) -> "asyncio.Future[JobRecord]":
         return session.start(session.submit, request)
 
-    submissions = _Submissions(start or own_way, max_in_flight)
+    submissions = _Submissions(start or start_submission, max_in_flight)
     await submissions.submit(requests)
     jobs = [job_handle(session, record) for _, record in sorted(submissions.records.items())]
     error = submissions.error
@@ -172,7 +172,7 @@ async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResul
     """
     trouble: AsyncBatchError | None = None
     results = []
-    # Children are described once, at the end: until then, polling their array says as much.
+    # Children are described once, at the end: until then, polling their array is enough.
     with contextlib.suppress(AsyncBatchError):  # awaiting the children raises it again
         for array in arrays_of(jobs):
             await all_children_ended(array)

@@ -4,7 +4,7 @@ from asyncbatch._values.descriptions import JobDescription
 
 
 def differs(old: JobDescription, new: JobDescription) -> bool:
-    """Return whether a description says anything new; usually it does not, which is cheap."""
+    """Return whether two descriptions differ in a member that changes while a job runs."""
     return (
         is_status_change(old, new)
         or old.is_summary != new.is_summary

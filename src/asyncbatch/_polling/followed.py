@@ -27,12 +27,12 @@ class Pollable(Protocol):
 
     @property
     def is_awaited(self) -> bool:
-        """Whether anyone waits for the job right now."""
+        """Whether the job has waiters right now."""
         ...
 
     @property
     def wants_details(self) -> bool:
-        """Whether anyone waits for more than ListJobs returns."""
+        """Whether a waiter needs more than ListJobs returns."""
         ...
 
     def update(self, description: JobDescription) -> bool:
@@ -78,7 +78,7 @@ class FollowedJob:
         description = self.job.description
         return JobStatus.SUBMITTED if description is None else description.status
 
-    def is_listed_anew(self, mark: SummaryMark) -> bool:
+    def has_listing_changed(self, mark: SummaryMark) -> bool:
         """Remember how a list shows the job; return whether that differs from before."""
         if self.listed is None or self.listed == mark:
             return False

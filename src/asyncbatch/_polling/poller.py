@@ -1,7 +1,7 @@
 """Polling jobs by their ids: runs `schedule` with the clock, and delivers what AWS returns.
 
 A few calls may be in progress at once, so that one slow response does not hold up the others. The
-ids of a call are chosen when the rate limit lets the call go, not before: by then other jobs may be
+ids of a call are chosen when the rate limit allows the call, not before: by then other jobs may be
 due, or awaited.
 """
 
@@ -113,7 +113,7 @@ class Poller:
                 await is_chosen.wait()
 
     async def _poll(self, is_chosen: anyio.Event) -> None:
-        """Describe the jobs that are due when the call may go; sets `is_chosen` then."""
+        """Describe the jobs that are due when the call may be sent; set `is_chosen` then."""
         batch: list[str] = []
 
         def choose() -> Sequence[str]:
@@ -134,7 +134,7 @@ class Poller:
             self._wake()
 
     def _wake(self) -> None:
-        """Make `run` look at the schedule, unless nothing is due before it wakes up anyway."""
+        """Make `run` check the schedule, unless nothing is due before it wakes up anyway."""
         due = self._schedule.next_due()
         if due is not None and due < self._waiting_until:
             self._woken.set()

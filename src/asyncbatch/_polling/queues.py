@@ -23,7 +23,7 @@ _TOO_FEW_JOBS = 120
 _PAGE_SIZE = 1_000
 
 _WORTH = 0.75
-"""Most calls of a list, as a share of the DescribeJobs calls that it saves."""
+"""Maximum calls of a list, as a share of the DescribeJobs calls that it saves."""
 
 _RETRY_SECONDS = 600.0
 """After how long a state that was too expensive to list is tried again."""

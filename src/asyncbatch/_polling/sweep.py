@@ -206,7 +206,7 @@ class Sweeper:
         """
         calls = 0
         async with contextlib.aclosing(
-            self._api.poll_queue(name, state, self._is_listed_anew)
+            self._api.poll_queue(name, state, self._has_listing_changed)
         ) as pages:
             while calls <= queue.max_calls:
                 with anyio.fail_after(_PAGE_SECONDS):
@@ -217,9 +217,9 @@ class Sweeper:
                 self._take_page(page, unseen, queue, state)
         queue.note_cost(state, calls, anyio.current_time())
 
-    def _is_listed_anew(self, job_id: str, mark: SummaryMark) -> bool:
+    def _has_listing_changed(self, job_id: str, mark: SummaryMark) -> bool:
         followed = self._followed.get(job_id)
-        return followed is not None and followed.is_listed_anew(mark)
+        return followed is not None and followed.has_listing_changed(mark)
 
     def _take_page(
         self,

@@ -29,7 +29,7 @@ class Background(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> T:
-        """Start the task and return its value when it is ready; raise what it raises before."""
+        """Start the task, and return its value when it is ready; raise if it fails before."""
         ready: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(  # noqa: TID251 - the one place; `stop` awaits it
             self._main(ready.set_result, self._stop), name="asyncbatch client"

@@ -12,8 +12,8 @@ class Observers:
     """The observers of one client.
 
     Attributes:
-        journal: Notes each event before the observers get it, and returns whether they do; set
-            while a client with a journal is open.
+        journal: Called with each event before the observers; returns whether they get it. Set while
+            a client with a journal is open.
     """
 
     def __init__(self, observers: Iterable[Observer]) -> None:
@@ -22,7 +22,7 @@ class Observers:
         self._observers = tuple(observers)
 
     def report(self, event: Event) -> None:
-        """Pass an event on; an observer that raises is logged, and harms nothing else."""
+        """Pass an event to all observers; an exception of one is logged."""
         if self.journal is not None and not self.journal(event):
             return
         for observer in self._observers:

@@ -1,8 +1,8 @@
 """What an open session knows about jobs: one `JobRecord` for each job in use.
 
 A record exists while a handle, a waiter, a log reader or the poller uses it: `JobRecords` holds it
-weakly, the poller holds it until the job's end is known. Handles are made from records, layers
-above; records know nothing of them but a weak reference, so that there is one handle per job.
+weakly, the poller holds it until the job's end is known. Handles are made from records, in a layer
+above; a record has only a weak reference to its handle, so that there is one handle per job.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _SIBLINGS = 100
 """Children that are followed together: one DescribeJobs takes as many ids."""
 
 DoneCallback = Callable[["JobRecord", AsyncBatchError | None], None]
-"""Called once, when the job's end is known or with the error why it will not be."""
+"""Called once: when the job's end is known, or with the error that ended polling before."""
 
 
 class JobRecords:
@@ -50,7 +50,8 @@ class JobRecords:
             ClientClosed: It was closed, or its background task crashed.
         """
         if self.closed is not None:
-            raise self.closed
+            # A new error for each caller: callers add notes to it and set its `submitted`.
+            raise ClientClosed(*self.closed.args) from self.closed.__cause__
 
     def get(self, job_id: str) -> "JobRecord | None":
         """Return the record of a job if it is in use."""
@@ -81,7 +82,7 @@ class JobRecords:
 
 
 class _Change:
-    """The next change of a job: an event to wait for, and the error if it was one."""
+    """The next change of a job: an event to wait for, and the error if polling ended with one."""
 
     __slots__ = ("error", "happened")
 
@@ -91,7 +92,7 @@ class _Change:
 
 
 class JobRecord:
-    """One job: its latest description, its end, and who waits for them.
+    """One job: its latest description, its end, and its waiters.
 
     Attributes:
         id: Job id.
@@ -147,18 +148,18 @@ class JobRecord:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether anyone waits for the job right now."""
+        """Whether the job has waiters right now."""
         return self._waiters > 0 or bool(self._done_callbacks)
 
     @property
     def wants_details(self) -> bool:
-        """Whether anyone waits for more than a state: log streams, attempts, containers."""
+        """Whether a waiter needs more than the state: log streams, attempts, containers."""
         return self._details_wanted > 0
 
     # -- what polling reports ---------------------------------------------------------------------
 
     def update(self, description: JobDescription) -> bool:
-        """Take a newer description; return whether it says anything new."""
+        """Take a newer description; return whether it differs from the one before."""
         previous = self.description
         if self.result is not None or (previous and not differs(previous, description)):
             return False
@@ -179,6 +180,7 @@ class JobRecord:
             self.result = result_of(description)
             report(JobFinished(job_id=self.id, result=self.result))
             self._call_back(None)
+        # After `result` is set: a subscriber that takes the last description finds the end known.
         for subscription in self._subscriptions:
             subscription.append(description)
         self._wake(None)
@@ -251,12 +253,12 @@ class JobRecord:
             self._records.poller.note_waiters(self)
 
     def remove_waiter(self) -> None:
-        """Count one waiter less."""
+        """Count one waiter fewer."""
         self._waiters -= 1
         self._records.poller.note_waiters(self)
 
     def add_done_callback(self, callback: DoneCallback) -> Callable[[], None]:
-        """Follow the job and call back once, at its end or with the error that hides it.
+        """Follow the job and call back once: at its end, or with the error that ended polling.
 
         Args:
             callback: Called with the record and the error, if any; at once where the end is known.

@@ -11,7 +11,7 @@ _MAX_IDS = 10
 
 
 class RemainingJobs:
-    """Words the message, and remembers which jobs were named in one already."""
+    """Composes the message, and remembers which jobs were named in one already."""
 
     def __init__(
         self,

@@ -94,7 +94,7 @@ class Resumption:
     def note(self, event: Event) -> bool:
         """Write a job's end; return whether observers have not had the event already.
 
-        A job that has ended may get a second record, which then learns of its end as well.
+        A job that has ended may get a second record, which then reports its end as well.
         """
         if not isinstance(event, StatusChanged | JobFinished | JobLost):
             return True
@@ -138,7 +138,8 @@ class Resumption:
             JournalError: The journal cannot be read.
         """
         errors: list[SubmitUncertain] = []
-        held: list[JobRecord] = []  # else the first would be gone before the last are made
+        # Records are held weakly: without this list, some would be freed before all exist.
+        held: list[JobRecord] = []
         async with anyio.create_task_group() as group:
             for entry in self._journal:
                 if entry.state is EntryState.INTENT:
@@ -172,7 +173,7 @@ class Resumption:
         return self._journal.find(entry.identity, entry.ordinal) is entry
 
     async def _settle(self, entry: Entry, request: JobRequest | None) -> None:
-        """Find out what became of a submission during which the last program died.
+        """Look up a submission that was in progress when the last program ended.
 
         Raises:
             SubmitUncertain: That cannot be decided.

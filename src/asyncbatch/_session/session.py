@@ -52,7 +52,7 @@ class Session:
         records: What is known about jobs in use.
         logs: Reads logs.
         terminator: Terminates jobs.
-        remaining_jobs: Words the message about jobs that continue without the client.
+        remaining_jobs: Composes the message about jobs that continue without the client.
         resumption: Continues the journal; None without one.
     """
 
@@ -107,12 +107,12 @@ class Session:
         """End every wait with `ClientClosed`, and name the crash if it was one."""
         self.records.closed = crash or ClientClosed(
             "this client was closed: use `async with AsyncBatchClient()`, or open(); then attach()"
-            " gives handles for the jobs of before"
+            " returns handles for the earlier jobs"
         )
         followed = map(self.records.get, self.poller.followed_ids())
         self._left = [record for record in followed if record is not None]
         self.poller.fail_all(
-            crash or ClientClosed("the client was closed while this was waited for")
+            crash or ClientClosed("the client was closed before the job's end was known")
         )
 
     def remaining_jobs_message(self) -> str | None:
@@ -144,7 +144,7 @@ class Session:
         error: Exception | None = None
         try:
             value = await work(*arguments)
-        except Exception as raised:  # noqa: BLE001 - passed to the caller: no other job's business
+        except Exception as raised:  # noqa: BLE001 - passed to the caller; other jobs continue
             error = raised
         except BaseException:
             error = self.records.closed or ClientClosed(
@@ -157,7 +157,9 @@ class Session:
                     outcome.set_result(value)
                 else:
                     outcome.set_exception(error)
-                    outcome.exception()  # a caller that is cancelled now need not retrieve it
+                    # Marks the error as retrieved: a caller that is cancelled now never retrieves
+                    # it, and asyncio would log that.
+                    outcome.exception()
 
     # -- submitting -------------------------------------------------------------------------------
 
@@ -213,7 +215,7 @@ class Session:
 
 
 async def serve(settings: Settings, ready: Callable[[Session], None], stop: asyncio.Event) -> None:
-    """Run an open client until `stop` is set; `ready` gets its session."""
+    """Run an open client until `stop` is set; `ready` is called with its session."""
     async with (
         Connection.connect(settings.target) as connection,
         _opened_journal(settings, connection) as journal,
@@ -230,7 +232,7 @@ async def serve(settings: Settings, ready: Callable[[Session], None], stop: asyn
                 await stop.wait()
                 group.cancel_scope.cancel()
         except Exception as crash:
-            # No caller awaits this task, so its crash goes to all who wait for a job.
+            # No caller awaits this task, so its exception is raised to every waiter.
             logger.exception("the client's background task crashed; please report this")
             reason = ClientClosed(f"the client's background task crashed: {crash!r}")
             reason.__cause__ = crash
@@ -243,7 +245,7 @@ async def serve(settings: Settings, ready: Callable[[Session], None], stop: asyn
 async def _opened_journal(
     settings: Settings, connection: Connection
 ) -> "AsyncIterator[OpenJournal | None]":
-    """Open the journal, if there is to be one."""
+    """Open the journal, if one is configured."""
     if settings.journal is None:
         yield None
         return

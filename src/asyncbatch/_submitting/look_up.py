@@ -79,7 +79,7 @@ class _Search:
         self._doubt: str | None = None
 
     async def attempt(self) -> str | None:
-        """Look once; return the job's id if it is certainly the submission's."""
+        """Make one attempt; return the job's id if it is certainly the submission's."""
         if self._sought.has_unique_name:
             return next(iter(await self._listed(lambda _job: True)), None)
         ids = await self._listed(self._is_young)

@@ -152,7 +152,8 @@ class Submitter:
             )
 
     async def _send_unmarked(self, submission: Submission, request: JobRequest) -> str:
-        """Submit what only time and content identify: one of a name at a time, so as not to mix."""
+        """Submit what only time and content identify: one of a name at a time."""
+        # Two in progress at once could not be distinguished if a response is lost.
         async with self._unmarked.lock(submission.name):
             submission.since = wall_clock()
             job_id = await self._send(submission, request)
@@ -168,7 +169,7 @@ class Submitter:
 
         async def build() -> Arguments:
             nonlocal is_logged
-            # Written only when the call may go: a program that dies leaves few intents to settle.
+            # Written only when the call may be sent: a killed program leaves few intents to settle.
             if submission.log is not None and not is_logged:
                 await submission.log.intend(submission)
                 is_logged = True

@@ -26,7 +26,7 @@ from asyncbatch._values.policies import Backoff
 
 logger = logging.getLogger("asyncbatch")
 
-# Calls in progress at once; the rate limit of the API decides when each may go.
+# Calls in progress at once; the rate limit of the API decides when each is sent.
 _CONCURRENT_BULK_CALLS = 8
 _CONCURRENT_SINGLE_CALLS = 64
 # How often jobs that AWS was too busy for are sent in bulk, before they are sent one by one.
