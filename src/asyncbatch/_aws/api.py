@@ -44,6 +44,12 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJobs.html
 _LIST_LIMIT = 1_000
 """Jobs in one page of ListJobs; AWS's default is 100."""
 
+FILTERED_PAGE = 100
+"""Jobs in one page of ListJobs with a filter, at most.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
+"""
+
 _SUBMIT_JOB = Operation(service="batch", name="SubmitJob", pace="submit", required="jobId")
 _SUBMIT_OWN_ARGUMENTS = Operation(
     service="batch", name="SubmitJob", pace="submit", required="jobId", validate=False
@@ -208,6 +214,28 @@ class API:
         async for page in self._pages(_LIST_JOBS, arguments):
             for summary in page.get("jobSummaryList", ()):
                 yield responses.job_summary(summary, self._shared, queue=queue)
+
+    async def list_for_look_up(
+        self, queue: str, *, name: str | None = None, created_after: float | None = None
+    ) -> AsyncGenerator[list[responses.ListedJob], None]:
+        """List jobs of a queue in all states, the newest first, in pages of 100.
+
+        Args:
+            queue: Name or ARN of the job queue.
+            name: Lists the jobs with this name, in any case.
+            created_after: Lists the jobs created later, in seconds since the epoch. An endpoint
+                that does not know this filter lists all jobs. ListJobs takes one filter, so give
+                either this or `name`.
+        """
+        if name is not None:
+            condition = {"name": "JOB_NAME", "values": [name]}
+        else:
+            milliseconds = max(0, int((created_after or 0.0) * 1000) - 1)
+            condition = {"name": "AFTER_CREATED_AT", "values": [str(milliseconds)]}
+        arguments: Response = {"jobQueue": queue, "filters": [condition]}
+        async with contextlib.aclosing(self._pages(_LIST_JOBS, arguments)) as pages:
+            async for page in pages:
+                yield [responses.listed_job(job) for job in page.get("jobSummaryList") or ()]
 
     async def job_queues(self) -> list[JobQueue]:
         """Return all job queues of the account and Region."""

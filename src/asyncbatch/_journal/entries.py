@@ -61,6 +61,14 @@ class Entry:
     is_end_notified: bool = False
 
 
+_KEY = "key:"  # begins the identity of a request with a key
+
+
+def key_of(identity: str) -> str | None:
+    """Return the key of a request; None where its identity is a hash of its content."""
+    return identity.removeprefix(_KEY) if identity.startswith(_KEY) else None
+
+
 def identity_of(request: JobRequest) -> str:
     """Return a text that is equal for equal requests: the key, or a hash of the content.
 
@@ -71,7 +79,7 @@ def identity_of(request: JobRequest) -> str:
         InvalidRequest: The request is larger than AWS accepts.
     """
     if request.key is not None:
-        return f"key:{request.key}"
+        return f"{_KEY}{request.key}"
     # What SubmitJob would send: fields that are not set do not enter it, so a new field of
     # `JobRequest` changes no identity of a request without it.
     content: dict[str, Any] = requests.submit_job(

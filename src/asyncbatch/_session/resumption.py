@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from asyncbatch._journal.entries import ENDED, Entry, EntryState, identity_of
+from asyncbatch._journal.entries import ENDED, Entry, EntryState, identity_of, key_of
 from asyncbatch._journal.journal import OpenJournal
 from asyncbatch._session.records import JobRecord, JobRecords
 from asyncbatch._submitting.marks import Submission
@@ -58,6 +58,10 @@ class JournaledSubmission:
         )
         await self._journal.intend(self._entry)
 
+    def settle_by(self, name: str) -> str:
+        """Return the argument of `resolve_submission` that names it."""
+        return _settle_by(self._identity, name)
+
     def accepted(self, job_id: str) -> None:
         """Write the id of its job."""
         if self._entry is not None:
@@ -85,9 +89,12 @@ class Resumption:
     ) -> None:
         """Continue an open journal."""
         self._journal = journal
+        submitter.known.is_journalled = lambda job_id: journal.of_job(job_id) is not None
         self._submitter = submitter
         self._records = records
         self._reruns_failed = reruns_failed
+        self._left_undecided = [each for each in journal if each.state is EntryState.INTENT]
+        self._settling: set[int] = set()
         self._counts: Counter[str] = Counter()
         self._locks: WeakValueDictionary[tuple[str, int], anyio.Lock] = WeakValueDictionary()
 
@@ -186,15 +193,33 @@ class Resumption:
             has_unique_name=entry.has_unique_name,
             tag=entry.tag,
             request=request,
+            twins=lambda: self._twins(entry),
+            settle_by=_settle_by(entry.identity, entry.name),
         )
-        taken = self._journal.job_ids(entry.name) if submission.mark is None else ()
-        job_id = await self._submitter.settle(submission, taken)
+        self._settling.add(entry.number)
+        try:
+            job_id = await self._submitter.settle(submission)
+        finally:
+            self._settling.discard(entry.number)
         if job_id is None:
             logger.info("journal: submission of %s was not accepted", entry.name)
             self._journal.withdrawn(entry)
         else:
             logger.info("journal: submission of %s was accepted as job %s", entry.name, job_id)
             self._journal.accepted(entry, job_id)
+
+    def _twins(self, entry: Entry) -> int:
+        """Return how many other submissions may have made a job like that of an entry.
+
+        Only those that are not looked up at present: look-ups know of each other.
+        """
+        return sum(
+            other.state is EntryState.INTENT
+            and other is not entry
+            and other.number not in self._settling
+            and _may_be_equal(other, entry)
+            for other in self._left_undecided
+        )
 
     async def _continue(self, entry: Entry) -> JobRecord:
         """Return the record of a job in the journal: with its end, or followed."""
@@ -217,3 +242,19 @@ class Resumption:
         if lock is None:
             lock = self._locks[identity, ordinal] = anyio.Lock(fast_acquire=True)
         return lock
+
+
+def _may_be_equal(one: Entry, other: Entry) -> bool:
+    """Return whether two submissions may have the same content."""
+    if not (key_of(one.identity) or key_of(other.identity)):
+        return one.identity == other.identity
+    # A key stands for any content.
+    return (one.name, one.queue, one.job_definition, one.array_size) == (
+        *(other.name, other.queue, other.job_definition),
+        other.array_size,
+    )
+
+
+def _settle_by(identity: str, name: str) -> str:
+    key = key_of(identity)
+    return f"name={name!r}" if key is None else f"key={key!r}"

@@ -1,152 +1,383 @@
-"""Looking up a submission whose response was lost: it has a job, has none, or cannot be decided.
+"""Looking up submissions whose responses were lost: each has a job, has none, or is undecided.
 
-ListJobs with a JOB_NAME filter returns jobs of all states, the newest first, and compares names
-regardless of case. It has no tags, so jobs of a name that is not unique are described. Both calls
-lag behind SubmitJob by some seconds: a job counts as absent when a sequence of attempts, spread
-over 15 seconds, has not seen it.
+Theory of operation
+-------------------
+ListJobs and DescribeJobs lag behind SubmitJob by some seconds, and not in order: that a later job
+is visible proves nothing. So each look-up makes several attempts, and its job counts as absent when
+a complete listing, 15 seconds after the fault, does not contain it.
+
+All look-ups of a queue share their calls. An attempt that is due joins the next *round*, which
+serves every look-up that is open:
+
+* All attempts but the last only have to find the job soon. Their listing begins with the newest
+  jobs and ends where an earlier listing has been.
+* The last attempt decides, so its listing is complete: all jobs of the queue that AWS can have
+  created since the submission began, or of single names where that takes fewer pages. A listing
+  that fails, or contains a job that cannot be read, decides nothing.
+* A summary of ListJobs has no tags. Jobs of a name that is not unique are described, 100 with one
+  call, unless they are known to belong to other submissions. A job that is listed but not described
+  yet leaves the look-ups undecided that it may belong to.
+
+A round begins no sooner after the last one than that took calls, in seconds. So look-ups cost about
+one call per second and queue, however many are open.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 """
 
-from collections.abc import Callable, Collection, Sequence
+import enum
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
 
 import anyio
 
-from asyncbatch._aws.api import API
+from asyncbatch._aws.api import API, DESCRIBE_LIMIT, FILTERED_PAGE
+from asyncbatch._aws.wire.responses import ListedJob
+from asyncbatch._submitting.known_jobs import KnownJobs
 from asyncbatch._submitting.marks import TAG, Submission, wall_clock
-from asyncbatch._submitting.matching import Likeness, likeness
+from asyncbatch._submitting.matching import match
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError
 
-# Seconds before each attempt.
-AFTER_A_FAULT = (1.0, 2.0, 4.0, 8.0)
-WHILE_CLOSING = (0.0, 1.0, 2.0, 4.0, 8.0)
-AFTER_A_RESTART = (0.0, 5.0, 10.0)
+# Seconds from the fault, or from the start of the look-up, to each attempt.
+AFTER_A_FAULT = (1.0, 3.0, 7.0, 15.0)
+WHILE_CLOSING = (0.0, 1.0, 3.0, 7.0, 15.0)
+AFTER_A_RESTART = (0.0, 5.0, 15.0)
 
-# How far our clock and AWS's may differ: AWS refuses requests beyond that.
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-_MOST_SKEW = 300.0
-_USUAL_SKEW = 2.0
+# Seconds before each further attempt to describe what the last listing has.
+_DESCRIBE_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+
+_MAX_PAUSE = 2.0  # seconds between two rounds
+_PAGES_OF_A_GLANCE = 5  # in a listing that only has to find jobs soon
 
 
 class Unsettled(Exception):
     """It cannot be decided whether there is a job."""
 
 
-async def look_up(
-    api: API,
-    sought: Submission,
-    *,
-    delays: Sequence[float],
-    within: float,
-    taken: Collection[str],
-) -> str | None:
-    """Return the id of the job that a submission made; None if there is none.
+class LookUps:
+    """The look-ups of one client, which share their calls."""
 
-    Args:
-        api: Makes the calls.
+    def __init__(self, api: API, known: KnownJobs) -> None:
+        """Start with none; `known` has the jobs that are not looked for."""
+        self._api = api
+        self._known = known
+        self._searches: dict[str, _Search] = {}
+
+    async def find(
+        self, sought: Submission, *, attempts: Sequence[float], within: float
+    ) -> str | None:
+        """Return the id of the job that a submission made; None if there is none.
+
+        Args:
+            sought: The submission.
+            attempts: Seconds from now to each attempt; the last one decides.
+            within: Seconds that all attempts may take together.
+
+        Raises:
+            Unsettled: AWS does not respond or refuses, or its responses do not decide it.
+        """
+        search = self._searches.get(sought.queue)
+        if search is None:
+            search = self._searches[sought.queue] = _Search(self._api, self._known, sought.queue)
+        look_up = search.open(sought)
+        try:
+            with anyio.fail_after(within):
+                await search.run(look_up, attempts)
+        except TimeoutError:
+            raise Unsettled(f"AWS did not respond within {within:.0f} s") from None
+        except AsyncBatchError as error:
+            raise Unsettled(str(error)) from error
+        finally:
+            search.close(look_up)
+            if search.is_idle:
+                self._searches.pop(sought.queue, None)
+        return look_up.job_id
+
+
+class _Need(enum.Enum):
+    """What a look-up needs from the next round."""
+
+    DESCRIPTIONS = enum.auto()
+    """Descriptions of jobs that are listed already."""
+    NEWEST = enum.auto()
+    """In addition, the newest jobs."""
+    ALL = enum.auto()
+    """All jobs that it may have made."""
+
+
+@dataclass(eq=False, slots=True)
+class _LookUp:
+    """A submission that is looked up, and what the rounds so far have shown.
+
+    Attributes:
         sought: The submission.
-        delays: Seconds before each attempt.
-        within: Seconds that all attempts may take together.
-        taken: Ids of jobs that other submissions made.
-
-    Raises:
-        Unsettled: AWS does not respond or refuses, or its responses do not decide it.
+        job_id: The id of its job, once found.
+        is_found: Set when it is found.
+        candidates: Ids in the complete listing that may be its job; None before there was one.
+        is_waited_for: Whether it may be decided soon: a job is not described yet, for example.
+        doubt: Why the last round did not decide it; None where it has no job yet.
+        failure: Why the last round failed.
+        is_readable: Whether all jobs in the complete listing could be read.
     """
-    search = _Search(api, sought, taken)
-    try:
-        with anyio.fail_after(within):
-            for delay in delays:
-                await anyio.sleep(delay)  # noqa: TID251 - ListJobs lags behind SubmitJob
-                if job_id := await search.attempt():
-                    return job_id
-    except TimeoutError:
-        raise Unsettled(f"AWS did not respond within {within:.0f} s") from None
-    except AsyncBatchError as error:
-        raise Unsettled(str(error)) from error
-    search.require_decided()
-    return None
+
+    sought: Submission
+    job_id: str | None = None
+    is_found: anyio.Event = field(default_factory=anyio.Event)
+    candidates: Collection[str] | None = None
+    is_waited_for: bool = False
+    doubt: str | None = None
+    failure: AsyncBatchError | None = None
+    is_readable: bool = True
+
+    async def wait_until(self, moment: float) -> bool:
+        """Wait for a time, or until it is found; return whether it is."""
+        with anyio.move_on_after(moment - anyio.current_time()):
+            await self.is_found.wait()
+        return self.job_id is not None
 
 
 class _Search:
-    """A submission that is looked up, and what the attempts so far have shown."""
+    """The open look-ups of a queue, and what was listed and described for them."""
 
-    def __init__(self, api: API, sought: Submission, taken: Collection[str]) -> None:
+    def __init__(self, api: API, known: KnownJobs, queue: str) -> None:
         self._api = api
-        self._sought = sought
-        self._taken = taken
+        self._known = known
+        self._queue = queue
+        self._open: list[_LookUp] = []
+        self._needs: dict[_LookUp, _Need] = {}
+        self._lock = anyio.Lock()
+        self._calls = 0  # of this round
+        self._next_at = -math.inf
+        self._names: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self._listed_at: dict[str, float] = {}
         self._described: dict[str, JobDescription] = {}
-        self._doubt: str | None = None
+        self._tags: dict[str, str] = {}
+        self._is_readable = True
 
-    async def attempt(self) -> str | None:
-        """Make one attempt; return the job's id if it is certainly the submission's."""
-        if self._sought.has_unique_name:
-            return next(iter(await self._listed(lambda _job: True)), None)
-        ids = await self._listed(self._is_young)
-        await self._describe([job_id for job_id in ids if job_id not in self._described])
-        if hidden := [job_id for job_id in ids if job_id not in self._described]:
-            self._doubt = f"ListJobs has job {hidden[0]} and DescribeJobs does not"
-            return None
-        self._doubt = None
-        jobs = [self._described[job_id] for job_id in ids]
-        if self._sought.tag is not None:
-            return next((job.job_id for job in jobs if job.tags.get(TAG) == self._sought.tag), None)
-        return self._likely(jobs)
+    def open(self, sought: Submission) -> _LookUp:
+        """Begin to look up a submission."""
+        look_up = _LookUp(sought)
+        self._open.append(look_up)
+        return look_up
 
-    def require_decided(self) -> None:
-        """Raise if the last attempt left a doubt.
+    def close(self, look_up: _LookUp) -> None:
+        """End a look-up."""
+        self._open.remove(look_up)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no look-up is open."""
+        return not self._open
+
+    async def run(self, look_up: _LookUp, attempts: Sequence[float]) -> None:
+        """Make the attempts of a look-up until its job is found.
 
         Raises:
-            Unsettled: It did.
+            Unsettled: The last attempt left a doubt.
+            AsyncBatchError: AWS refused a call, or did not respond to it.
         """
-        if self._doubt is not None:
-            raise Unsettled(self._doubt)
-
-    async def _listed(self, wanted: Callable[[JobDescription], bool]) -> list[str]:
-        """Return the ids of jobs of the name, newest first, up to the first one not wanted."""
-        sought, found = self._sought, []
-        async for job in self._api.list_jobs(queue=sought.queue, name=sought.name):
-            if not wanted(job):
+        started = anyio.current_time()
+        needs = [_Need.NEWEST] * (len(attempts) - 1) + [_Need.ALL]
+        for after, need in zip(attempts, needs, strict=True):
+            if await look_up.wait_until(started + after):
+                return
+            await self._attempt(look_up, need)
+        for delay in _DESCRIBE_AGAIN:
+            if not look_up.is_waited_for:
                 break
-            if job.name == sought.name:
-                found.append(job.job_id)
-        return found
+            if await look_up.wait_until(anyio.current_time() + delay):
+                return
+            await self._attempt(look_up, _Need.DESCRIPTIONS)
+        if look_up.job_id is None and look_up.doubt is not None:
+            raise Unsettled(look_up.doubt)
 
-    async def _describe(self, ids: Sequence[str]) -> None:
+    async def _attempt(self, look_up: _LookUp, need: _Need) -> None:
+        """Take part in the next round."""
+        self._needs[look_up] = need
+        try:
+            async with self._lock:
+                if look_up in self._needs and look_up.job_id is None:
+                    # Meanwhile, more attempts become due: the round serves them all.
+                    await anyio.sleep_until(self._next_at)  # noqa: TID251 - bounds the calls
+                    await self._round()
+        finally:
+            self._needs.pop(look_up, None)
+        if look_up.failure is not None and look_up.job_id is None:
+            raise look_up.failure
+
+    # -- a round ----------------------------------------------------------------------------------
+
+    async def _round(self) -> None:
+        needs = dict(self._needs)
+        complete = [look_up for look_up, need in needs.items() if need is _Need.ALL]
+        failure: AsyncBatchError | None = None
+        began_at, self._calls, self._is_readable = anyio.current_time(), 0, True
+        try:
+            if complete:
+                await self._list_all(complete)
+            elif _Need.NEWEST in needs.values():
+                await self._list_newest()
+            await self._describe()
+        except AsyncBatchError as error:
+            failure = error
+        finally:
+            self._next_at = began_at + min(self._calls, _MAX_PAUSE)
+        for look_up in needs:
+            look_up.failure = failure
+            self._needs.pop(look_up, None)
+        self._settle([] if failure else complete)
+        self._forget_old()
+
+    async def _list_all(self, look_ups: Iterable[_LookUp]) -> None:
+        """List all jobs that submissions may have made."""
+        earliest = min(map(self._earliest, look_ups))
+        names = {look_up.sought.name for look_up in look_ups}
+        known_pages = len(self._listed_at) / FILTERED_PAGE
+        if len(names) > max(1, known_pages) and await self._list(
+            None, earliest, max_pages=len(names)
+        ):
+            return
+        for name in names:
+            await self._list(name, earliest)
+
+    async def _list_newest(self) -> None:
+        """List new jobs, back to those that were listed before."""
+        # A wrong clock does no harm here, as the last attempt takes it into account.
+        earliest = min(max(self._earliest(each), each.sought.since - 5) for each in self._open)
+        names = {look_up.sought.name for look_up in self._open}
+        name = names.pop() if len(names) == 1 else None
+        await self._list(name, earliest, max_pages=_PAGES_OF_A_GLANCE, only_new=True)
+
+    async def _list(
+        self,
+        name: str | None,
+        earliest: float,
+        *,
+        max_pages: float = math.inf,
+        only_new: bool = False,
+    ) -> bool:
+        """List jobs of the queue or of a name; return whether all since `earliest` are listed."""
+        pages = self._api.list_for_look_up(self._queue, name=name, created_after=earliest)
+        count = 0
+        async with aclosing(pages):
+            async for page in pages:
+                count += 1
+                self._calls += 1
+                is_known_from_here = any(job.job_id in self._listed_at for job in page)
+                is_new = [self._add(job) >= earliest for job in page]
+                if page and not any(is_new):  # of a name, where AWS cannot filter by time as well
+                    return True
+                if count >= max_pages or (only_new and is_known_from_here):
+                    return False
+        return True
+
+    def _add(self, job: ListedJob) -> float:
+        """Note a listed job and return when it was created."""
+        now = wall_clock()
+        if job.job_id is None or job.name is None:
+            self._is_readable = False
+            return now
+        if job.created_at is not None:
+            self._known.note_creation(job.job_id, job.created_at)
+        created_at = now if job.created_at is None else job.created_at
+        self._names[job.name].setdefault(job.job_id, created_at)
+        self._listed_at.setdefault(job.job_id, anyio.current_time())
+        return created_at
+
+    async def _describe(self) -> None:
+        """Describe the jobs that may belong to open look-ups, unless they have unique names."""
+        ids = [job_id for job_id in self._candidates(self._open) if job_id not in self._described]
+        self._calls += math.ceil(len(ids) / DESCRIBE_LIMIT)
         for job in await self._api.describe_jobs(ids):
             self._described[job.job_id] = job
+            if tag := job.tags.get(TAG):
+                self._tags[tag] = job.job_id
 
-    def _is_young(self, job: JobDescription) -> bool:
-        return _created(job) >= self._sought.since - _MOST_SKEW
-
-    # -- without any mark -------------------------------------------------------------------------
-
-    def _likely(self, jobs: Sequence[JobDescription]) -> str | None:
-        """Return the only job that matches by time and content."""
-        likely = [
-            job
-            for job in jobs
-            if job.job_id not in self._taken and self._likeness(job) is not Likeness.NONE
+    def _candidates(self, look_ups: Iterable[_LookUp]) -> list[str]:
+        """Return the ids of listed jobs that may belong to look-ups of custom names."""
+        earliest: dict[str, float] = {}
+        for each in look_ups:
+            if not each.sought.has_unique_name:
+                name = each.sought.name
+                earliest[name] = min(earliest.get(name, math.inf), self._earliest(each))
+        return [
+            job_id
+            for name, moment in earliest.items()
+            for job_id, created_at in self._names[name].items()
+            if created_at >= moment and job_id not in self._known
         ]
-        if len(likely) > 1:
-            self._note_doubt(likely, "and several such jobs exist")
-        elif likely and self._likeness(likely[0]) is Likeness.PARTIAL:
-            self._note_doubt(likely, "but may be another submission's")
-        elif likely and not self._is_in_time(likely[0]):
-            self._note_doubt(likely, "or shortly before")
-        return likely[0].job_id if likely and self._doubt is None else None
 
-    def _note_doubt(self, likely: Sequence[JobDescription], why: str) -> None:
-        ids = ", ".join(job.job_id for job in likely[:3])
-        self._doubt = f"job {ids} has this name and was submitted at that time, {why}"
+    def _earliest(self, look_up: _LookUp) -> float:
+        return self._known.earliest_creation(look_up.sought)
 
-    def _likeness(self, job: JobDescription) -> Likeness:
-        return likeness(self._sought, job)
+    def _forget_old(self) -> None:
+        """Forget jobs that are too old for every open look-up."""
+        earliest = min(map(self._earliest, self._open), default=-math.inf)
+        for name, jobs in list(self._names.items()):
+            for job_id in [each for each, created_at in jobs.items() if created_at < earliest]:
+                del jobs[job_id], self._listed_at[job_id]
+                if description := self._described.pop(job_id, None):
+                    self._tags.pop(description.tags.get(TAG, ""), None)
+            if not jobs:
+                del self._names[name]
 
-    def _is_in_time(self, job: JobDescription) -> bool:
-        soonest, latest = self._sought.since - _USUAL_SKEW, wall_clock() + _USUAL_SKEW
-        return soonest <= _created(job) <= latest
+    # -- what it shows ----------------------------------------------------------------------------
 
+    def _settle(self, complete: Iterable[_LookUp]) -> None:
+        """Settle the open look-ups of which the listed and described jobs show enough."""
+        unmarked: defaultdict[str, list[_LookUp]] = defaultdict(list)
+        for look_up in complete:
+            look_up.candidates = self._candidates([look_up])
+            look_up.is_readable = self._is_readable
+        for look_up in self._open:
+            if look_up.job_id is not None:
+                continue
+            sought = look_up.sought
+            look_up.doubt, look_up.is_waited_for = None, False
+            if sought.has_unique_name:
+                self._found(look_up, next(iter(self._names[sought.name]), None))
+            elif sought.tag is not None:
+                self._found(look_up, self._tags.get(sought.tag))
+            else:
+                unmarked[sought.name].append(look_up)
+        for look_ups in unmarked.values():
+            self._settle_unmarked(look_ups)
+        for look_up in self._open:
+            self._note_hidden(look_up)
 
-def _created(job: JobDescription) -> float:
-    return job.created_at.timestamp() if job.created_at else wall_clock()
+    def _found(self, look_up: _LookUp, job_id: str | None) -> None:
+        if job_id is not None:
+            self._known.accept(look_up.sought, job_id)
+            look_up.job_id = job_id
+            look_up.is_found.set()
+
+    def _settle_unmarked(self, look_ups: Sequence[_LookUp]) -> None:
+        """Settle look-ups of one name that only time and content identify."""
+        name = look_ups[0].sought.name
+        ids = [job_id for job_id in self._candidates(look_ups) if job_id in self._described]
+        # A job that was listed while an alike submission was in progress may be that one's.
+        since = self._known.in_progress_since(name)
+        clear = [job_id for job_id in ids if self._listed_at[job_id] < since]
+        shown = match(
+            [look_up.sought for look_up in look_ups],
+            [self._described[job_id] for job_id in clear],
+            now=wall_clock(),
+        )
+        for place, look_up in enumerate(look_ups):
+            self._found(look_up, shown.jobs.get(place))
+            look_up.doubt = shown.doubts.get(place)
+            if len(clear) < len(ids):
+                look_up.doubt = "other jobs of this name are being submitted"
+                look_up.is_waited_for = True
+
+    def _note_hidden(self, look_up: _LookUp) -> None:
+        """Note a job of the complete listing that is not described yet, or could not be read."""
+        for job_id in look_up.candidates or ():
+            if job_id not in self._described and job_id not in self._known:
+                look_up.doubt = f"ListJobs has job {job_id} and DescribeJobs does not"
+                look_up.is_waited_for = True
+        if not look_up.is_readable:
+            look_up.doubt = "ListJobs returned a job that cannot be read"

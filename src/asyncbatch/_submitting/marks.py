@@ -9,6 +9,7 @@ import functools
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,10 @@ class SubmissionLog(Protocol):
 
     async def intend(self, submission: "Submission", /) -> None:
         """Write that it is about to be sent; it is sent when this returns."""
+        ...
+
+    def settle_by(self, name: str, /) -> str:
+        """Return the argument of `resolve_submission` that names it."""
         ...
 
     def accepted(self, job_id: str, /) -> None:
@@ -45,10 +50,13 @@ class Submission:
         queue: Name or ARN of its job queue.
         job_definition: Its job definition, as the request names it.
         since: When it began, in seconds since the epoch.
+        began_at: The same by this process's monotonic clock; None if it began in an earlier one.
         has_unique_name: Whether no other submission uses the name.
         tag: Value of its tag, where the name is not unique; None where it has none.
         request: What is submitted; None where only the journal knows of it.
         log: The journal's part of it; None without a journal.
+        twins: Returns how many undecided submissions of earlier programs may be equal to it.
+        settle_by: Argument of `resolve_submission` that names it; None without a journal.
     """
 
     name: str
@@ -59,6 +67,9 @@ class Submission:
     tag: str | None = None
     request: JobRequest | None = None
     log: SubmissionLog | None = None
+    began_at: float | None = None
+    twins: Callable[[], int] = lambda: 0
+    settle_by: str | None = None
 
     @property
     def mark(self) -> str | None:

@@ -12,9 +12,8 @@ client itself closes, a response that is on its way is waited for, and a lost on
 bounded time.
 """
 
+import contextlib
 import logging
-from collections import defaultdict
-from collections.abc import Collection
 from datetime import UTC, datetime
 
 import anyio
@@ -22,12 +21,13 @@ import anyio
 from asyncbatch._aws.api import API
 from asyncbatch._aws.retrying import Arguments
 from asyncbatch._aws.wire import requests
+from asyncbatch._submitting.known_jobs import KnownJobs
 from asyncbatch._submitting.look_up import (
     AFTER_A_FAULT,
     AFTER_A_RESTART,
     WHILE_CLOSING,
+    LookUps,
     Unsettled,
-    look_up,
 )
 from asyncbatch._submitting.marks import TAG, Submission, SubmissionLog, nonce, wall_clock
 from asyncbatch._values.errors import (
@@ -51,13 +51,18 @@ _CLOSING_SECONDS = 20.0
 
 
 class Submitter:
-    """Submits the jobs of one client."""
+    """Submits the jobs of one client.
+
+    Attributes:
+        known: The jobs that belong to its submissions.
+    """
 
     def __init__(self, api: API) -> None:
         """Submit through an open connection."""
         self._api = api
         self._may_tag = True
-        self._unmarked = _UnmarkedSubmissions()
+        self.known = KnownJobs()
+        self._look_ups = LookUps(api, self.known)
 
     async def submit(
         self, request: JobRequest, *, name: str, queue: str, log: SubmissionLog | None = None
@@ -81,9 +86,11 @@ class Submitter:
             queue=queue,
             job_definition=str(request.job_definition),
             since=wall_clock(),
+            began_at=anyio.current_time(),
             has_unique_name=request.name is None,
             request=request,
             log=log,
+            settle_by=None if log is None else log.settle_by(name),
         )
         try:
             if submission.has_unique_name:
@@ -91,7 +98,7 @@ class Submitter:
             elif self._may_tag and _has_room_for_tag(request):
                 job_id = await self._send_tagged(submission, request)
             else:
-                job_id = await self._send_unmarked(submission, request)
+                job_id = await self._send(submission, request)
         except SubmitUncertain:
             raise  # the intent stays in the journal for the next program to settle
         except AsyncBatchError:
@@ -103,24 +110,15 @@ class Submitter:
             log.accepted(job_id)
         return job_id
 
-    async def settle(self, submission: Submission, taken: Collection[str]) -> str | None:
+    async def settle(self, submission: Submission) -> str | None:
         """Return the id of the job that a submission of an earlier program made; None if none.
-
-        Args:
-            submission: What that program was about to send.
-            taken: Ids of jobs that other submissions made.
 
         Raises:
             SubmitUncertain: It cannot be decided.
         """
-        taken = {*taken, *self._unmarked.taken(submission.name)}
         try:
-            return await look_up(
-                self._api,
-                submission,
-                delays=AFTER_A_RESTART,
-                within=_LOOK_UP_SECONDS,
-                taken=taken,
+            return await self._look_ups.find(
+                submission, attempts=AFTER_A_RESTART, within=_LOOK_UP_SECONDS
             )
         except Unsettled as doubt:
             raise _uncertain(submission, None, doubt) from doubt
@@ -135,7 +133,7 @@ class Submitter:
         except AccessDenied as refusal:
             submission.tag = None
             try:
-                job_id = await self._send_unmarked(submission, request)
+                job_id = await self._send(submission, request)
             except AccessDenied:
                 raise refusal from None  # the tag is not what was refused
             self._stop_tagging(refusal)
@@ -151,15 +149,6 @@ class Submitter:
                 refusal,
             )
 
-    async def _send_unmarked(self, submission: Submission, request: JobRequest) -> str:
-        """Submit what only time and content identify: one of a name at a time."""
-        # Two in progress at once could not be distinguished if a response is lost.
-        async with self._unmarked.lock(submission.name):
-            submission.since = wall_clock()
-            job_id = await self._send(submission, request)
-            self._unmarked.take(submission.name, job_id)
-            return job_id
-
     async def _send(self, submission: Submission, request: JobRequest) -> str:
         marks = None if submission.tag is None else {TAG: submission.tag}
         arguments = requests.submit_job(
@@ -173,19 +162,24 @@ class Submitter:
             if submission.log is not None and not is_logged:
                 await submission.log.intend(submission)
                 is_logged = True
+            call.enter_context(self.known.sending(submission))
             return arguments
 
         give_up_at: float | None = None
         while True:
             try:
                 # Without `extra`, all arguments are our own and need no check by the SDK's model.
-                return await self._api.submit_job(build, validate=bool(request.extra))
+                with contextlib.ExitStack() as call:
+                    job_id = await self._api.submit_job(build, validate=bool(request.extra))
+                    self.known.accept(submission, job_id, answered_at=anyio.current_time())
+                    return job_id
             except (ServiceFault, ConnectionFailed) as fault:
                 if isinstance(fault, ConnectionFailed) and not fault.may_have_arrived:
                     raise
                 give_up_at = give_up_at or anyio.current_time() + _RETRY_SECONDS
-                if job_id := await self._look_up_lost(submission, fault):
-                    return job_id
+                found = await self._look_up_lost(submission, fault)
+                if found is not None:
+                    return found
                 if anyio.current_time() >= give_up_at:
                     fault.add_note("The job was looked up: it does not exist.")
                     raise
@@ -218,24 +212,15 @@ class Submitter:
         Raises:
             Unsettled: It cannot be decided.
         """
-        taken = self._unmarked.taken(submission.name)
         try:
-            return await look_up(
-                self._api,
-                submission,
-                delays=AFTER_A_FAULT,
-                within=_LOOK_UP_SECONDS,
-                taken=taken,
+            return await self._look_ups.find(
+                submission, attempts=AFTER_A_FAULT, within=_LOOK_UP_SECONDS
             )
         except anyio.get_cancelled_exc_class():
             job_id = None
             with anyio.CancelScope(shield=True):
-                job_id = await look_up(
-                    self._api,
-                    submission,
-                    delays=WHILE_CLOSING,
-                    within=_CLOSING_SECONDS,
-                    taken=taken,
+                job_id = await self._look_ups.find(
+                    submission, attempts=WHILE_CLOSING, within=_CLOSING_SECONDS
                 )
             if job_id is None:
                 raise
@@ -256,24 +241,5 @@ def _uncertain(submission: Submission, fault: APIError | None, doubt: Unsettled)
         since=datetime.fromtimestamp(submission.since, UTC),
         until=datetime.fromtimestamp(wall_clock(), UTC),
         doubt=str(doubt),
+        settle_by=submission.settle_by,
     )
-
-
-class _UnmarkedSubmissions:
-    """Submissions that only time and content identify: a lock for each name, and their jobs."""
-
-    def __init__(self) -> None:
-        self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
-        self._taken: defaultdict[str, set[str]] = defaultdict(set)
-
-    def lock(self, name: str) -> anyio.Lock:
-        """Return the lock of a name."""
-        return self._locks[name]
-
-    def take(self, name: str, job_id: str) -> None:
-        """Remember a job that a submission of a name made."""
-        self._taken[name].add(job_id)
-
-    def taken(self, name: str) -> set[str]:
-        """Return the ids of the jobs that submissions of a name made."""
-        return self._taken.get(name, set())

@@ -239,6 +239,8 @@ class SubmitUncertain(AsyncBatchError):
             difference between the clocks.
         until: When the look-up ended.
         doubt: Why the look-up had no clear result.
+        settle_by: With a journal, the argument of `AsyncBatchClient.resolve_submission` that names
+            this submission, such as ``name='etl'``; None without a journal.
         cause: The fault that lost the response; None if it happened in an earlier run.
     """
 
@@ -253,6 +255,7 @@ class SubmitUncertain(AsyncBatchError):
         since: datetime,
         until: datetime,
         doubt: str,
+        settle_by: str | None = None,
     ) -> None:
         """Make the message from the facts."""
         self.name = name
@@ -262,6 +265,7 @@ class SubmitUncertain(AsyncBatchError):
         self.since = since
         self.until = until
         self.doubt = doubt
+        self.settle_by = settle_by
         self.cause = cause
         super().__init__(self._text())
 
@@ -281,10 +285,16 @@ class SubmitUncertain(AsyncBatchError):
                 f"among jobs created between {between}, it is the one that"
                 f" `aws batch describe-jobs --jobs ID` shows with the tag {self.mark}"
             )
+        then = ""
+        if self.settle_by is not None:
+            then = (
+                f" Then record it in the journal: resolve_submission({self.settle_by}, job_id=...),"
+                " with job_id=None if there is no such job."
+            )
         return (
             f"job {self.name!r} may or may not have been accepted by queue {self.queue!r}{fault}"
             f" The look-up had no clear result: {self.doubt.rstrip('. ')}. The job was not"
-            f" submitted again. Look it up with: {look} - {which}."
+            f" submitted again. Look it up with: {look} - {which}.{then}"
         )
 
 

@@ -193,6 +193,27 @@ def job_summary(summary: Wire, shared: SharedValues, *, queue: str | None = None
     )
 
 
+class ListedJob(NamedTuple):
+    """Members of a JobSummary by which a submission is looked up; None where not readable."""
+
+    job_id: str | None
+    name: str | None
+    created_at: float | None  # seconds since the epoch
+
+
+def listed_job(summary: object) -> ListedJob:
+    """Return what identifies a listed job; an unreadable member is None, never an error."""
+    members: Wire = summary if isinstance(summary, Mapping) else {}
+    job_id, name = members.get("jobId"), members.get("jobName")
+    created: Any = members.get("createdAt")
+    has_time = isinstance(created, int | float) and not isinstance(created, bool)
+    return ListedJob(
+        job_id if isinstance(job_id, str) and job_id else None,
+        name if isinstance(name, str) and name else None,
+        created / 1000 if has_time else None,
+    )
+
+
 def job_queue(detail: Wire) -> JobQueue:
     """Return the value for a JobQueueDetail of DescribeJobQueues."""
     known = frozenset(

@@ -1,0 +1,180 @@
+"""Submissions whose responses are lost, in virtual time: `python -m bench.lost [SEED ...]`.
+
+Prints how long submissions took, how many calls their look-ups cost, and whether each request has
+exactly one job.
+"""
+
+import argparse
+import asyncio
+import functools
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from asyncbatch import AsyncBatchClient, AsyncBatchError, Job, JobRequest
+from asyncbatch.local import (
+    Fault,
+    LocalBatch,
+    Quotas,
+    Script,
+    ScriptedExecutor,
+    run_in_virtual_time,
+)
+
+_DEFINITION: dict[str, Any] = {
+    "jobDefinitionName": "lost",
+    "type": "container",
+    "containerProperties": {
+        "image": "any",
+        "command": ["true"],
+        "resourceRequirements": [
+            {"type": "VCPU", "value": "1"},
+            {"type": "MEMORY", "value": "128"},
+        ],
+    },
+}
+_LOOK_UP_CALLS = frozenset({"ListJobs", "DescribeJobs"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What is submitted, and what goes wrong.
+
+    Attributes:
+        title: What it is, for people.
+        jobs: Number of jobs.
+        name: The job name of all of them; None generates names.
+        lost: Share of SubmitJob responses that are lost.
+        failed: Share of all calls that fail with HTTP 500.
+        lag: Seconds until DescribeJobs returns a new job.
+        may_tag: Whether the jobs may have tags.
+    """
+
+    title: str
+    jobs: int
+    name: str | None = None
+    lost: float = 0.1
+    failed: float = 0.0
+    lag: float = 0.0
+    may_tag: bool = True
+
+
+LOSSES = (
+    Loss(title="300 jobs, custom name", jobs=300, name="mine", failed=0.05, lag=2.0),
+    Loss(title="300 jobs, generated names", jobs=300, failed=0.05, lag=2.0),
+    Loss(title="5,000 jobs of one name", jobs=5_000, name="mine", lost=0.01),
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What became of the submissions.
+
+    Attributes:
+        seconds: When each one was done, in order.
+        look_up_calls: ListJobs and DescribeJobs calls of look-ups, by operation.
+        handles: Requests that got a handle.
+        doubled: Jobs of the service that no handle stands for.
+        errors: Errors, by type.
+    """
+
+    seconds: list[float]
+    look_up_calls: Counter[str]
+    handles: int
+    doubled: int
+    errors: Counter[str]
+
+    def line(self, loss: Loss) -> str:
+        """Return the outcome as one line of text."""
+        nine_of_ten = self.seconds[int(len(self.seconds) * 0.9) - 1] if self.seconds else 0.0
+        last = self.seconds[-1] if self.seconds else 0.0
+        calls = ", ".join(f"{count} {name}" for name, count in sorted(self.look_up_calls.items()))
+        return (
+            f"{loss.title}: 90 % after {nine_of_ten:.1f} s, all after {last:.1f} s;"
+            f" {self.look_up_calls.total()} look-up calls ({calls}); {self.handles} handles,"
+            f" {self.doubled} doubled, errors: {dict(self.errors) or 'none'}"
+        )
+
+
+async def submit_with_losses(loss: Loss, seed: int) -> Outcome:
+    """Submit the jobs all at once and return what became of them."""
+    executor = ScriptedExecutor(Script(duration=3600))
+    async with LocalBatch(executor=executor, vcpus=10_000, seed=seed, quotas=Quotas.aws()) as local:
+        local.session.jobs_outlive_program = True
+        async with AsyncBatchClient(session=local.session) as batch:
+            await batch.register_job_definition(_DEFINITION)
+            await batch.default_queue()
+            calls = _count_look_ups(batch)
+            if not loss.may_tag:
+                denied = Fault.error(
+                    "AccessDeniedException", "batch:TagResource", status=403, times=1
+                )
+                local.faults.add("SubmitJob", denied)
+                await batch.submit("lost", name="another")
+            local.faults.add("SubmitJob", Fault.drop_after(probability=loss.lost))
+            if loss.failed:
+                local.faults.add("*", Fault.server_error(probability=loss.failed))
+            if loss.lag:
+                local.faults.add("DescribeJobs", Fault.lag(loss.lag))
+            before = len(local.ledger.submissions)
+            outcome = await _submit(batch, loss, calls)
+            made = [each.job_id for each in local.ledger.submissions[before:]]
+    outcome.doubled = len(made) - outcome.handles
+    return outcome
+
+
+async def _submit(batch: AsyncBatchClient, loss: Loss, calls: Counter[str]) -> Outcome:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    jobs: list[Job] = []
+    seconds: list[float] = []
+    errors: Counter[str] = Counter()
+
+    async def submit(number: int) -> None:
+        environment = {} if loss.may_tag else {"N": str(number % 20)}
+        request = JobRequest("lost", queue="default", name=loss.name, environment=environment)
+        try:
+            jobs.append(await batch.submit(request))
+        except AsyncBatchError as error:
+            errors[type(error).__name__] += 1
+        else:
+            seconds.append(loop.time() - started)
+
+    async with anyio.create_task_group() as group:
+        for number in range(loss.jobs):
+            group.start_soon(submit, number)
+    handles = len({job.id for job in jobs})
+    return Outcome(
+        seconds=sorted(seconds), look_up_calls=calls, handles=handles, doubled=0, errors=errors
+    )
+
+
+def _count_look_ups(batch: AsyncBatchClient) -> Counter[str]:
+    """Count calls of look-ups; polling uses the same operations, without the SDK's validation."""
+    connection: Any = batch._require_open().connection  # noqa: SLF001
+    send = connection.call
+    calls: Counter[str] = Counter()
+
+    async def call(service: str, operation: str, *rest: object, validate: bool) -> object:
+        if operation in _LOOK_UP_CALLS and validate:
+            calls[operation] += 1
+        return await send(service, operation, *rest, validate=validate)
+
+    connection.call = call
+    return calls
+
+
+def main() -> None:
+    """Print a line for each loss and seed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seeds", nargs="*", type=int, default=[1], metavar="SEED")
+    for seed in parser.parse_args().seeds:
+        for loss in LOSSES:
+            outcome = run_in_virtual_time(functools.partial(submit_with_losses, loss, seed))
+            print(f"seed {seed}, {outcome.line(loss)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
