@@ -222,7 +222,7 @@ async def test_job_that_is_listed_but_not_described_is_uncertain(bench: MakeBenc
 
 UNMARKED: dict[str, tuple[dict[str, str], str]] = {
     "the same twice": ({"N": "1"}, "several such jobs"),
-    "another's content": ({"N": "2"}, "may be another submission's"),
+    "less content": ({}, "may be another submission's"),
 }
 
 
@@ -255,6 +255,34 @@ async def test_unmarked_submission_with_a_second_equal_job_is_uncertain(
                 jobDefinition="hello",
                 containerOverrides={"environment": variables},
             )
+
+
+async def test_unmarked_submission_is_told_apart_from_jobs_with_other_values(
+    bench: MakeBench,
+) -> None:
+    """AWS never changes a value that a request sets, so such a job is not ours."""
+    async with bench() as b:
+        await stop_tagging(b)
+        b.local.faults.add("SubmitJob", Fault.drop_before(times=1))
+        jobs: list[Job] = []
+
+        async def submit() -> None:
+            jobs.append(await b.batch.submit("hello", name="mine", environment={"N": "1"}))
+
+        async with (
+            b.local.session.create_client("batch") as aws,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(submit)
+            await anyio.sleep(0.5)
+            overrides = {"environment": [{"name": "N", "value": "2"}]}
+            other = await aws.submit_job(
+                jobName="mine",
+                jobQueue="default",
+                jobDefinition="hello",
+                containerOverrides=overrides,
+            )
+        assert submitted(b)[1:] == [other["jobId"], jobs[0].id]
 
 
 async def test_unmarked_submission_ignores_older_jobs(bench: MakeBench) -> None:

@@ -30,6 +30,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -38,8 +39,10 @@ from asyncbatch._aws.wire.responses import ListedJob
 from asyncbatch._submitting.known_jobs import KnownJobs
 from asyncbatch._submitting.marks import TAG, Submission, wall_clock
 from asyncbatch._submitting.matching import match
-from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError
+
+if TYPE_CHECKING:
+    from asyncbatch._values.descriptions import JobDescription
 
 # Seconds from the fault, or from the start of the look-up, to each attempt.
 AFTER_A_FAULT = (1.0, 3.0, 7.0, 15.0)
