@@ -115,6 +115,7 @@ class AsyncBatchClient:
         """
         import asyncio
 
+        # In a thread: the import of some 80 modules reads files and would block the event loop.
         await asyncio.to_thread(_import_session)
         from asyncbatch._session.background import Background
         from asyncbatch._session.session import serve

@@ -124,6 +124,7 @@ class JobGroup:
             except BaseException as cancelled:  # noqa: BLE001 - raised again below
                 ending = cancelled
         kind = None if ending is None else type(ending)
+        # True where the scope swallows its own cancellation: a failed job has ended the body.
         is_ours = self._body.__exit__(kind, ending, traceback)
         self._members.close()
         if ending is None and not self._members.failed:

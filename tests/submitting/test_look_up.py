@@ -341,12 +341,12 @@ async def test_closing_the_client_settles_submissions_in_progress(
     bench: MakeBench, fault: str, lag: float, name: str | None
 ) -> None:
     """The waiter gets the job if AWS accepted it, and ClientClosed otherwise."""
-    heard: list[str] = []
+    received: list[str] = []
     refusals: list[str] = []
 
     async def submit(b: Bench) -> None:
         try:
-            heard.append((await b.batch.submit("hello", queue="default", name=name)).id)
+            received.append((await b.batch.submit("hello", queue="default", name=name)).id)
         except ClientClosed as error:
             refusals.append(str(error))
 
@@ -357,8 +357,8 @@ async def test_closing_the_client_settles_submissions_in_progress(
         await anyio.sleep(0.5)
         with anyio.fail_after(60):
             await b.batch.aclose()
-    assert heard == submitted(b)
-    if not heard:
+    assert received == submitted(b)
+    if not received:
         assert refusals == ["the client was closed before the job was submitted"]
 
 

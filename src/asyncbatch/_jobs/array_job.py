@@ -100,6 +100,7 @@ class ArrayJob(Job):
 
     def _child(self, index: int) -> Job:
         record = self._record.child(index)
+        # A handle that was made by id (`AsyncBatchClient.job`) is kept: one handle for each id.
         child = record.handle() if record.handle else None
         if child is None:
             child = ChildJob(self._session, record, self)

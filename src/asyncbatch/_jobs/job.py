@@ -145,6 +145,7 @@ class Job:
         record = self._record
         with record.subscribed() as descriptions:
             while True:
+                # The last description is in the queue as well, so it is yielded before the end.
                 while descriptions:
                     yield descriptions.popleft()
                 if record.result is not None:

@@ -57,7 +57,7 @@ class FollowedJob:
     Attributes:
         job: The job.
         described: How DescribeJobs last showed it; None where its next description counts as a
-            change, whatever it says.
+            change in any case.
         listed: How ListJobs last showed it; None where the next list reports no change of it.
         queue: Name of the queue that it is listed with; None where it is not known, and for
             children of arrays and nodes, which are not listed with a queue.

@@ -122,7 +122,7 @@ class Session:
         )
 
     def start(self, work: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> "asyncio.Future[T]":
-        """Start work that goes on if the caller is cancelled; return a future of its outcome.
+        """Start work that continues if the caller is cancelled; return a future of its outcome.
 
         Cancelling the future, as cancelling a task that awaits it does, leaves the work alone. The
         future raises `ClientClosed` where the client is closed before the work has ended.

@@ -207,7 +207,7 @@ class Submitter:
     async def _look_up(self, submission: Submission) -> str | None:
         """Return the id of the job that a submission made; None if there is none.
 
-        When this is cancelled because the client closes, it goes on for a bounded time.
+        When this is cancelled because the client closes, it continues for a bounded time.
 
         Raises:
             Unsettled: It cannot be decided.
