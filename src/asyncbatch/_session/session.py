@@ -141,25 +141,20 @@ class Session:
         work: Callable[[*Ts], Awaitable[T]],
         arguments: tuple[*Ts],
     ) -> None:
-        error: Exception | None = None
         try:
             value = await work(*arguments)
-        except Exception as raised:  # noqa: BLE001 - passed to the caller; other jobs continue
-            error = raised
+        except Exception as error:  # noqa: BLE001 - passed to the caller; other jobs continue
+            _fail(outcome, error)
         except BaseException:
-            error = self.records.closed or ClientClosed(
-                "the client was closed before the job was submitted"
+            _fail(
+                outcome,
+                self.records.closed
+                or ClientClosed("the client was closed before the job was submitted"),
             )
             raise
-        finally:
+        else:
             if not outcome.done():  # else the caller was cancelled
-                if error is None:
-                    outcome.set_result(value)
-                else:
-                    outcome.set_exception(error)
-                    # Marks the error as retrieved: a caller that is cancelled now never retrieves
-                    # it, and asyncio would log that.
-                    outcome.exception()
+                outcome.set_result(value)
 
     # -- submitting -------------------------------------------------------------------------------
 
@@ -212,6 +207,14 @@ class Session:
         if len(names) > 1:
             raise InvalidRequest("queue", None, f"name one of the job queues: {', '.join(names)}")
         return names[0]
+
+
+def _fail(outcome: "asyncio.Future[T]", error: Exception) -> None:
+    if not outcome.done():  # else the caller was cancelled
+        outcome.set_exception(error)
+        # Marks the error as retrieved: a caller that is cancelled now never retrieves it, and
+        # asyncio would log that.
+        outcome.exception()
 
 
 async def serve(settings: Settings, ready: Callable[[Session], None], stop: asyncio.Event) -> None:
