@@ -1,12 +1,14 @@
 """Logs on a terminal and in files: `print_logs` and `save_logs`.
 
 Writing to a pipe or a network file system may block, so a thread does it. Lines that arrive during
-a write are written together by the next one; reading waits when too many lines are unwritten.
+a write are written together by the next one; reading waits when too many lines are unwritten. A
+caller that is cancelled does not wait for a write that blocks: the thread ends when it can.
 """
 
 import dataclasses
 import os
 import sys
+import threading
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -23,6 +25,9 @@ from asyncbatch._values.text import fit_for_terminal
 Lines = Job | AsyncIterable[LogEvent]
 
 _MAX_UNWRITTEN = 10_000  # lines
+_CLOSE_SECONDS = 5.0
+"""How long a cancelled `save_logs` waits for a write under way, so that the file is complete."""
+
 _SHORT_ID = 8
 # Docker splits longer lines into parts of this size; each becomes an event of its own.
 # https://github.com/moby/moby/blob/master/daemon/logger/copier.go
@@ -52,6 +57,9 @@ async def print_logs(
         timestamps: Whether each line begins with its timestamp in local time.
         colours: Whether to keep colours. None keeps them if the file is a terminal and the
             environment variable ``NO_COLOR`` is not set.
+
+    When it is cancelled while the output is blocked, it ends at once; the blocked write is
+    abandoned.
 
     Raises:
         InvalidRequest: An argument has a wrong type.
@@ -135,17 +143,28 @@ async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: b
         # Binary output may contain lone surrogates; they are written as they are.
         return Path(path).open("w", encoding="utf-8", errors="surrogatepass", newline="")
 
-    file = await anyio.to_thread.run_sync(open_file)
-    try:
+    # Opening blocks as well: a named pipe until it has a reader.
+    file = await anyio.to_thread.run_sync(open_file, abandon_on_cancel=True)
+    # A write that blocks goes on in its thread after a cancellation; closing waits for it.
+    in_use = threading.Lock()
 
-        def write(text: str) -> None:
+    def write(text: str) -> None:
+        with in_use:
             file.write(text)
             file.flush()
 
-        return await _write_all(lines, text, write)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(file.close)
+    def close() -> None:
+        with in_use:
+            file.close()
+
+    try:
+        count = await _write_all(lines, text, write)
+        await anyio.to_thread.run_sync(close, abandon_on_cancel=True)
+    except BaseException:
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
+            await anyio.to_thread.run_sync(close, abandon_on_cancel=True)
+        raise
+    return count
 
 
 def _require_lines(lines: object) -> None:
@@ -222,8 +241,8 @@ class _Writer:
             text = "".join(self._pending)
             self._pending.clear()
             try:
-                await anyio.to_thread.run_sync(self._write, text)
-            except (OSError, ValueError) as error:
+                await anyio.to_thread.run_sync(self._write, text, abandon_on_cancel=True)
+            except Exception as error:  # noqa: BLE001 - of any file object; raised by `_write_all`
                 self.errors.append(error)
                 scope.cancel()
             self._written.set()

@@ -125,7 +125,7 @@ class Follower:
         self._feed = feed
         self._streams = streams
         self._drain = drain
-        self._cursors: dict[str, Cursor] = {}
+        self._cursors: dict[tuple[str | None, str, str], Cursor] = {}
         self._scope = anyio.CancelScope()
 
     async def run(self) -> None:
@@ -199,11 +199,13 @@ class Follower:
     def _open_new(self, description: JobDescription, number: int, tail: int | None) -> None:
         """Begin to read the streams of the attempt that are new."""
         for stream in streams_of(description, number, self._options.since):
-            if stream.name not in self._cursors:
+            # Containers with log groups of their own may have streams of one name.
+            key = (stream.region, stream.group, stream.name)
+            if key not in self._cursors:
                 cursor = self._streams.open(
                     stream, self._feed, self._options, tail=tail, on_fail=self._scope.cancel
                 )
-                self._cursors[stream.name] = cursor
+                self._cursors[key] = cursor
 
     async def _wait_for_change(self, description: JobDescription) -> None:
         """Wait for a change of the job; have it described while its streams are not known."""

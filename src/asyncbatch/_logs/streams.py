@@ -2,13 +2,17 @@
 
 Each attempt writes its own stream; multi-container jobs write one per container. AWS names the
 stream once the job is RUNNING. Group and Region are in the container's log configuration.
+
+AWS lists an attempt after its end; other endpoints list the one that runs as well. An attempt has
+ended if the response says anything about its end: a time, an exit code or a reason.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from asyncbatch._values.descriptions import Container, JobDescription
+from asyncbatch._values.descriptions import Attempt, Container, JobDescription
 from asyncbatch._values.errors import LogsUnavailable
 
 DEFAULT_GROUP = "/aws/batch/job"
@@ -52,13 +56,14 @@ class Stream:
 
 def latest_attempt(description: JobDescription) -> int:
     """Return the number of the attempt that runs, will run next, or ran last."""
-    finished = len(description.attempts)
-    return max(1, finished) if description.status.is_terminal else finished + 1
+    if description.status.is_terminal:
+        return max(1, len(description.attempts))
+    return _ended_attempts(description) + 1
 
 
 def is_over(description: JobDescription, number: int) -> bool:
     """Return whether an attempt has ended."""
-    return description.status.is_terminal or number <= len(description.attempts)
+    return description.status.is_terminal or number <= _ended_attempts(description)
 
 
 def streams_of(
@@ -79,10 +84,7 @@ def streams_of(
     _require_cloudwatch(description)
     streams = []
     for position, container in enumerate(_containers(description, number)):
-        # Attempts list their containers without log configuration; it is that of the job's
-        # container at the same position.
-        known = () if container.log_options else description.containers
-        configured = known[position] if position < len(known) else container
+        configured = _configured(container, position, description.containers)
         if container.log_stream_name and (configured.log_driver or _CLOUDWATCH) == _CLOUDWATCH:
             stream = Stream(
                 job_id=description.job_id,
@@ -155,10 +157,37 @@ def _destination(container: Container) -> str:
     return f"the destination of {driver} ({options})" if options else f"the destination of {driver}"
 
 
+def _ended_attempts(description: JobDescription) -> int:
+    """Return the number of attempts that have ended, of a job that has not."""
+    listed = description.attempts
+    return len(listed) - bool(listed and _runs(listed[-1]))
+
+
+def _runs(attempt: Attempt) -> bool:
+    """Return whether nothing is known about the end of an attempt."""
+    facts = (attempt.stopped_at, attempt.status_reason, attempt.exit_code, attempt.reason)
+    return all(fact is None for fact in facts)
+
+
+def _configured(container: Container, position: int, defined: Sequence[Container]) -> Container:
+    """Return the container that has the log configuration of an attempt's container.
+
+    Attempts list their containers without it, and not always in the order of the definition.
+    """
+    if container.log_options or container.log_driver:
+        return container
+    by_name = [each for each in defined if each.name == container.name]
+    if len(by_name) == 1:
+        return by_name[0]
+    # An endpoint that leaves out names, or gives two containers the same one.
+    return defined[position] if position < len(defined) else container
+
+
 def _containers(description: JobDescription, number: int) -> tuple[Container, ...]:
     """Return the containers of an attempt.
 
-    The latest attempt is listed only after its end; until then, the job's own containers are its.
+    The latest attempt may be listed only after its end; until then, the job's own containers are
+    its.
     """
     if number <= len(description.attempts):
         attempt = description.attempts[number - 1]
