@@ -31,6 +31,7 @@ from asyncbatch._values.errors import ConfigurationError as ConfigurationError
 from asyncbatch._values.errors import ConnectionFailed as ConnectionFailed
 from asyncbatch._values.errors import CredentialsExpired as CredentialsExpired
 from asyncbatch._values.errors import GroupClosed as GroupClosed
+from asyncbatch._values.errors import InternalError as InternalError
 from asyncbatch._values.errors import InvalidRequest as InvalidRequest
 from asyncbatch._values.errors import JobDefinitionNotFound as JobDefinitionNotFound
 from asyncbatch._values.errors import JobError as JobError

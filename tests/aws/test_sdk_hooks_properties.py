@@ -6,7 +6,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.model import Shape, StructureShape
-from botocore.parsers import create_parser
+from botocore.parsers import ResponseParserError, create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +17,10 @@ OPERATIONS = [
     ("batch", "SubmitJob"),
     ("batch", "DescribeJobs"),
     ("batch", "ListJobs"),
+    ("batch", "TerminateJob"),
+    ("batch", "DescribeJobQueues"),
+    ("batch", "DescribeJobDefinitions"),
+    ("batch", "RegisterJobDefinition"),
     ("logs", "GetLogEvents"),
     ("logs", "FilterLogEvents"),
 ]
@@ -93,7 +97,6 @@ def test_plain_json_parser_equals_botocores_parser(
     [
         {"status_code": 400, "body": b'{"message": "no"}'},
         {"status_code": 200, "body": b'{"jobs": ['},
-        {"status_code": 200, "body": b"[]"},
         {"status_code": 200, "body": b"\xff"},
         {"status_code": 200},
         {},
@@ -104,6 +107,14 @@ def test_response_that_is_no_success_is_left_to_botocores_parser(response: dict[
     ours: dict[str, Any] = {}
     parse_plain_json(response_dict=response, customized_response_dict=ours)
     assert (ours, response) == ({}, before)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"5", b'"text"'])
+def test_json_that_is_no_object_is_a_parser_error(body: bytes) -> None:
+    """Botocore's parser would fail with an AttributeError."""
+    response = {"status_code": 200, "body": body}
+    with pytest.raises(ResponseParserError, match="no JSON object"):
+        parse_plain_json(response_dict=response, customized_response_dict={})
 
 
 def test_hook_called_with_other_arguments_does_nothing() -> None:

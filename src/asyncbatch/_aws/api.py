@@ -5,9 +5,20 @@ applied here and nowhere else.
 """
 
 import contextlib
+import dataclasses
+import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from asyncbatch._aws.connection import Connection
 from asyncbatch._aws.retrying import (
@@ -21,13 +32,17 @@ from asyncbatch._aws.retrying import (
     Patience,
     Response,
 )
-from asyncbatch._aws.wire import requests, responses
-from asyncbatch._aws.wire.sharing import SharedValues
+from asyncbatch._aws.wire import responses
+from asyncbatch._aws.wire.responses import UNREADABLE
 from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
-from asyncbatch._values.errors import APIError
+from asyncbatch._values.errors import APIError, ServiceFault
 from asyncbatch._values.events import Event
 from asyncbatch._values.policies import RateLimits
 from asyncbatch._values.status import JobStatus
+
+logger = logging.getLogger("asyncbatch")
+
+T = TypeVar("T")
 
 DESCRIBE_LIMIT = 100
 """Jobs in one DescribeJobs.
@@ -50,23 +65,15 @@ FILTERED_PAGE = 100
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 """
 
-_SUBMIT_JOB = Operation(service="batch", name="SubmitJob", pace="submit", required="jobId")
-_SUBMIT_OWN_ARGUMENTS = Operation(
-    service="batch", name="SubmitJob", pace="submit", required="jobId", validate=False
+_SUBMIT_JOB = Operation(
+    service="batch", name="SubmitJob", pace="submit", required="jobId", required_type=str
 )
+_SUBMIT_OWN_ARGUMENTS = dataclasses.replace(_SUBMIT_JOB, validate=False)
 _DESCRIBE_JOBS = Operation(service="batch", name="DescribeJobs", pace="describe", required="jobs")
-_POLL_JOBS = Operation(
-    service="batch", name="DescribeJobs", pace="describe", required="jobs", validate=False
-)
+_POLL_JOBS = dataclasses.replace(_DESCRIBE_JOBS, validate=False)
 _LIST_JOBS = Operation(service="batch", name="ListJobs", pace="list", required="jobSummaryList")
 # Listing a queue is a way of polling, so it shares the budget of DescribeJobs.
-_POLL_QUEUE = Operation(
-    service="batch",
-    name="ListJobs",
-    pace="describe",
-    required="jobSummaryList",
-    validate=False,
-)
+_POLL_QUEUE = dataclasses.replace(_LIST_JOBS, pace="describe", validate=False)
 _DESCRIBE_JOB_QUEUES = Operation(
     service="batch", name="DescribeJobQueues", pace="list", required="jobQueues"
 )
@@ -74,7 +81,11 @@ _DESCRIBE_JOB_DEFINITIONS = Operation(
     service="batch", name="DescribeJobDefinitions", pace="list", required="jobDefinitions"
 )
 _REGISTER_JOB_DEFINITION = Operation(
-    service="batch", name="RegisterJobDefinition", pace="register", required="revision"
+    service="batch",
+    name="RegisterJobDefinition",
+    pace="register",
+    required="revision",
+    required_type=int,
 )
 _TERMINATE_JOB = Operation(service="batch", name="TerminateJob", pace="terminate")
 _TERMINATE_JOBS = Operation(service="batch", name="TerminateJobs", pace="terminate")
@@ -88,6 +99,24 @@ HasChanged = Callable[[str, responses.JobMark], bool]
 
 HasListingChanged = Callable[[str, responses.SummaryMark], bool]
 """Whether a listed job differs from how it was last listed; False for jobs of other programs."""
+
+
+_MAX_EMPTY_PAGES = 100
+"""Empty pages in a row after which a paginated response counts as endless."""
+
+
+@dataclass(slots=True)
+class Polled:
+    """What one DescribeJobs returned.
+
+    Attributes:
+        jobs: By id, the description of a job that changed, and None for one that did not, or whose
+            state cannot be read. Ids that AWS does not know are absent.
+        is_complete: Whether every job in the response has an id. Else an absent id proves nothing.
+    """
+
+    jobs: dict[str, JobDescription | None] = field(default_factory=dict)
+    is_complete: bool = True
 
 
 class API:
@@ -126,14 +155,12 @@ class API:
         for start in range(0, len(ids), DESCRIBE_LIMIT):
             arguments = {"jobs": list(ids[start : start + DESCRIBE_LIMIT])}
             response = await self._calls.send(_DESCRIBE_JOBS, arguments, READING)
-            found += [
-                responses.job_description(job, self._shared) for job in response.get("jobs", ())
-            ]
+            found += _readable(self._description, response["jobs"])
         return found
 
     async def poll_jobs(
         self, choose: Callable[[], Sequence[str]], has_changed: HasChanged
-    ) -> dict[str, JobDescription | None]:
+    ) -> Polled:
         """Describe up to 100 jobs, and decode only those that changed.
 
         Faults that may pass are tolerated without limit.
@@ -141,10 +168,6 @@ class API:
         Args:
             choose: Returns the ids, when the rate limit allows the call; none sends nothing.
             has_changed: Whether a job is worth decoding.
-
-        Returns:
-            By id, the description of a job that changed, and None for one that did not. Ids that
-            AWS does not know are absent.
         """
 
         async def build() -> Arguments | None:
@@ -152,10 +175,15 @@ class API:
             return {"jobs": list(ids)} if ids else None
 
         response = await self._calls.send(_POLL_JOBS, build, POLLING)
-        return {
-            job["jobId"]: _description_if_changed(job, has_changed, self._shared)
-            for job in response.get("jobs", ())
-        }
+        polled = Polled()
+        for job in response.get("jobs", ()):
+            job_id = job.get("jobId") if isinstance(job, dict) else None
+            if not isinstance(job_id, str):
+                polled.is_complete = False
+                logger.warning("DescribeJobs returned a job without an id; ignoring it")
+                continue
+            polled.jobs[job_id] = self._description_if_changed(job, has_changed)
+        return polled
 
     async def poll_queue(
         self, queue: str, status: JobStatus, has_listing_changed: HasListingChanged
@@ -179,12 +207,14 @@ class API:
         }
         async with contextlib.aclosing(self._pages(_POLL_QUEUE, arguments, POLLING)) as pages:
             async for page in pages:
-                yield {
-                    job["jobId"]: responses.job_summary(job, self._shared)
-                    if has_listing_changed(job["jobId"], responses.summary_mark(job))
-                    else None
-                    for job in page.get("jobSummaryList", ())
-                }
+                found: dict[str, JobDescription | None] = {}
+                for job in page["jobSummaryList"]:
+                    mark = responses.summary_mark(job)
+                    # Without a readable mark, the job is left to DescribeJobs.
+                    if mark is not None and isinstance(job.get("jobId"), str):
+                        anew = has_listing_changed(job["jobId"], mark)
+                        found[job["jobId"]] = self._summary(job) if anew else None
+                yield found
 
     async def list_jobs(
         self,
@@ -212,8 +242,10 @@ class API:
         elif status is not None:
             arguments["jobStatus"] = str(status)
         async for page in self._pages(_LIST_JOBS, arguments):
-            for summary in page.get("jobSummaryList", ()):
-                yield responses.job_summary(summary, self._shared, queue=queue)
+            for item in page["jobSummaryList"]:
+                summary = self._summary(item, queue=queue)
+                if summary is not None:
+                    yield summary
 
     async def list_for_look_up(
         self, queue: str, *, name: str | None = None, created_after: float | None = None
@@ -235,14 +267,14 @@ class API:
         arguments: Response = {"jobQueue": queue, "filters": [condition]}
         async with contextlib.aclosing(self._pages(_LIST_JOBS, arguments)) as pages:
             async for page in pages:
-                yield [responses.listed_job(job) for job in page.get("jobSummaryList") or ()]
+                yield [responses.listed_job(job) for job in page["jobSummaryList"]]
 
     async def job_queues(self) -> list[JobQueue]:
         """Return all job queues of the account and Region."""
         return [
-            responses.job_queue(detail)
+            queue
             async for page in self._pages(_DESCRIBE_JOB_QUEUES, {})
-            for detail in page.get("jobQueues", ())
+            for queue in _readable(responses.job_queue, page["jobQueues"])
         ]
 
     async def terminate_job(self, job_id: str, reason: str) -> None:
@@ -272,10 +304,16 @@ class API:
         """Return the newest ACTIVE revision that was registered with this content."""
         arguments: Response = {"jobDefinitionName": name, "status": "ACTIVE"}
         found = [
-            responses.job_definition(detail)
+            definition
             async for page in self._pages(_DESCRIBE_JOB_DEFINITIONS, arguments)
-            for detail in page.get("jobDefinitions", ())
-            if detail.get("tags", {}).get(requests.DEFINITION_HASH_TAG) == content_hash
+            for definition in _readable(
+                responses.job_definition,
+                [
+                    detail
+                    for detail in page["jobDefinitions"]
+                    if responses.definition_hash(detail) == content_hash
+                ],
+            )
         ]
         return max(found, key=lambda definition: definition.revision, default=None)
 
@@ -309,18 +347,54 @@ class API:
     async def _pages(
         self, operation: Operation, arguments: Response, patience: Patience = READING
     ) -> AsyncGenerator[Response, None]:
+        """Yield the pages of an operation.
+
+        Raises:
+            ServiceFault: There is no end: a token comes again, or page after page is empty.
+        """
+        tokens: set[str] = set()
+        empty = 0
         while True:
             page = await self._calls.send(operation, arguments, patience)
             yield page
-            if not page.get("nextToken"):
+            token = page.get("nextToken")
+            if not token:
                 return
-            arguments = {**arguments, "nextToken": page["nextToken"]}
+            empty = 0 if page[str(operation.required)] else empty + 1
+            if not isinstance(token, str) or token in tokens or empty >= _MAX_EMPTY_PAGES:
+                raise ServiceFault(
+                    operation.name, UNREADABLE, "the pages of the response never end"
+                )
+            tokens.add(token)
+            arguments = {**arguments, "nextToken": token}
+
+    def _description_if_changed(
+        self, job: Response, has_changed: HasChanged
+    ) -> JobDescription | None:
+        mark = responses.mark(job)
+        if mark is not None and not has_changed(job["jobId"], mark):
+            return None
+        try:
+            return responses.job_description(job, self._shared)
+        except responses.Unreadable as error:  # the last known state stays
+            logger.warning("DescribeJobs: %s", error)
+            return None
+
+    def _description(self, job: Response) -> JobDescription:
+        return responses.job_description(job, self._shared)
+
+    def _summary(self, job: Any, queue: str | None = None) -> JobDescription | None:
+        try:
+            return responses.job_summary(job, self._shared, queue=queue)
+        except responses.Unreadable as error:
+            logger.warning("ListJobs: %s", error)
+            return None
 
 
-def _description_if_changed(
-    job: Response, has_changed: HasChanged, shared: SharedValues
-) -> JobDescription | None:
-    mark = responses.mark(job)
-    if mark is not None and not has_changed(job["jobId"], mark):
-        return None
-    return responses.job_description(job, shared)
+def _readable(decode: Callable[[Response], T], items: Iterable[Response]) -> Iterator[T]:
+    """Decode items of a response; those that cannot be read are logged and left out."""
+    for item in items:
+        try:
+            yield decode(item)
+        except responses.Unreadable as error:
+            logger.warning("%s", error)

@@ -13,6 +13,7 @@ import aiohttp
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from asyncbatch._aws.wire.responses import UNREADABLE
 from asyncbatch._values.errors import (
     AccessDenied,
     APIError,
@@ -140,6 +141,8 @@ def _kind(code: str, message: str, status: int) -> type[APIError]:
 def _connection_error(error: Exception, operation: str) -> AsyncBatchError | None:
     """Translate a fault of the network, or a response that was cut off."""
     name = type(error).__name__
+    if isinstance(error, UnicodeError):  # botocore's parser raises it for a body that is no text
+        return ServiceFault(operation, UNREADABLE, f"the response is no text: {error}")
     if isinstance(error, _WHILE_CONNECTING):
         return ConnectionFailed(operation, name, str(error), may_have_arrived=False)
     if isinstance(error, boto.EndpointConnectionError):

@@ -18,6 +18,7 @@ import anyio
 
 from asyncbatch._aws.connection import Connection
 from asyncbatch._aws.pacing import Pacer
+from asyncbatch._aws.wire.responses import UNREADABLE
 from asyncbatch._values.errors import (
     APIError,
     AsyncBatchError,
@@ -51,6 +52,8 @@ class Operation:
         pace: Name of the rate limit that it counts against; see `_pacers`.
         required: Member that each of AWS's responses has. A proxy or a login page answers with
             status 200 and lacks it. None where AWS's response may be empty.
+        required_type: Its type. A response of AWS in which it is null, or of another type, cannot
+            be read: a fault of the service.
         validate: Whether the SDK checks the arguments against its model first. That takes a tenth
             of the CPU time of a SubmitJob, so it is off where the arguments are all our own.
     """
@@ -59,6 +62,7 @@ class Operation:
     name: str
     pace: str
     required: str | None = None
+    required_type: type = list
     validate: bool = True
 
 
@@ -179,14 +183,7 @@ class Calls:
             raise ConnectionFailed(
                 operation.name, "Cancelled", "the event loop was shut down", may_have_arrived=True
             ) from cancelled
-        if operation.required is not None and operation.required not in response:
-            problem = (
-                f"the response has no {operation.required!r}, so it is not from AWS"
-                " (a proxy or a login page?)"
-            )
-            raise ConnectionFailed(
-                operation.name, "UnexpectedResponse", problem, may_have_arrived=True
-            )
+        _require_readable(operation, response)
         return response
 
     def _pacer(self, operation: Operation, region: str | None) -> Pacer:
@@ -234,3 +231,21 @@ class Calls:
             RequestRetried(operation=fault.operation, code=fault.code, tries=tries, delay=delay)
         )
         await anyio.sleep(delay)  # noqa: TID251 - back-off: gives a fault time to pass
+
+
+def _require_readable(operation: Operation, response: Response) -> None:
+    """Raise unless a response is from AWS, and has what each of its responses has.
+
+    Raises:
+        ConnectionFailed: It is not from AWS.
+        ServiceFault: It cannot be read.
+    """
+    name = operation.required
+    if name is None:
+        return
+    if name not in response:
+        problem = f"the response has no {name!r}, so it is not from AWS (a proxy or a login page?)"
+        raise ConnectionFailed(operation.name, "UnexpectedResponse", problem, may_have_arrived=True)
+    value = response[name]
+    if not isinstance(value, operation.required_type) or value == "":
+        raise ServiceFault(operation.name, UNREADABLE, f"{name!r} is {value!r:.100}")

@@ -17,7 +17,16 @@ import json
 from typing import Any
 
 _PLAIN_JSON = {
-    "batch": ("SubmitJob", "DescribeJobs", "ListJobs"),
+    "batch": (
+        "SubmitJob",
+        "DescribeJobs",
+        "ListJobs",
+        "TerminateJob",
+        "TerminateJobs",
+        "DescribeJobQueues",
+        "DescribeJobDefinitions",
+        "RegisterJobDefinition",
+    ),
     "cloudwatch-logs": ("GetLogEvents", "FilterLogEvents"),
 }
 _FIRST_ERROR_STATUS = 300
@@ -47,8 +56,13 @@ def parse_plain_json(
 ) -> None:
     """Parse the body of a successful response, and leave an empty one to botocore's parser.
 
-    A body that is no JSON object is left to botocore's parser, which raises a clear error.
+    A body that is no JSON is left to botocore's parser, which raises a clear error.
+
+    Raises:
+        ResponseParserError: The body is JSON, but no object: botocore's parser would fail on it.
     """
+    from botocore.parsers import ResponseParserError
+
     if response_dict is None or customized_response_dict is None:
         return
     if response_dict.get("status_code", _FIRST_ERROR_STATUS) >= _FIRST_ERROR_STATUS:
@@ -57,6 +71,7 @@ def parse_plain_json(
         response = json.loads(response_dict["body"])
     except (KeyError, TypeError, ValueError):
         return
-    if isinstance(response, dict):
-        customized_response_dict.update(response)
-        response_dict["body"] = b"{}"
+    if not isinstance(response, dict):
+        raise ResponseParserError(f"the response is no JSON object: {response!r:.100}")
+    customized_response_dict.update(response)
+    response_dict["body"] = b"{}"

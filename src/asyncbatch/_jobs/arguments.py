@@ -34,9 +34,7 @@ def job_ids(jobs: Iterable[Job | str]) -> list[str]:
         raise InvalidRequest("jobs", jobs, _LIST_OF_JOBS)
     check.iterable("jobs", jobs, rule=_LIST_OF_JOBS)
     ids = [job.id if isinstance(job, Job) else job for job in jobs]
-    return [
-        check.text("jobs", job_id, rule="every item must be a Job or a job id") for job_id in ids
-    ]
+    return [check.job_id("jobs", job_id) for job_id in ids]
 
 
 def statuses(status: JobStatus | Iterable[JobStatus] | None) -> tuple[JobStatus, ...]:

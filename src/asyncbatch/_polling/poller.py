@@ -5,21 +5,25 @@ ids of a call are chosen when the rate limit allows the call, not before: by the
 due, or awaited.
 """
 
+import functools
+import logging
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 
-from asyncbatch._aws.api import API
+from asyncbatch._aws.api import API, Polled
 from asyncbatch._aws.wire.responses import JobMark
 from asyncbatch._polling.changes import is_progress
 from asyncbatch._polling.followed import FollowedJob, Pollable
 from asyncbatch._polling.schedule import Schedule
 from asyncbatch._polling.sweep import Sweeper
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.errors import AsyncBatchError, JobVanished
+from asyncbatch._values.errors import APIError, AsyncBatchError, InternalError, JobVanished
 from asyncbatch._values.policies import PollPolicy
+
+logger = logging.getLogger("asyncbatch")
 
 _CONCURRENT_CALLS = 4
 
@@ -122,16 +126,37 @@ class Poller:
             return batch
 
         try:
-            found = await self._api.poll_jobs(choose, self._has_changed)
-        except AsyncBatchError as error:
-            for job_id in batch:
-                if job_id in self._followed:
-                    self._remove(job_id).fail(error)
-        else:
-            self._deliver(batch, found)
+            await self._describe(choose, batch)
         finally:
             self._free_calls.release()
             self._wake()
+
+    async def _describe(self, choose: Callable[[], Sequence[str]], batch: Sequence[str]) -> None:
+        """Describe the chosen jobs, and deliver what comes; one bad id fails only its own job.
+
+        Args:
+            choose: Returns the ids.
+            batch: The ids, as soon as they are chosen.
+        """
+        try:
+            polled = await self._api.poll_jobs(choose, self._has_changed)
+        except APIError as error:
+            if type(error) is not APIError or len(batch) == 1:
+                self._fail(batch, error)
+                return
+            # AWS refuses a call for one malformed id in it, and does not say which.
+            middle = len(batch) // 2
+            for half in (batch[:middle], batch[middle:]):
+                await self._describe(functools.partial(list, half), half)
+        except AsyncBatchError as error:
+            self._fail(batch, error)
+        else:
+            self._deliver(batch, polled)
+
+    def _fail(self, batch: Sequence[str], error: AsyncBatchError) -> None:
+        for job_id in batch:
+            if job_id in self._followed:
+                self._remove(job_id).fail(error)
 
     def _wake(self) -> None:
         """Make `run` check the schedule, unless nothing is due before it wakes up anyway."""
@@ -156,25 +181,36 @@ class Poller:
         followed.described = mark
         return True
 
-    def _deliver(self, batch: Sequence[str], found: Mapping[str, JobDescription | None]) -> None:
+    def _deliver(self, batch: Sequence[str], polled: Polled) -> None:
         now = anyio.current_time()
         for job_id in batch:
             followed = self._followed.get(job_id)
             if followed is None:
                 continue
-            if job_id not in found:
-                self._note_missing(followed.job, now)
-                continue
-            previous, description = followed.job.description, found[job_id]
-            changed = (
-                description is not None
-                and followed.job.update(description)
-                and is_progress(previous, description)
-            )
-            not_before = self._sweeper.note_described(followed, now)
-            self._schedule.note_seen(job_id, now, changed=changed, not_before=not_before)
-            if description is not None and description.status.is_terminal:
-                self._remove(job_id)
+            try:
+                if job_id in polled.jobs:
+                    self._take(followed, polled.jobs[job_id], now)
+                elif polled.is_complete:
+                    self._note_missing(followed.job, now)
+                else:
+                    self._schedule.note_unread(job_id, now)
+            except Exception as error:
+                # A bug of ours in the handling of one job: the other jobs go on.
+                logger.exception("handling job %s failed; please report this", job_id)
+                self._fail([job_id], InternalError(job_id, error))
+
+    def _take(self, followed: FollowedJob, description: JobDescription | None, now: float) -> None:
+        """Take the description of a job; None where it did not change."""
+        previous = followed.job.description
+        changed = (
+            description is not None
+            and followed.job.update(description)
+            and is_progress(previous, description)
+        )
+        not_before = self._sweeper.note_described(followed, now)
+        self._schedule.note_seen(followed.job.id, now, changed=changed, not_before=not_before)
+        if description is not None and description.status.is_terminal:
+            self._remove(followed.job.id)
 
     def _note_missing(self, job: Pollable, now: float) -> None:
         vanished = self._schedule.note_missing(job.id, now)

@@ -195,6 +195,14 @@ class Schedule:
         due = now + self._policy.interval(now - entry.changed_at, self._rng)
         self._push(job_id, entry, max(due, not_before))
 
+    def note_unread(self, job_id: str, now: float) -> None:
+        """Note that a response did not tell whether the job is there; it is polled again."""
+        entry = self._entries.get(job_id)
+        if entry is not None:
+            self._push(
+                job_id, entry, now + self._policy.interval(now - entry.changed_at, self._rng)
+            )
+
     def note_missing(self, job_id: str, now: float) -> Vanished | None:
         """Note that a response lacked the job; return a `Vanished` if its grace time is over.
 

@@ -237,13 +237,20 @@ class Sweeper:
                 continue
             followed.expected_from = now
             # A job that moves on while the queue is listed is in two lists: both report a change.
-            if summary is not None and followed.job.update_from_list(summary):
+            if summary is not None and self._update(followed, summary):
                 self._note_change(followed, now)
             if followed.state is not state or followed.needs_details:
                 # What is known of it is older than the list, or less than a waiter needs.
                 self._schedule.make_due(job_id, now, changed=False)
             else:
                 self._schedule.postpone_after_poll(job_id, LISTED_SECONDS)
+
+    def _update(self, followed: FollowedJob, summary: JobDescription) -> bool:
+        try:
+            return followed.job.update_from_list(summary)
+        except Exception:  # a bug of ours in the handling of one job: the other jobs go on
+            logger.exception("handling job %s failed; please report this", followed.job.id)
+            return False
 
     def _note_change(self, followed: FollowedJob, now: float) -> None:
         """Note that a list reported a change of a job."""

@@ -6,6 +6,7 @@ above; a record has only a weak reference to its handle, so that there is one ha
 """
 
 import dataclasses
+import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,8 @@ from asyncbatch._values.failures import result_of
 
 if TYPE_CHECKING:
     from asyncbatch._values.results import JobResult
+
+logger = logging.getLogger("asyncbatch")
 
 _SIBLINGS = 100
 """Children that are followed together: one DescribeJobs takes as many ids."""
@@ -326,4 +329,7 @@ class JobRecord:
     def _call_back(self, error: AsyncBatchError | None) -> None:
         callbacks, self._done_callbacks = self._done_callbacks, []
         for callback in callbacks:
-            callback(self, error)
+            try:
+                callback(self, error)
+            except Exception:  # one waiter's trouble is no other's
+                logger.exception("a callback of job %s failed; please report this", self.id)

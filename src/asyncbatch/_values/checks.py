@@ -17,6 +17,7 @@ from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.status import JobStatus
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,128}(:\d{1,5})?(#\d{1,5})?")
 _SHARE_IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,255}\*?")
 _MAX_ARRAY_SIZE = 10_000
 _MAX_TAGS = 50
@@ -34,6 +35,22 @@ def text(field: str, value: object, *, rule: str, at_most: int | None = None) ->
         rule = f"at most {at_most:,} characters are allowed, and this has {len(value):,}"
         raise InvalidRequest(field, value, rule)
     return value
+
+
+def job_id(field: str, value: object) -> str:
+    """Return `value` if it can be a job id: DescribeJobs refuses all jobs of a call for a bad one.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
+    """
+    checked = text(field, value, rule="every item must be a Job or a job id")
+    if checked.startswith("arn:"):
+        raise InvalidRequest(field, value, "pass the job id: the part of the ARN after 'job/'")
+    if not _JOB_ID.fullmatch(checked):
+        rule = (
+            "a job id is letters, digits and '-'; an array child's ends in ':3', a node's in '#0'"
+        )
+        raise InvalidRequest(field, value, rule)
+    return checked
 
 
 def argument(field: str, value: object) -> str:

@@ -19,6 +19,7 @@
     ├── SubmitUncertain                  a response was lost, and the look-up did not decide
     ├── JournalError                     the journal's file cannot be used
     ├── LogsUnavailable                  the job's logs are not in CloudWatch Logs, or not found
+    ├── InternalError                    a bug in asyncbatch; the job itself is not affected
     └── JobError                         the job itself failed or disappeared
         ├── JobFailed                    it ended FAILED
         └── JobVanished                  DescribeJobs no longer returns it
@@ -330,6 +331,27 @@ class LogsUnavailable(AsyncBatchError):
         self.reason = reason
         self.next_step = next_step
         super().__init__(f"no logs to read for job {job_id}: {reason}. {next_step}".strip())
+
+
+class InternalError(AsyncBatchError):
+    """A bug in asyncbatch, met while it handled one job; the job itself is not affected.
+
+    It says nothing about how the job ends, so nothing is submitted again because of it.
+
+    Attributes:
+        job_id: The job.
+        error: The exception that was raised.
+    """
+
+    def __init__(self, job_id: str, error: Exception) -> None:
+        """Keep the facts and word the message from them."""
+        self.job_id = job_id
+        self.error = error
+        super().__init__(
+            f"a bug in asyncbatch: {error!r:.200} was raised while it handled job {job_id}. The job"
+            " itself goes on; attach() follows it again. Please report this with the traceback in"
+            " the log."
+        )
 
 
 class JobError(AsyncBatchError):

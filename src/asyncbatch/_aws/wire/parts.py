@@ -134,9 +134,9 @@ def _defined_fields(container: Wire, shared: SharedValues) -> Fields:
         "image": interned(container.get("image")),
         "command": shared.one("command", tuple(container.get("command") or ())),
         "environment": shared.one("environment", _environment(container)),
-        "vcpus": None if vcpus is None else float(vcpus),
-        "memory_mib": None if memory is None else int(memory),
-        "gpus": None if resources.get("GPU") is None else int(resources["GPU"]),
+        "vcpus": number(vcpus),
+        "memory_mib": whole(memory),
+        "gpus": whole(resources.get("GPU")),
         "log_driver": logs.get("logDriver"),
         "log_options": shared.one("log options", dict(logs.get("options") or {})),
         "extra": shared.one("container", _container_rest(container, listed, logs)),
@@ -156,7 +156,7 @@ def _container_rest(container: Wire, resources: Iterable[Wire], logs: Wire) -> d
 def _environment(container: Wire) -> dict[str, str]:
     # EKS calls it env; both are lists of name and value.
     listed = container.get("environment") or container.get("env") or ()
-    return {e["name"]: e.get("value", "") for e in listed if "name" in e}
+    return {e["name"]: e.get("value") or "" for e in listed if e.get("name")}
 
 
 def array(properties: Wire | None) -> ArrayProperties | None:
@@ -190,7 +190,7 @@ def node(
 
 def _node_range(properties: Wire, shared: SharedValues) -> NodeRange:
     return NodeRange(
-        target_nodes=properties.get("targetNodes", ""),
+        target_nodes=properties.get("targetNodes") or "",
         containers=job_containers(properties, shared),
         extra={
             **rest(properties, _NODE_RANGE_MEMBERS),
@@ -218,6 +218,22 @@ def pod(properties: Wire | None) -> PodProperties | None:
 def moment(milliseconds: float | None) -> datetime | None:
     """Return the time that Batch gives in milliseconds since the epoch; 0 means not yet."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+
+
+def number(value: str | float | None) -> float | None:
+    """Return a number that may be given as text; None for a text that is no number."""
+    try:
+        return None if value is None else float(value)
+    except (OverflowError, ValueError):
+        return None
+
+
+def whole(value: str | float | None) -> int | None:
+    """Return a whole number that may be given as text; None for a text that is none."""
+    try:
+        return None if value is None else int(value)
+    except (OverflowError, ValueError):
+        return None
 
 
 def seconds(value: float | None) -> timedelta | None:

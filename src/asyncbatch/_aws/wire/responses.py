@@ -1,19 +1,28 @@
 """Values decoded from responses: DescribeJobs, ListJobs, job queues and job definitions.
 
+Decoding is total: whatever a response holds, the result is a value without what cannot be read, or
+`Unreadable` where an id or a state is missing. `shapes` says which types are expected.
+
 Members that the values do not model are kept in ``extra`` unchanged, unless they are empty: Batch
 returns dozens of empty lists per job. Of a member that is modelled in part, the rest is kept.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
 """
 
+import dataclasses
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from asyncbatch._aws.wire import parts
+from asyncbatch._aws.wire import parts, shapes
+from asyncbatch._aws.wire.requests import DEFINITION_HASH_TAG
 from asyncbatch._aws.wire.sharing import SharedValues, interned
 from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import AccessDenied, APIError, ServiceFault, Throttled
 from asyncbatch._values.status import JobStatus
+
+logger = logging.getLogger("asyncbatch")
 
 Wire = Mapping[str, Any]
 
@@ -61,13 +70,73 @@ _PARTS: Mapping[str, frozenset[str]] = {
 }
 
 
+UNREADABLE = "UnreadableResponse"
+"""Error code of a `ServiceFault` for a response that cannot be read."""
+
+
+class Unreadable(ValueError):
+    """An item of a response lacks what identifies it, or its state."""
+
+
 def job_description(detail: Wire, shared: SharedValues) -> JobDescription:
     """Return the value for a JobDetail of DescribeJobs.
+
+    Members of an unexpected type are left out, and kept in ``extra``.
 
     Args:
         detail: The JobDetail.
         shared: Gives jobs one copy of what they have in common.
+
+    Raises:
+        Unreadable: It has no id or no state.
     """
+    readable, odd = _readable(detail, shapes.JOB_DETAIL, ("jobId", "status"), shared)
+    description = _description(readable, shared)
+    return description if not odd else _with_odd(description, odd)
+
+
+def _readable(
+    item: Any,
+    shape: shapes.Structure,
+    required: Sequence[str],
+    shared: SharedValues | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an item without odd members, and its odd members.
+
+    Raises:
+        Unreadable: A required member is missing, or odd.
+    """
+    odd: dict[str, Any] = {}
+    readable = item
+    if not shape.fits(item):
+        paths: list[str] = []
+        readable = shape.cleaned(item, "", paths)
+        if readable is not None:
+            names = dict.fromkeys(re.split(r"[.\[]", path)[0] for path in paths)
+            odd = {name: item[name] for name in names}
+            _log_odd(paths if shared is None else shared.new_odd_paths(paths))
+    if readable is None or any(not readable.get(name) for name in required):
+        raise Unreadable(
+            f"an item of the response has no {' or no '.join(required)}: {item!r:.200}"
+        )
+    return readable, odd
+
+
+_LOGGED_PATHS = 5
+
+
+def _log_odd(paths: Sequence[str]) -> None:
+    if not paths:
+        return
+    shown = ", ".join(paths[:_LOGGED_PATHS])
+    logger.warning("unexpected types in a response of AWS; members ignored: %s", shown)
+
+
+def _with_odd(description: JobDescription, odd: Mapping[str, Any]) -> JobDescription:
+    return dataclasses.replace(description, extra={**description.extra, **odd})
+
+
+def _description(detail: Wire, shared: SharedValues) -> JobDescription:
     return JobDescription(
         **_common(detail),
         containers=parts.job_containers(detail, shared),
@@ -119,8 +188,15 @@ def mark(detail: Wire) -> JobMark | None:
     """Return the mark of a job, which takes far less time than its description.
 
     None for jobs with several containers or nodes and for EKS jobs, which have more that can
-    change: they are decoded every time.
+    change, and for jobs with members of an unexpected type: they are decoded every time.
     """
+    try:
+        return _mark(detail)
+    except (AttributeError, KeyError, TypeError):
+        return None
+
+
+def _mark(detail: Wire) -> JobMark | None:
     if "ecsProperties" in detail or "eksProperties" in detail or "nodeProperties" in detail:
         return None
     container = detail.get("container") or {}
@@ -141,8 +217,15 @@ def mark(detail: Wire) -> JobMark | None:
     )
 
 
-def summary_mark(summary: Wire) -> SummaryMark:
-    """Return the mark of a listed job."""
+def summary_mark(summary: Wire) -> SummaryMark | None:
+    """Return the mark of a listed job; None for one with members of an unexpected type."""
+    try:
+        return _summary_mark(summary)
+    except (AttributeError, KeyError, TypeError):
+        return None
+
+
+def _summary_mark(summary: Wire) -> SummaryMark:
     array = summary.get("arrayProperties") or {}
     return SummaryMark(
         summary["status"],
@@ -180,7 +263,16 @@ def job_summary(summary: Wire, shared: SharedValues, *, queue: str | None = None
         summary: The JobSummary.
         shared: Gives jobs one copy of what they have in common.
         queue: The queue that was listed; a summary does not name it.
+
+    Raises:
+        Unreadable: It has no id or no state.
     """
+    readable, odd = _readable(summary, shapes.JOB_SUMMARY, ("jobId", "status"), shared)
+    description = _summary(readable, shared, queue)
+    return description if not odd else _with_odd(description, odd)
+
+
+def _summary(summary: Wire, shared: SharedValues, queue: str | None) -> JobDescription:
     container = summary.get("container")
     return JobDescription(
         **{**_common(summary), "queue": queue},
@@ -215,7 +307,13 @@ def listed_job(summary: object) -> ListedJob:
 
 
 def job_queue(detail: Wire) -> JobQueue:
-    """Return the value for a JobQueueDetail of DescribeJobQueues."""
+    """Return the value for a JobQueueDetail of DescribeJobQueues.
+
+    Raises:
+        Unreadable: It has no name, no ARN or no state.
+    """
+    required = ("jobQueueName", "jobQueueArn", "state")
+    detail, _odd = _readable(detail, shapes.JOB_QUEUE, required)
     known = frozenset(
         {"jobQueueName", "jobQueueArn", "state", "status", "statusReason", "priority"}
     )
@@ -231,12 +329,24 @@ def job_queue(detail: Wire) -> JobQueue:
 
 
 def job_definition(detail: Wire) -> JobDefinition:
-    """Return the value for a registered revision, or for one that was described."""
+    """Return the value for a registered revision, or for one that was described.
+
+    Raises:
+        Unreadable: It has no name, no revision or no ARN.
+    """
+    required = ("jobDefinitionName", "revision", "jobDefinitionArn")
+    detail, _odd = _readable(detail, shapes.JOB_DEFINITION, required)
     return JobDefinition(
         name=detail["jobDefinitionName"],
         revision=detail["revision"],
         arn=detail["jobDefinitionArn"],
     )
+
+
+def definition_hash(detail: Any) -> object:
+    """Return the content hash that a job definition is tagged with; None without one."""
+    tags = detail.get("tags") if isinstance(detail, dict) else None
+    return tags.get(DEFINITION_HASH_TAG) if isinstance(tags, dict) else None
 
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJobs.html
@@ -252,16 +362,25 @@ def refusals(operation: str, ids: Sequence[str], response: Wire) -> dict[str, AP
 
     A job that the response does not mention counts as a fault of AWS.
     """
-    done = set(response.get("successful") or ())
-    errors = {error["job"]: error for error in response.get("errors") or ()}
+    successful, listed = response.get("successful"), response.get("errors")
+    done = {job_id for job_id in _items(successful) if isinstance(job_id, str)}
+    errors = {
+        error["job"]: error
+        for error in _items(listed)
+        if shapes.REFUSAL.fits(error) and error.get("job")
+    }
     refused: dict[str, APIError] = {}
     for job_id in ids:
         if job_id not in done or job_id in errors:
             error = errors.get(job_id, {"message": "the response does not mention the job"})
-            code = error.get("code", "ServerException")
+            code = error.get("code") or "ServerException"
             kind = _REFUSALS.get(code, APIError)
             refused[job_id] = kind(operation, code, f"{job_id}: {error.get('message', '')}")
     return refused
+
+
+def _items(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
 
 
 def _common(job: Wire) -> dict[str, Any]:
@@ -269,7 +388,7 @@ def _common(job: Wire) -> dict[str, Any]:
     return {
         "job_id": job["jobId"],
         "status": JobStatus(job["status"]),
-        "name": job.get("jobName", ""),
+        "name": job.get("jobName") or "",
         "arn": job.get("jobArn"),
         "queue": interned(job.get("jobQueue")),
         "job_definition": interned(job.get("jobDefinition")),

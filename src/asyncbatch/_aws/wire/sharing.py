@@ -7,7 +7,7 @@ one value is cheaper than hashing it.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,18 +18,23 @@ _MAX_IMAGES = 100
 """Container images whose fields are remembered; a limit, for accounts with very many images."""
 
 
+_MAX_ODD_PATHS = 1_000
+"""Paths of odd members that are remembered: keys that are data may make very many."""
+
+
 class SharedValues:
     """Remembers values that were decoded, and returns them again for equal ones.
 
     A connection has one, and an open journal has one, so nothing outlives them.
     """
 
-    __slots__ = ("_by_image", "_last")
+    __slots__ = ("_by_image", "_last", "_odd_paths")
 
     def __init__(self) -> None:
         """Begin with nothing remembered."""
         self._last: dict[str, Any] = {}
         self._by_image: dict[str | None, tuple[Mapping[str, Any], Fields]] = {}
+        self._odd_paths: set[str] = set()
 
     def one(self, kind: str, value: T) -> T:
         """Return the last value of this kind if it is equal, else remember and return `value`.
@@ -43,6 +48,13 @@ class SharedValues:
             return last[kind]  # type: ignore[no-any-return] # it was put in as a T
         last[kind] = value
         return value
+
+    def new_odd_paths(self, paths: Iterable[str]) -> list[str]:
+        """Return the paths of odd members that were not given before: each is logged once."""
+        new = [path for path in dict.fromkeys(paths) if path not in self._odd_paths]
+        if len(self._odd_paths) < _MAX_ODD_PATHS:
+            self._odd_paths.update(new)
+        return new
 
     def container_fields(
         self,
