@@ -69,6 +69,7 @@ from asyncbatch._values.results import FailureKind as FailureKind
 from asyncbatch._values.results import JobResult as JobResult
 from asyncbatch._values.results import LogEvent as LogEvent
 from asyncbatch._values.status import JobStatus as JobStatus
+from asyncbatch._values.text import fit_for_terminal as fit_for_terminal
 
 # pyright: reportUnsupportedDunderAll=false
 __all__ = sorted(name for name in globals() if not name.startswith("_"))  # noqa: PLE0605

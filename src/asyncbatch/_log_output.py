@@ -20,7 +20,7 @@ from asyncbatch._jobs.job import Job
 from asyncbatch._values import checks as check
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.results import LogEvent
-from asyncbatch._values.text import fit_for_terminal
+from asyncbatch._values.text import fit_for_terminal, one_line
 
 Lines = Job | AsyncIterable[LogEvent]
 
@@ -87,7 +87,7 @@ async def print_logs(
         message = fit_for_terminal(event.message, colours=keeps_colours)
         message = message.encode(encoding, "backslashreplace").decode(encoding)
         time = f"{event.timestamp.astimezone():%Y-%m-%d %H:%M:%S} " if timestamps else ""
-        name = label(event)
+        name = one_line(label(event))
         prefix = f"{time}{name} " if name else time
         return "".join(f"{prefix}{line}\n" for line in message.split("\n"))
 

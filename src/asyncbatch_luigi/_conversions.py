@@ -17,7 +17,9 @@ def as_text(field: str, values: Mapping[str, object]) -> dict[str, str]:
             never for the text "None".
     """
     if not isinstance(values, Mapping):
-        raise InvalidRequest(field, values, "must be a mapping, such as a dict")
+        shown = type(values) if field == "environment" else None  # it may contain a secret
+        rule = "must be a mapping, such as a dict"
+        raise InvalidRequest(field, values, rule, shown=shown)
     for name, value in values.items():
         if value is None:
             rule = "must have a value; leave out what the job definition decides"

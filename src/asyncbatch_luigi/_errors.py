@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from asyncbatch import JobFailed, JobResult, LogEvent
+from asyncbatch import JobFailed, JobResult, LogEvent, fit_for_terminal
 
 
 class BatchJobException(JobFailed):
@@ -21,7 +21,7 @@ class BatchJobException(JobFailed):
         super().__init__(result, log_tail)
         reason = self.failure.message if self.failure else "AWS Batch gave no reason"
         lines = [f"Job {self.job_id} failed: {reason}"]
-        lines += [event.message for event in self.log_tail]
+        lines += [fit_for_terminal(event.message) for event in self.log_tail]
         self.args = ("\n".join(lines),)
 
     @classmethod

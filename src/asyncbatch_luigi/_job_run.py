@@ -19,6 +19,7 @@ from asyncbatch import (
     JobFailed,
     JobRequest,
     JobResult,
+    fit_for_terminal,
 )
 from asyncbatch_luigi._errors import BatchJobException
 from asyncbatch_luigi._find_live import find_live_job
@@ -197,14 +198,15 @@ class JobRun:
     def _where_to_find(self, job: Job) -> str:
         command = f"aws batch describe-jobs --region {self._region} --jobs {job.id}"
         where = job.console_url or command
-        return f"AWS Batch job {job.id} ({job.name}) continues in AWS; find it with: {where}"
+        name = fit_for_terminal(job.name)
+        return f"AWS Batch job {job.id} ({name}) continues in AWS; find it with: {where}"
 
 
 async def _copy_log(job: Job) -> None:
     """Copy the lines of a job's log to Luigi's log; if that fails, the job is not affected."""
     try:
         async for event in job.logs():
-            logger.info("[%s] %s", event.job_id or job.id, event.message)
+            logger.info("[%s] %s", event.job_id or job.id, fit_for_terminal(event.message))
     except AsyncBatchError as error:
         logger.warning("Reading the log of AWS Batch job %s failed: %s", job.id, error)
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from luigi.rpc import RPCError
 
-from asyncbatch import ArrayJob, Job, JobStatus
+from asyncbatch import ArrayJob, Job, JobStatus, fit_for_terminal
 
 logger = logging.getLogger("luigi-interface")
 
@@ -49,14 +49,15 @@ def state_of(job: Job) -> str:
 
     The status is followed by an array job's counts, and by AWS's reason unless the job SUCCEEDED.
     """
-    state = str(job.status)
+    state = fit_for_terminal(str(job.status))
     if isinstance(job, ArrayJob) and any(job.counts.values()):
         counts = [f"{count} {status}" for status, count in job.counts.items() if count]
         state += f", children: {', '.join(counts)}"
     reason = job.description.status_reason if job.description else None
     if reason is None or job.status is JobStatus.SUCCEEDED:
         return state
-    return f"{state} ({reason})"
+    # A line break would let the author of a reason write log lines of their own.
+    return f"{state} ({fit_for_terminal(' '.join(reason.split()))})"
 
 
 def _ended_children(job: ArrayJob) -> int:

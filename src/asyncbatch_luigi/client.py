@@ -8,7 +8,15 @@ import os
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
-from asyncbatch import AsyncBatchClient, InvalidRequest, Job, JobFailed, JobRequest, JobStatus
+from asyncbatch import (
+    AsyncBatchClient,
+    InvalidRequest,
+    Job,
+    JobFailed,
+    JobRequest,
+    JobStatus,
+    fit_for_terminal,
+)
 from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._conversions import as_text
 from asyncbatch_luigi._errors import BatchJobException
@@ -149,7 +157,8 @@ class BatchClient:
         async def wait(batch: AsyncBatchClient) -> bool:
             job = await batch.job(job_id)
             async for description in job.changes():
-                logger.debug("Batch job status for job %s: %s", job_id, description.status)
+                status = fit_for_terminal(str(description.status))
+                logger.debug("Batch job status for job %s: %s", job_id, status)
             try:
                 await job
             except JobFailed as error:

@@ -353,3 +353,17 @@ async def test_failed_children_that_are_not_listed_yet_are_counted(bench: MakeBe
             pytest.raises(JobFailed, match=r"failed: 1 of 2 children failed$"),
         ):
             await array
+
+
+async def test_repr_of_a_handle_has_no_control_characters(bench: MakeBench) -> None:
+    async with bench() as b:
+        for array in (None, ArrayProperties(size=3)):
+            job = b.handle(
+                JobDescription(
+                    job_id=f"j\x1b[2J{array}",
+                    name="a\nb\x07\x9b31m\u202ec",
+                    status=JobStatus("ODD\x1b]0;title\x07"),
+                    array=array,
+                )
+            )
+            assert repr(job).isprintable()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 
 import anyio
 import pytest
@@ -133,3 +134,19 @@ async def test_interrupt_logs_a_job_that_cannot_be_terminated(
         assert await interrupt(local, plan_with(terminate=True)) == "RUNNING"
     assert "Termination of AWS Batch job" in caplog.text
     assert "continues in AWS; find it with" in caplog.text
+
+
+async def test_text_of_a_job_in_luigis_log_has_no_control_characters(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="luigi-interface")
+    hostile = "\x1b]0;title\x07\x1b[31mred\x9b2J\u202e"
+    reason = f"{hostile}\nINFO: all is well"
+    script = Script(exit_code=3, lines=[(1, hostile)], status_reason=reason, duration=5)
+    async with LocalBatch(executor=ScriptedExecutor(script)) as local:
+        with pytest.raises(BatchJobException):
+            await run(local, plan_with(stream_logs=True))
+    text = "\n".join(caplog.messages)
+    assert "red" in text
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text)
+    assert "\nINFO: all is well" not in text

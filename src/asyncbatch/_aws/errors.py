@@ -96,6 +96,8 @@ _NEEDS_LOGIN = (
 )
 _WHILE_CONNECTING = (boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)
 _CONNECTOR_ERRORS = (aiohttp.ClientConnectorError, socket.gaierror, ConnectionRefusedError)
+# A line of the SDK's validation.
+_WRONG_TYPE = re.compile(r"(for parameter \S*, value: )(.*?)(, type: <class)", re.DOTALL)
 
 
 def translated(error: Exception, operation: str) -> AsyncBatchError | None:
@@ -107,7 +109,7 @@ def translated(error: Exception, operation: str) -> AsyncBatchError | None:
     if isinstance(error, _NEEDS_LOGIN):
         return NoCredentials(str(error))
     if isinstance(error, boto.ParamValidationError):
-        return InvalidRequest(operation, "…", str(error))
+        return InvalidRequest(operation, "…", _WRONG_TYPE.sub(_without_secret, str(error)))
     if isinstance(error, boto.CredentialRetrievalError | boto.MetadataRetrievalError):
         return CredentialsExpired(operation, type(error).__name__, str(error))
     return _connection_error(error, operation)
@@ -156,6 +158,11 @@ def _connection_error(error: Exception, operation: str) -> AsyncBatchError | Non
     ):
         return ConnectionFailed(operation, name, str(error) or name, may_have_arrived=True)
     return None
+
+
+def _without_secret(wrong: re.Match[str]) -> str:
+    """Return a line of the SDK's validation without the value of an environment variable."""
+    return f"{wrong[1]}***{wrong[3]}" if "env" in f"{wrong[1]}{wrong[2]}".lower() else wrong[0]
 
 
 def _with_cause(error: Exception, inner: object) -> str:

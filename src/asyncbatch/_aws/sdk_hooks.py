@@ -1,4 +1,4 @@
-"""Hooks in the SDK's clients: plain JSON parsing of frequent operations, and no retries.
+"""Hooks in the SDK's clients: plain JSON parsing, no retries, and no redirects.
 
 Parsing: for a DescribeJobs of 100 jobs, botocore's parser takes five sixths of the time, because it
 walks the model of every member. The responses of the operations in `_PLAIN_JSON` are JSON without
@@ -11,6 +11,10 @@ Retries: these clients send every request once; the one retry loop is in `retryi
 attempt allowed, the SDK still runs its retry handler on every response and adds two headers with
 the attempt number, which takes 7 % of the CPU time of a SubmitJob. Handlers that a future botocore
 registers under other names stay, and are harmless.
+
+Redirects: aiohttp follows them with all headers, and for 307 and 308 with the body. The session
+token and the environment of jobs would go to any host that a response names. AWS redirects no call
+of AWS Batch or CloudWatch Logs, and botocore without aiohttp follows none.
 """
 
 import json
@@ -33,11 +37,12 @@ _FIRST_ERROR_STATUS = 300
 
 
 def install(client: Any) -> None:
-    """Install both hooks in a client; other clients of the same session are not changed."""
+    """Install the hooks in a client; other clients of the same session are not changed."""
     service = client.meta.service_model.service_id.hyphenize()
     for operation in _PLAIN_JSON.get(service, ()):
         client.meta.events.register(f"before-parse.{service}.{operation}", parse_plain_json)
     _remove_retries(client, service)
+    _refuse_redirects(client)
 
 
 def _remove_retries(client: Any, service: str) -> None:
@@ -47,6 +52,31 @@ def _remove_retries(client: Any, service: str) -> None:
     events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
     if (add_headers := getattr(handlers, "add_retry_headers", None)) is not None:
         events.unregister("request-created", add_headers)
+
+
+class _WithoutRedirects:
+    """An aiohttp session that returns a redirect as a response."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def request(self, method: str, **options: Any) -> Any:
+        return self._session.request(method, **options, allow_redirects=False)
+
+
+def _refuse_redirects(client: Any) -> None:
+    """Make the client's HTTP session follow no redirect; it has no setting for that."""
+    from aiobotocore.httpsession import AIOHTTPSession
+
+    http_session = client._endpoint.http_session  # noqa: SLF001 - no public access
+    if not isinstance(http_session, AIOHTTPSession):
+        return  # httpx follows none, and the in-process door has no other host
+    make_session = http_session._get_session  # noqa: SLF001
+
+    async def get_session(proxy_url: str | None) -> _WithoutRedirects:
+        return _WithoutRedirects(await make_session(proxy_url))
+
+    http_session._get_session = get_session  # noqa: SLF001
 
 
 def parse_plain_json(

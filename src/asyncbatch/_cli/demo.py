@@ -21,6 +21,7 @@ from asyncbatch._values.errors import JobFailed
 from asyncbatch._values.policies import LogPolicy, PollPolicy
 from asyncbatch._values.requests import JobRequest
 from asyncbatch._values.results import JobResult
+from asyncbatch._values.text import fit_for_terminal
 
 # Jobs here take about a second each, so they are polled more often than jobs on AWS.
 _POLL = PollPolicy(min_interval=0.25, max_interval=1)
@@ -96,7 +97,7 @@ async def _show_log(job: Job, console: Console) -> None:
     width = max(map(len, _FOLLOWED))
     async for event in job.logs():
         prefix = (f"{job.name:>{width}} | ", _FOLLOWED[job.name])
-        _print(console, Text.assemble(prefix, event.message))
+        _print(console, Text.assemble(prefix, fit_for_terminal(event.message)))
 
 
 async def _failures(jobs: Sequence[Job]) -> list[JobFailed]:

@@ -17,6 +17,7 @@ from asyncbatch._values.errors import AsyncBatchError, JobFailed
 from asyncbatch._values.failures import failure_of
 from asyncbatch._values.results import Failure, FailureKind, JobResult
 from asyncbatch._values.status import JobStatus
+from asyncbatch._values.text import one_line
 
 if TYPE_CHECKING:  # loaded when a client opens
     from asyncbatch._session.records import JobRecord
@@ -50,7 +51,7 @@ class ArrayJob(Job):
 
     def __repr__(self) -> str:
         """Show name, id, state and size."""
-        return f"<ArrayJob {self.name or '?'} {self.id} {self.status} of {self._size}>"
+        return one_line(f"<ArrayJob {self.name or '?'} {self.id} {self.status} of {self._size}>")
 
     def __len__(self) -> int:
         """Return the number of children."""

@@ -15,6 +15,7 @@ from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import JobFailed
 from asyncbatch._values.results import JobResult, LogEvent
 from asyncbatch._values.status import JobStatus
+from asyncbatch._values.text import one_line
 
 if TYPE_CHECKING:  # loaded when a client opens
     from asyncbatch._session.records import JobRecord
@@ -43,7 +44,7 @@ class Job:
 
     def __repr__(self) -> str:
         """Show name, id and state."""
-        return f"<Job {self.name or '?'} {self.id} {self.status}>"
+        return one_line(f"<Job {self.name or '?'} {self.id} {self.status}>")
 
     @property
     def id(self) -> str:

@@ -262,4 +262,5 @@ def _as_text(field: str, name: str, value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     rule = "must be a string or a number. Write a bool as the string that the job expects."
-    raise InvalidRequest(f"{field}[{name!r}]", value, rule)
+    shown = type(value) if field == "environment" else None  # it may be a secret
+    raise InvalidRequest(f"{field}[{name!r}]", value, rule, shown=shown)

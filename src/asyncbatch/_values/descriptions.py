@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from asyncbatch._values.masking import MaskedRepr
 from asyncbatch._values.status import JobStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Container(MaskedRepr):
     """One container of a job or of an attempt.
 
     A container job has one; multi-container ECS tasks and EKS pods have several with different
@@ -54,8 +55,8 @@ class Container:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Attempt(MaskedRepr):
     """One finished attempt of a job.
 
     Attributes:
@@ -108,8 +109,8 @@ class ArrayProperties:
     updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRange:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class NodeRange(MaskedRepr):
     """Nodes of a multi-node job that share one definition.
 
     Attributes:
@@ -142,8 +143,8 @@ class NodeProperties:
     ranges: tuple[NodeRange, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodProperties:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PodProperties(MaskedRepr):
     """The pod of an EKS job.
 
     Attributes:
@@ -159,8 +160,8 @@ class PodProperties:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobDescription:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class JobDescription(MaskedRepr):
     """A job as DescribeJobs or ListJobs returned it at one moment.
 
     Attributes:

@@ -31,7 +31,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from asyncbatch._values.text import fit_for_terminal, shortened
+from asyncbatch._values.masking import masked
+from asyncbatch._values.text import fit_for_terminal, one_line, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,14 @@ class AsyncBatchError(Exception):
     # Any, since `Job` is defined in a layer above: importing it would be a cycle.
     submitted: tuple[Any, ...] = ()
 
+    def __init__(self, *args: object) -> None:
+        """Keep the message, safe for terminals and logs: it may contain text of jobs and of AWS."""
+        super().__init__(*(fit_for_terminal(a) if isinstance(a, str) else a for a in args))
+
+    def add_note(self, note: str, /) -> None:
+        """Add a note, made safe for terminals and logs."""
+        super().add_note(fit_for_terminal(note))
+
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle message and attributes except `submitted`: handles belong to a client."""
         facts = {name: fact for name, fact in self.__dict__.items() if name != "submitted"}
@@ -70,12 +79,20 @@ class InvalidRequest(AsyncBatchError, ValueError):
         rule: What is allowed, in words, and the next step where there is one.
     """
 
-    def __init__(self, field: str, value: object, rule: str) -> None:
-        """Make the message ``field=value: rule``."""
+    def __init__(self, field: str, value: object, rule: str, *, shown: object = None) -> None:
+        """Make the message ``field=value: rule``.
+
+        Args:
+            field: Name of the field.
+            value: The invalid value.
+            rule: What is allowed.
+            shown: What the message shows instead of a value that may be a secret.
+        """
         self.field = field
         self.value = value
         self.rule = rule
-        super().__init__(f"{field}={_short(value)}: {rule}")
+        text = _short(masked(value) if shown is None else shown)
+        super().__init__(f"{one_line(field)}={text}: {rule}")
 
 
 class ClientClosed(AsyncBatchError, RuntimeError):
@@ -119,7 +136,7 @@ class NoCredentials(ConfigurationError):
         """Make the message from the SDK's and the next step."""
         self.detail = detail
         super().__init__(
-            f"no usable AWS credentials: {detail.rstrip('. ')}. "
+            f"no usable AWS credentials: {one_line(detail).rstrip('. ')}. "
             "Log in (aws sso login, aws configure), set AWS_PROFILE, or pass profile_name=."
         )
 
@@ -152,7 +169,7 @@ class APIError(AsyncBatchError):
         self.message = message
         self.status = status
         self.request_id = request_id
-        text = f"{operation}: {code}: {message}".rstrip(". ") + "."
+        text = one_line(f"{operation}: {code}: {message}").rstrip(". ") + "."
         super().__init__(f"{text} {self.next_step}".strip())
 
 
@@ -330,7 +347,8 @@ class LogsUnavailable(AsyncBatchError):
         self.job_id = job_id
         self.reason = reason
         self.next_step = next_step
-        super().__init__(f"no logs to read for job {job_id}: {reason}. {next_step}".strip())
+        why = one_line(f"{job_id}: {reason}")
+        super().__init__(f"no logs to read for job {why}. {next_step}".strip())
 
 
 class InternalError(AsyncBatchError):
@@ -393,7 +411,7 @@ class JobFailed(JobError):
 
     def _text(self) -> str:
         why = self.failure.message if self.failure else "AWS gave no reason"
-        head = f"job {self.result.name!r} ({self.job_id}) failed: {why}"
+        head = one_line(f"job {self.result.name!r} ({self.job_id}) failed: {why}")
         if not self.log_tail:
             return head
         lines = "\n".join(
@@ -420,7 +438,8 @@ class JobVanished(JobError):
             if ever_seen
             else "Check the id, the Region and the account."
         )
-        super().__init__(f"DescribeJobs has not returned job {job_id} for {grace:.0f} s. {hint}")
+        what = one_line(f"job {job_id}")
+        super().__init__(f"DescribeJobs has not returned {what} for {grace:.0f} s. {hint}")
 
 
 def _rebuild(

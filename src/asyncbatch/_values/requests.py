@@ -19,6 +19,7 @@ from typing import Any, Protocol, Self, TypedDict, Unpack, runtime_checkable
 
 from asyncbatch._values import checks as check
 from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.masking import MaskedRepr
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 _MAX_RULES = 5
@@ -213,8 +214,8 @@ class JobFields(TypedDict, total=False):
     extra: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class JobRequest:
+@dataclass(frozen=True, slots=True, repr=False)
+class JobRequest(MaskedRepr):
     """A job to submit. For a field that is None or empty, the job definition decides.
 
     Attributes:
@@ -350,6 +351,9 @@ def _arguments(command: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def _environment(environment: Mapping[str, str | float]) -> dict[str, str]:
+    if not isinstance(environment, Mapping):
+        rule = "must be a mapping, such as a dict"
+        raise InvalidRequest("environment", environment, rule, shown=type(environment))
     values = check.text_by_name("environment", environment)
     for name in values:
         if not name or "=" in name or "\0" in name:

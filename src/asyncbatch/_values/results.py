@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.status import JobStatus
+from asyncbatch._values.text import one_line
 
 
 class FailureKind(enum.StrEnum):
@@ -52,6 +53,10 @@ class Failure:
     transient: bool
     message: str
     attempt: int | None = None
+
+    def __post_init__(self) -> None:
+        """Make the message safe to show: AWS, a container or a person wrote parts of it."""
+        object.__setattr__(self, "message", one_line(self.message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,14 @@
-"""Text of jobs and of AWS, made safe for terminals, tracebacks and logs.
+"""Text of jobs, of AWS and of other people, made safe for terminals, tracebacks and logs.
+
+Whatever this package shows goes through here: exceptions of the package do so for their messages
+and notes, its logger for the arguments of its records.
 
 A job's output can contain anything: colours, progress bars, cursor movements, sequences that rename
 the terminal's window or paste into its input, characters that change the direction of writing, and
 bytes that are no text.
 """
 
+import logging
 import re
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
@@ -20,6 +24,8 @@ _SEQUENCE = re.compile(
 # Control characters except tab and line feed; characters that change the direction of writing.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LINE_END = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
+_PRINTABLE = re.compile("[\x20-\x7e]*")
 _PLAIN = re.compile("[\t\n\x20-\x7e]*")
 
 
@@ -45,6 +51,32 @@ def fit_for_terminal(text: str, *, colours: bool = False) -> str:
         place = found.end()
     parts.append(_without_controls(text[place:]))
     return "".join(parts) + (_RESET if place else "")
+
+
+def one_line(text: str) -> str:
+    """Return text fit for a terminal that cannot begin a line of its own in a log or message."""
+    if _PRINTABLE.fullmatch(text):
+        return text
+    return _without_controls(_LINE_END.sub(" ", text))
+
+
+class SafeArguments(logging.Filter):
+    """Makes the text arguments of log records safe: names and reasons that others wrote."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Replace the text arguments of a record; let every record pass."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                fit_for_terminal(argument) if isinstance(argument, str) else argument
+                for argument in record.args
+            )
+        return True
+
+
+# Filters of a logger apply whatever handlers a program installs, but not to records of loggers
+# below it.
+for _name in ("asyncbatch", "asyncbatch.local"):
+    logging.getLogger(_name).addFilter(SafeArguments())
 
 
 def shortened(text: str, most: int) -> str:
