@@ -80,17 +80,28 @@ def other_pythons() -> list[str]:
 
 show_pyenv_pythons()
 OTHERS = other_pythons()
-# All tests with the oldest aiobotocore on the Python that runs nox, with coverage, and with the
-# newest aiobotocore on the newest Python; the quick tests on the versions in between.
-# `nox -s tests` runs all combinations.
+# All tests with the oldest aiobotocore on the Python that runs nox and with the newest aiobotocore
+# on the newest Python; the quick tests on the versions in between. `nox -s tests` runs all
+# combinations, `nox -s coverage` traces them, which takes half as long again.
 nox.options.sessions = [
-    *("lint", "types", "layers", "docs", "coverage"),
+    *("plan", "lint", "types", "layers", "docs"),
+    f"tests-{RUNNING}(aiobotocore='oldest')",
     f"tests-{(OTHERS or [RUNNING])[-1]}(aiobotocore='newest')",
     *(f"tests_between-{python}" for python in OTHERS[:-1]),
     *("demo", "bench_short", "chaos_short"),
 ]
 # Tests, demo and benchmark start dozens of interpreters: compile once instead of in each of them.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
+
+
+@nox.session(venv_backend="none")
+def plan(session: nox.Session) -> None:
+    """Say how long the default sessions take, and which supported Pythons they leave out."""
+    found = sorted({RUNNING, *OTHERS})
+    session.log(f"the default sessions take about 15 minutes on 2 idle cores; Python {RUNNING}")
+    left_out = [python for python in SUPPORTED if python not in found]
+    for python in left_out:
+        session.log(f"Python {python} is left out: there is no python{python} on the PATH")
 
 
 @nox.session

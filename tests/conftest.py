@@ -8,6 +8,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
@@ -31,6 +32,9 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ.update(support.NO_AWS_ACCOUNT)
     support.forbid_network()
+    # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_asyncio_loop_factories(
