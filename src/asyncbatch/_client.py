@@ -41,8 +41,8 @@ _P = TypeVar("_P", PollPolicy, LogPolicy, RateLimits)
 class AsyncBatchClient:
     """An AWS Batch client for asyncio: many jobs, few calls, one background task.
 
-    Use it with ``async with``, or call `open` and `aclose`, from different tasks or notebook cells
-    if needed. Closing it stops following jobs; the jobs themselves continue.
+    Use it with ``async with``, or call `open` and `aclose` yourself; the two calls may come from
+    different tasks or notebook cells. Closing it stops following jobs; the jobs continue.
 
     Args:
         region_name: AWS Region; None takes the SDK's configuration, then ``AWS_REGION``.
@@ -186,7 +186,9 @@ class AsyncBatchClient:
         """Submit one job.
 
         A lost response is looked up before anything is sent again. Cancelling the caller does not
-        stop a submission halfway. With a journal, a request that has a job already returns it.
+        stop a submission halfway. With a journal, a request that already has a job is not sent
+        again: the handle of that job is returned, unless the job failed or vanished and
+        `Journal.rerun_failed` is True.
 
         Args:
             job: A `JobRequest`, or the job definition of a new one.
@@ -248,7 +250,8 @@ class AsyncBatchClient:
                 together, as array jobs; see `coalesce`. All requests are read first in this case.
 
         Returns:
-            Handles, in the order of the requests; of children, for those submitted together.
+            One handle per request, in the order of the requests. A request that was submitted as
+            part of an array gets the handle of its child job.
 
         Raises:
             APIError, InvalidRequest, SubmitUncertain, JournalError: As `submit`. No further request
@@ -283,7 +286,7 @@ class AsyncBatchClient:
 
         Raises:
             JobFailed: A job FAILED; the first in order, with a note on the others.
-            JobVanished: AWS does not know a job any longer.
+            JobVanished: AWS no longer knows a job.
             InvalidRequest: A value breaks a rule.
             ClientClosed: The client is not open.
             APIError, SubmitUncertain, JournalError: As `submit_many`.
@@ -312,6 +315,9 @@ class AsyncBatchClient:
         at that moment are waited for, so that no job is lost; the clean-up takes at most a minute,
         plus the time that the rate limit needs to terminate the jobs.
 
+        The block raises the first error itself, not wrapped in an ExceptionGroup: either its own
+        exception, or a job's `JobFailed`, `JobVanished` or `APIError`.
+
         Args:
             on_error: What happens to jobs that have not ended: ``"terminate"`` ends them, fifty
                 with one call; ``"leave"`` lets them continue, and logs how to find them.
@@ -320,9 +326,6 @@ class AsyncBatchClient:
         Raises:
             InvalidRequest: `on_error` is neither of the two, or the reason breaks a rule.
             ClientClosed: The client is not open.
-
-        The block itself raises the first error, never in an ExceptionGroup: its own exception, or
-        `JobFailed`, `JobVanished`, `APIError` of a job.
         """
         session = self._require_open()
         if on_error not in ("terminate", "leave"):
@@ -354,11 +357,11 @@ class AsyncBatchClient:
             job_id: Id of a job, ``parent:index`` of an array child, ``parent#node`` of a node.
 
         Returns:
-            Its handle, the same object wherever the client returns it; an `ArrayJob` for an array
-            job that AWS describes by now.
+            Its handle, the same object wherever the client returns it; an `ArrayJob` if AWS already
+            describes the job as an array.
 
         Raises:
-            InvalidRequest: The id is not text, or empty.
+            InvalidRequest: The id is empty, an ARN, or not a job id.
             ClientClosed: The client is not open.
             APIError: AWS refused.
 
@@ -382,11 +385,11 @@ class AsyncBatchClient:
             job_ids: Ids of jobs, ``parent:index`` of array children, ``parent#node`` of nodes.
 
         Returns:
-            Handles, in the order of the ids; an `ArrayJob` for each array that AWS describes by
-            now.
+            Handles, in the order of the ids; an `ArrayJob` for each job that AWS already describes
+            as an array.
 
         Raises:
-            InvalidRequest: An id is not text, or empty.
+            InvalidRequest: An id is empty, an ARN, or not a job id.
             ClientClosed: The client is not open.
             APIError: AWS refused.
         """
@@ -404,13 +407,13 @@ class AsyncBatchClient:
     async def resume(self) -> list[Job]:
         """Return handles of all jobs of the journal, to continue where the last program stopped.
 
-        Jobs that had not ended are followed, those that had have their result already. A submission
-        during which the program died is looked up; one that AWS did not accept has no handle:
-        submit its request again, as `run` of the same requests does.
+        Unfinished jobs are followed; finished jobs already have their results. A submission during
+        which the program died is looked up; one that AWS did not accept has no handle: submit its
+        request again, as `run` of the same requests does.
 
         Returns:
-            Handles, in the order of their submission; of a request that was submitted several
-            times, of the last.
+            Handles, in the order of their submission. If a request was submitted several times,
+            only the handle of its last job is returned.
 
         Raises:
             InvalidRequest: The client has no journal.
@@ -450,7 +453,7 @@ class AsyncBatchClient:
             Descriptions by job id; jobs that AWS does not know are absent.
 
         Raises:
-            InvalidRequest: An id is not text, or empty.
+            InvalidRequest: An id is empty, an ARN, or not a job id.
             ClientClosed: The client is not open.
             APIError: AWS refused.
         """
@@ -468,9 +471,9 @@ class AsyncBatchClient:
         """Find jobs of a queue with ListJobs, and return handles with their summaries.
 
         Args:
-            name: Job name in any case; it may end in ``*``.
+            name: Job name, case-insensitive; a trailing ``*`` matches any ending.
             queue: Name or ARN of the job queue; None takes the default queue.
-            status: One state or several; None takes all, which costs a call for each state.
+            status: One state or several; None means all, which costs a call for each state.
 
         Raises:
             InvalidRequest: A value breaks a rule.
@@ -535,7 +538,7 @@ class AsyncBatchClient:
         Raises:
             LogsUnavailable: The logs of a job are not in CloudWatch Logs. As with the following
                 errors, the lines of all other jobs are yielded first; notes name further jobs.
-            JobVanished: AWS does not know a job any longer.
+            JobVanished: AWS no longer knows a job.
             APIError: AWS refuses access to the logs.
             InvalidRequest: `jobs` is not a list of jobs, an id is not text, `tail` is not positive,
                 or `since` is neither a datetime nor a timedelta.
@@ -609,9 +612,9 @@ class AsyncBatchClient:
     ) -> JobDefinition:
         """Register a job definition, or find the revision that has the same content already.
 
-        Every RegisterJobDefinition makes a new revision. To recognise content, revisions have its
-        hash in the tag ``asyncbatch:definition-sha256``; where tagging is not allowed, a new
-        revision is registered each time, with a warning.
+        Every RegisterJobDefinition makes a new revision. Each revision is tagged with a hash of its
+        content (``asyncbatch:definition-sha256``), so that equal content can be recognised. Where
+        tagging is not allowed, a new revision is registered each time, with a warning.
 
         Args:
             definition: The definition in AWS's own spelling, or the path of a JSON file with it.

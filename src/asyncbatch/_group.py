@@ -186,7 +186,7 @@ class _Members:
 
     Attributes:
         jobs: All of them by their ids, in the order in which AWS accepted them.
-        failed: Those that failed, with the error where they are not followed any longer.
+        failed: Those that failed, with the error where they are no longer followed.
     """
 
     def __init__(self, session: "Session", on_failure: Callable[[], None]) -> None:

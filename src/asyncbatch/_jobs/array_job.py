@@ -200,7 +200,7 @@ async def all_children_ended(array: ArrayJob) -> None:
     It is a hint, as the counts lag behind: the children themselves decide.
 
     Raises:
-        AsyncBatchError: The array is not followed any longer.
+        AsyncBatchError: The array is no longer followed.
     """
     while not (array.is_finished or _ended(array) >= len(array)):
         await array._record.wait_for_change(details=True)

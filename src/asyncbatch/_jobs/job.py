@@ -58,7 +58,7 @@ class Job:
 
     @property
     def description(self) -> JobDescription | None:
-        """The job as AWS last described it; None until it was seen."""
+        """The job as AWS last described it; None until it has been seen."""
         return self._record.description
 
     @property
@@ -82,14 +82,14 @@ class Job:
         return self.result().__await__()
 
     async def result(self, *, check: bool = True) -> JobResult:
-        """Wait until the job has ended and return how.
+        """Wait until the job has ended and return its result.
 
         Args:
             check: Whether a job that FAILED raises; False returns its result as well.
 
         Raises:
             JobFailed: The job FAILED; the error has the reason and the last log lines.
-            JobVanished: AWS does not know the job any longer.
+            JobVanished: AWS no longer knows the job.
             ClientClosed: The client was closed before the end was known.
             APIError: AWS refuses to describe the job; the job itself continues.
         """
@@ -107,10 +107,11 @@ class Job:
             until: State to reach, such as RUNNING; None waits for the end.
 
         Returns:
-            The job's description then; also that of a job that failed earlier, so check its status.
+            The job's description at that moment. A job that ends before it reaches the state, for
+            example because it failed, raises nothing: check the description's status.
 
         Raises:
-            JobVanished: AWS does not know the job any longer.
+            JobVanished: AWS no longer knows the job.
             ClientClosed: The client was closed before.
             APIError: AWS refuses to describe the job; the job itself continues.
         """
@@ -132,7 +133,7 @@ class Job:
         state may come without the details that only DescribeJobs has: its log stream, for example.
 
         Raises:
-            JobVanished: AWS does not know the job any longer.
+            JobVanished: AWS no longer knows the job.
             ClientClosed: The client was closed before the job's end was known.
             APIError: AWS refuses to describe the job; the job itself continues.
 
@@ -162,16 +163,16 @@ class Job:
     ) -> AsyncIterator[LogEvent]:
         """Yield the lines of the job's log as they come, of all attempts in order.
 
-        It may begin before the job runs, and ends by itself: some seconds after the job's end, when
-        no late lines come any longer. Array jobs and multi-node jobs yield the lines of all
+        Iterating may begin before the job runs. It stops by itself some seconds after the job has
+        ended, once no more late lines arrive. Array jobs and multi-node jobs yield the lines of all
         children and nodes, in order for each of them; `LogEvent.label` names the one that wrote a
         line.
 
         Args:
             follow: Wait for more until the job has ended and its log is complete; False yields the
                 lines that exist now and stops.
-            tail: Begin with only this many last lines of the latest attempt, read from the end; of
-                each stream, where there are several.
+            tail: Begin with only the last `tail` lines of the latest attempt; with that many of
+                each stream, if it has several.
             since: Leave out earlier lines: an aware datetime, or a timedelta back from now.
 
         Raises:
@@ -179,7 +180,7 @@ class Job:
             InvalidRequest: `tail` is not positive, or `since` is neither a datetime nor a
                 timedelta.
             ClientClosed: The client is not open, or was closed meanwhile.
-            JobVanished: AWS does not know the job any longer.
+            JobVanished: AWS no longer knows the job.
             APIError: AWS refuses access to the logs.
         """
         self._session.require_open()

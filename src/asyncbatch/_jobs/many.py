@@ -220,7 +220,7 @@ async def as_completed(jobs: Iterable[Job]) -> AsyncIterator[Job]:
     """Yield jobs as their ends become known, each once.
 
     Raises:
-        AsyncBatchError: A job is not followed any longer: the client was closed, access denied.
+        AsyncBatchError: A job is no longer followed: the client was closed, access denied.
     """
     waiting = list(dict.fromkeys(jobs))
     send, receive = anyio.create_memory_object_stream[tuple[Job, AsyncBatchError | None]](math.inf)

@@ -30,7 +30,7 @@ _MAX_DRAINS = 6
 
 
 class LogSource(Protocol):
-    """What a follower needs of a job: implemented by the handles."""
+    """What a follower needs of a job: implemented by the session's `JobRecord`."""
 
     @property
     def id(self) -> str:

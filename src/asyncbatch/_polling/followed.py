@@ -44,7 +44,7 @@ class Pollable(Protocol):
         ...
 
     def fail(self, error: AsyncBatchError) -> None:
-        """Take the reason why the job is not followed any longer."""
+        """Take the reason why the job is no longer followed."""
         ...
 
 

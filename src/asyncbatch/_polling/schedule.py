@@ -206,7 +206,7 @@ class Schedule:
     def note_missing(self, job_id: str, now: float) -> Vanished | None:
         """Note that a response lacked the job; return a `Vanished` if its grace time is over.
 
-        A job that has vanished is not followed any longer.
+        A job that has vanished is no longer followed.
         """
         entry = self._entries.get(job_id)
         if entry is None:

@@ -104,7 +104,7 @@ class Sweeper:
             self._woken.set()
 
     def remove(self, followed: FollowedJob) -> None:
-        """Remove a job that is not followed any longer."""
+        """Remove a job that is no longer followed."""
         if followed.queue is not None:
             del self._queues[followed.queue].jobs[followed.job.id]
 

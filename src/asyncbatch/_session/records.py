@@ -100,7 +100,7 @@ class JobRecord:
     Attributes:
         id: Job id.
         array_size: Number of children; None where it is no array, or that is not known.
-        description: The job as AWS last described it; None until it was seen.
+        description: The job as AWS last described it; None until it has been seen.
         result: How it ended; None before, and where it vanished.
         vanished: The error for a job that AWS no longer knows.
         handle: Weak reference to its handle, if it has one; kept by `_jobs`.
@@ -207,7 +207,7 @@ class JobRecord:
         )
 
     def fail(self, error: AsyncBatchError) -> None:
-        """Take the reason why the job is not followed any longer; `JobVanished` is final."""
+        """Take the reason why the job is no longer followed; `JobVanished` is final."""
         if isinstance(error, JobVanished):
             self.vanished = error
             self._records.observers.report(JobLost(job_id=self.id))
@@ -225,7 +225,7 @@ class JobRecord:
 
         Raises:
             ClientClosed: The client is not open, or was closed meanwhile.
-            JobVanished: AWS does not know the job any longer.
+            JobVanished: AWS no longer knows the job.
             APIError: AWS refuses to describe the job.
         """
         if self.vanished is not None:

@@ -3,6 +3,7 @@
     submitter    sends SubmitJob; decides what a fault means; never sends a job twice
     marks        what identifies a submission: a unique name, a tag, or time and content
     look_up      finds the job of a submission whose response was lost
+    known_jobs   jobs whose submission is known, so that a look-up need not describe them
     matching     whether a described job can be the one that was submitted (pure)
     coalesce     equal requests as array jobs (pure)
     definitions  registers job definitions, one revision for each content
