@@ -184,6 +184,27 @@ async def test_stop_kills_a_command_that_ignores_sigterm_after_the_grace_period(
         assert (await events.ended()).exit_code == 137
 
 
+async def test_stop_kills_a_command_that_closes_its_output_instead_of_ending() -> None:
+    async with opened() as executor:
+        events = RecordedEvents()
+        script = 'trap "exec >&- 2>&-" TERM; echo up; while :; do sleep 0.01; done'
+        process = executor.start(launch("sh", "-c", script), events)
+        await events.wait_for_line("up")
+        process.stop(grace=0.2)
+        assert (await events.ended()).exit_code == 137
+
+
+async def test_a_second_stop_does_not_postpone_the_kill() -> None:
+    async with opened() as executor:
+        events = RecordedEvents()
+        script = 'trap "" TERM; echo up; while :; do sleep 0.01; done'
+        process = executor.start(launch("sh", "-c", script), events)
+        await events.wait_for_line("up")
+        process.stop(grace=0)
+        process.stop(grace=3600)
+        assert (await events.ended()).exit_code == 137
+
+
 async def test_the_exit_of_a_command_ends_all_its_descendants() -> None:
     """As in a container: a background child, and a child that left the process group."""
     script = "setsid sleep 1000 & echo $!; sleep 1000 & echo $!; exit 0"

@@ -8,6 +8,7 @@ loop.
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import signal
 from collections.abc import Mapping
@@ -157,6 +158,7 @@ class _LocalProcess:
         self._output: int | None = None
         self._pid: int | None = None
         self._kill: Timer | None = None
+        self._kill_at = math.inf
 
     def begin(self, environment: Mapping[str, str], directory: str | None, job_id: str) -> None:
         """Send the command to the guardian."""
@@ -174,8 +176,11 @@ class _LocalProcess:
     def stop(self, grace: float) -> None:
         """Send SIGTERM to the process group now, and SIGKILL after `grace` seconds."""
         self._link.signal(self._key, signal.SIGTERM)
-        if self._kill is not None:
-            self._kill.cancel()
+        kill_at = self._clock.time() + grace
+        if kill_at >= self._kill_at:
+            return  # a repeated stop never postpones the kill
+        self._cancel_kill()
+        self._kill_at = kill_at
         self._kill = self._clock.call_later(grace, self._link.signal, self._key, signal.SIGKILL)
 
     def started(self, pid: int) -> None:
@@ -187,7 +192,8 @@ class _LocalProcess:
 
     def failed(self, number: int, message: str) -> None:
         """Handle a command that could not be started."""
-        self._close()
+        self._cancel_kill()
+        self._close_output()
         self._events.exited(_failure_to_start(self._command, number, message))
 
     def exited(self, status: int) -> None:
@@ -213,22 +219,25 @@ class _LocalProcess:
             return False
         for line in self._lines.feed(data):
             self._events.line(line)
-        if not data:
-            self._close()
+        if not data:  # every writer has closed it; the command may still run
+            self._close_output()
         return bool(data)
 
     def _drain(self) -> None:
         """Read what an ended process left in the pipe, and its last, unfinished line."""
+        self._cancel_kill()
         for _ in range(_DRAIN_READS):
             if not self._read():
                 break
         for line in self._lines.flush():
             self._events.line(line)
-        self._close()
+        self._close_output()
 
-    def _close(self) -> None:
+    def _cancel_kill(self) -> None:
         if self._kill is not None:
             self._kill.cancel()
+
+    def _close_output(self) -> None:
         if self._output is not None:
             self._loop.remove_reader(self._output)
             os.close(self._output)
