@@ -5,16 +5,19 @@ The tests wait for processes with pidfds, which only Linux has.
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfds exist on Linux only")
 
+WAIT = "await asyncio.Event().wait()"
 DEADLINE = 3.0  # seconds within which all processes must have ended
 
 ENGINE = """
@@ -26,8 +29,9 @@ SCRIPTS = {
     "ignores-sigterm": "trap '' TERM; echo pid $$; while :; do sleep 0.05; done",
     "daemon": "setsid sh -c 'echo pid $$; exec nohup sleep 1000' & echo pid $$; exec sleep 1000",
     "with-child": "sh -c 'echo pid $$; exec sleep 1000' & echo pid $$; wait",
+    "cleared": "(env -i setsid sh -c 'echo pid $$; exec sleep 1000' &) ; exec sleep 1000",
 }
-PIDS = 6
+PIDS = 7
 
 async def start(batch, name, script):
     container = {"image": "any", "vcpus": 1, "memory": 4, "command": ["sh", "-c", script]}
@@ -52,6 +56,7 @@ async def main():
             for name, script in SCRIPTS.items():
                 await start(batch, name, script)
             print(*await pids(logs), flush=True)
+            print(local._executor._scratch, flush=True)
             await asyncio.to_thread(sys.stdin.readline)  # until the test holds the pidfds
             {ending}
 
@@ -60,8 +65,8 @@ asyncio.run(main())
 
 
 @contextmanager
-def engine(ending: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """Start an engine with running jobs; yield its process and a pidfd of each job's process."""
+def engine(ending: str = WAIT) -> Iterator[tuple[subprocess.Popen[str], "Jobs"]]:
+    """Start an engine with running jobs; yield its process and the jobs' processes."""
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", ENGINE.replace("{ending}", ending)],
         stdin=subprocess.PIPE,
@@ -70,22 +75,59 @@ def engine(ending: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
         text=True,
         start_new_session=True,
     )
-    watched: list[int] = []
+    jobs: Jobs | None = None
     try:
         assert process.stdin is not None
         assert process.stdout is not None
         pids = [int(pid) for pid in process.stdout.readline().split()]
-        assert len(pids) == 6
-        watched = [os.pidfd_open(pid) for pid in pids]
+        assert len(pids) == 7
+        jobs = Jobs(pids, Path(process.stdout.readline().strip()))
         process.stdin.close()
-        yield process, watched
+        yield process, jobs
     finally:
         process.kill()
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
-        for pidfd in watched:
+        if jobs is not None:
+            jobs.close()
+
+
+class Jobs:
+    """The processes of an engine's jobs.
+
+    Attributes:
+        guardian: Process id of the guardian.
+        watcher: Process id of the guardian's watcher.
+        directory: Where the jobs' working directories are.
+    """
+
+    def __init__(self, pids: list[int], directory: Path) -> None:
+        self.directory = directory
+        self.guardian = next(pid for pid in ancestors(pids[0]) if is_guardian(pid))
+        self.watcher = parent(self.guardian)
+        assert is_guardian(self.watcher)
+        commands = [pid for pid in pids if parent(pid) == self.guardian]
+        assert len(commands) >= 4
+        self._commands = [os.pidfd_open(pid) for pid in commands]
+        self._others = [os.pidfd_open(pid) for pid in pids if pid not in commands]
+        self._guardians = [os.pidfd_open(pid) for pid in (self.guardian, self.watcher)]
+
+    def all_end(self) -> bool:
+        """Wait until all processes have ended, or the deadline has passed."""
+        return all_end([*self._commands, *self._others, *self._guardians])
+
+    def commands_end(self) -> bool:
+        """Wait until the processes that the guardian started have ended."""
+        return all_end(self._commands)
+
+    def close(self) -> None:
+        """Kill what has not ended."""
+        for pidfd in (*self._commands, *self._others, *self._guardians):
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             os.close(pidfd)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def all_end(pidfds: list[int]) -> bool:
@@ -93,17 +135,63 @@ def all_end(pidfds: list[int]) -> bool:
     return all(select.select([pidfd], [], [], DEADLINE)[0] for pidfd in pidfds)
 
 
+def parent(pid: int) -> int:
+    """Return the parent of a process."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield the parent of a process, its parent, and so on."""
+    while pid := parent(pid):
+        yield pid
+
+
+def is_guardian(pid: int) -> bool:
+    """Whether a process runs the guardian's script."""
+    return "guardian.py" in Path(f"/proc/{pid}/cmdline").read_text()
+
+
 def test_no_process_outlives_an_engine_that_was_killed() -> None:
     """SIGKILL cannot be handled; jobs that ignore SIGTERM and daemons have to end as well."""
-    with engine("await asyncio.Event().wait()") as (process, jobs):
+    with engine() as (process, jobs):
         process.kill()
-        assert all_end(jobs)
+        assert jobs.all_end()
+        assert not jobs.directory.exists()
+
+
+@pytest.mark.parametrize(
+    "killed",
+    [
+        ["guardian"],
+        ["engine", "guardian"],
+        ["guardian", "engine"],
+        ["watcher"],
+        ["engine", "watcher"],
+    ],
+    ids="+".join,
+)
+def test_no_process_outlives_a_guardian_that_was_killed(killed: list[str]) -> None:
+    """Children of jobs included, with a session of their own and a cleared environment."""
+    with engine() as (process, jobs):
+        pids = {"engine": process.pid, "guardian": jobs.guardian, "watcher": jobs.watcher}
+        for name in killed:
+            os.kill(pids[name], signal.SIGKILL)
+        assert jobs.all_end()
+        assert not jobs.directory.exists()
+
+
+def test_no_command_outlives_engine_guardian_and_watcher_that_were_killed() -> None:
+    """The kernel kills the commands; nothing is left that could find their children."""
+    with engine() as (process, jobs):
+        for pid in (process.pid, jobs.watcher, jobs.guardian):
+            os.kill(pid, signal.SIGKILL)
+        assert jobs.commands_end()
 
 
 def test_no_process_outlives_an_engine_that_exits_without_closing() -> None:
     with engine("os._exit(1)") as (process, jobs):
         assert process.wait(DEADLINE) == 1
-        assert all_end(jobs)
+        assert jobs.all_end()
 
 
 def test_a_forked_child_that_keeps_the_socket_open_does_not_keep_the_jobs() -> None:
@@ -123,12 +211,12 @@ def test_a_forked_child_that_keeps_the_socket_open_does_not_keep_the_jobs() -> N
         assert process.stdout is not None
         assert process.stdout.readline() == "forked\n"
         process.kill()
-        assert all_end(jobs)
+        assert jobs.all_end()
 
 
 def test_an_interrupt_from_the_terminal_reaches_only_the_engine() -> None:
     """The engine's process group gets SIGINT; the jobs end because the engine closes."""
-    with engine("await asyncio.Event().wait()") as (process, jobs):
+    with engine() as (process, jobs):
         os.killpg(process.pid, signal.SIGINT)
         process.wait(10)
-        assert all_end(jobs)
+        assert jobs.all_end()

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -39,9 +39,9 @@ class RecordedEvents:
     def exited(self, exit: Exit) -> None:  # noqa: A002 (the name in `AttemptEvents`)
         self._exit.set_result(exit)
 
-    async def wait_for_line(self, message: str) -> None:
-        """Wait until a line is reported."""
-        while message not in self.lines:
+    async def wait_for_line(self, message: str | None = None) -> None:
+        """Wait until a line is reported; by default, until any line is."""
+        while message not in self.lines and (message is not None or not self.lines):
             self._changed.clear()
             await self._changed.wait()
 
@@ -161,6 +161,59 @@ async def test_commands_start_in_the_given_directory(tmp_path: Path) -> None:
     assert events.lines == [str(tmp_path)]
 
 
+async def test_a_directory_that_does_not_exist_is_reported(tmp_path: Path) -> None:
+    async with opened(directory=tmp_path / "none") as executor:
+        events = RecordedEvents()
+        executor.start(launch("pwd"), events)
+        ended = await events.ended()
+    assert ended.exit_code == 126
+    assert ended.reason is not None
+    assert str(tmp_path / "none") in ended.reason
+
+
+async def test_each_attempt_has_a_directory_of_its_own_that_is_removed_at_the_end() -> None:
+    async with opened() as executor:
+        directories: list[Path] = []
+        for job_id in ("job-1", "job-1:0"):
+            events = RecordedEvents()
+            ls = "pwd; ls -A; touch file"
+            executor.start(launch("sh", "-c", ls, AWS_BATCH_JOB_ID=job_id), events)
+            await events.ended()
+            directories += map(Path, events.lines)
+        # No list contains a file: each directory was empty.
+        assert [path.name for path in directories] == ["job-1-1", "job-1-0-1"]
+        assert all((path / "file").exists() for path in directories)
+        assert directories[0].stat().st_mode & 0o777 == 0o700
+    assert not any(path.exists() for path in directories)
+    assert not directories[0].parent.exists()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[Path]:
+    """Return a directory that a job links to, and check that it stays what it was."""
+    tmp_path.joinpath("kept").touch()
+    tmp_path.chmod(0o500)
+    yield tmp_path
+    assert tmp_path.joinpath("kept").exists()
+    assert tmp_path.stat().st_mode & 0o777 == 0o500
+    tmp_path.chmod(0o700)
+
+
+async def test_directories_are_removed_whatever_their_permissions(outside: Path) -> None:
+    """And nothing outside of them is changed."""
+    script = f"mkdir -p a/b c; touch a/b/file; ln -s {outside} link; chmod 500 a/b; chmod 0 c; pwd"
+    events, _ = await run("sh", "-c", script)
+    assert not Path(events.lines[0]).parent.exists()
+
+
+async def test_directories_are_removed_after_the_guardian_was_killed() -> None:
+    async with opened() as executor:
+        events = RecordedEvents()
+        executor.start(launch("sh", "-c", "pwd; kill -KILL $PPID; exec sleep 1000"), events)
+        await events.ended()
+    assert not Path(events.lines[0]).parent.exists()
+
+
 async def test_stop_sends_sigterm_to_the_whole_process_group() -> None:
     script = (
         "sh -c 'trap \"echo child; exit 0\" TERM; echo up; while :; do sleep 0.01; done' & wait"
@@ -206,14 +259,35 @@ async def test_a_second_stop_does_not_postpone_the_kill() -> None:
 
 
 async def test_the_exit_of_a_command_ends_all_its_descendants() -> None:
-    """As in a container: a background child, and a child that left the process group."""
-    script = "setsid sleep 1000 & echo $!; sleep 1000 & echo $!; exit 0"
-    events, ended = await run("sh", "-c", script)
-    assert ended.exit_code == 0
-    assert len(events.lines) == 2
-    for pid in map(int, events.lines):
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    """As in a container: background children, in another session or environment, and orphans."""
+    starts = ["{} &", "({} &)"]
+    if sys.platform == "linux":  # elsewhere, only the process group is known
+        starts += ["setsid {} &", "(setsid {} &)", "(env -i setsid {} &)"]
+    lines = ["echo 'echo $$ > $1; exec sleep 1000' > child"]
+    for number, start in enumerate(starts):
+        fifo = f"fifo{number}"
+        lines += [f"mkfifo {fifo}", start.format(f"sh child {fifo}"), f"read pid < {fifo}"]
+        lines.append("echo $pid")
+    async with opened() as executor:
+        events = RecordedEvents()
+        executor.start(launch("sh", "-c", "\n".join(lines)), events)
+        assert (await events.ended()).exit_code == 0
+        assert len(events.lines) == len(starts)
+        for pid in map(int, events.lines):
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+
+
+async def test_the_exit_of_a_command_does_not_end_the_descendants_of_others() -> None:
+    async with opened() as executor:
+        events, other = RecordedEvents(), RecordedEvents()
+        daemon = "mkfifo up; (setsid sh -c 'echo $$ > up; exec sleep 1000' &); read pid < up"
+        script = f"{daemon}; echo $pid; exec sleep 1000"
+        executor.start(launch("sh", "-c", script), events)
+        await events.wait_for_line()
+        executor.start(launch("true", AWS_BATCH_JOB_ID="job-2"), other)
+        await other.ended()
+        os.kill(int(events.lines[0]), 0)
 
 
 async def test_large_output_is_complete() -> None:

@@ -8,7 +8,7 @@ Protocol
 Each message is one JSON object on one line. `key` identifies a command.
 
 From the engine:
-    {"spawn": key, "argv": [...], "env": {...}, "cwd": path, "mark": "NAME=value"}
+    {"spawn": key, "argv": [...], "env": {...}, "cwd": path}
         with the write end of the output pipe attached (SCM_RIGHTS)
     {"signal": key, "number": 15}
 To the engine:
@@ -22,10 +22,19 @@ Why a separate process
   checked, because a forked child of the engine's process may keep the socket open.
 * Only a parent is reliably notified of the exit of a process.
 * Only the guardian starts commands, one at a time, so no command can be started and then lost.
-* On Linux it is a "subreaper" (prctl(2)): it becomes the parent of orphaned descendants, so it also
-  ends what left the process group, such as daemons. `mark` is an environment entry that
-  identifies the command whose descendant an orphan is: a process passes its environment on to its
-  children, whatever process group they join.
+
+How processes end with their command, and commands with the engine
+------------------------------------------------------------------
+A command has a process group of its own, which is killed when the command ends. What left the
+group, such as a daemon, is found on Linux by means that neither a new session nor a cleared
+environment changes (prctl(2)):
+
+* Each command is a "subreaper": a descendant whose parent ends becomes a child of the command. When
+  the command itself ends, all of its descendants become children of the guardian, the next
+  subreaper. So the guardian's children are running commands, and what ended commands left.
+* The kernel kills each command when the guardian ends (PR_SET_PDEATHSIG).
+* The guardian's parent, the watcher, is the same script before a fork. It does nothing until the
+  guardian has ended, then kills what the guardian left, if the guardian itself was killed.
 """
 
 import contextlib
@@ -39,47 +48,65 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Container
 from typing import Any
 
 _GRACE = 1.0  # seconds between SIGTERM and SIGKILL after the end of the engine
+_KILL_TIMEOUT = 2.0  # seconds to wait for processes after SIGKILL; some belong to another user
 _PARENT_CHECK_INTERVAL = 0.5  # seconds between checks that the engine's process exists
-_PR_SET_CHILD_SUBREAPER = 36  # from <sys/prctl.h>
+_PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
+_PR_SET_CHILD_SUBREAPER = 36
+_HAS_PROC = sys.platform == "linux" and os.path.exists("/proc/self/stat")  # noqa: PTH110 (keeps the script small)
 _READ = 65536
 _MAX_DESCRIPTORS = 64
 
 
 class Guardian:
-    """Starts commands for one engine."""
+    """Starts commands for one engine.
 
-    def __init__(self, engine: socket.socket, engine_pid: int) -> None:
+    Args:
+        engine: Socket to the engine.
+        engine_pid: Process of the engine.
+        scratch: Directory for the commands' own working directories; removed at the end.
+    """
+
+    def __init__(self, engine: socket.socket, engine_pid: int, scratch: str) -> None:
         self._engine = engine
         self._engine_pid = engine_pid
+        self._scratch = scratch
+        self._parent = os.getppid()
         self._received = b""
         self._pipes: list[int] = []
-        self._commands: dict[int, tuple[str, bytes]] = {}  # pid: (key, mark)
+        self._commands: dict[int, str] = {}  # pid: key
+        self._immortal: set[int] = set()
         self._wake_read, self._wake_write = os.pipe()
-        self._is_linux = sys.platform == "linux"
 
     def run(self) -> None:
         """Serve the engine until it has ended, then end all commands."""
         _catch_signals(self._wake_write)
-        if self._is_linux:
-            _adopt_orphans()
+        _become_subreaper()
         with contextlib.suppress(ConnectionError):
             self._serve()
         self._end_everything()
+        remove_directory(self._scratch)
 
     def _serve(self) -> None:
         selector = selectors.DefaultSelector()
         selector.register(self._engine, selectors.EVENT_READ)
         selector.register(self._wake_read, selectors.EVENT_READ)
-        while os.getppid() == self._engine_pid:  # another parent: the engine's process has ended
+        while self._has_engine():
             ready = [key.fileobj for key, _ in selector.select(_PARENT_CHECK_INTERVAL)]
             if self._wake_read in ready:
                 os.read(self._wake_read, _READ)
             self._reap()
             if self._engine in ready and not self._receive():
                 return
+
+    def _has_engine(self) -> bool:
+        """Whether the engine's process exists: a process whose parent ends gets another parent."""
+        if os.getppid() != self._parent:
+            return False
+        return self._parent == self._engine_pid or _parent(self._parent) == self._engine_pid
 
     # --- requests ---------------------------------------------------------------------------
 
@@ -98,29 +125,34 @@ class Guardian:
         return bool(data)
 
     def _spawn(self, request: dict[str, Any], pipe: int) -> None:
-        key = request["spawn"]
+        key, directory = request["spawn"], request["cwd"]
         try:
+            if os.path.dirname(directory) == self._scratch:  # noqa: PTH120 (keeps the script small)
+                os.mkdir(directory, 0o700)  # noqa: PTH102 (keeps the script small)
             process = subprocess.Popen(
                 request["argv"],
                 env=request["env"],
-                cwd=request["cwd"],
+                cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=pipe,
                 stderr=pipe,
                 start_new_session=True,
+                preexec_fn=_bind_to_guardian(os.getpid()),  # noqa: PLW1509 (there are no threads)
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             number = getattr(error, "errno", None) or errno.EINVAL
+            if getattr(error, "filename", None) == directory:
+                number = errno.EINVAL  # ENOENT says that the command does not exist
             self._send({"failed": key, "errno": number, "message": str(error)})
         else:
             process.returncode = 0  # `_reap` waits for it; keeps Popen from doing so as well
-            self._commands[process.pid] = (key, os.fsencode(request["mark"]))
+            self._commands[process.pid] = key
             self._send({"started": key, "pid": process.pid})
         finally:
             os.close(pipe)
 
     def _signal(self, key: str, number: int) -> None:
-        for pid, (known, _) in self._commands.items():
+        for pid, known in self._commands.items():
             if known == key:
                 _kill_group(pid, number)
 
@@ -140,35 +172,13 @@ class Guardian:
                 return False
             if pid == 0:
                 return True
-            key, mark = self._commands.pop(pid, ("", b""))
+            key = self._commands.pop(pid, "")
             if key:
                 # Descendants end before the exit is reported: when a job has ended, nothing runs.
                 _kill_group(pid, signal.SIGKILL)
-                self._kill_strays(mark)
+                self._immortal |= _end_children({*self._commands, *self._immortal})
                 code = os.waitstatus_to_exitcode(status)
                 self._send({"exited": key, "status": code if code >= 0 else 128 - code})
-
-    def _kill_strays(self, mark: bytes) -> None:
-        """Kill what left the process group of an ended command, as the end of a container would."""
-        if self._has_commands_only():
-            return  # the usual case: saves reading all of /proc
-        for pid in self._adopted():
-            if mark + b"\0" in _environment(pid):
-                _kill(pid, signal.SIGKILL)
-
-    def _has_commands_only(self) -> bool:
-        """Whether all children are running commands, so that no orphan has been adopted."""
-        try:
-            with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:  # noqa: PTH123 (keeps the script small)
-                children = file.read().split()
-        except OSError:  # another system, or a kernel without this file
-            return not self._is_linux
-        return all(int(child) in self._commands for child in children)
-
-    def _adopted(self) -> list[int]:
-        if not self._is_linux:
-            return []
-        return [pid for pid in _descendants(os.getpid()) if pid not in self._commands]
 
     def _end_everything(self) -> None:
         for pid in self._commands:
@@ -178,27 +188,120 @@ class Guardian:
             time.sleep(0.01)  # noqa: TID251 (nothing else to do)
         for pid in self._commands:
             _kill_group(pid, signal.SIGKILL)
-        while self._reap():
-            for pid in self._adopted():
-                _kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + _KILL_TIMEOUT
+        while self._reap() and self._commands and time.monotonic() < deadline:
             time.sleep(0.01)  # noqa: TID251 (nothing else to do)
+        _end_children(())
 
 
-def _catch_signals(wake: int) -> None:
+def watch(scratch: str) -> None:
+    """Fork: the child returns to become the guardian, this process cleans up after it.
+
+    Args:
+        scratch: The guardian's directory.
+    """
+    _become_subreaper()
+    guardian = os.fork()
+    if guardian == 0:
+        return
+    _catch_signals(None)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the guardian alone holds the socket
+    os.waitpid(guardian, 0)
+    _end_children(())
+    remove_directory(scratch)
+    os._exit(0)
+
+
+def remove_directory(path: str) -> None:
+    """Remove a directory with all that is in it, as far as permitted."""
+    import shutil  # noqa: PLC0415 (needed at the end only)
+
+    shutil.rmtree(path, ignore_errors=True)
+    if not os.path.isdir(path):  # noqa: PTH112 (keeps the script small)
+        return
+    # Jobs leave directories that are not writable, such as Go's module cache.
+    for folder, subfolders, _ in os.walk(path):
+        for name in subfolders:
+            subfolder = os.path.join(folder, name)  # noqa: PTH118 (keeps the script small)
+            if not os.path.islink(subfolder):  # noqa: PTH114 (keeps the script small)
+                with contextlib.suppress(OSError):
+                    os.chmod(subfolder, 0o700)  # noqa: PTH101 (keeps the script small)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _catch_signals(wake: int | None) -> None:
     """Survive the signals of a terminal or a shutdown, and wake up when a child ends.
 
     The signals are caught, not ignored: ignored signals would stay ignored in the commands.
     """
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    if wake is not None:
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
 
 
-def _adopt_orphans() -> None:
-    # Without prctl, only process groups are ended.
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def _find_prctl() -> Callable[..., int] | None:
+    try:
+        return ctypes.CDLL(None).prctl if _HAS_PROC else None
+    except (OSError, AttributeError):
+        return None
+
+
+_prctl = _find_prctl()
+
+
+def _become_subreaper() -> None:
+    if _prctl is not None:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _bind_to_guardian(guardian: int) -> Callable[[], None] | None:
+    """Return what a command's process does before it executes the command."""
+    prctl = _prctl
+    if prctl is None:
+        return None
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        if os.getppid() != guardian:  # it ended before the first line
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return bind
+
+
+def _end_children(spared: Container[int]) -> set[int]:
+    """Kill and reap the children of this process, until none is left but the spared ones.
+
+    The children of a killed one become children of this process, so all descendants end.
+
+    Returns:
+        Those that did not end in time.
+    """
+    deadline = time.monotonic() + _KILL_TIMEOUT
+    while True:
+        children = {pid for pid in _children() if pid not in spared}
+        if not children or time.monotonic() > deadline:
+            return children
+        for pid in children:
+            _kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.001)  # noqa: TID251 (nothing else to do)
+
+
+def _children() -> list[int]:
+    """Return the children of this process; on systems other than Linux, none are known."""
+    if _prctl is None:
+        return []
+    own = os.getpid()
+    try:
+        with open(f"/proc/self/task/{own}/children", "rb") as file:  # noqa: PTH123 (keeps the script small)
+            return [int(pid) for pid in file.read().split()]
+    except OSError:  # a kernel without this file
+        numbers = (int(name) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208 (keeps the script small)
+        return [pid for pid in numbers if _parent(pid) == own]
 
 
 def _kill_group(pid: int, number: int) -> None:
@@ -211,30 +314,7 @@ def _kill(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _environment(pid: int) -> bytes:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 (keeps the script small)
-            return file.read()
-    except OSError:  # it has ended, or belongs to another user
-        return b""
-
-
-def _descendants(ancestor: int) -> list[int]:
-    """Return all direct and indirect children of a process, from /proc."""
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208 (keeps the script small)
-        if name.isdecimal():
-            children.setdefault(_parent(name), []).append(int(name))
-    found: list[int] = []
-    todo = [ancestor]
-    while todo:
-        below = children.get(todo.pop(), [])
-        found += below
-        todo += below
-    return found
-
-
-def _parent(pid: str) -> int:
+def _parent(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (keeps the script small)
             stat = file.read()
@@ -244,4 +324,6 @@ def _parent(pid: str) -> int:
 
 
 if __name__ == "__main__":
-    Guardian(socket.socket(fileno=0), int(sys.argv[1])).run()
+    if _prctl is not None:
+        watch(sys.argv[2])
+    Guardian(socket.socket(fileno=0), int(sys.argv[1]), sys.argv[2]).run()

@@ -52,14 +52,20 @@ class GuardianLink:
 
     @classmethod
     async def start(
-        cls, on_message: Callable[[Message], None], on_lost: Callable[[], None]
+        cls, scratch: str, on_message: Callable[[Message], None], on_lost: Callable[[], None]
     ) -> Self:
-        """Start a guardian and connect to it."""
+        """Start a guardian and connect to it.
+
+        Args:
+            scratch: Directory for the commands' own working directories; the guardian removes it.
+            on_message: As for the class.
+            on_lost: As for the class.
+        """
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
         try:
             with theirs:
-                process = await asyncio.to_thread(_start_guardian, theirs)
+                process = await asyncio.to_thread(_start_guardian, theirs, scratch)
         except BaseException:
             ours.close()
             raise
@@ -71,8 +77,7 @@ class GuardianLink:
         argv: Sequence[str],
         *,
         environment: Mapping[str, str],
-        directory: str | None,
-        mark: str,
+        directory: str,
         output: int,
     ) -> None:
         """Request the start of a command.
@@ -81,8 +86,7 @@ class GuardianLink:
             key: Identifies the command in later messages.
             argv: The command.
             environment: Its complete environment.
-            directory: Its working directory; None is the guardian's.
-            mark: The environment entry, as `NAME=value`, that identifies its descendants.
+            directory: Its working directory; created if it is directly in `scratch`.
             output: The file descriptor for its output; closed here after it was sent.
         """
         request = {
@@ -90,7 +94,6 @@ class GuardianLink:
             "argv": list(argv),
             "env": dict(environment),
             "cwd": directory,
-            "mark": mark,
         }
         self._send(request, output)
 
@@ -169,13 +172,13 @@ class GuardianLink:
         self._outbox.clear()
 
 
-def _start_guardian(theirs: socket.socket) -> "subprocess.Popen[bytes]":
+def _start_guardian(theirs: socket.socket, scratch: str) -> "subprocess.Popen[bytes]":
     # A path, not `-m`: importing the package would load aiobotocore into a process that has to be
     # small and quick to start. -I and -S keep the environment, site-packages and the modules next
     # to the script (`lines`, `base`) off its import path: it imports the standard library only.
     # A new session keeps a terminal's Ctrl-C away from it.
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_SCRIPT), str(os.getpid())],
+        [sys.executable, "-I", "-S", str(_SCRIPT), str(os.getpid()), scratch],
         stdin=theirs.fileno(),
         stdout=subprocess.DEVNULL,
         start_new_session=True,

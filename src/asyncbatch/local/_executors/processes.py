@@ -11,12 +11,14 @@ import errno
 import math
 import os
 import signal
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
 
 from asyncbatch.local._executors.base import AttemptEvents, Exit, Launch
+from asyncbatch.local._executors.guardian import remove_directory
 from asyncbatch.local._executors.guardian_link import GuardianLink, Message
 from asyncbatch.local._executors.lines import LineSplitter
 from asyncbatch.local._time.clock import Clock, Timer
@@ -49,8 +51,8 @@ class ProcessExecutor:
     definition and of the job.
 
     Args:
-        directory: Working directory of the commands; by default, this process's working directory
-            when the executor opens.
+        directory: Working directory of all commands. By default, each attempt has a temporary
+            directory of its own, which is removed when the executor closes.
         environment: Variables for every command.
         exit_grace: Seconds between SIGTERM and SIGKILL for commands that still run when the engine
             closes.
@@ -64,6 +66,7 @@ class ProcessExecutor:
         exit_grace: float = _EXIT_GRACE,
     ) -> None:
         self._directory = None if directory is None else str(directory)
+        self._scratch = ""
         self._environment = {**_inherited(os.environ), **(environment or {})}
         self._exit_grace = exit_grace
         self._running: dict[str, _LocalProcess] = {}
@@ -82,7 +85,10 @@ class ProcessExecutor:
                 f"ProcessExecutor needs a POSIX system, not {os.name!r}. Use ScriptedExecutor."
             )
         self._clock = clock
-        self._link = await GuardianLink.start(self._on_message, self._on_guardian_lost)
+        self._scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="asyncbatch-")
+        self._link = await GuardianLink.start(
+            self._scratch, self._on_message, self._on_guardian_lost
+        )
 
     def start(self, launch: Launch, events: AttemptEvents) -> "_LocalProcess":
         """Start an attempt's command."""
@@ -101,7 +107,9 @@ class ProcessExecutor:
             no_command = {"failed": key, "errno": errno.ENOENT, "message": ""}
             self._clock.call_later(0, self._on_message, no_command)
             return process
-        process.begin({**self._environment, **launch.environment}, self._directory, launch.id)
+        # A colon would separate two directories in a variable such as PYTHONPATH.
+        own = f"{self._scratch}/{launch.id.replace(':', '-')}-{launch.attempt}"
+        process.begin({**self._environment, **launch.environment}, self._directory or own)
         return process
 
     async def aclose(self) -> None:
@@ -116,6 +124,8 @@ class ProcessExecutor:
                 await self._all_ended.wait()
         await self._link.aclose()
         self._link = None
+        # The guardian has done it, unless it was killed.
+        await asyncio.to_thread(remove_directory, self._scratch)
 
     def _on_message(self, message: Message) -> None:
         if "started" in message:
@@ -160,7 +170,7 @@ class _LocalProcess:
         self._kill: Timer | None = None
         self._kill_at = math.inf
 
-    def begin(self, environment: Mapping[str, str], directory: str | None, job_id: str) -> None:
+    def begin(self, environment: Mapping[str, str], directory: str) -> None:
         """Send the command to the guardian."""
         self._output, output = os.pipe()
         os.set_blocking(self._output, False)
@@ -169,7 +179,6 @@ class _LocalProcess:
             self._command,
             environment=environment,
             directory=directory,
-            mark=f"AWS_BATCH_JOB_ID={job_id}",
             output=output,
         )
 
