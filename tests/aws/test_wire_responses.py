@@ -117,7 +117,7 @@ def test_description_of_a_multi_container_ecs_job() -> None:
         }
     )
     main, sidecar = description.containers
-    assert (main.name, main.task_arn, main.extra) == ("main", TASK, {"essential": True})
+    assert (main.name, main.task_arn, main.extra) == ("main", TASK, {})
     assert (sidecar.name, sidecar.task_arn) == ("sidecar", TASK)
     (attempt,) = description.attempts
     assert attempt.log_stream_names == ("etl/main/1", "etl/sc/1")
@@ -141,7 +141,7 @@ def test_description_of_an_eks_job() -> None:
     assert container.extra == {"resources": {"limits": {"cpu": "1", "memory": "512Mi"}}}
     (attempt,) = description.attempts
     assert (attempt.exit_code, attempt.reason, attempt.status_reason) == (3, "Error", "Pod failed")
-    assert attempt.extra["initContainers"] == [{"name": "fetch", "exitCode": 0}]
+    assert [(c.name, c.exit_code) for c in attempt.init_containers] == [("fetch", 0)]
     assert attempt.log_stream_names == ()
 
 

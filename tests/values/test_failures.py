@@ -1,6 +1,8 @@
 """Classification of failures and of reasons to wait: real status reasons, row by row."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -44,188 +46,32 @@ def never_started(status_reason: str | None, reason: str | None = None) -> JobDe
     )
 
 
-# The job, the kind of its failure, and whether the failure is transient.
-ATTEMPTS: list[tuple[JobDescription, FailureKind, bool]] = [
-    (failed(SPOT_HOST), K.HOST_LOST, True),
-    (failed(SPOT_TASK, exit_code=137), K.SPOT_INTERRUPTION, True),
-    (failed(SPOT_TASK), K.SPOT_INTERRUPTION, True),
-    (failed(ESSENTIAL, exit_code=1), K.EXIT_CODE, False),
-    (failed(ESSENTIAL, exit_code=2), K.EXIT_CODE, False),
-    (failed(ESSENTIAL, exit_code=0), K.EXIT_CODE, False),
-    (failed(ESSENTIAL, exit_code=139), K.EXIT_CODE, False),
-    (failed(ESSENTIAL, exit_code=134), K.EXIT_CODE, False),
-    (failed(ESSENTIAL, OUT_OF_MEMORY, 137), K.OUT_OF_MEMORY, False),
-    (failed(ESSENTIAL, OUT_OF_MEMORY, 1), K.OUT_OF_MEMORY, False),
-    (failed(ESSENTIAL, exit_code=137), K.KILLED, False),
-    (failed(ESSENTIAL, exit_code=143), K.KILLED, False),
-    *((failed(ESSENTIAL, exit_code=code), K.NOT_RUNNABLE, False) for code in range(125, 129)),
-    (failed(TIMEOUT, exit_code=137), K.TIMEOUT, False),
-    (failed(TIMEOUT, exit_code=143), K.TIMEOUT, False),
-    (failed(TIMEOUT), K.TIMEOUT, False),
-    (failed(NOT_STARTED), K.TASK_START, True),
-    (failed(NOT_STARTED, PULL + "context canceled"), K.IMAGE_PULL, True),
-    (failed(NOT_STARTED, PULL + "write /layer: no space left on device"), K.IMAGE_PULL, True),
-    (
-        failed(NOT_STARTED, PULL + "received unexpected HTTP status: 503 Service Unavailable"),
-        K.IMAGE_PULL,
-        True,
-    ),
-    (
-        failed(
-            NOT_STARTED,
-            PULL + "API error (500): Get https://registry-1.docker.io/v2/: net/http: request "
-            "canceled while waiting for connection (Client.Timeout exceeded while awaiting "
-            "headers)",
-        ),
-        K.IMAGE_PULL,
-        True,
-    ),
-    (
-        failed(
-            NOT_STARTED,
-            FARGATE_PULL + "quay.io/etl:latest: failed to do request: Head "
-            '"https://quay.io/v2/etl/manifests/latest": dial tcp 3.2.1.0:443: i/o timeout',
-        ),
-        K.IMAGE_PULL,
-        True,
-    ),
-    (
-        failed(NOT_STARTED, PULL + "dial tcp: lookup quay.io on 10.0.0.2:53: no such host"),
-        K.IMAGE_PULL,
-        True,
-    ),
-    (
-        failed(NOT_STARTED, PULL + "toomanyrequests: You have reached your pull rate limit."),
-        K.IMAGE_PULL,
-        True,
-    ),
-    (failed(NOT_STARTED, FARGATE_PULL + "etl:latest: not found"), K.IMAGE_PULL, False),
-    (
-        failed(
-            NOT_STARTED,
-            FARGATE_PULL + "etl:latest: unexpected status code [manifests latest]: 403 Forbidden",
-        ),
-        K.IMAGE_PULL,
-        False,
-    ),
-    (
-        failed(
-            NOT_STARTED,
-            PULL + "Error response from daemon: pull access denied for etl, repository does not "
-            "exist or may require 'docker login'",
-        ),
-        K.IMAGE_PULL,
-        False,
-    ),
-    (
-        failed(NOT_STARTED, PULL + "unauthorized: authentication required"),
-        K.IMAGE_PULL,
-        False,
-    ),
-    (
-        failed(NOT_STARTED, PULL + "manifest for etl:9 not found: manifest unknown"),
-        K.IMAGE_PULL,
-        False,
-    ),
-    (
-        failed(
-            NOT_STARTED,
-            PULL + "no matching manifest for linux/arm64/v8 in the manifest list entries",
-        ),
-        K.IMAGE_PULL,
-        False,
-    ),
-    (
-        failed(NOT_STARTED, "CannotPullImageManifestError: Error response from daemon: EOF"),
-        K.IMAGE_PULL,
-        True,
-    ),
-    (
-        failed(
-            NOT_STARTED,
-            "CannotStartContainerError: Error response from daemon: failed to create shim task: "
-            'exec: "etl": executable file not found in $PATH',
-            127,
-        ),
-        K.CONTAINER_START,
-        True,
-    ),
-    (
-        failed(NOT_STARTED, "CannotCreateContainerError: API error (500): devmapper: no space"),
-        K.CONTAINER_START,
-        True,
-    ),
-    (
-        failed(NOT_STARTED, "CannotCreateVolumeError: mount.nfs4: Connection reset by peer"),
-        K.CONTAINER_START,
-        True,
-    ),
-    (failed(ESSENTIAL, INSPECT, 0), K.CONTAINER_RUNTIME, True),
-    (failed(ESSENTIAL, INSPECT), K.CONTAINER_RUNTIME, True),
-    (
-        failed(
-            NOT_STARTED,
-            "DockerTimeoutError: Could not transition to created; timed out after waiting 4m0s",
-        ),
-        K.CONTAINER_RUNTIME,
-        True,
-    ),
-    (
-        failed(
-            NOT_STARTED, "ContainerRuntimeTimeoutError: Could not transition to running; timed out"
-        ),
-        K.CONTAINER_RUNTIME,
-        True,
-    ),
-    (
-        failed(
-            INIT + "unable to pull secrets or registry auth: execution resource retrieval failed"
-        ),
-        K.RESOURCE_INITIALIZATION,
-        True,
-    ),
-    (
-        failed(
-            INIT + "failed to validate logger args: create stream has been retried 1 times: failed "
-            "to create Cloudwatch log stream: ResourceNotFoundException: The specified log group "
-            "does not exist."
-        ),
-        K.RESOURCE_INITIALIZATION,
-        False,
-    ),
-    (
-        failed("Timeout waiting for network interface provisioning to complete."),
-        K.RESOURCE_INITIALIZATION,
-        True,
-    ),
-]
+class Row(NamedTuple):
+    """A line of the table of AWS's reasons."""
 
-NEVER_STARTED: list[tuple[JobDescription, FailureKind, bool]] = [
-    (never_started("Dependent Job failed"), K.DEPENDENCY, False),
-    (never_started("Array Child Job failed"), K.ARRAY_CHILD, False),
-    (never_started("Job definition invalid"), K.DEFINITION, False),
-    (
-        never_started("The combined tags from the job and the job definition are more than 50"),
-        K.DEFINITION,
-        False,
-    ),
-    (
-        never_started(f"Canceled by JobStateTimeLimit action due to reason: {CAPACITY}"),
-        K.QUEUE_POLICY,
-        False,
-    ),
-    (
-        never_started("Terminated by JobStateTimeLimit action due to reason: RUNNING too long"),
-        K.QUEUE_POLICY,
-        False,
-    ),
-    (never_started(SPOT_HOST), K.HOST_LOST, True),
-    (never_started(NOT_STARTED, PULL + "context canceled"), K.IMAGE_PULL, True),
-    (never_started("A reason of tomorrow"), K.UNKNOWN, False),
-    (never_started(None), K.UNKNOWN, False),
-]
+    kind: FailureKind
+    transient: bool
+    exit_code: int | None
+    status_reason: str | None
+    reason: str | None
+    words: str
 
-ROWS = [*ATTEMPTS, *NEVER_STARTED]
+
+def _row(line: str) -> Row:
+    kind, lasting, exit_code, status_reason, reason, words = line.split(" | ")
+    assert lasting in {"transient", "permanent"}
+    return Row(
+        FailureKind(kind),
+        lasting == "transient",
+        None if exit_code == "-" else int(exit_code),
+        None if status_reason == "-" else status_reason,
+        None if reason == "-" else reason,
+        words,
+    )
+
+
+_TABLE = (Path(__file__).parents[1] / "data" / "failures.txt").read_text("utf-8")
+ROWS = [_row(line) for line in _TABLE.splitlines() if line and not line.startswith("#")]
 
 
 def reasons_of(description: JobDescription) -> list[str]:
@@ -233,22 +79,88 @@ def reasons_of(description: JobDescription) -> list[str]:
     return [words.rstrip(".") for words in reasons if words]
 
 
+@pytest.mark.parametrize("row", ROWS, ids=[f"{r.status_reason} {r.reason}"[:90] for r in ROWS])
+def test_failure_of_a_reason_of_aws_has_kind_transience_and_advice(row: Row) -> None:
+    jobs = [failed(row.status_reason, row.reason, row.exit_code)]
+    if row.exit_code is None:
+        jobs.append(never_started(row.status_reason, row.reason))
+    for description in jobs:
+        failure = failure_of(description)
+        assert failure is not None
+        assert (failure.kind, failure.transient) == (row.kind, row.transient)
+        assert failure.attempt == (1 if description.attempts else None)
+        for words in reasons_of(description):
+            assert words in failure.message
+        if row.exit_code is not None:
+            assert f"exit code {row.exit_code}" in failure.message
+        assert row.words in failure.message
+
+
+def test_every_kind_of_failure_has_a_row() -> None:
+    of_waiting_jobs = {K.MISCONFIGURATION, K.BLOCKED}
+    of_flags = {K.CANCELLED}
+    assert {row.kind for row in ROWS} == set(K) - of_waiting_jobs - of_flags
+
+
+# --- several containers --------------------------------------------------------------------------
+
+
+def of_several(*containers: Container, init: tuple[Container, ...] = ()) -> JobDescription:
+    """Return a failed job with an attempt of several containers."""
+    attempt = Attempt(
+        number=1, containers=containers, init_containers=init, status_reason=ESSENTIAL
+    )
+    return replace(failed(ESSENTIAL), attempts=(attempt,))
+
+
+SIDE_KILLED = Container(name="side", exit_code=137, essential=False)
+SIDE_OUT_OF_MEMORY = replace(SIDE_KILLED, reason=OUT_OF_MEMORY)
+MAIN_FAILED = Container(name="main", exit_code=3)
+MAIN_STOPPED = Container(name="main", exit_code=143)
+MAIN_OUT_OF_MEMORY = Container(name="main", exit_code=137, reason=OUT_OF_MEMORY)
+
+
 @pytest.mark.parametrize(
-    ("description", "kind", "transient"),
-    ROWS,
-    ids=[" ".join(reasons_of(row[0]))[:80] for row in ROWS],
+    ("containers", "exit_code", "kind", "name"),
+    [
+        ((SIDE_KILLED, MAIN_FAILED), 3, K.EXIT_CODE, "main"),
+        ((SIDE_OUT_OF_MEMORY, MAIN_FAILED), 3, K.EXIT_CODE, "main"),
+        ((MAIN_STOPPED, Container(name="other", exit_code=2)), 2, K.EXIT_CODE, "other"),
+        ((Container(name="other", exit_code=1), MAIN_OUT_OF_MEMORY), 137, K.OUT_OF_MEMORY, "main"),
+        ((SIDE_KILLED, Container(name="main")), 137, K.KILLED, "side"),
+        (
+            (Container(name="main", exit_code=0, reason="Completed"), MAIN_OUT_OF_MEMORY),
+            137,
+            K.OUT_OF_MEMORY,
+            "main",
+        ),
+    ],
 )
-def test_failure_of_a_real_status_reason_has_kind_and_transience(
-    description: JobDescription, kind: FailureKind, *, transient: bool
+def test_failure_of_several_containers_is_that_of_the_one_that_ended_the_job(
+    containers: tuple[Container, ...], exit_code: int, kind: FailureKind, name: str
 ) -> None:
+    description = of_several(*containers)
     failure = failure_of(description)
     assert failure is not None
-    assert (failure.kind, failure.transient) == (kind, transient)
-    assert failure.attempt == (1 if description.attempts else None)
-    for words in reasons_of(description):
-        assert words in failure.message
-    if description.exit_code is not None:
-        assert f"exit code {description.exit_code}" in failure.message
+    assert (description.exit_code, failure.kind) == (exit_code, kind)
+    assert failure.message.startswith(f"container {name}: exit code {exit_code}; ")
+
+
+def test_exit_code_of_a_job_that_succeeded_is_that_of_its_essential_container() -> None:
+    description = of_several(SIDE_KILLED, Container(name="main", exit_code=0))
+    assert description.exit_code == 0
+
+
+def test_failure_of_a_pod_names_the_init_container_that_failed() -> None:
+    fetch = Container(name="fetch", exit_code=3, reason="Error")
+    description = of_several(Container(name="main", reason="PodInitializing"), init=(fetch,))
+    failure = failure_of(description)
+    assert failure is not None
+    assert (description.exit_code, failure.kind) == (3, K.EXIT_CODE)
+    assert failure.message.startswith("init container fetch: exit code 3; ")
+
+
+# --- the last attempt ----------------------------------------------------------------------------
 
 
 def test_failure_message_is_one_sentence_with_exit_code_first() -> None:
@@ -291,6 +203,10 @@ USER_REASONS = [
     "Host EC2 is too expensive",
     "OutOfMemory again, and again",
     "please not the CannotPullContainerError loop",
+    "Dependent job failed in my pipeline, so stop",
+    "Job attempt duration exceeded timeout, I think",
+    "Array Child Job failed",
+    "one more\nJob attempt duration exceeded timeout",
 ]
 
 
@@ -307,7 +223,7 @@ def test_failure_of_a_job_that_a_user_ended_is_never_transient(
         failure = failure_of(replace(description, **flags))  # type: ignore[arg-type]
         assert failure is not None
         assert (failure.kind, failure.transient) == (kind, False)
-        assert words in failure.message
+        assert words.replace("\n", "; ") in failure.message
 
 
 def test_failure_of_a_job_cancelled_between_two_attempts_is_cancelled() -> None:
@@ -321,7 +237,10 @@ def test_failure_of_a_job_cancelled_between_two_attempts_is_cancelled() -> None:
 
 @pytest.mark.parametrize(
     ("words", "kind"),
-    [(TIMEOUT, K.TIMEOUT), ("Canceled by JobStateTimeLimit action due to x", K.QUEUE_POLICY)],
+    [
+        (TIMEOUT, K.TIMEOUT),
+        (f"Canceled by JobStateTimeLimit action due to reason: {CAPACITY}", K.QUEUE_POLICY),
+    ],
 )
 def test_failure_of_a_job_that_aws_ended_is_not_cancelled(words: str, kind: FailureKind) -> None:
     flagged = replace(never_started(words), is_cancelled=True, is_terminated=True)
@@ -344,6 +263,13 @@ def waiting(status_reason: str | None) -> JobDescription:
         ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job", K.MISCONFIGURATION, False),
         ("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - No", K.MISCONFIGURATION, False),
         ("MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - Batch", K.MISCONFIGURATION, False),
+        ("MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED - x", K.MISCONFIGURATION, False),
+        ("MISCONFIGURATION:A_CAUSE_OF_TOMORROW - x", K.MISCONFIGURATION, False),
+        (
+            "ACTION_REQUIRED - CE(s) associated with the job queue are invalid",
+            K.MISCONFIGURATION,
+            False,
+        ),
         (
             "UNDETERMINED - Batch job is blocked, root cause is undetermined.",
             K.BLOCKED,

@@ -35,6 +35,8 @@ class Container(MaskedRepr):
         log_options: Options of the log driver, in its own spelling.
         task_arn: ARN of the ECS task.
         container_instance_arn: ARN of the ECS container instance; None on Fargate.
+        essential: Whether the job ends with this container; False only where the job definition
+            says so.
         extra: Further members of the response, in AWS's spelling.
     """
 
@@ -52,6 +54,7 @@ class Container(MaskedRepr):
     log_options: Mapping[str, str] = field(default_factory=dict)
     task_arn: str | None = None
     container_instance_arn: str | None = None
+    essential: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -62,6 +65,7 @@ class Attempt(MaskedRepr):
     Attributes:
         number: 1 for the first attempt.
         containers: Its containers; most jobs have one.
+        init_containers: Containers of an EKS pod that run before the others.
         status_reason: Why it ended: text of AWS.
         started_at: When its containers started; None where they never did.
         stopped_at: When it ended.
@@ -70,6 +74,7 @@ class Attempt(MaskedRepr):
 
     number: int
     containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
     status_reason: str | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
@@ -77,13 +82,13 @@ class Attempt(MaskedRepr):
 
     @property
     def exit_code(self) -> int | None:
-        """First exit code that is not zero, else 0; None where no container ended."""
-        return exit_code_of(self.containers)
+        """Exit code of the container that decided the end; None where none ended."""
+        return exit_code_of((*self.init_containers, *self.containers))
 
     @property
     def reason(self) -> str | None:
-        """Reason of the first container that has one."""
-        return reason_of(self.containers)
+        """Reason of the container that decided the end."""
+        return reason_of((*self.init_containers, *self.containers))
 
     @property
     def log_stream_names(self) -> tuple[str, ...]:
@@ -296,11 +301,50 @@ class JobDefinition:
 
 
 def exit_code_of(containers: tuple[Container, ...]) -> int | None:
-    """Return the first exit code that is not zero, else 0; None where no container ended."""
-    codes = [c.exit_code for c in containers if c.exit_code is not None]
-    return next((code for code in codes if code), codes[0] if codes else None)
+    """Return the exit code of the container that decided how the attempt ended."""
+    ended = tuple(c for c in containers if c.exit_code is not None)
+    decided = deciding_container(containers)
+    if decided is not None and decided.exit_code is None:
+        decided = deciding_container(ended)
+    return decided.exit_code if decided else None
 
 
 def reason_of(containers: tuple[Container, ...]) -> str | None:
-    """Return the reason of the first container that has one."""
-    return next((c.reason for c in containers if c.reason), None)
+    """Return the reason of the container that decided how the attempt ended."""
+    decided = deciding_container(containers)
+    return decided.reason if decided else None
+
+
+def deciding_container(containers: tuple[Container, ...]) -> Container | None:
+    """Return the container that decided how an attempt ended; None where there is no result.
+
+    The end of an essential container ends the others, with exit code 137 or 143 and no reason. So
+    an essential container that failed otherwise comes first, in AWS's order.
+    """
+    if len(containers) == 1:  # most jobs
+        return containers[0]
+    results = [c for c in containers if c.exit_code is not None or c.reason]
+    return min(results, key=_decides, default=None)
+
+
+# What Kubernetes gives where there is no reason but the exit code, or no start yet.
+_PLAIN_REASONS = frozenset({"Completed", "Error", "PodInitializing", "ContainerCreating"})
+
+
+def _decides(container: Container) -> tuple[bool, int]:
+    """Return the order in which containers decide; the least decides."""
+    code = container.exit_code
+    has_reason = bool(container.reason) and container.reason not in _PLAIN_REASONS
+    if code == 0:
+        rank = 3
+    elif has_reason:
+        rank = 0
+    elif code is None:
+        rank = 4
+    else:
+        rank = 2 if code in _STOPPED else 1
+    return (not container.essential, rank)
+
+
+# 128 + SIGKILL, 128 + SIGTERM.
+_STOPPED = frozenset({137, 143})

@@ -4,6 +4,7 @@ AWS returns null, an empty list or nothing at all for a member without a value, 
 operation and the platform. So members are read with ``get(...) or`` the empty value.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,12 +35,14 @@ _CONTAINER_MEMBERS = frozenset(
         "memory",
         "resourceRequirements",
         "logConfiguration",
+        "essential",
     ]
 )
 _ATTEMPT_MEMBERS = frozenset(
     [
         "container",
         "containers",
+        "initContainers",
         "taskProperties",
         "startedAt",
         "stoppedAt",
@@ -87,12 +90,31 @@ def _task_containers(tasks: Iterable[Wire], shared: SharedValues) -> tuple[Conta
 def attempts(detail: Wire, shared: SharedValues) -> tuple[Attempt, ...]:
     """Return the finished attempts, oldest first; EKS jobs have them under another name."""
     listed = detail.get("attempts") or detail.get("eksAttempts") or ()
-    return tuple([_attempt(number, each, shared) for number, each in enumerate(listed, start=1)])
+    sidecars = _not_essential(detail) if listed else frozenset()
+    return tuple(
+        [_attempt(number, each, sidecars, shared) for number, each in enumerate(listed, start=1)]
+    )
 
 
-def _attempt(number: int, attempt: Wire, shared: SharedValues) -> Attempt:
+def _not_essential(detail: Wire) -> frozenset[str]:
+    """Return the names of the job's containers that are not essential: attempts do not say it."""
+    tasks = (detail.get("ecsProperties") or {}).get("taskProperties") or ()
+    return frozenset(
+        container.get("name", "")
+        for task in tasks
+        for container in task.get("containers") or ()
+        if container.get("essential") is False
+    )
+
+
+def _attempt(number: int, attempt: Wire, sidecars: frozenset[str], shared: SharedValues) -> Attempt:
     if attempt.get("taskProperties"):
-        containers = _task_containers(attempt["taskProperties"], shared)
+        containers = tuple(
+            dataclasses.replace(container, essential=False)
+            if container.name in sidecars
+            else container
+            for container in _task_containers(attempt["taskProperties"], shared)
+        )
     elif attempt.get("containers"):
         containers = tuple(one_container(c, shared) for c in attempt["containers"])
     else:
@@ -101,6 +123,9 @@ def _attempt(number: int, attempt: Wire, shared: SharedValues) -> Attempt:
     return Attempt(
         number=number,
         containers=containers,
+        init_containers=tuple(
+            [one_container(c, shared) for c in attempt.get("initContainers") or ()]
+        ),
         status_reason=attempt.get("statusReason") or None,
         started_at=moment(attempt.get("startedAt")),
         stopped_at=moment(attempt.get("stoppedAt")),
@@ -137,6 +162,7 @@ def _defined_fields(container: Wire, shared: SharedValues) -> Fields:
         "vcpus": number(vcpus),
         "memory_mib": whole(memory),
         "gpus": whole(resources.get("GPU")),
+        "essential": container.get("essential") is not False,
         "log_driver": logs.get("logDriver"),
         "log_options": shared.one("log options", dict(logs.get("options") or {})),
         "extra": shared.one("container", _container_rest(container, listed, logs)),
