@@ -31,6 +31,7 @@ logger = logging.getLogger("luigi-interface")
 # Seconds to terminate the job after an interrupt. Shorter than the time that the bridge allows for
 # the whole cleanup.
 _TERMINATION_GRACE = 20.0
+_MAX_TAGS = 50  # of a job, by AWS
 
 
 class JobRun:
@@ -97,7 +98,10 @@ class JobRun:
 
     async def _submit(self) -> Job:
         request, identity = self._plan.request, self._plan.identity
-        tagged = request.replace(tags={**identity, **request.tags})
+        tags = {**identity, **request.tags}
+        if len(tags) > _MAX_TAGS:
+            tags, identity = dict(request.tags), {}
+        tagged = request.replace(tags=tags)
         try:
             job = await self._submit_uninterrupted(tagged)
         except AccessDenied as error:

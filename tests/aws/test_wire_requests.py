@@ -227,3 +227,25 @@ def test_job_definition_above_24_kib_raises_invalid_request() -> None:
     large = {**DEFINITION, "parameters": {"input": "x" * 24 * 1024}}
     with pytest.raises(InvalidRequest, match="a job definition may have 24,576 bytes"):
         requests.register_job_definition(large)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"environment": {"BIG": "x" * 9_000}}, "environment"),
+        ({"environment": {f"N{n}": "x" for n in range(400)}}, "environment"),
+        ({"command": ["x" * 9_000]}, "command"),
+        ({"command": ["x" * 5_000], "environment": {"BIG": "x" * 4_000}}, "command"),
+    ],
+)
+def test_overrides_beyond_the_limit_of_ecs_raise_invalid_request(
+    fields: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"8,192 characters of command and env") as caught:
+        submit(JobRequest("etl:3", **fields))
+    assert caught.value.field == field
+
+
+def test_overrides_at_the_limit_of_ecs_are_accepted() -> None:
+    value = "x" * (8_192 - len('{"name":"BIG","value":""},'))
+    submit(JobRequest("etl:3", environment={"BIG": value}))

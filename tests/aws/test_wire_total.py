@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from asyncbatch import JobDescription, JobStatus
-from asyncbatch._aws.wire import responses
+from asyncbatch._aws.wire import definitions, responses
 from asyncbatch._aws.wire.sharing import SharedValues
 from asyncbatch._values.failures import result_of, wait_reason_of
 from tests.fixtures.shapes import filled, output_shape
@@ -187,4 +187,10 @@ def test_answers_of_bulk_calls_queues_and_definitions_may_be_anything(odd: objec
     for decode in (responses.job_queue, responses.job_definition):
         with pytest.raises(responses.Unreadable):
             decode(odd)  # type: ignore[arg-type]
-    responses.definition_hash(odd)
+    for detail in (
+        odd,
+        {"tags": odd},
+        {"type": odd},
+        {"containerProperties": {"environment": odd}},
+    ):
+        assert not definitions.has_content(detail, {"jobDefinitionName": "etl"}, "hash")

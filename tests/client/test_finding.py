@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from asyncbatch import AccessDenied, InvalidRequest, JobRequest, JobStatus
-from asyncbatch.local import Fault, Script
+from asyncbatch.local import Fault, LocalBatch, Script
 from tests.fixtures.bench import DEFINITION, MakeBench
 
 pytestmark = pytest.mark.virtual_time
@@ -122,6 +123,58 @@ async def test_different_content_is_a_new_revision(bench: MakeBench) -> None:
         assert (await b.batch.register_job_definition(changed)).revision == 2
         assert (await b.batch.register_job_definition(DEFINITION)).revision == 1
         assert (await b.batch.register_job_definition(DEFINITION, reuse=False)).revision == 3
+
+
+async def test_copy_with_the_tags_of_its_original_is_not_taken_for_it(bench: MakeBench) -> None:
+    async with bench() as b:
+        content = {**DEFINITION, "jobDefinitionName": "copied"}
+        first = await b.batch.register_job_definition(content)
+        [original] = await _described(b.local, "copied")
+        copy = {**content, "parameters": {"x": "1"}, "tags": original["tags"]}
+        second = await b.batch.register_job_definition(copy, reuse=False)
+        assert await b.batch.register_job_definition(content) == first
+        await _deregister(b.local, first.arn)
+        third = await b.batch.register_job_definition(content)
+        assert third.revision == second.revision + 1
+
+
+async def test_definition_with_fifty_tags_is_registered_once(bench: MakeBench) -> None:
+    content = {
+        **DEFINITION,
+        "jobDefinitionName": "tagged",
+        "tags": {f"tag-{n}": "x" for n in range(50)},
+    }
+    async with bench() as b:
+        first = await b.batch.register_job_definition(content)
+        assert await b.batch.register_job_definition(content) == first
+
+
+async def test_description_of_a_definition_finds_its_revision(bench: MakeBench) -> None:
+    async with bench() as b:
+        first = await b.batch.register_job_definition(DEFINITION)
+        described = await _described(b.local, "hello")
+        assert await b.batch.register_job_definition({"jobDefinitions": described}) == first
+
+
+async def test_newest_revision_of_a_page_is_found_with_one_call(bench: MakeBench) -> None:
+    async with bench() as b:
+        for n in range(120):
+            await b.batch.register_job_definition({**DEFINITION, "parameters": {"n": str(n)}})
+        calls = b.local.calls["DescribeJobDefinitions"]
+        await b.batch.register_job_definition({**DEFINITION, "parameters": {"n": "119"}})
+        assert b.local.calls["DescribeJobDefinitions"] == calls + 1
+
+
+async def _described(local: LocalBatch, name: str) -> list[dict[str, Any]]:
+    async with local.session.create_client("batch") as client:
+        response = await client.describe_job_definitions(jobDefinitionName=name)
+        found: list[dict[str, Any]] = response["jobDefinitions"]
+        return found
+
+
+async def _deregister(local: LocalBatch, arn: str) -> None:
+    async with local.session.create_client("batch") as client:
+        await client.deregister_job_definition(jobDefinition=arn)
 
 
 async def test_definition_is_read_from_a_file(bench: MakeBench, tmp_path: Path) -> None:

@@ -116,3 +116,17 @@ async def test_batch_job_exception_can_be_pickled() -> None:
     copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - from this test
     assert str(copy) == str(caught.value)
     assert copy.exit_code == 3
+
+
+@pytest.mark.virtual_time
+async def test_job_with_fifty_tags_gets_none_of_luigis() -> None:
+    tags = {f"tag-{n}": "x" for n in range(50)}
+    plan = RunPlan(
+        request=JobRequest("succeeds", queue="default", tags=tags),
+        identity={"luigi:task-family": "Daily"},
+    )
+    async with open_local(AT_ONCE) as local, AsyncBatchClient(session=local.session) as client:
+        run = JobRun(client, plan, NO_REPORTS)
+        await run.run()
+        assert run.result is not None
+        assert run.result.description.tags == tags

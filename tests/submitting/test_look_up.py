@@ -143,6 +143,14 @@ async def test_only_jobs_with_a_custom_name_are_tagged(bench: MakeBench) -> None
     assert sorted(tags[mine.id]) == [TAG, "team"]
 
 
+async def test_job_that_propagates_its_tags_gets_none_of_ours(bench: MakeBench) -> None:
+    """The tags of its definition count as well, and beyond 50 AWS fails the job."""
+    async with bench() as b:
+        tags = {f"tag-{n}": "x" for n in range(30)}
+        job = await b.batch.submit("hello", name="mine", tags=tags, propagate_tags=True)
+        assert (await job.wait(until=JobStatus.RUNNABLE)).tags == tags
+
+
 async def test_denied_tag_is_omitted_with_one_warning(
     bench: MakeBench, caplog: pytest.LogCaptureFixture
 ) -> None:

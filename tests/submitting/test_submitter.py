@@ -9,6 +9,7 @@ from asyncbatch import (
     ConnectionFailed,
     InvalidRequest,
     JobDefinitionNotFound,
+    JobQueue,
     JobQueueNotFound,
     JobRequest,
     JobStatus,
@@ -77,6 +78,23 @@ async def test_several_queues_need_an_explicit_choice(bench: MakeBench) -> None:
             await b.batch.submit("hello")
         assert (await b.batch.submit("hello", queue="q0")).id
     assert b.local.calls["SubmitJob"] == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "takes_jobs"),
+    [
+        ({}, True),
+        ({"jobQueueType": "ECS"}, True),
+        ({"jobQueueType": "EKS", "serviceEnvironmentOrder": []}, True),
+        ({"jobQueueType": "SAGEMAKER_TRAINING"}, False),
+        ({"serviceEnvironmentOrder": [{"order": 1, "serviceEnvironment": "arn"}]}, False),
+    ],
+)
+def test_queue_of_a_service_takes_no_container_jobs(
+    extra: dict[str, object], *, takes_jobs: bool
+) -> None:
+    queue = JobQueue(name="q", arn="arn", state="ENABLED", status="VALID", extra=extra)
+    assert queue.takes_jobs is takes_jobs
 
 
 async def _add_queues(session: object, count: int, *, state: str) -> None:

@@ -240,6 +240,13 @@ def test_retry_pattern_with_more_than_512_characters_raises_invalid_request(memb
         EvaluateOnExit(action=RetryAction.RETRY, **{member: "x" * 513})
 
 
+@pytest.mark.parametrize("text", ["RETRY", "Retry", "rEtry"])
+def test_action_of_a_retry_rule_is_accepted_in_any_case(text: str) -> None:
+    rule = EvaluateOnExit(action=text, on_exit_code="75")  # type: ignore[arg-type]
+    assert rule == EvaluateOnExit(action=RetryAction.RETRY, on_exit_code="75")
+    assert repr(rule.action) == repr(RetryAction.RETRY)
+
+
 def test_retry_rule_without_pattern_or_known_action_raises_invalid_request() -> None:
     with pytest.raises(InvalidRequest, match="at least one of on_status_reason"):
         EvaluateOnExit(action=RetryAction.RETRY)

@@ -300,22 +300,24 @@ class API:
         response = await self._calls.send(_REGISTER_JOB_DEFINITION, definition, READING)
         return responses.job_definition(response)
 
-    async def find_job_definition(self, name: str, content_hash: str) -> JobDefinition | None:
-        """Return the newest ACTIVE revision that was registered with this content."""
+    async def find_job_definition(
+        self, name: str, has_content: Callable[[object], bool]
+    ) -> JobDefinition | None:
+        """Return an ACTIVE revision that has some content: the newest of the first page with one.
+
+        Args:
+            name: Name of the job definition.
+            has_content: Whether a revision, as AWS describes it, has the content.
+        """
         arguments: Response = {"jobDefinitionName": name, "status": "ACTIVE"}
-        found = [
-            definition
-            async for page in self._pages(_DESCRIBE_JOB_DEFINITIONS, arguments)
-            for definition in _readable(
-                responses.job_definition,
-                [
-                    detail
-                    for detail in page["jobDefinitions"]
-                    if responses.definition_hash(detail) == content_hash
-                ],
-            )
-        ]
-        return max(found, key=lambda definition: definition.revision, default=None)
+        pages = self._pages(_DESCRIBE_JOB_DEFINITIONS, arguments)
+        async with contextlib.aclosing(pages):
+            async for page in pages:
+                details = [detail for detail in page["jobDefinitions"] if has_content(detail)]
+                found = _readable(responses.job_definition, details)
+                if newest := max(found, key=lambda each: each.revision, default=None):
+                    return newest
+        return None
 
     def logs_per_second(self, operation: str, region: str | None = None) -> float:
         """Return the rate limit of GetLogEvents or FilterLogEvents in a Region."""

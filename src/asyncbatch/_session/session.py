@@ -202,7 +202,8 @@ class Session:
             raise InvalidRequest(
                 "queue",
                 None,
-                "no job queue is ENABLED and VALID in this account and Region; create one",
+                "no job queue for containers is ENABLED and VALID in this account and Region;"
+                " create one",
             )
         if len(names) > 1:
             raise InvalidRequest("queue", None, f"name one of the job queues: {', '.join(names)}")

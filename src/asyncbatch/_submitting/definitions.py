@@ -1,5 +1,6 @@
 """Registering job definitions: one revision for each content."""
 
+import functools
 import json
 import logging
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 import anyio
 
 from asyncbatch._aws.api import API
-from asyncbatch._aws.wire import requests
+from asyncbatch._aws.wire import definitions, requests
 from asyncbatch._values.descriptions import JobDefinition
 from asyncbatch._values.errors import AccessDenied, InvalidRequest
 
@@ -25,12 +26,15 @@ async def register(
         InvalidRequest: The file cannot be read, or the definition breaks a rule.
         APIError: AWS refused.
     """
-    content = await _content(definition)
+    content = definitions.editable(await _content(definition))
     arguments = requests.register_job_definition(content, tagged=reuse)
     if not reuse:
         return await api.register_job_definition(arguments)
     name = arguments["jobDefinitionName"]
-    if found := await api.find_job_definition(name, requests.definition_hash(content)):
+    has_content = functools.partial(
+        definitions.has_content, wanted=content, content_hash=requests.definition_hash(content)
+    )
+    if found := await api.find_job_definition(name, has_content):
         return found
     try:
         return await api.register_job_definition(arguments)
@@ -42,15 +46,15 @@ async def register(
         return await api.register_job_definition(plain)
 
 
-async def _content(definition: Mapping[str, Any] | str | PathLike[str]) -> Mapping[str, Any]:
-    """Return the content of a definition given as a mapping or as the path of a JSON file."""
-    if isinstance(definition, Mapping):
+async def _content(definition: Mapping[str, Any] | str | PathLike[str]) -> object:
+    """Return the content of a definition that is given as a value or as the path of a JSON file."""
+    if not isinstance(definition, str | PathLike):
         return definition
     field, path = "definition", str(definition)
     try:
         content = json.loads(await anyio.Path(definition).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidRequest(field, path, f"must be a readable JSON file: {error}") from error
-    if not isinstance(content, dict):
+    if not content or not isinstance(content, dict | list):
         raise InvalidRequest(field, path, "the file must contain a JSON object")
     return content

@@ -228,7 +228,16 @@ class Submitter:
 
 
 def _has_room_for_tag(request: JobRequest) -> bool:
-    return len({**request.tags, **request.extra.get("tags", {})}) < _MAX_TAGS
+    """Return whether a tag of ours cannot make a legal request illegal.
+
+    AWS fails a job whose tags and those of its definition are more than 50 together, if it
+    propagates them. How many the definition has is unknown here, and finding out would cost a call
+    and a permission. Where only the definition asks for propagation, that is unknown as well.
+    """
+    return (
+        not request.propagate_tags
+        and len({**request.tags, **request.extra.get("tags", {})}) < _MAX_TAGS
+    )
 
 
 def _uncertain(submission: Submission, fault: APIError | None, doubt: Unsettled) -> SubmitUncertain:

@@ -277,8 +277,14 @@ class JobQueue:
 
     @property
     def takes_jobs(self) -> bool:
-        """Whether it is ENABLED and VALID."""
-        return self.state == "ENABLED" and self.status == "VALID"
+        """Whether it is ENABLED and VALID, and takes jobs of containers.
+
+        Queues of service environments take other jobs, such as those of SageMaker.
+        """
+        is_of_services = self.extra.get("jobQueueType") == "SAGEMAKER_TRAINING" or bool(
+            self.extra.get("serviceEnvironmentOrder")
+        )
+        return self.state == "ENABLED" and self.status == "VALID" and not is_of_services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

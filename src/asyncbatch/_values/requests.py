@@ -101,7 +101,7 @@ class EvaluateOnExit:
     character is special.
 
     Attributes:
-        action: Retry or exit when the rule matches.
+        action: Retry or exit when the rule matches; text in any case is accepted.
         on_status_reason: Pattern for the attempt's status reason, such as ``Host EC2*``.
         on_reason: Pattern for the container's reason.
         on_exit_code: Pattern for the exit code in decimal.
@@ -117,6 +117,7 @@ class EvaluateOnExit:
 
     def __post_init__(self) -> None:
         """Check the patterns."""
+        object.__setattr__(self, "action", _action(self.action))
         check.choice("retry.evaluate_on_exit.action", self.action, RetryAction)
         patterns = (self.on_status_reason, self.on_reason, self.on_exit_code)
         if all(pattern is None for pattern in patterns):
@@ -127,6 +128,16 @@ class EvaluateOnExit:
             )
         for pattern in patterns:
             check.optional_text("retry.evaluate_on_exit", pattern, at_most=512)
+
+
+def _action(value: object) -> object:
+    """Return the action for text in another case; AWS's own documentation has upper case.
+
+    Any other value is left as it is: its repr is part of the identity of a Luigi task.
+    """
+    if not isinstance(value, str) or value in list(RetryAction):
+        return value
+    return next((action for action in RetryAction if action == value.lower()), value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

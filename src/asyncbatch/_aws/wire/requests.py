@@ -19,10 +19,14 @@ Wire = Mapping[str, Any]
 # Bytes; https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
 SUBMIT_PAYLOAD_LIMIT = 30 * 1024
 DEFINITION_LIMIT = 24 * 1024
+# Characters; https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html
+OVERRIDES_LIMIT = 8_192
+_VARIABLE = len('{"name":"","value":""},')
 
 # Names and numbers, which are too short to reach the limit: most requests need no measuring.
 _SHORT_MEMBERS = frozenset({"jobName", "jobQueue", "jobDefinition", "arrayProperties"})
 
+MAX_TAGS = 50
 DEFINITION_HASH_TAG = "asyncbatch:definition-sha256"
 
 
@@ -38,7 +42,8 @@ def submit_job(
         marks: Tags in addition to those of the request.
 
     Raises:
-        InvalidRequest: `extra` repeats a field, or the arguments are larger than 30 KiB.
+        InvalidRequest: `extra` repeats a field, command and environment are longer than 8,192
+            characters, or the arguments are larger than 30 KiB.
     """
     arguments = _present(
         jobName=name,
@@ -63,8 +68,27 @@ def submit_job(
     if marks:
         arguments["tags"] = {**arguments.get("tags", {}), **marks}
     if not arguments.keys() <= _SHORT_MEMBERS:
+        _check_overrides(request)
         _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "SubmitJob")
     return arguments
+
+
+def _check_overrides(request: JobRequest) -> None:
+    """Check the limit of ECS, which would fail the job after AWS Batch has accepted it.
+
+    ECS counts the JSON with its punctuation, and what AWS Batch adds. That is not known, so a
+    request just below the limit may still fail.
+    """
+    command = sum(len(argument) + len('"",') for argument in request.command or ())
+    environment = sum(len(f"{n}{v}") + _VARIABLE for n, v in request.environment.items())
+    if command + environment > OVERRIDES_LIMIT:
+        rule = (
+            f"ECS allows {OVERRIDES_LIMIT:,} characters of command and environment in a request,"
+            f" and these are {command + environment:,}. Put large input into S3, or constant values"
+            " into the job definition."
+        )
+        field = "command" if command > environment else "environment"
+        raise InvalidRequest(field, f"<{max(command, environment):,} characters>", rule)
 
 
 def _container_overrides(request: JobRequest) -> dict[str, Any]:
@@ -112,21 +136,23 @@ def register_job_definition(definition: Wire, *, tagged: bool = True) -> dict[st
     Args:
         definition: The definition in AWS's spelling.
         tagged: Whether to add a tag with the hash of the content, by which the revision is found
-            again.
+            again. A definition with 50 tags has no room for it.
 
     Raises:
-        InvalidRequest: A required member is missing, or the arguments are larger than 24 KiB.
+        InvalidRequest: A required member is missing, the tags are no mapping, or the arguments are
+            larger than 24 KiB.
     """
     for member in ("jobDefinitionName", "type"):
         if not isinstance(definition.get(member), str) or not definition[member]:
             rule = "is required and must be a non-empty string"
             raise InvalidRequest(f"definition[{member!r}]", definition.get(member), rule)
     arguments = dict(definition)
-    if tagged:
-        arguments["tags"] = {
-            **definition.get("tags", {}),
-            DEFINITION_HASH_TAG: definition_hash(definition),
-        }
+    tags = definition.get("tags", {})
+    if not isinstance(tags, Mapping):
+        rule = "must be a mapping of tag keys and values. Leave it out for no tags."
+        raise InvalidRequest("definition['tags']", tags, rule)
+    if tagged and len(tags) < MAX_TAGS:
+        arguments["tags"] = {**tags, DEFINITION_HASH_TAG: definition_hash(definition)}
     _check_size("definition", arguments, DEFINITION_LIMIT, "a job definition")
     return arguments
 

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from asyncbatch._aws.wire import parts, shapes
-from asyncbatch._aws.wire.requests import DEFINITION_HASH_TAG
 from asyncbatch._aws.wire.sharing import SharedValues, interned
 from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import AccessDenied, APIError, ServiceFault, Throttled
@@ -341,12 +340,6 @@ def job_definition(detail: Wire) -> JobDefinition:
         revision=detail["revision"],
         arn=detail["jobDefinitionArn"],
     )
-
-
-def definition_hash(detail: Any) -> object:
-    """Return the content hash that a job definition is tagged with; None without one."""
-    tags = detail.get("tags") if isinstance(detail, dict) else None
-    return tags.get(DEFINITION_HASH_TAG) if isinstance(tags, dict) else None
 
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJobs.html
