@@ -221,20 +221,24 @@ class API:
         *,
         queue: str | None = None,
         array_job_id: str | None = None,
+        multi_node_job_id: str | None = None,
         name: str | None = None,
         status: JobStatus | None = None,
     ) -> AsyncIterator[JobDescription]:
-        """List jobs of a queue, or children of an array job, page by page.
+        """List jobs of a queue, children of an array job, or nodes of a job, page by page.
 
         Args:
             queue: Name or ARN of the job queue.
             array_job_id: Parent of the children to list, instead of a queue.
+            multi_node_job_id: Parent of the nodes to list, instead of a queue.
             name: Job name in any case, or its beginning with a ``*``. AWS ignores `status` with it.
             status: The one state to list.
         """
         arguments: Response = {}
         if array_job_id:
             arguments["arrayJobId"] = array_job_id
+        elif multi_node_job_id:
+            arguments["multiNodeJobId"] = multi_node_job_id
         else:
             arguments["jobQueue"] = queue
         if name is not None:

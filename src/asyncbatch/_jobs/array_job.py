@@ -5,27 +5,22 @@ call for each, so the next children that have a handle are described along with 
 id costs the same as a call for a hundred (`JobRecords.follow_siblings`).
 """
 
-import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 from weakref import ref
 
 from asyncbatch._jobs.job import Job
+from asyncbatch._jobs.parts import LISTED_FOR_MESSAGE, index_of, summary_of, with_children
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.errors import AsyncBatchError, JobFailed
-from asyncbatch._values.failures import failure_of
-from asyncbatch._values.results import Failure, FailureKind, JobResult
+from asyncbatch._values.errors import JobFailed
+from asyncbatch._values.results import JobResult
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
 
 if TYPE_CHECKING:  # loaded when a client opens
     from asyncbatch._session.records import JobRecord
     from asyncbatch._session.session import Session
-
-# One page of ListJobs: a failure's message needs no more of the failed children.
-_LISTED_FOR_MESSAGE = 1000
-_NAMED_RANGES = 10
 
 
 class ArrayJob(Job):
@@ -94,7 +89,7 @@ class ArrayJob(Job):
         self._session.require_open()
         children = []
         for summary in await self._list_failed(math.inf):
-            child = self._child(_index(summary))
+            child = self._child(index_of(summary))
             child._record.update(summary)
             children.append(child)
         return children
@@ -110,72 +105,28 @@ class ArrayJob(Job):
 
     async def _list_failed(self, at_most: float) -> list[JobDescription]:
         """Return summaries of children that FAILED, in the order of their indexes."""
-        found: list[JobDescription] = []
-        async for summary in self._session.api.list_jobs(
-            array_job_id=self.id, status=JobStatus.FAILED
-        ):
-            found.append(summary)
-            if len(found) >= at_most:
-                break
-        return sorted(found, key=_index)
+        listing = self._session.api.list_jobs(array_job_id=self.id, status=JobStatus.FAILED)
+        return sorted(await self._take(listing, at_most), key=index_of)
 
     # -- why it failed ----------------------------------------------------------------------------
 
     async def _failure(self, result: JobResult) -> JobFailed:
-        """Return the error: how many children failed, which, and why the first of them did.
+        """Return the error: how many children failed, which, and why the first of them did."""
 
-        Any problem on the way becomes a note: it must not hide that the array failed.
-        """
-        notes: list[str] = []
-        listed: list[JobDescription] = []
-        first: JobFailed | None = None
-        try:
-            self._session.require_open()
-            listed = await self._list_failed(_LISTED_FOR_MESSAGE)
-            if listed and self._session.settings.logs.failure_lines:
-                first = await self._child_failure(self._child(_index(listed[0])))
-        except AsyncBatchError as error:
-            notes.append(f"The failed children could not be read completely: {error}")
-        failed = JobFailed(
-            self._with_children(result, listed, first), first.log_tail if first else ()
+        def explained(listed: Sequence[JobDescription], first: JobFailed | None) -> JobResult:
+            # Both numbers lag behind: the larger one is nearer to the truth.
+            known = max(len(listed), self.counts[JobStatus.FAILED])
+            names = ("child", "children")
+            return with_children(
+                result, summary_of(listed, first, known=known, size=self._size, names=names)
+            )
+
+        return await self._failure_of_parts(
+            "children",
+            lambda: self._list_failed(LISTED_FOR_MESSAGE),
+            lambda summary: self._child(index_of(summary)),
+            explained,
         )
-        notes += getattr(first, "__notes__", ())
-        if self.console_url and not first:
-            notes.append(f"Console: {self.console_url}")
-        for note in notes:
-            failed.add_note(note)
-        return failed
-
-    async def _child_failure(self, child: Job) -> JobFailed | None:
-        """Return the error of a failed child, with the last lines of its log."""
-        if not child.is_finished:
-            for description in await self._session.api.describe_jobs([child.id]):
-                self._session.records.described(description)
-        try:
-            if child.is_finished:
-                await child.result()
-        except JobFailed as error:
-            return error
-        return None
-
-    def _with_children(
-        self, result: JobResult, listed: Sequence[JobDescription], first: JobFailed | None
-    ) -> JobResult:
-        """Return the result with the failed children in the message of its failure."""
-        # Both lag behind: the larger number is nearer to the truth.
-        known = max(len(listed), self.counts[JobStatus.FAILED])
-        message = f"{known or 'some'} of {self._size} children failed"
-        own = result.failure
-        if listed:
-            message += f" ({_ranges(map(_index, listed), more=len(listed) < known)})"
-            why = first.failure if first else failure_of(listed[0])
-            reason = why.message if why else "no reason was given"
-            message += f"; child {_index(listed[0])}: {reason}"
-        if own is None:
-            own = Failure(kind=FailureKind.ARRAY_CHILD, transient=False, message="")
-        elif own.kind is not FailureKind.ARRAY_CHILD:
-            message = f"{own.message}; {message}"
-        return dataclasses.replace(result, failure=dataclasses.replace(own, message=message))
 
 
 class ChildJob(Job):
@@ -208,21 +159,3 @@ async def all_children_ended(array: ArrayJob) -> None:
 
 def _ended(array: ArrayJob) -> int:
     return array.counts[JobStatus.SUCCEEDED] + array.counts[JobStatus.FAILED]
-
-
-def _index(child: JobDescription) -> int:
-    return int(child.job_id.rpartition(":")[2])
-
-
-def _ranges(indexes: Iterable[int], *, more: bool) -> str:
-    """Return indexes in short form, such as ``3, 7-9``; with an ellipsis where there are more."""
-    ranges: list[list[int]] = []
-    for index in indexes:
-        if ranges and index == ranges[-1][-1] + 1:
-            ranges[-1][1:] = [index]
-        else:
-            ranges.append([index])
-    shown = ["-".join(map(str, ends)) for ends in ranges[:_NAMED_RANGES]]
-    if more or len(ranges) > _NAMED_RANGES:
-        shown.append("…")
-    return ", ".join(shown)

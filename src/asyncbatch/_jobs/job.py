@@ -5,14 +5,21 @@ in properties. Awaiting it only waits: the session's poller follows the job. Can
 task never affects the job.
 """
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from asyncbatch._jobs.parts import (
+    LISTED_FOR_MESSAGE,
+    failure_of_first,
+    main_node_first,
+    summary_of,
+    with_nodes,
+)
 from asyncbatch._logs.failure_log import FailureLog, seconds_until_complete
 from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.errors import JobFailed
+from asyncbatch._values.errors import AsyncBatchError, JobFailed
 from asyncbatch._values.results import JobResult, LogEvent
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
@@ -210,6 +217,9 @@ class Job:
 
     async def _failure(self, result: JobResult) -> JobFailed:
         """Return the error for a failed job, with the last lines of its log if there are any."""
+        node = result.description.node
+        if node is not None and node.count is not None and node.index is None:
+            return await self._failure_of_nodes(result, node.count)
         lines = self._session.settings.logs.failure_lines
         self._failure_log = log = self._failure_log or FailureLog()
         if lines and result.description.attempts:
@@ -231,3 +241,74 @@ class Job:
         self._session.require_open()
         last = description.attempts[-1].number
         return await self._session.logs.tail(description, last, lines)
+
+    # -- jobs with parts --------------------------------------------------------------------------
+
+    async def _failure_of_nodes(self, result: JobResult, size: int) -> JobFailed:
+        """Return the error of a multi-node job: which nodes failed, and why the main one did."""
+        listing = self._session.api.list_jobs(multi_node_job_id=self.id, status=JobStatus.FAILED)
+
+        async def list_failed() -> list[JobDescription]:
+            return sorted(await self._take(listing, LISTED_FOR_MESSAGE), key=main_node_first)
+
+        def explained(listed: Sequence[JobDescription], first: JobFailed | None) -> JobResult:
+            names = ("node", "nodes")
+            message = summary_of(listed, first, known=len(listed), size=size, names=names)
+            return with_nodes(result, message, failure_of_first(listed, first))
+
+        return await self._failure_of_parts("nodes", list_failed, self._node, explained)
+
+    async def _failure_of_parts(
+        self,
+        names: str,
+        list_failed: Callable[[], Awaitable[list[JobDescription]]],
+        part_of: "Callable[[JobDescription], Job]",
+        explained: Callable[[Sequence[JobDescription], JobFailed | None], JobResult],
+    ) -> JobFailed:
+        """Return the error of a job with parts, with the log of the first one that failed.
+
+        Any problem on the way becomes a note: it must not hide that the job failed.
+        """
+        notes: list[str] = []
+        listed: list[JobDescription] = []
+        first: JobFailed | None = None
+        try:
+            self._session.require_open()
+            listed = await list_failed()
+            if listed and self._session.settings.logs.failure_lines:
+                first = await self._part_failure(part_of(listed[0]))
+        except AsyncBatchError as error:
+            notes.append(f"The failed {names} could not be read completely: {error}")
+        failed = JobFailed(explained(listed, first), first.log_tail if first else ())
+        notes += getattr(first, "__notes__", ())
+        if self.console_url and not first:
+            notes.append(f"Console: {self.console_url}")
+        for note in notes:
+            failed.add_note(note)
+        return failed
+
+    async def _part_failure(self, part: "Job") -> JobFailed | None:
+        """Return the error of a failed child or node, with the last lines of its log."""
+        if not part.is_finished:
+            for description in await self._session.api.describe_jobs([part.id]):
+                self._session.records.described(description)
+        try:
+            if part.is_finished:
+                await part.result()
+        except JobFailed as error:
+            return error
+        return None
+
+    def _node(self, summary: JobDescription) -> "Job":
+        record = self._session.records.record(summary.job_id)
+        node = record.handle() if record.handle else None
+        return node or Job(self._session, record)
+
+    @staticmethod
+    async def _take(listing: AsyncIterator[JobDescription], at_most: float) -> list[JobDescription]:
+        found: list[JobDescription] = []
+        async for summary in listing:
+            found.append(summary)
+            if len(found) >= at_most:
+                break
+        return found
