@@ -153,7 +153,8 @@ def test_requests_that_are_too_large_alone_are_left_unchanged() -> None:
 
 
 def _echo(launch: Launch) -> Script:
-    return Script(duration=60 - (launch.array_index or 0) % 50, exit_code=launch.array_index == 7)
+    exit_code = int(launch.array_index == 7)
+    return Script(duration=60 - (launch.array_index or 0) % 50, exit_code=exit_code)
 
 
 @virtual

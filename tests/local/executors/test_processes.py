@@ -297,6 +297,17 @@ async def test_large_output_is_complete() -> None:
     assert [line.split()[0] for line in events.lines] == [str(n) for n in range(20_000)]
 
 
+async def test_large_output_is_bounded() -> None:
+    code = "for number in range(20000): print(number, 'x' * 50)"
+    async with opened(output_limit=100_000) as executor:
+        events = RecordedEvents()
+        executor.start(launch(sys.executable, "-c", code), events)
+        await events.ended()
+    assert len(events.lines) < 10_000
+    assert events.lines[-1].startswith("19999 ")
+    assert sum("dropped by the local AWS Batch" in line for line in events.lines) == 1
+
+
 async def test_aclose_ends_running_commands_and_waits_for_their_exits() -> None:
     async with opened(exit_grace=0.05) as executor:
         events = [RecordedEvents(), RecordedEvents()]

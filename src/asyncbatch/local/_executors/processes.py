@@ -20,7 +20,7 @@ import anyio
 from asyncbatch.local._executors.base import AttemptEvents, Exit, Launch
 from asyncbatch.local._executors.guardian import remove_directory
 from asyncbatch.local._executors.guardian_link import GuardianLink, Message
-from asyncbatch.local._executors.lines import LineSplitter
+from asyncbatch.local._executors.lines import BoundedOutput
 from asyncbatch.local._time.clock import Clock, Timer
 
 _INHERITED = {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER"}
@@ -30,6 +30,7 @@ _READ = 65536
 # privileges). The bound matters if a descendant keeps writing: its later output is not awaited.
 _DRAIN_READS = 16
 _EXIT_GRACE = 2.0  # seconds between SIGTERM and SIGKILL when the engine closes
+_OUTPUT_LIMIT = 64 * 1024**2  # bytes of memory; some 200,000 lines of 80 characters
 _KILL_TIMEOUT = 5.0  # seconds to wait for the exit of a process after SIGKILL
 
 # Reasons in the words of Amazon ECS and Docker, so that a failure is classified as on AWS.
@@ -56,6 +57,8 @@ class ProcessExecutor:
         environment: Variables for every command.
         exit_grace: Seconds between SIGTERM and SIGKILL for commands that still run when the engine
             closes.
+        output_limit: Memory in bytes for the output of an attempt; 64 MiB by default. Of what
+            exceeds it, the last 256 KiB are kept, and the log says how much was dropped.
     """
 
     def __init__(
@@ -64,11 +67,13 @@ class ProcessExecutor:
         directory: str | Path | None = None,
         environment: Mapping[str, str] | None = None,
         exit_grace: float = _EXIT_GRACE,
+        output_limit: int = _OUTPUT_LIMIT,
     ) -> None:
         self._directory = None if directory is None else str(directory)
         self._scratch = ""
         self._environment = {**_inherited(os.environ), **(environment or {})}
         self._exit_grace = exit_grace
+        self._output_limit = output_limit
         self._running: dict[str, _LocalProcess] = {}
         self._link: GuardianLink | None = None
         self._clock: Clock | None = None
@@ -101,7 +106,14 @@ class ProcessExecutor:
                 "The guardian process of ProcessExecutor was killed. Open a new LocalBatch."
             )
         key = f"{launch.id}#{launch.attempt}"  # attempts of a job never share a key
-        process = _LocalProcess(key, launch.command, events, self._link, self._clock)
+        process = _LocalProcess(
+            key,
+            launch.command,
+            events,
+            link=self._link,
+            clock=self._clock,
+            output_limit=self._output_limit,
+        )
         self._running[key] = process
         if not launch.command:  # the image's own command would run, but there is no image
             no_command = {"failed": key, "errno": errno.ENOENT, "message": ""}
@@ -155,8 +167,10 @@ class _LocalProcess:
         key: str,
         command: tuple[str, ...],
         events: AttemptEvents,
+        *,
         link: GuardianLink,
         clock: Clock,
+        output_limit: int,
     ) -> None:
         self._key = key
         self._command = command
@@ -164,7 +178,7 @@ class _LocalProcess:
         self._link = link
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._lines = LineSplitter()
+        self._lines = BoundedOutput(output_limit)
         self._output: int | None = None
         self._pid: int | None = None
         self._kill: Timer | None = None
