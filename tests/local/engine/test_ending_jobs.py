@@ -1,8 +1,8 @@
 """TerminateJob and CancelJob in each status of a job."""
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
+from asyncbatch import ClientClosed
 from asyncbatch.local import Fault, Script
 from tests.local.harness import LocalEngine, open_engine, pass_time
 
@@ -166,5 +166,5 @@ async def test_closing_the_engine_ends_running_jobs() -> None:
 async def test_requests_are_refused_after_the_engine_is_closed() -> None:
     async with open_engine() as engine:
         await engine.local.aclose()
-        with pytest.raises(EndpointConnectionError):
+        with pytest.raises(ClientClosed, match="the local AWS Batch is closed"):
             await engine.submit()

@@ -27,7 +27,7 @@ from asyncbatch.local._engine.errors import ServiceError
 from asyncbatch.local._engine.ids import REGION
 from asyncbatch.local._service.messages import BATCH, LOGS, Request, Response
 from asyncbatch.local._service.rendering import render_error
-from asyncbatch.local._service.service import ConnectionLost, Loss, Service
+from asyncbatch.local._service.service import ConnectionLost, Loss, Service, ServiceClosed
 
 HOST = "127.0.0.1"
 _SHUTDOWN_TIMEOUT = 1.0  # seconds for requests in progress when the door closes
@@ -137,6 +137,8 @@ class _RequestHandler:
             return rejection
         except ConnectionLost as lost:
             return await _end_connection(http, lost)
+        except ServiceClosed:  # as a closed port, which the server's becomes as well
+            return await _end_connection(http, ConnectionLost(Loss.REFUSED))
         except Exception:
             _LOGGER.exception("Local engine failed to handle a request: %s", http.path)
             failure = ServiceError("ServerException", "Internal error", status=500)

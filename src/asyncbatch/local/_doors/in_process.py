@@ -21,12 +21,17 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from botocore.loaders import Loader
 
+from asyncbatch._values.errors import ClientClosed
 from asyncbatch.local._doors.signature import scope_service
 from asyncbatch.local._engine.ids import REGION
 from asyncbatch.local._service.messages import BATCH, LOGS, Request, Response
-from asyncbatch.local._service.service import ConnectionLost, Loss, Service
+from asyncbatch.local._service.service import ConnectionLost, Loss, Service, ServiceClosed
 
 _CREDENTIAL = "local"
+_CLOSED = (
+    "the local AWS Batch is closed, and its jobs have ended. Close clients before their LocalBatch:"
+    " enter it first in `async with`."
+)
 
 # No AWS configuration of the machine reaches these clients: neither files nor environment.
 _ISOLATED = {
@@ -117,6 +122,7 @@ class InProcessHTTPSession:
         """Send a signed request.
 
         Raises:
+            ClientClosed: The local engine is closed.
             ConnectionClosedError: The connection was closed before the response was complete.
             EndpointConnectionError: The connection was refused or reset.
             ReadTimeoutError: The response took longer than the read timeout.
@@ -136,6 +142,9 @@ class InProcessHTTPSession:
                 raise ReadTimeoutError(endpoint_url=url, error=error) from timeout
             except ConnectionLost as lost:
                 raise _client_error(lost, request) from lost
+            except ServiceClosed as closed:
+                # No fault of a network, which a client would retry: this engine never opens again.
+                raise ClientClosed(_CLOSED) from closed
         return AioAWSResponse(url, response.status, response.headers, _Body(response))
 
 

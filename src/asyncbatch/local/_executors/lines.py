@@ -100,7 +100,8 @@ class BoundedOutput:
             if self._dropped_bytes:
                 yield (
                     f"... {self._dropped_lines:,} lines ({self._dropped_bytes / _MB:,.1f} MB)"
-                    f" dropped by the local AWS Batch: more than {self._limit / _MB:,.0f} MB of memory"
+                    " dropped by the local AWS Batch:"
+                    f" more than {self._limit / _MB:,.0f} MB of memory"
                 )
             yield from self._splitter.feed(bytes(self._tail))
             self._tail = bytearray()

@@ -47,6 +47,10 @@ class ConnectionLost(Exception):
         self.partial = partial
 
 
+class ServiceClosed(Exception):
+    """The service is closed, and answers no request any more."""
+
+
 _BEFORE = {
     Kind.REFUSE: Loss.REFUSED,
     Kind.DROP_BEFORE: Loss.DROPPED,
@@ -90,18 +94,18 @@ class Service:
         self._closed = False
 
     def close(self) -> None:
-        """Refuse all later requests, as a closed port does."""
+        """Refuse all later requests."""
         self._closed = True
 
     async def handle(self, request: Request) -> Response:
         """Handle a request.
 
         Raises:
-            ConnectionLost: A fault lost the response, and perhaps the request; or the service is
-                closed.
+            ConnectionLost: A fault lost the response, and perhaps the request.
+            ServiceClosed: The service is closed.
         """
         if self._closed:
-            raise ConnectionLost(Loss.REFUSED)
+            raise ServiceClosed
         # Requests that are no known operation are not counted: the ledger is by operation.
         request_id = self._ids.uuid()
         try:
