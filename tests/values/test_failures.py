@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asyncbatch import Attempt, Container, FailureKind, JobDescription, JobStatus
 from asyncbatch._values.failures import failure_of, result_of, wait_reason_of
@@ -94,6 +96,40 @@ def test_failure_of_a_reason_of_aws_has_kind_transience_and_advice(row: Row) -> 
         if row.exit_code is not None:
             assert f"exit code {row.exit_code}" in failure.message
         assert row.words in failure.message
+
+
+@pytest.mark.parametrize("outer", [SPOT_HOST, SPOT_TASK, NOT_STARTED, "InternalError: unexpected"])
+def test_permanent_cause_decides_before_a_transient_status_reason(outer: str) -> None:
+    """The same request would meet it again."""
+    causes = {row.reason for row in ROWS if row.reason and not row.transient}
+    known = {cause for cause in causes if _kind(never_started(None, cause)) is not K.UNKNOWN}
+    assert len(known) > 40
+    assert [cause for cause in known if _is_transient(failed(outer, cause))] == []
+
+
+@pytest.mark.parametrize("outer", [None, ESSENTIAL, NOT_STARTED, "a status of tomorrow"])
+@given(words=st.text(min_size=1).filter(str.strip))
+def test_reason_that_is_not_known_is_never_transient(outer: str | None, words: str) -> None:
+    assert not _is_transient(failed(outer, words))
+
+
+@given(words=st.text(), exit_code=st.none() | st.integers(0, 255))
+def test_words_of_a_person_never_change_the_kind(words: str, exit_code: int | None) -> None:
+    for row in ROWS:
+        if row.kind not in {K.TIMEOUT, K.QUEUE_POLICY}:
+            said = f"{row.status_reason}{words}"
+            ended = replace(failed(said, row.reason, exit_code), is_terminated=True)
+            assert (_kind(ended), _is_transient(ended)) == (K.TERMINATED, False)
+
+
+def _kind(description: JobDescription) -> FailureKind | None:
+    failure = failure_of(description)
+    return failure.kind if failure else None
+
+
+def _is_transient(description: JobDescription) -> bool:
+    failure = failure_of(description)
+    return failure is not None and failure.transient
 
 
 def test_every_kind_of_failure_has_a_row() -> None:

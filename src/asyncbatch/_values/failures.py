@@ -98,8 +98,10 @@ _DENIED = (
     r"no basic auth"
 )
 _MISSING = (
-    # Not "no such host": that is DNS, a network fault.
-    r"not found|NotFound|does(?:n't| not) exist|can(?:'t|not) find|no such (?!host)|unknown|"
+    # Not "no such host": that is DNS, a network fault. Not "unknown" alone: containerd ends errors
+    # of any kind with it.
+    r"not found|NotFound|does(?:n't| not) exist|can(?:'t|not) find|no such (?!host)|"
+    r"(?:manifest|name|blob) unknown|"
     r"invalid reference|repository name"
 )
 _INVALID = r"invalid|json key|Validation|DecryptionFailure|malformed"
@@ -277,7 +279,7 @@ _INITIALIZATION_CAUSES = (
         _LOG_DRIVER_CAUSES,
     ),
     _Rule(
-        r"EFS",
+        r"\bEFS\b",
         _K.RESOURCE_INITIALIZATION,
         _PERMANENT,
         "the EFS volume could not be mounted; check its id, mount targets and security groups",
@@ -318,7 +320,7 @@ _ENDED_BY: tuple[_Rule, ...] = (
 _REASONS: tuple[_Rule, ...] = (
     # The container.
     _Rule(
-        r"OutOfMemoryError|killed due to memory usage|\bOOMKilled\b|\bOOM-killed\b",
+        r"(?-i:OutOfMemory)|killed due to memory usage|\bOOMKilled\b|\bOOM-killed\b",
         _K.OUT_OF_MEMORY,
         _PERMANENT,
         "the container exceeded its memory limit; raise memory_mib",
@@ -376,7 +378,8 @@ _REASONS: tuple[_Rule, ...] = (
         _START_CAUSES,
     ),
     _Rule(
-        r"\bDeadlineExceeded\b",
+        # As a whole: calls that took too long have it in their texts as well.
+        r"^DeadlineExceeded$",
         _K.TIMEOUT,
         _PERMANENT,
         "the pod exceeded its deadline",
@@ -395,7 +398,7 @@ _REASONS: tuple[_Rule, ...] = (
         "the node was lost or needed its resources; retry",
     ),
     _Rule(
-        r"\bUnexpectedAdmissionError\b|\bOutOf(?:cpu|memory|pods|ephemeral-storage)\b",
+        r"\bUnexpectedAdmissionError\b|(?-i:\bOutOf(?:cpu|memory|pods|ephemeral-storage)\b)",
         _K.TASK_START,
         _TRANSIENT,
         "the node had no room left for the pod; retry",
@@ -415,7 +418,7 @@ _REASONS: tuple[_Rule, ...] = (
     ),
     _Rule(
         r"Container instance deregist|performing maintenance on the underlying infrastructure|"
-        r"\bINACTIVE\b",
+        r"(?-i:\bINACTIVE\b)",
         _K.HOST_LOST,
         _TRANSIENT,
         "the host was taken out of service; retry",
@@ -459,7 +462,7 @@ _REASONS: tuple[_Rule, ...] = (
         "large inputs through S3",
     ),
     _Rule(
-        r"unable to assume the role|role .{0,200}is (?:not valid|invalid)|execution role",
+        r"unable to assume the role|role .{0,200}is (?:not valid|invalid)|to have execution role",
         _K.DEFINITION,
         _PERMANENT,
         "a role of the job definition is missing, or does not trust ecs-tasks.amazonaws.com",
@@ -471,7 +474,7 @@ _REASONS: tuple[_Rule, ...] = (
         "Fargate does not offer this; see its table of vCPU and memory values",
     ),
     _Rule(
-        r"log driver|log configuration|logConfiguration|log option",
+        r"ClientException.*(?:log driver|log ?configuration|log option)",
         _K.DEFINITION,
         _PERMANENT,
         "the log configuration cannot be used; check driver and options",
@@ -511,12 +514,12 @@ _REASONS: tuple[_Rule, ...] = (
         ),
     ),
     _Rule(
-        r"\bATTRIBUTE\b|placement constraint|\bLOCATION\b",
+        r"(?-i:\bATTRIBUTE\b|\bLOCATION\b)|placement constraint",
         _K.TASK_START,
         _PERMANENT,
         "no host has what the job definition requires, such as GPUs, a log driver or a role",
     ),
-    _Rule(r"^AGENT\b|: AGENT\b", _K.TASK_START, _TRANSIENT, "the host's agent was off; retry"),
+    _Rule(r"(?-i:\bAGENT\b)", _K.TASK_START, _TRANSIENT, "the host's agent was off; retry"),
     _Rule(
         r"\bClientException\b|\bInvalidParameterException\b",
         _K.DEFINITION,
