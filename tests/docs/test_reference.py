@@ -41,6 +41,12 @@ def test_reference_lists_every_line_of_the_luigi_configuration() -> None:
     assert sorted(listed) == sorted(name for name, _ in section.get_params())
 
 
+def test_guide_to_failures_lists_every_kind() -> None:
+    kinds: Any = importlib.import_module("asyncbatch").FailureKind
+    page = (REFERENCE.parent / "how-to" / "failures.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [kind.name for kind in kinds]
+
+
 def test_tests_named_in_the_reference_exist() -> None:
     tests = Path(__file__).parents[1] / "luigi"
     sources = "\n".join(path.read_text(encoding="utf-8") for path in tests.rglob("*.py"))
