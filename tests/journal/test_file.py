@@ -1,15 +1,20 @@
 """The journal's file: transactions, migration, locking, and a clear error for each failure."""
 
 import contextlib
+import errno
 import fcntl
 import multiprocessing
 import os
+import resource
+import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +23,7 @@ from asyncbatch._journal import file as journal_file
 from asyncbatch._journal import opening
 from asyncbatch._journal.entries import Entry, EntryState
 from asyncbatch._journal.file import File
+from asyncbatch._journal.journal import OpenJournal
 
 
 @pytest.fixture
@@ -171,6 +177,42 @@ def write_invalid_state(path: Path) -> None:
         raw.execute("UPDATE submissions SET state = 'HAPPY'")
 
 
+def drop_table(path: Path) -> None:
+    filled(path, 1)
+    execute(path, "DROP TABLE ends")
+
+
+def drop_column(path: Path) -> None:
+    filled(path, 1)
+    execute(path, "ALTER TABLE submissions DROP COLUMN tag")
+
+
+def delete_facts(path: Path) -> None:
+    filled(path, 1)
+    execute(path, "DELETE FROM facts")
+
+
+def delete_row(path: Path) -> None:
+    """As a lost page: the trigger does not see it."""
+    filled(path, 2)
+    execute(path, "DROP TRIGGER submission_deleted")
+    execute(path, "DELETE FROM submissions WHERE number = 2")
+    execute(
+        path, "CREATE TRIGGER submission_deleted AFTER DELETE ON submissions BEGIN SELECT 1; END"
+    )
+
+
+def truncate_used(path: Path) -> None:
+    filled(path)
+    path.with_name("run.db-wal").write_bytes(b"what the killed program wrote")
+    os.truncate(path, 0)
+
+
+def execute(path: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute(statement)
+
+
 def make_directory(path: Path) -> None:
     path.mkdir()
 
@@ -187,7 +229,12 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "damaged": (write_damaged, r"it is damaged: (?s:.*)\.recover"),
     "cut off": (write_cut_off, r"it is damaged: .*\.recover"),
-    "invalid state": (write_invalid_state, "invalid data: 'HAPPY'.*Start a new journal"),
+    "edited": (write_invalid_state, "it is damaged: submission 1 has another checksum"),
+    "missing table": (drop_table, "it is damaged: ends missing in its schema"),
+    "missing column": (drop_column, "it is damaged: no such column: tag"),
+    "no facts": (delete_facts, "it is damaged: invalid facts: KeyError"),
+    "deleted row": (delete_row, "it is damaged: submissions are missing or outdated"),
+    "emptied": (truncate_used, "it is missing or empty, but other files of the journal exist"),
     "a directory": (
         make_directory,
         r"it is a directory\. Use a file in it, such as .*/run\.db/run",
@@ -196,7 +243,8 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-WERE_JOURNALS = {"damaged", "cut off", "invalid state"}  # which left a lock file
+# Found when the entries are read, after the file was opened.
+ARE_OPENED_FIRST = {"edited", "missing column", "deleted row"}
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
@@ -207,10 +255,11 @@ def test_unusable_file_raises_journal_error_with_the_next_step(path: Path, case:
     with pytest.raises(JournalError, match=message) as caught:
         opened(path)
     assert caught.value.path == str(path)
-    # Other files are unchanged, and no lock file was left beside them.
-    assert case in WERE_JOURNALS or list(path.parent.iterdir()) == [path]
-    assert before is None or case == "invalid state" or path.read_bytes() == before
+    # The file is unchanged, and no lock file was left beside it.
+    assert not path.with_name("run.db-lock").exists()
+    assert before is None or case in ARE_OPENED_FIRST or path.read_bytes() == before
     path.rmdir() if path.is_dir() else path.unlink()
+    path.with_name("run.db-wal").unlink(missing_ok=True)
     assert opened(path) == []
 
 
@@ -220,15 +269,10 @@ def test_missing_directory_raises_journal_error(path: Path) -> None:
 
 
 def test_readonly_file_raises_journal_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Permissions do not stop root, who may run the tests; so SQLite opens the file read-only."""
+    """Permissions do not stop root, who may run the tests."""
     filled(path)
-    real = sqlite3.connect
-    monkeypatch.setattr(
-        sqlite3,
-        "connect",
-        lambda file, **options: real(f"file:{file}?mode=ro", uri=True, **options),
-    )
-    with pytest.raises(JournalError, match=r"readonly.*Make the file and its directory writable"):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(JournalError, match=r"read-only.*Make the file and its directory writable"):
         written(path)
 
 
@@ -254,6 +298,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from asyncbatch._journal.file import File
+from asyncbatch._journal.journal import OpenJournal
 file = File(Path(sys.argv[1]))
 print("open", flush=True)
 sys.stdin.read()
@@ -323,16 +368,333 @@ def test_forked_child_does_not_keep_the_lock(path: Path) -> None:
 def test_database_locked_by_another_program_raises_journal_error(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    filled(path, 1)
     monkeypatch.setattr(opening, "_BUSY_SECONDS", 0.01)
-    file = File(path)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")
-        with pytest.raises(JournalError, match=r"locked.*such as a sqlite3 shell"):
-            file.apply([journal_file.write_entry(entry(1))])
+        with pytest.raises(JournalError, match=r"another process.*A sqlite3 shell counts as well"):
+            File(path)
         shell.execute("ROLLBACK")
-    shell.close()
-    file.apply([journal_file.write_entry(entry(1))])
+    assert opened(path) == [entry(1, tag="ab", array_size=2)]
+
+
+@pytest.mark.parametrize("deletes_the_lock_file", [False, True])
+def test_second_process_is_refused_although_the_lock_file_was_deleted(
+    path: Path, *, deletes_the_lock_file: bool
+) -> None:
+    with contextlib.closing(File(path)):
+        if deletes_the_lock_file:
+            path.with_name("run.db-lock").unlink()
+        else:
+            # Closing any descriptor of the database releases SQLite's lock; the lock file stays.
+            path.read_bytes()
+        probe = subprocess.run(
+            [sys.executable, "-c", HOLD, path], input=b"", capture_output=True, check=False
+        )
+        assert probe.returncode == 1
+        assert b"has it open" in probe.stderr
+    assert opened(path) == []
+
+
+def test_closed_journal_is_one_file(path: Path) -> None:
+    file = File(path)
+    assert {each.name for each in path.parent.iterdir()} == {"run.db", "run.db-wal", "run.db-lock"}
     file.close()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def link(path: Path, victim: Path) -> None:
+    path.symlink_to(victim)
+
+
+def hard_link(path: Path, victim: Path) -> None:
+    path.hardlink_to(victim)
+
+
+def copy(path: Path, victim: Path) -> None:
+    path.write_bytes(victim.read_bytes())
+
+
+@pytest.mark.parametrize("place", [link, hard_link, copy], ids=["link", "hard link", "other file"])
+def test_lock_file_that_is_something_else_is_never_overwritten(
+    path: Path, place: Callable[[Path, Path], None]
+) -> None:
+    victim = path.with_name("victim")
+    victim.write_bytes(b"precious")
+    place(path.with_name("run.db-lock"), victim)
+    with pytest.raises(JournalError, match=r"run\.db-lock beside it is not a lock file.*Move"):
+        File(path)
+    assert victim.read_bytes() == path.with_name("run.db-lock").read_bytes() == b"precious"
+
+
+def test_lock_file_of_an_earlier_version_is_taken_over(path: Path) -> None:
+    filled(path, 1)
+    path.with_name("run.db-lock").write_bytes(b"4711")
+    assert len(opened(path)) == 1
+
+
+def test_files_of_an_open_journal_are_readable_by_their_owner_only(path: Path) -> None:
+    with contextlib.closing(File(path)):
+        assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
+
+
+def test_journal_that_others_can_read_is_logged(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(path, 1)
+    path.chmod(0o644)
+    opened(path)
+    assert "mode 644" in caplog.text
+    assert "chmod 600" in caplog.text
+
+
+# -- errors of the operating system ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.ENOLCK, "Put the journal on a local disk"),
+        (errno.ENOSPC, "Free space"),
+        (errno.EROFS, "Make the file and its directory writable"),
+        (errno.EMFILE, "raise the limit of open files"),
+    ],
+)
+def test_lock_failure_says_its_cause(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, step: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "lockf", fail)
+    with pytest.raises(JournalError, match=f"{os.strerror(number)}.*{step}"):
+        File(path)
+
+
+def test_name_that_is_too_long_says_so(path: Path) -> None:
+    # The lock file's name is longer than that of the journal.
+    with pytest.raises(JournalError, match=r"name too long\. Use a shorter name"):
+        File(path.with_name("x" * 253))
+    assert list(path.parent.iterdir()) == []
+
+
+async def test_loop_of_links_says_so(path: Path) -> None:
+    link(path, path)
+    with pytest.raises(JournalError, match=r"loop of symbolic links"):
+        async with OpenJournal.opened(path, region="eu-west-1"):
+            raise AssertionError
+
+
+async def test_path_with_a_null_byte_is_refused(path: Path) -> None:
+    with pytest.raises(JournalError, match=r"null byte.*Use another path"):
+        async with OpenJournal.opened(path.with_name("a\0b"), region="eu-west-1"):
+            raise AssertionError
+
+
+async def test_text_that_is_no_unicode_fails_only_its_own_request(path: Path) -> None:
+    async with OpenJournal.opened(path, region="eu-west-1") as journal:
+        with pytest.raises(JournalError, match=r"'etl-\\udc80'.*not submitted"):
+            await journal.intend(entry(1, name="etl-\udc80"))
+        await journal.intend(entry(2))
+    async with OpenJournal.opened(path, region="eu-west-1") as journal:
+        assert list(journal) == [entry(2)]
+
+
+# -- a forked child --------------------------------------------------------------------------------
+
+FORK = """
+import asyncio, contextlib, os, sys
+from pathlib import Path
+from asyncbatch import JournalError
+from asyncbatch._journal.entries import Entry
+from asyncbatch._journal.journal import OpenJournal
+
+entry = Entry(number=1, identity="a", ordinal=0, state="INTENT", name="a", queue="q",
+    job_definition="d", has_unique_name=True, tag=None, array_size=None, since=1.5)
+
+async def main():
+    async with OpenJournal.opened(Path(sys.argv[1]), region="eu-west-1") as journal:
+        child = os.fork()
+        if child == 0:
+            for use in (journal.intend(entry), journal._read(1)):
+                try:
+                    use.send(None)
+                except JournalError as error:
+                    print(error, flush=True)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        await journal.intend(entry)
+        assert os.path.exists(sys.argv[1] + "-wal")
+
+asyncio.run(main())
+"""
+
+
+FORK_FILE = """
+import os, sys
+from pathlib import Path
+from asyncbatch import JournalError
+from asyncbatch._journal.file import File
+
+file = File(Path(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    for use in (lambda: file.apply([]), file.entries, file.close):
+        try:
+            use()
+        except JournalError as error:
+            print(error)
+    del file, use  # and the interpreter frees what is left
+else:
+    assert os.waitpid(child, 0)[1] == 0
+    file.apply([("INSERT INTO facts VALUES ('parent', 1)", ())])
+    assert os.path.exists(sys.argv[1] + "-wal")
+    assert os.path.exists(sys.argv[1] + "-lock")
+    file.close()
+"""
+
+
+@pytest.mark.parametrize(("program", "count"), [(FORK, 2), (FORK_FILE, 3)])
+def test_forked_child_gets_an_error_and_harms_nothing(path: Path, program: str, count: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, check=True, timeout=30
+    )
+    errors = done.stdout.decode().splitlines()
+    assert len(errors) == count
+    assert all("was forked from" in error for error in errors)
+    assert len(opened(path)) == (program is FORK)
+    with contextlib.closing(File(path)) as file:
+        assert file.fact("parent", "lost") == ("1" if program is FORK_FILE else "lost")
+
+
+# -- a program that is killed while it makes or closes a journal -----------------------------------
+
+
+class Kill(sqlite3.Connection):
+    """Kills its process at the n-th statement, or when it is closed after an error."""
+
+    at = 0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as its base
+        super().__init__(*arguments, **options)
+        self.set_trace_callback(self._count)
+
+    def _count(self, _: str) -> None:
+        Kill.at -= 1
+        if Kill.at == 0:
+            self.close()
+
+    def close(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_killed_child(path: Path, *, at_statement: int = 0, file_size: int | None = None) -> None:
+    """Make, write and close a journal in a child that is killed before it has finished."""
+    child = os.fork()
+    if child == 0:
+        try:
+            Kill.at = at_statement
+            real = sqlite3.connect
+            sqlite3.connect = lambda *a, **o: real(*a, factory=Kill, **o)  # type: ignore[assignment]
+            if file_size is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+            with contextlib.closing(File(path)) as file:
+                file.apply([journal_file.write_entry(entry(1))])
+        finally:
+            os._exit(1)
+    os.waitpid(child, 0)
+
+
+def assert_usable(path: Path) -> None:
+    assert opened(path) in ([], [entry(1)])
+    written(path)
+    assert opened(path)[-1] == entry(9)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("statement", range(1, 48))
+def test_journal_opens_after_a_kill_at_any_statement(path: Path, statement: int) -> None:
+    in_killed_child(path, at_statement=statement)
+    assert_usable(path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 520, 4096, 5000, 8192, 12_000, 20_000, 30_000])
+def test_journal_opens_after_the_disk_was_full_when_it_was_made(path: Path, size: int) -> None:
+    in_killed_child(path, file_size=size)
+    assert_usable(path)
+
+
+def test_unfinished_journal_of_an_earlier_version_is_completed(path: Path) -> None:
+    """Earlier versions set the journal mode, which creates a first page, before the tables."""
+    execute(path, "PRAGMA journal_mode = WAL")
+    assert path.stat().st_size == 4096
+    assert_usable(path)
+
+
+@pytest.mark.parametrize("pragma", ["application_id", "user_version"])
+def test_empty_database_of_another_program_is_refused(path: Path, pragma: str) -> None:
+    execute(path, f"PRAGMA {pragma} = 7")
+    with pytest.raises(JournalError, match="not a journal of asyncbatch"):
+        File(path)
+
+
+# -- lost transactions -----------------------------------------------------------------------------
+
+
+def killed(path: Path, *, with_lock_file: bool) -> Path:
+    """Return a copy of a journal as a killed program leaves it; the WAL has three submissions."""
+    left = path.parent / "left"
+    left.mkdir()
+    with contextlib.closing(File(path)) as file:
+        for number in (1, 2, 3):
+            file.apply([journal_file.write_entry(entry(number))])
+        for each in path.parent.glob("run.db*"):
+            if with_lock_file or not each.name.endswith("-lock"):
+                shutil.copy(each, left)
+    return left / "run.db"
+
+
+@pytest.mark.parametrize("with_lock_file", [True, False])
+def test_killed_journal_has_all_transactions(path: Path, *, with_lock_file: bool) -> None:
+    assert len(opened(killed(path, with_lock_file=with_lock_file))) == 3
+
+
+@pytest.mark.parametrize("with_lock_file", [True, False])
+@pytest.mark.parametrize("size", [None, 0])
+def test_journal_whose_wal_file_was_deleted_is_refused(
+    path: Path, *, with_lock_file: bool, size: int | None
+) -> None:
+    copy = killed(path, with_lock_file=with_lock_file)
+    wal = copy.with_name("run.db-wal")
+    wal.unlink() if size is None else os.truncate(wal, size)
+    for _ in range(2):
+        with pytest.raises(
+            JournalError, match=r"transactions are missing|-wal beside it is missing"
+        ):
+            File(copy)
+
+
+def test_journal_whose_wal_file_lost_its_end_is_refused(path: Path) -> None:
+    copy = killed(path, with_lock_file=True)
+    wal = copy.with_name("run.db-wal")
+    os.truncate(wal, wal.stat().st_size - 100)
+    with pytest.raises(JournalError, match="its last 1 transactions are missing"):
+        File(copy)
+
+
+def test_journal_closed_on_a_full_disk_opens_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite deletes the -wal file, but the mark that says so could not be written."""
+    file = File(path)
+    file.apply([journal_file.write_entry(entry(1))])
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_file, "_CLOSED", ("INSERT INTO nowhere VALUES (1)", ()))
+        file.close()
+    assert not path.with_name("run.db-wal").exists()
+    assert path.with_name("run.db-lock").exists()
+    assert opened(path) == [entry(1)]
+    assert list(path.parent.iterdir()) == [path]
 
 
 # -- torn writes -----------------------------------------------------------------------------------

@@ -1,60 +1,65 @@
 """The SQLite file of a journal: statements and transactions. Blocks: for the journal's thread."""
 
 import contextlib
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from asyncbatch._journal import forks
 from asyncbatch._journal.entries import Entry, EntryState
 from asyncbatch._journal.lock import hold_lock
-from asyncbatch._journal.opening import connect, journal_error, require_file
+from asyncbatch._journal.opening import (
+    checksum_of,
+    connect,
+    damaged,
+    journal_error,
+    require_file,
+)
 from asyncbatch._values.errors import JournalError
 
 Change = tuple[str, tuple[object, ...]]
 """An SQL statement and its values."""
 
-_WRITE_ENTRY = """
-    INSERT OR REPLACE INTO submissions (
-        number, identity, ordinal, state, name, queue, job_definition, has_unique_name, tag,
-        array_size, since, job_id
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_ENTRY = """
+    number, identity, ordinal, state, name, queue, job_definition, has_unique_name, tag,
+    array_size, since, job_id
 """
-_READ_ENTRIES = """
-    SELECT
-        number, identity, ordinal, state, name, queue, job_definition, has_unique_name, tag,
-        array_size, since, job_id
-    FROM submissions ORDER BY number
-"""
+# Not INSERT OR REPLACE: that would not fire the triggers which maintain the sum of the checksums.
+_WRITE_ENTRY = f"""
+    INSERT INTO submissions ({_ENTRY}, checksum)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (number) DO UPDATE SET
+        identity = excluded.identity, ordinal = excluded.ordinal, state = excluded.state,
+        name = excluded.name, queue = excluded.queue, job_definition = excluded.job_definition,
+        has_unique_name = excluded.has_unique_name, tag = excluded.tag,
+        array_size = excluded.array_size, since = excluded.since, job_id = excluded.job_id,
+        checksum = excluded.checksum
+"""  # noqa: S608 - made of constants
+_READ_ENTRIES = f"SELECT checksum, {_ENTRY} FROM submissions ORDER BY number"  # noqa: S608 - as above
+_CLOSED: Change = (
+    """
+    UPDATE facts SET value = (SELECT value + 1 FROM facts WHERE name = 'transactions')
+    WHERE name = 'closed'
+    """,
+    (),
+)
+_COUNT = "UPDATE facts SET value = value + 1 WHERE name = 'transactions'"
 
 
 def write_entry(entry: Entry) -> Change:
     """Insert an entry, or replace the one with its number."""
-    return (
-        _WRITE_ENTRY,
-        (
-            entry.number,
-            entry.identity,
-            entry.ordinal,
-            str(entry.state),
-            entry.name,
-            entry.queue,
-            entry.job_definition,
-            entry.has_unique_name,
-            entry.tag,
-            entry.array_size,
-            entry.since,
-            entry.job_id,
-        ),
-    )
+    row = _row(entry)
+    return _WRITE_ENTRY, (*row, checksum_of(*row))
 
 
 def update_state(entry: Entry) -> Change:
     """Update job id and state."""
     return (
-        "UPDATE submissions SET job_id = ?, state = ? WHERE number = ?",
-        (entry.job_id, str(entry.state), entry.number),
+        "UPDATE submissions SET job_id = ?, state = ?, checksum = ? WHERE number = ?",
+        (entry.job_id, str(entry.state), checksum_of(*_row(entry)), entry.number),
     )
 
 
@@ -65,9 +70,28 @@ def delete_entry(entry: Entry) -> Change:
 
 def write_end(entry: Entry, description: str) -> tuple[Change, Change]:
     """Update the state, and insert the job's last description."""
+    checksum = checksum_of(entry.number, description)
     return (
-        ("INSERT OR REPLACE INTO ends VALUES (?, ?)", (entry.number, description)),
+        ("INSERT OR REPLACE INTO ends VALUES (?, ?, ?)", (entry.number, description, checksum)),
         update_state(entry),
+    )
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    """Return an entry as the table has it."""
+    return (
+        entry.number,
+        entry.identity,
+        entry.ordinal,
+        str(entry.state),
+        entry.name,
+        entry.queue,
+        entry.job_definition,
+        int(entry.has_unique_name),
+        entry.tag,
+        entry.array_size,
+        float(entry.since),
+        entry.job_id,
     )
 
 
@@ -81,18 +105,49 @@ class File:
             JournalError: It is in use, damaged, too new, not a journal, or not accessible.
         """
         self.path = path
+        self._process = os.getpid()
         with ExitStack() as stack:
             try:
                 require_file(path)
-                stack.enter_context(hold_lock(path))
-            except OSError as error:
+                self._lock = stack.enter_context(hold_lock(path))
+                self._connection = connect(path, self._lock)
+            except (OSError, sqlite3.Error) as error:
                 raise journal_error(path, error) from error
-            self._connection = stack.enter_context(contextlib.closing(connect(path)))
+            stack.callback(self._close)
+            forks.keep(self._connection)
+            with self._journal_errors():
+                self._transactions = self._fact("transactions")
+                # From now on the file says that it needs its -wal file, also if that is deleted.
+                self.apply([])
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Close the file and release the lock."""
+        """Close the file and release the lock.
+
+        Raises:
+            JournalError: This process was forked from the one that opened it.
+        """
         self._stack.close()
+
+    def _close(self) -> None:
+        self.require_own_process()
+        forks.release(self._connection)
+        # Without this mark, the lock file stays, and says that no transaction is missing.
+        with contextlib.suppress(JournalError):
+            self.apply([_CLOSED])
+            self._lock.is_deleted_at_end = True
+        # Writes all transactions into the database and deletes the -wal file.
+        self._connection.close()
+
+    def require_own_process(self) -> None:
+        """Refuse to use the file in a process that was forked from the one that opened it.
+
+        Raises:
+            JournalError: This is such a process.
+        """
+        if os.getpid() != self._process:
+            raise forks.forked_error(self.path, self._process)
 
     def fact(self, name: str, value: str) -> str:
         """Return a fact about the journal, such as its Region; store `value` if there is none yet.
@@ -116,6 +171,7 @@ class File:
             try:
                 for statement, values in changes:
                     self._connection.execute(statement, values)
+                self._connection.execute(_COUNT)
                 self._connection.execute("COMMIT")
             except BaseException:
                 # Some errors, such as a full disk, make SQLite roll back by itself.
@@ -123,6 +179,8 @@ class File:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            self._transactions += 1
+            self._lock.note(self._transactions)
 
     def entries(self) -> list[Entry]:
         """Return all submissions, in the order of their numbers.
@@ -133,7 +191,16 @@ class File:
         # Thousands of entries have equal queues and job definitions: keep each text once.
         texts: dict[str, str] = {}
         with self._journal_errors():
-            return [_entry(row, texts) for row in self._connection.execute(_READ_ENTRIES)]
+            total = 0
+            entries = []
+            for checksum, *row in self._connection.execute(_READ_ENTRIES):
+                if checksum != checksum_of(*row):
+                    raise damaged(self.path, f"submission {row[0]} has another checksum")
+                total += checksum
+                entries.append(_entry(row, texts))
+            if total != self._fact("checksum"):
+                raise damaged(self.path, "submissions are missing or outdated")
+            return entries
 
     def ends(self, first: int, at_most: int) -> list[tuple[int, str]]:
         """Return numbers and last descriptions of ended jobs.
@@ -146,24 +213,32 @@ class File:
             JournalError: The file cannot be read.
         """
         with self._journal_errors():
-            return self._connection.execute(
-                "SELECT number, description FROM ends WHERE number >= ? ORDER BY number LIMIT ?",
+            rows = self._connection.execute(
+                "SELECT number, description, checksum FROM ends WHERE number >= ?"
+                " ORDER BY number LIMIT ?",
                 (first, at_most),
             ).fetchall()
+        for number, description, checksum in rows:
+            if checksum != checksum_of(number, description):
+                raise damaged(self.path, f"the end of submission {number} has another checksum")
+        return [(number, description) for number, description, _ in rows]
+
+    def _fact(self, name: str) -> int:
+        found = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,))
+        return int(found.fetchone()[0])
 
     @contextlib.contextmanager
     def _journal_errors(self) -> Iterator[None]:
+        self.require_own_process()
         try:
             yield
         except sqlite3.Error as error:
             raise journal_error(self.path, error) from error
         except (ValueError, TypeError) as error:
-            raise JournalError(
-                str(self.path), f"it contains invalid data: {error}", "Start a new journal."
-            ) from error
+            raise damaged(self.path, f"invalid data: {error}") from error
 
 
-def _entry(row: tuple[Any, ...], texts: dict[str, str]) -> Entry:
+def _entry(row: Sequence[Any], texts: dict[str, str]) -> Entry:
     (
         number,
         identity,

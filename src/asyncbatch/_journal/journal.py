@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
@@ -22,8 +23,13 @@ _ENDS_PER_READ = 500
 
 def _open(path: Path, region: str) -> tuple[File, list[Entry]]:
     # Resolved, so that a file has one lock by whatever link it is reached, and so that SQLite does
-    # not take ":memory:" for a database in memory.
-    file = File(path.resolve())
+    # not take ":memory:" for a database in memory. Unlike `Path.resolve`, this does not raise for
+    # a loop of links, which then fails as it is opened.
+    try:
+        real = Path(os.path.realpath(path))
+    except ValueError as error:  # a null byte
+        raise JournalError(str(path), str(error), "Use another path.") from error
+    file = File(real)
     try:
         _require_region(file, region)
         return file, file.entries()
@@ -97,7 +103,7 @@ class OpenJournal:
             JournalError: The file cannot be used, or its jobs are in another Region.
         """
         async with contextlib.AsyncExitStack() as stack:
-            thread = Thread()
+            thread = Thread(path)
             stack.callback(thread.end)
             file, entries = await thread.run(_open, path, region)
             stack.push_async_callback(thread.run, file.close)
@@ -115,7 +121,17 @@ class OpenJournal:
         Raises:
             JournalError: It could not be written: the job must not be submitted.
         """
-        await self._writer.put_durably(file.write_entry(entry))
+        try:
+            change = file.write_entry(entry)
+        except UnicodeEncodeError as error:
+            # Refused here: in a transaction it would make the changes of other requests fail.
+            raise JournalError(
+                str(self._file.path),
+                f"the submission of {entry.name!a} contains {error.object[error.start]!a}, a"
+                " surrogate, which cannot be written as UTF-8",
+                "Remove it from the request, which was not submitted.",
+            ) from error
+        await self._writer.put_durably(change)
         self._remember(entry)
 
     def accepted(self, entry: Entry, job_id: str) -> None:
@@ -165,6 +181,7 @@ class OpenJournal:
 
     async def _read(self, number: int) -> None:
         """Read many descriptions at once: a rerun needs them in the order of their numbers."""
+        self._thread.require_own_process()
         await self._writer.flush()
         rows = await self._thread.run(self._file.ends, number, _ENDS_PER_READ)
         self._descriptions = dict(rows)

@@ -14,13 +14,16 @@ and written with the next transaction.
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 import anyio
 
 from asyncbatch._journal.file import Change, File
+from asyncbatch._journal.forks import forked_error
 from asyncbatch._values.errors import JournalError
 
 T = TypeVar("T")
@@ -34,8 +37,10 @@ logger = logging.getLogger("asyncbatch")
 class Thread:
     """The only thread in which the file is used, so that SQLite never blocks the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         """Prepare it; it starts with its first call."""
+        self._path = path
+        self._process = os.getpid()
         self._executor = ThreadPoolExecutor(1, "asyncbatch journal")
 
     async def run(self, work: Callable[[*Ts], T], *values: *Ts) -> T:
@@ -43,11 +48,24 @@ class Thread:
 
         A cancelled caller waits for the end as well: a transaction cannot be interrupted, and its
         outcome has to be known.
+
+        Raises:
+            JournalError: This process was forked from the one in which the thread runs.
         """
+        self.require_own_process()
         future = asyncio.get_running_loop().run_in_executor(self._executor, work, *values)
         with anyio.CancelScope(shield=True):
             await asyncio.wait([future])
         return await future
+
+    def require_own_process(self) -> None:
+        """Refuse to wait for a thread that a forked process does not have.
+
+        Raises:
+            JournalError: This is such a process.
+        """
+        if os.getpid() != self._process:
+            raise forked_error(self._path, self._process)
 
     def end(self) -> None:
         """End it after its current call."""
@@ -90,6 +108,7 @@ class Writer:
         Raises:
             JournalError: It could not be written, and is given up.
         """
+        self._thread.require_own_process()
         transaction = self._next
         transaction.awaited.append(change)
         self._wanted.set()
