@@ -76,7 +76,8 @@ def parse_authorization(headers: Mapping[str, str]) -> Authorization:
     algorithm, _, rest = header.partition(" ")
     if algorithm != _ALGORITHM:
         raise _incomplete(f"Unsupported AWS 'algorithm': '{algorithm}'.")
-    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+    split = (part.strip().partition("=") for part in rest.split(","))
+    parts = {name: value for name, _, value in split}
     missing = [
         f"Authorization header requires '{name}' parameter."
         for name in _PARTS
@@ -239,8 +240,8 @@ def _require_signed(name: str, signed: Iterable[str]) -> None:
 
 
 def _canonical_query(query: str) -> str:
-    pairs = (pair.partition("=")[::2] for pair in query.split("&") if pair)
-    encoded = sorted((_encode(name), _encode(value)) for name, value in pairs)
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    encoded = sorted((_encode(name), _encode(value)) for name, _, value in pairs)
     return "&".join(f"{name}={value}" for name, value in encoded)
 
 
