@@ -443,6 +443,47 @@ class AsyncBatchClient:
             raise errors[0]
         return jobs
 
+    async def resolve_submission(
+        self, *, key: str | None = None, name: str | None = None, job_id: str | None
+    ) -> None:
+        """Record in the journal what became of a submission that raised `SubmitUncertain`.
+
+        Use it after looking the job up by hand. Then run the program again, or call `resume`.
+        Several equal submissions are settled one by one, the oldest first.
+
+        Args:
+            key: Key of the request; give either this or `name`.
+            name: Job name of the submission.
+            job_id: Id of the job that it made; None if it made none, so that it is sent again.
+
+        Raises:
+            InvalidRequest: The client has no journal; the journal has no such undecided submission,
+                or several whose requests differ; AWS does not know the job, the job was made by
+                another submission, or its name, queue, definition, size, tag or time differ.
+            ClientClosed: The client is not open.
+            APIError: AWS refused to describe the job.
+
+        Example:
+            ```python
+            from asyncbatch import SubmitUncertain
+
+            async with AsyncBatchClient(journal="run.db") as batch:
+                try:
+                    await batch.submit("etl", name="nightly")
+                except SubmitUncertain as error:
+                    print(error)  # says how to look the job up
+                    await batch.resolve_submission(name="nightly", job_id=None)
+            ```
+        """
+        session = self._require_open()
+        if session.resumption is None:
+            raise InvalidRequest(
+                "journal", None, "resolve_submission() needs AsyncBatchClient(journal=...)"
+            )
+        arguments.one_of(key=key, name=name)
+        check.optional_text("job_id", job_id, at_most=128)
+        await session.resumption.resolve(session.api, key=key, name=name, job_id=job_id)
+
     async def describe(self, jobs: Iterable[Job | str]) -> dict[str, JobDescription]:
         """Return the current descriptions of jobs, with one call per 100 of them.
 

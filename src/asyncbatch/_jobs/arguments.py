@@ -43,3 +43,13 @@ def statuses(status: JobStatus | Iterable[JobStatus] | None) -> tuple[JobStatus,
         return tuple(JobStatus)
     wanted = (status,) if isinstance(status, str) else tuple(status)
     return tuple(check.status("status", state) for state in wanted)
+
+
+def one_of(**values: str | None) -> None:
+    """Require that exactly one of several texts is given."""
+    given = {field: value for field, value in values.items() if value is not None}
+    if len(given) != 1:
+        fields = " or ".join(f"{field}=" for field in values)
+        raise InvalidRequest(" and ".join(values), given or None, f"give either {fields}")
+    for field, value in given.items():
+        check.text(field, value, rule="must be a non-empty string")

@@ -12,12 +12,14 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from asyncbatch._aws.api import API
 from asyncbatch._journal.entries import ENDED, Entry, EntryState, identity_of, key_of
 from asyncbatch._journal.journal import OpenJournal
 from asyncbatch._session.records import JobRecord, JobRecords
 from asyncbatch._submitting.marks import Submission
+from asyncbatch._submitting.matching import difference
 from asyncbatch._submitting.submitter import Submitter
-from asyncbatch._values.errors import SubmitUncertain
+from asyncbatch._values.errors import InvalidRequest, SubmitUncertain
 from asyncbatch._values.events import Event, JobFinished, JobLost, StatusChanged
 from asyncbatch._values.requests import JobRequest
 
@@ -185,17 +187,9 @@ class Resumption:
         Raises:
             SubmitUncertain: That cannot be decided.
         """
-        submission = Submission(
-            name=entry.name,
-            queue=entry.queue,
-            job_definition=entry.job_definition,
-            since=entry.since,
-            has_unique_name=entry.has_unique_name,
-            tag=entry.tag,
-            request=request,
-            twins=lambda: self._twins(entry),
-            settle_by=_settle_by(entry.identity, entry.name),
-        )
+        submission = _submission(entry)
+        submission.request = request
+        submission.twins = lambda: self._twins(entry)
         self._settling.add(entry.number)
         try:
             job_id = await self._submitter.settle(submission)
@@ -207,6 +201,62 @@ class Resumption:
         else:
             logger.info("journal: submission of %s was accepted as job %s", entry.name, job_id)
             self._journal.accepted(entry, job_id)
+
+    async def resolve(
+        self, api: API, *, key: str | None, name: str | None, job_id: str | None
+    ) -> None:
+        """Settle an undecided submission as a person says.
+
+        Raises:
+            InvalidRequest: There is none, there are several that differ, or the job is not its job.
+            APIError: AWS refused to describe the job.
+        """
+        field, value = ("name", name) if key is None else ("key", key)
+        entries = [
+            entry
+            for entry in self._journal
+            if entry.state is EntryState.INTENT
+            and (entry.name == name if key is None else key_of(entry.identity) == key)
+        ]
+        if not entries:
+            raise InvalidRequest(field, value, "the journal has no undecided submission with it")
+        if job_id is not None:
+            entries = await self._that_may_have(api, job_id, entries)
+        if len({entry.identity for entry in entries}) > 1:
+            rule = (
+                "several undecided submissions have it, and their requests differ. Run the program"
+                " again, which compares their content, or pass key= if they have one"
+            )
+            raise InvalidRequest(field, value, rule)
+        entry = entries[0]  # the oldest of equal ones
+        async with self._lock(entry.identity, entry.ordinal):
+            if entry.state is not EntryState.INTENT or not self._is_current(entry):
+                raise InvalidRequest(field, value, "the submission was settled meanwhile")
+            if job_id is None:
+                self._journal.withdrawn(entry)
+            else:
+                self._require_unused(job_id)
+                self._journal.accepted(entry, job_id)
+        logger.info("journal: submission of %s resolved as job %s", entry.name, job_id)
+
+    async def _that_may_have(self, api: API, job_id: str, entries: list[Entry]) -> list[Entry]:
+        """Return the submissions that can have made a job."""
+        self._require_unused(job_id)
+        described = await api.describe_jobs([job_id])
+        if not described:
+            raise InvalidRequest("job_id", job_id, "AWS does not know this job")
+        differences = [
+            difference(_submission(entry), entry.array_size, described[0]) for entry in entries
+        ]
+        if None not in differences:
+            rule = f"this job was not made by that submission: {differences[0]}"
+            raise InvalidRequest("job_id", job_id, rule)
+        return [entry for entry, why in zip(entries, differences, strict=True) if why is None]
+
+    def _require_unused(self, job_id: str) -> None:
+        if self._journal.of_job(job_id) is not None:
+            rule = "the journal has this job already, for another submission"
+            raise InvalidRequest("job_id", job_id, rule)
 
     def _twins(self, entry: Entry) -> int:
         """Return how many other submissions may have made a job like that of an entry.
@@ -242,6 +292,19 @@ class Resumption:
         if lock is None:
             lock = self._locks[identity, ordinal] = anyio.Lock(fast_acquire=True)
         return lock
+
+
+def _submission(entry: Entry) -> Submission:
+    """Return what the journal knows of a submission."""
+    return Submission(
+        name=entry.name,
+        queue=entry.queue,
+        job_definition=entry.job_definition,
+        since=entry.since,
+        has_unique_name=entry.has_unique_name,
+        tag=entry.tag,
+        settle_by=_settle_by(entry.identity, entry.name),
+    )
 
 
 def _may_be_equal(one: Entry, other: Entry) -> bool:

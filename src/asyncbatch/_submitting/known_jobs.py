@@ -12,19 +12,13 @@ from typing import NamedTuple
 
 import anyio
 
-from asyncbatch._submitting.marks import Submission
+from asyncbatch._submitting.marks import MAX_SKEW, Submission
 
 _REMEMBERED = 20_000
 """Accepted jobs that are remembered so that look-ups need not describe them."""
 
-_MAX_SKEW = 300.0
-"""Seconds by which our clock and AWS's may differ: AWS refuses requests beyond that.
-
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-"""
-
 _KNOWN_SKEW = 5.0
-"""The same, where a job of our own has shown how AWS's clock relates to ours."""
+"""`MAX_SKEW` where a job of our own has shown how AWS's clock relates to ours."""
 
 
 _CLOCK_SECONDS = 3600.0
@@ -82,7 +76,7 @@ class KnownJobs:
         """Return the earliest time at which AWS can have created a job, by AWS's clock."""
         is_recent = anyio.current_time() - self._clock.answered_at < _CLOCK_SECONDS
         if not is_recent or submission.began_at is None:
-            return submission.since - _MAX_SKEW
+            return submission.since - MAX_SKEW
         return submission.began_at + self._clock.ahead - _KNOWN_SKEW
 
     # -- unmarked submissions in progress ---------------------------------------------------------

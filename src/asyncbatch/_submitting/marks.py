@@ -17,6 +17,12 @@ from asyncbatch._values.requests import JobRequest
 
 TAG = "asyncbatch-submission"
 
+MAX_SKEW = 300.0
+"""Seconds by which our clock and AWS's may differ: AWS refuses requests beyond that.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
 _NONCE_BYTES = 6
 _LONGEST_STEM = 128 - 1 - 2 * _NONCE_BYTES
 

@@ -9,9 +9,10 @@ import enum
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from asyncbatch._aws.wire import requests
-from asyncbatch._submitting.marks import Submission
+from asyncbatch._submitting.marks import MAX_SKEW, TAG, Submission
 from asyncbatch._values.descriptions import Container, JobDescription
 from asyncbatch._values.requests import JobRequest
 
@@ -140,6 +141,40 @@ def _give(
 def _doubt(jobs: Sequence[JobDescription], why: str) -> str:
     ids = ", ".join(job.job_id for job in jobs[:3])
     return f"job {ids} has this name and was submitted at that time, {why}"
+
+
+def difference(submission: Submission, array_size: int | None, job: JobDescription) -> str | None:
+    """Return why a job cannot be the one that a submission made; None if it can.
+
+    Args:
+        submission: What the journal knows of it.
+        array_size: Number of children; None for a job that is no array.
+        job: The described job.
+    """
+    if ":" in job.job_id or "#" in job.job_id:
+        return "it is a child of an array job or a node of a multi-node job"
+    definition = job.job_definition or ""
+    if _is_of_definition(submission.job_definition, definition):
+        definition = submission.job_definition
+    tag = job.tags.get(TAG)
+    compared = (
+        ("name", job.name, submission.name),
+        ("queue", _last_part(job.queue or ""), _last_part(submission.queue)),
+        ("array size", job.array.size if job.array else None, array_size),
+        (f"tag {TAG}", tag, tag if submission.tag is None else submission.tag),
+        ("job definition", definition, submission.job_definition),
+    )
+    for what, has, wanted in compared:
+        if has != wanted:
+            return f"its {what} is {has!r}, not {wanted!r}"
+    if created_at(job, submission.since) < submission.since - MAX_SKEW:
+        since = datetime.fromtimestamp(submission.since, UTC)
+        return f"it was created at {job.created_at}, before the submission began at {since}"
+    return None
+
+
+def _last_part(arn: str) -> str:
+    return arn.rpartition("/")[2]
 
 
 def created_at(job: JobDescription, now: float) -> float:
