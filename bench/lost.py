@@ -47,7 +47,8 @@ class Loss:
         jobs: Number of jobs.
         name: The job name of all of them; None generates names.
         lost: Share of SubmitJob responses that are lost.
-        failed: Share of all calls that fail with HTTP 500.
+        failed: Share of all calls that fail with HTTP 500 ...
+        max_failed: ... up to this number; None sets no limit.
         lag: Seconds until DescribeJobs returns a new job.
         may_tag: Whether the jobs may have tags.
     """
@@ -57,6 +58,7 @@ class Loss:
     name: str | None = None
     lost: float = 0.1
     failed: float = 0.0
+    max_failed: int | None = None
     lag: float = 0.0
     may_tag: bool = True
 
@@ -86,13 +88,15 @@ class Outcome:
     doubled: int
     errors: Counter[str]
 
+    def after(self, share: float) -> float:
+        """Return when a share of the submissions was done, in seconds."""
+        return self.seconds[int(len(self.seconds) * share) - 1] if self.seconds else 0.0
+
     def line(self, loss: Loss) -> str:
         """Return the outcome as one line of text."""
-        nine_of_ten = self.seconds[int(len(self.seconds) * 0.9) - 1] if self.seconds else 0.0
-        last = self.seconds[-1] if self.seconds else 0.0
         calls = ", ".join(f"{count} {name}" for name, count in sorted(self.look_up_calls.items()))
         return (
-            f"{loss.title}: 90 % after {nine_of_ten:.1f} s, all after {last:.1f} s;"
+            f"{loss.title}: 90 % after {self.after(0.9):.1f} s, all after {self.after(1):.1f} s;"
             f" {self.look_up_calls.total()} look-up calls ({calls}); {self.handles} handles,"
             f" {self.doubled} doubled, errors: {dict(self.errors) or 'none'}"
         )
@@ -115,7 +119,8 @@ async def submit_with_losses(loss: Loss, seed: int) -> Outcome:
                 await batch.submit("lost", name="another")
             local.faults.add("SubmitJob", Fault.drop_after(probability=loss.lost))
             if loss.failed:
-                local.faults.add("*", Fault.server_error(probability=loss.failed))
+                fault = Fault.server_error(probability=loss.failed, times=loss.max_failed)
+                local.faults.add("*", fault)
             if loss.lag:
                 local.faults.add("DescribeJobs", Fault.lag(loss.lag))
             before = len(local.ledger.submissions)

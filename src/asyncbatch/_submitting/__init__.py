@@ -2,9 +2,9 @@
 
     submitter    sends SubmitJob; decides what a fault means; never sends a job twice
     marks        what identifies a submission: a unique name, a tag, or time and content
-    look_up      finds the job of a submission whose response was lost
-    known_jobs   jobs whose submission is known, so that a look-up need not describe them
-    matching     whether a described job can be the one that was submitted (pure)
+    look_up      finds the jobs of submissions whose responses were lost, with shared calls
+    known_jobs   which jobs belong to submissions already; how AWS's clock relates to ours
+    matching     which described jobs can be those of unmarked submissions (pure)
     coalesce     equal requests as array jobs (pure)
     definitions  registers job definitions, one revision for each content
     termination  terminates many jobs with few calls

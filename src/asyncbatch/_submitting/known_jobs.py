@@ -17,11 +17,11 @@ from asyncbatch._submitting.marks import MAX_SKEW, Submission
 _REMEMBERED = 20_000
 """Accepted jobs that are remembered so that look-ups need not describe them."""
 
-_KNOWN_SKEW = 5.0
+_KNOWN_SKEW = 2.0
 """`MAX_SKEW` where a job of our own has shown how AWS's clock relates to ours."""
 
 
-_CLOCK_SECONDS = 3600.0
+_CLOCK_SECONDS = 600.0
 """How long that holds: clocks drift."""
 
 

@@ -18,8 +18,8 @@ serves every look-up that is open:
   call, unless they are known to belong to other submissions. A job that is listed but not described
   yet leaves the look-ups undecided that it may belong to.
 
-A round begins no sooner after the last one than that took calls, in seconds. So look-ups cost about
-one call per second and queue, however many are open.
+A round begins no sooner after the last one than half a second, and another half for each of its
+calls. So look-ups cost one or two calls per second and queue, however many are open.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 """
@@ -52,7 +52,9 @@ AFTER_A_RESTART = (0.0, 5.0, 15.0)
 # Seconds before each further attempt to describe what the last listing has.
 _DESCRIBE_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
-_MAX_PAUSE = 2.0  # seconds between two rounds
+_USUAL_SKEW = 5.0  # seconds between our clock and AWS's
+
+_MAX_PAUSE = 3.0  # seconds between two rounds
 _PAGES_OF_A_GLANCE = 5  # in a listing that only has to find jobs soon
 
 
@@ -227,7 +229,7 @@ class _Search:
         except AsyncBatchError as error:
             failure = error
         finally:
-            self._next_at = began_at + min(self._calls, _MAX_PAUSE)
+            self._next_at = began_at + min(0.5 + self._calls / 2, _MAX_PAUSE)
         for look_up in needs:
             look_up.failure = failure
             self._needs.pop(look_up, None)
@@ -249,7 +251,9 @@ class _Search:
     async def _list_newest(self) -> None:
         """List new jobs, back to those that were listed before."""
         # A wrong clock does no harm here, as the last attempt takes it into account.
-        earliest = min(max(self._earliest(each), each.sought.since - 5) for each in self._open)
+        earliest = min(
+            max(self._earliest(each), each.sought.since - _USUAL_SKEW) for each in self._open
+        )
         names = {look_up.sought.name for look_up in self._open}
         name = names.pop() if len(names) == 1 else None
         await self._list(name, earliest, max_pages=_PAGES_OF_A_GLANCE, only_new=True)

@@ -86,7 +86,6 @@ class Submitter:
             queue=queue,
             job_definition=str(request.job_definition),
             since=wall_clock(),
-            began_at=anyio.current_time(),
             has_unique_name=request.name is None,
             request=request,
             log=log,
@@ -155,9 +154,10 @@ class Submitter:
             request, name=submission.name, queue=submission.queue, marks=marks
         )
         is_logged = submission.log is None
+        is_begun = False
 
         async def build() -> Arguments:
-            nonlocal is_logged
+            nonlocal is_logged, is_begun
             # Written only when the call may be sent: a killed program leaves few intents to settle.
             if submission.log is not None and not is_logged:
                 await submission.log.intend(submission)
