@@ -1,5 +1,7 @@
 """The contract of the client with any endpoint that implements AWS Batch."""
 
+import time
+
 import pytest
 
 from asyncbatch import (
@@ -181,3 +183,17 @@ async def test_terminated_job_fails_with_the_reason(
     assert result.description.is_terminated
     assert result.failure is not None
     assert "enough of it" in result.failure.message
+
+
+async def test_look_up_lists_jobs_by_name_and_by_time(
+    batch: AsyncBatchClient, endpoint: Endpoint
+) -> None:
+    """An endpoint may ignore the filter by time, but must not hide a job because of it."""
+    job = await batch.submit(endpoint.job_definition, name="mine")
+    await job
+    api = batch._require_open().api
+    for options in ({"name": "mine"}, {"created_after": time.time() - 60}):
+        pages = [page async for page in api.list_for_look_up(endpoint.queue, **options)]
+        (found,) = [each for page in pages for each in page if each.job_id == job.id]
+        assert found.name == "mine"
+        assert found.created_at == pytest.approx(time.time(), abs=60)

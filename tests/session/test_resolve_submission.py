@@ -217,3 +217,21 @@ async def test_equal_unmarked_submissions_of_which_one_did_not_arrive(
             jobs = [await batch.submit(NAMED) for _ in range(2)]
         assert arrived[-1] in {job.id for job in jobs}
         assert len({job.id for job in jobs}) == 2
+
+
+async def test_job_found_for_a_cancelled_resume_is_found_again(
+    bench: MakeBench, path: Path
+) -> None:
+    async with bench(Script(duration=600)) as b:
+        async with client(b, path) as batch, anyio.create_task_group() as group:
+            b.local.faults.add("SubmitJob", Fault.latency(20))
+            for _ in range(2):
+                group.start_soon(batch.submit, NAMED)
+            await anyio.sleep(1)
+            await crash(path)
+        async with client(b, after_crash(path)) as batch:
+            for milliseconds in range(0, 300, 10):
+                with anyio.move_on_after(milliseconds / 1000):
+                    await batch.resume()
+            assert sorted(job.id for job in await batch.resume()) == sorted(submitted(b))
+            assert len(submitted(b)) == 2

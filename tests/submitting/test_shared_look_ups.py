@@ -165,25 +165,62 @@ async def test_wrong_clock_does_not_hide_a_job(
         assert len(submitted(b)) == 60
 
 
+UNREADABLE = {
+    "no id": ListedJob(None, "mine", None),
+    "nothing": ListedJob(None, None, None),
+    "no name": ListedJob("some-id", None, None),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
 async def test_job_that_cannot_be_read_proves_no_absence(
-    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     async with bench() as b:
-        pages = b.session.api.list_for_look_up
-
-        async def with_odd_job(
-            queue: str, **options: object
-        ) -> AsyncGenerator[list[ListedJob], None]:
-            async for page in pages(queue, **options):  # type: ignore[arg-type]
-                yield [*page, ListedJob(None, "mine", None)]
-
-        monkeypatch.setattr(b.session.api, "list_for_look_up", with_odd_job)
+        add_to_listings(b, monkeypatch, UNREADABLE[case])
         b.local.faults.add("SubmitJob", Fault.drop_before(times=1))
         with pytest.raises(SubmitUncertain, match="cannot be read"):
             await b.batch.submit("hello", name="mine")
         b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
         job = await b.batch.submit("hello", name="mine")
         assert [job.id] == submitted(b)
+
+
+async def test_unreadable_job_of_another_name_does_no_harm(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench() as b:
+        add_to_listings(b, monkeypatch, ListedJob(None, "theirs", None))
+        b.local.faults.add("SubmitJob", Fault.drop_before(times=1))
+        job = await b.batch.submit("hello", name="mine")
+        assert [job.id] == submitted(b)
+
+
+def add_to_listings(b: Bench, monkeypatch: pytest.MonkeyPatch, odd: ListedJob) -> None:
+    pages = b.session.api.list_for_look_up
+
+    async def with_odd_job(queue: str, **options: object) -> AsyncGenerator[list[ListedJob], None]:
+        async for page in pages(queue, **options):  # type: ignore[arg-type]
+            yield [*page, odd]
+
+    monkeypatch.setattr(b.session.api, "list_for_look_up", with_odd_job)
+
+
+async def test_denied_descriptions_leave_generated_names_alone(bench: MakeBench) -> None:
+    """Only look-ups of custom names need DescribeJobs."""
+    async with bench(Script(duration=600)) as b:
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=2))
+        b.local.faults.add("DescribeJobs", Fault.error("AccessDeniedException", "", status=403))
+        jobs: list[Job] = []
+
+        async def submit_generated() -> None:
+            jobs.append(await b.batch.submit("hello", queue="default"))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(submit_generated)
+            with pytest.raises(SubmitUncertain, match="DescribeJobs"):
+                await b.batch.submit("hello", queue="default", name="mine")
+        assert jobs[0].id in submitted(b)
 
 
 # -- without tags ----------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ serves every look-up that is open:
   call, unless they are known to belong to other submissions. A job that is listed but not described
   yet leaves the look-ups undecided that it may belong to.
 
-A round begins no sooner after the last one than half a second, and another half for each of its
-calls. So look-ups cost one or two calls per second and queue, however many are open.
+A round begins 1.4 to 3 seconds after the last one: later where all look-ups are older than some
+seconds, and where it made many calls. So look-ups cost one or two calls per second and queue,
+however many are open.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 """
@@ -54,6 +55,10 @@ _DESCRIBE_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 _USUAL_SKEW = 5.0  # seconds between our clock and AWS's
 
+_SOON = 5.0  # seconds in which most jobs are found
+
+_SHORT_PAUSE = 1.4  # seconds between two rounds while a look-up is that young
+_LONG_PAUSE = 2.0
 _MAX_PAUSE = 3.0  # seconds between two rounds
 _PAGES_OF_A_GLANCE = 5  # in a listing that only has to find jobs soon
 
@@ -99,6 +104,9 @@ class LookUps:
             search.close(look_up)
             if search.is_idle:
                 self._searches.pop(sought.queue, None)
+        if look_up.job_id is not None:
+            # Not earlier: the job of a caller that is cancelled meanwhile must be found again.
+            self._known.accept(sought, look_up.job_id)
         return look_up.job_id
 
 
@@ -119,16 +127,18 @@ class _LookUp:
 
     Attributes:
         sought: The submission.
+        began_at: When the look-up began, by the monotonic clock.
         job_id: The id of its job, once found.
         is_found: Set when it is found.
         candidates: Ids in the complete listing that may be its job; None before there was one.
         is_waited_for: Whether it may be decided soon: a job is not described yet, for example.
         doubt: Why the last round did not decide it; None where it has no job yet.
         failure: Why the last round failed.
-        is_readable: Whether all jobs in the complete listing could be read.
+        is_readable: Whether all jobs in the complete listing that may be its own could be read.
     """
 
     sought: Submission
+    began_at: float
     job_id: str | None = None
     is_found: anyio.Event = field(default_factory=anyio.Event)
     candidates: Collection[str] | None = None
@@ -160,11 +170,11 @@ class _Search:
         self._listed_at: dict[str, float] = {}
         self._described: dict[str, JobDescription] = {}
         self._tags: dict[str, str] = {}
-        self._is_readable = True
+        self._unreadable: set[str | None] = set()  # names, where these are readable
 
     def open(self, sought: Submission) -> _LookUp:
         """Begin to look up a submission."""
-        look_up = _LookUp(sought)
+        look_up = _LookUp(sought, anyio.current_time())
         self._open.append(look_up)
         return look_up
 
@@ -218,23 +228,33 @@ class _Search:
     async def _round(self) -> None:
         needs = dict(self._needs)
         complete = [look_up for look_up, need in needs.items() if need is _Need.ALL]
-        failure: AsyncBatchError | None = None
-        began_at, self._calls, self._is_readable = anyio.current_time(), 0, True
+        for look_up in needs:
+            look_up.failure = None
+        began_at, self._calls = anyio.current_time(), 0
+        self._unreadable.clear()
+        failing = list(needs)
         try:
             if complete:
                 await self._list_all(complete)
             elif _Need.NEWEST in needs.values():
                 await self._list_newest()
+            failing = [each for each in needs if not each.sought.has_unique_name]
             await self._describe()
         except AsyncBatchError as error:
-            failure = error
+            for look_up in failing:
+                look_up.failure = error
         finally:
-            self._next_at = began_at + min(0.5 + self._calls / 2, _MAX_PAUSE)
+            self._next_at = began_at + self._pause()
         for look_up in needs:
-            look_up.failure = failure
             self._needs.pop(look_up, None)
-        self._settle([] if failure else complete)
+        self._settle(each for each in complete if each.failure is None)
         self._forget_old()
+
+    def _pause(self) -> float:
+        """Return the time between two rounds in seconds: longer where little is to be gained."""
+        now = anyio.current_time()
+        is_soon = any(now - each.began_at < _SOON and each.job_id is None for each in self._open)
+        return min(max(_SHORT_PAUSE if is_soon else _LONG_PAUSE, self._calls / 2), _MAX_PAUSE)
 
     async def _list_all(self, look_ups: Iterable[_LookUp]) -> None:
         """List all jobs that submissions may have made."""
@@ -285,7 +305,7 @@ class _Search:
         """Note a listed job and return when it was created."""
         now = wall_clock()
         if job.job_id is None or job.name is None:
-            self._is_readable = False
+            self._unreadable.add(job.name)
             return now
         if job.created_at is not None:
             self._known.note_creation(job.job_id, job.created_at)
@@ -338,7 +358,7 @@ class _Search:
         unmarked: defaultdict[str, list[_LookUp]] = defaultdict(list)
         for look_up in complete:
             look_up.candidates = self._candidates([look_up])
-            look_up.is_readable = self._is_readable
+            look_up.is_readable = self._unreadable.isdisjoint({None, look_up.sought.name})
         for look_up in self._open:
             if look_up.job_id is not None:
                 continue
@@ -355,16 +375,21 @@ class _Search:
         for look_up in self._open:
             self._note_hidden(look_up)
 
-    def _found(self, look_up: _LookUp, job_id: str | None) -> None:
+    @staticmethod
+    def _found(look_up: _LookUp, job_id: str | None) -> None:
         if job_id is not None:
-            self._known.accept(look_up.sought, job_id)
             look_up.job_id = job_id
             look_up.is_found.set()
 
     def _settle_unmarked(self, look_ups: Sequence[_LookUp]) -> None:
         """Settle look-ups of one name that only time and content identify."""
         name = look_ups[0].sought.name
-        ids = [job_id for job_id in self._candidates(look_ups) if job_id in self._described]
+        given = {look_up.job_id for look_up in self._open}
+        ids = [
+            job_id
+            for job_id in self._candidates(look_ups)
+            if job_id in self._described and job_id not in given
+        ]
         # A job that was listed while an alike submission was in progress may be that one's.
         since = self._known.in_progress_since(name)
         clear = [job_id for job_id in ids if self._listed_at[job_id] < since]
