@@ -6,8 +6,10 @@ from collections.abc import Callable
 import anyio
 
 from asyncbatch._logs import plan
-from asyncbatch._logs.cursor import Cursor, Missing, Wire
-from asyncbatch._logs.pages import Pages, is_invalid_token, what_is_missing
+from asyncbatch._logs.cursor import Cursor, Missing
+from asyncbatch._logs.decoding import Wire
+from asyncbatch._logs.failing import internal_error
+from asyncbatch._logs.pages import Pages, Step, Walk, is_invalid_token, what_is_missing
 from asyncbatch._values.errors import APIError, ResourceNotFound
 
 _HEAVY = 5_000
@@ -16,8 +18,6 @@ _HEAVY = 5_000
 A page of FilterLogEvents has up to 10,000 events, and a stretch of the past is read again each
 time: one such stream would fill half of it.
 """
-
-_MAX_TRIES = 3
 
 
 class FilterRead:
@@ -48,6 +48,7 @@ class FilterRead:
         self._stopped: set[Cursor] = set()
         self._last_delivered: dict[Cursor, int] = {}
         self._counts: Counter[str] = Counter()
+        self._without_id: set[str] = set()
 
     @property
     def cursors(self) -> list[Cursor]:
@@ -79,26 +80,34 @@ class FilterRead:
         page = await self._pages.of_streams(self._first_request, is_followed=self._is_followed)
         if not self.cursors:
             return
-        token: str | None = None
+        walk = Walk()
         while True:
             self._stop_full()
-            self._deliver(page["events"])
-            previous, token = token, page.get("nextToken")
-            # A page without events may have a token: streams without new events were searched.
-            if not token or token == previous:
-                break
+            token = page.tokens.get("nextToken")
+            is_last = token is None and "nextToken" not in page.odd_tokens
+            step = Step.END if is_last else walk.step(page, token)
+            if step is not Step.REPEATED:
+                self._deliver(page.events)
+            if step is Step.END:
+                self._conclude()
+                return
+            if token is None or step is not Step.ON:
+                # The end cannot be reached this way. GetLogEvents reads each stream exactly.
+                self._read_one_by_one()
+                return
             if len(self._stopped) == len(self.cursors):
                 return
             try:
+                # After a page without events as well: streams without new events were searched.
                 page = await self._pages.of_streams(
                     self._request(token), is_followed=self._is_followed
                 )
             except APIError as error:
                 if not is_invalid_token(error.code):
                     raise
-                self._start_over(error)
+                for cursor in self.cursors:
+                    cursor.start_over(error)
                 return
-        self._conclude()
 
     async def _first_request(self) -> Wire | None:
         batch = self._choose()
@@ -134,36 +143,59 @@ class FilterRead:
     def _deliver(self, events: list[Wire]) -> None:
         now = anyio.current_time()
         self._pages.clock.observe(events, now)
-        new: dict[Cursor, list[Wire]] = defaultdict(list)
+        by_name: dict[str, list[Wire]] = defaultdict(list)
         for event in events:
-            name, timestamp = event["logStreamName"], event["timestamp"]
+            name = event.get("logStreamName")
+            if not isinstance(name, str) or name not in self._by_name:
+                self._pages.note_left_out("FilterLogEvents", event)
+                continue
+            self._counts[name] += 1
+            if isinstance(event.get("eventId"), str):
+                by_name[name].append(event)
+            else:
+                # Without an id, it is not known whether it was delivered.
+                self._without_id.add(name)
+        for name, found in by_name.items():
             for cursor in self._by_name[name]:
-                if cursor in self._stopped:
-                    continue
-                if cursor.window.admits(timestamp, event["eventId"], event["message"]):
-                    new[cursor].append(event)
-        self._counts.update(event["logStreamName"] for event in events)
-        for cursor, found in new.items():
-            cursor.observe_lag(found)
-            cursor.deliver(found, now)
-            self._last_delivered[cursor] = found[-1]["timestamp"]
+                if cursor not in self._stopped:
+                    self._guarded(cursor, self._deliver_to, found, now)
+
+    def _deliver_to(self, cursor: Cursor, events: list[Wire], now: float) -> None:
+        admits = cursor.window.admits
+        new = [e for e in events if admits(e["timestamp"], e["eventId"], e["message"])]
+        if new:
+            cursor.observe_lag(new)
+            cursor.deliver(new, now)
+            self._last_delivered[cursor] = self._not_in_the_future(new[-1]["timestamp"], now)
+
+    def _guarded(self, cursor: Cursor, work: Callable[..., None], *arguments: object) -> None:
+        """Do some work for a stream; an exception, which is a bug, ends the log of its job only."""
+        try:
+            work(cursor, *arguments)
+        except Exception as error:  # noqa: BLE001 - reported as `InternalError`
+            self._stopped.add(cursor)
+            cursor.fail(internal_error(cursor.stream.job_id, error))
+
+    def _not_in_the_future(self, timestamp: int, now: float) -> int:
+        """Return a time (ms), or the service's time if that is earlier: containers' clocks err."""
+        service_time = self._pages.clock.at(now)
+        return timestamp if service_time is None else min(timestamp, service_time)
 
     def _conclude(self) -> None:
         """Note that all events were delivered that were readable when this read began."""
         began_ms = self._pages.clock.at(self.began)
         for cursor in self.cursors:
-            if cursor in self._stopped:
-                continue
-            cursor.note_complete(self.began, began_ms)
-            if began_ms is not None:
-                cursor.window.forget(began_ms - plan.window_length(cursor.lag))
-            if self._counts[cursor.stream.name] > _HEAVY:
-                cursor.is_heavy = True
-                cursor.switch(by_token=True)
+            if cursor not in self._stopped:
+                self._guarded(cursor, self._conclude_one, began_ms)
 
-    def _start_over(self, error: APIError) -> None:
-        """Have all streams read again without the refused token, a few times at most."""
+    def _conclude_one(self, cursor: Cursor, began_ms: int | None) -> None:
+        cursor.note_complete(self.began, began_ms)
+        if began_ms is not None:
+            cursor.window.forget(began_ms - plan.window_length(cursor.lag))
+        if self._counts[cursor.stream.name] > _HEAVY or cursor.stream.name in self._without_id:
+            cursor.read_alone()
+
+    def _read_one_by_one(self) -> None:
+        """Have all streams read with GetLogEvents from now on."""
         for cursor in self.cursors:
-            cursor.tries += 1
-            if cursor.tries > _MAX_TRIES:
-                cursor.fail(error)
+            cursor.read_alone()

@@ -4,20 +4,19 @@ import enum
 import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 import anyio
 
+from asyncbatch._logs.decoding import Wire
 from asyncbatch._logs.feed import Feed
 from asyncbatch._logs.streams import Stream
 from asyncbatch._logs.window import Window
 from asyncbatch._values.errors import AsyncBatchError
 from asyncbatch._values.results import LogEvent
 
-Wire = dict[str, Any]
-"""A request, an answer or an event in AWS's spelling."""
-
-_MAX_MISSING_INTERVAL = 15.0  # seconds
+_MAX_INTERVAL = 15.0  # seconds between two reads of a stream that is missing or empty
+_MAX_TRIES = 3
 
 
 class Missing(enum.Enum):
@@ -52,15 +51,17 @@ class Cursor:
         lag: Longest time (ms) from an event's timestamp until it was ingested; None before the
             first event.
         missing: What does not exist, or not yet.
-        tries: Number of reads in a row that found it missing or had their token refused.
+        tries: Number of reads in a row that found it missing, or had to start over.
+        empty_pages: Number of pages in a row that were empty, but not the last one.
         error: Why it is not read any more.
         on_fail: Called when `error` is set.
     """
 
     __slots__ = (
-        "_progress", "by_token", "complete_at", "complete_at_ms", "due", "error", "feed",
-        "is_busy", "is_followed", "is_heavy", "lag", "last_full_read", "last_line_at", "missing",
-        "on_fail", "resume_from", "stream", "tail", "token", "token_start", "tries", "window",
+        "_progress", "by_token", "complete_at", "complete_at_ms", "due", "empty_pages", "error",
+        "feed", "is_busy", "is_followed", "is_heavy", "lag", "last_full_read", "last_line_at",
+        "missing", "on_fail", "resume_from", "stream", "tail", "token", "token_start", "tries",
+        "window",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +96,7 @@ class Cursor:
         self.lag: int | None = None
         self.missing: Missing | None = None
         self.tries = 0
+        self.empty_pages = 0
         self.error: AsyncBatchError | None = None
         self._progress: anyio.Event | None = None
 
@@ -115,6 +117,7 @@ class Cursor:
         values = log_events(self.stream, events)
         if values:
             self.last_line_at = now
+            self.tries = 0
             self.feed.put(values)
 
     def observe_lag(self, events: Iterable[Wire]) -> None:
@@ -144,11 +147,33 @@ class Cursor:
         self.complete_at = began
         self.missing = what
         self.tries += 1
-        self.due = now + min(2.0 ** min(self.tries, 6) / 2, _MAX_MISSING_INTERVAL)
+        self.back_off(self.tries, now)
         if what is Missing.STREAM:
             # FilterLogEvents fails for all its streams if one of them does not exist.
             self.by_token = True
         self._announce()
+
+    def back_off(self, tries: int, now: float) -> None:
+        """Read it again after 1, 2, 4, 8, then 15 s."""
+        self.due = now + min(2.0 ** min(tries, 6) / 2, _MAX_INTERVAL)
+
+    def start_over(self, error: AsyncBatchError) -> None:
+        """Read it again from where it is complete, as its token cannot be used; then fail.
+
+        Delivered events are recognised. A few times in a row at most, unless there are new events.
+        """
+        if self.missing is not None:
+            self.missing, self.tries = None, 0
+        self.tries += 1
+        if self.tries > _MAX_TRIES:
+            self.fail(error)
+        elif self.by_token:
+            self.switch(by_token=True)
+
+    def read_alone(self) -> None:
+        """Read it with GetLogEvents from now on: FilterLogEvents does not work for it."""
+        self.is_heavy = True
+        self.switch(by_token=True)
 
     def fail(self, error: AsyncBatchError) -> None:
         """Stop reading it."""

@@ -5,6 +5,7 @@ with up to 99 others with FilterLogEvents, so a long read never delays other str
 part of one read at a time. Streams whose feed is full are not read until there is room.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 
 import anyio
@@ -14,8 +15,11 @@ from asyncbatch._logs import plan
 from asyncbatch._logs.by_filter import FilterRead
 from asyncbatch._logs.by_token import read_stream
 from asyncbatch._logs.cursor import Cursor
+from asyncbatch._logs.failing import internal_error
 from asyncbatch._logs.pages import Pages
 from asyncbatch._values.errors import AccessDenied, AsyncBatchError
+
+logger = logging.getLogger("asyncbatch")
 
 StartSoon = Callable[..., object]
 
@@ -73,12 +77,17 @@ class Hub:
 
     async def _run(self) -> None:
         """Read until no stream is left."""
-        while self._cursors:
-            # The group waits for reads under way, during which streams may be added again.
-            async with anyio.create_task_group() as group:
-                while self._cursors:
-                    await self._step(group.start_soon)
-        self._is_running = False
+        try:
+            while self._cursors:
+                # The group waits for reads under way, during which streams may be added again.
+                async with anyio.create_task_group() as group:
+                    while self._cursors:
+                        await self._step(group.start_soon)
+        except Exception as error:  # noqa: BLE001 - as above: other log groups and jobs go on
+            for cursor in list(self._cursors):
+                cursor.fail(internal_error(cursor.stream.job_id, error))
+        finally:
+            self._is_running = False
 
     async def _step(self, start_soon: StartSoon) -> None:
         """Start a read if a stream is due, else wait."""
@@ -118,6 +127,8 @@ class Hub:
             await read_stream(self.pages, cursor)
         except AsyncBatchError as error:
             cursor.fail(error)
+        except Exception as error:  # noqa: BLE001 - reported as `InternalError`; other jobs go on
+            cursor.fail(internal_error(cursor.stream.job_id, error))
         finally:
             self._release([cursor], began)
 
@@ -138,6 +149,12 @@ class Hub:
         except AsyncBatchError as error:
             for cursor in read.cursors:
                 cursor.fail(error)
+        except Exception:
+            # Read one by one, so that only the stream that it is about fails.
+            together = read.cursors or candidates
+            logger.exception("reading %d log streams together failed", len(together))
+            for cursor in together:
+                cursor.read_alone()
         finally:
             is_chosen.set()
             self._release(read.cursors, read.began)

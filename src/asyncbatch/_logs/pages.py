@@ -1,13 +1,26 @@
 """Single calls to CloudWatch Logs for one log group, and the time on its clock."""
 
+import enum
+import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from asyncbatch._aws.api import API
 from asyncbatch._aws.retrying import POLLING, READING, BuildArguments
-from asyncbatch._logs.cursor import Missing, Wire
+from asyncbatch._aws.wire.responses import UNREADABLE
+from asyncbatch._logs.cursor import Missing
+from asyncbatch._logs.decoding import Page, Wire, page_of
 from asyncbatch._logs.streams import Stream
-from asyncbatch._values.errors import ResourceNotFound
+from asyncbatch._values.errors import ResourceNotFound, ServiceFault
+
+logger = logging.getLogger("asyncbatch")
+
+MAX_EMPTY_PAGES = 100
+"""Empty pages in a row, each with a token for a next page, after which no more are requested.
+
+AWS returns empty pages where it has searched without a match, but also for ever: for a stream whose
+events have expired.
+"""
 
 _INVALID_PARAMETER = "InvalidParameterException"
 # Milliseconds of the service's clock per second of the event loop's. Clocks run at slightly
@@ -42,6 +55,74 @@ class ServiceClock:
             self._ingested, self._seen_at = newest, now
 
 
+class Step(enum.Enum):
+    """What a page means for the reading of further ones."""
+
+    ON = enum.auto()
+    """There may be more."""
+
+    END = enum.auto()
+    """It is the last one: its token is the one that was passed."""
+
+    EMPTY = enum.auto()
+    """Too many pages in a row were empty."""
+
+    LOST = enum.auto()
+    """It has no usable token, so further pages cannot be requested."""
+
+    REPEATED = enum.auto()
+    """It has the events of the previous page: the token had no effect."""
+
+
+class Walk:
+    """The way through the pages of one read. It always ends: see `Step`."""
+
+    def __init__(self, token: str | None = None, *, empty: int = 0) -> None:
+        """Begin a read.
+
+        Args:
+            token: The token of the first request; None for the beginning.
+            empty: Number of empty pages in a row before this read.
+        """
+        self.empty = empty
+        self._token = token
+        self._seen = set() if token is None else {token}
+        self._previous: list[Wire] = []
+
+    def step(self, page: Page, token: str | None) -> Step:
+        """Return what a page means.
+
+        Args:
+            page: The page.
+            token: Its token for the next page.
+        """
+        is_repeated = bool(page.events) and page.events == self._previous
+        self._previous = page.events
+        self.empty = 0 if page.events else self.empty + 1
+        passed, self._token = self._token, token
+        if is_repeated:
+            return Step.REPEATED
+        if token is not None and token == passed and not page.events:
+            self.empty = 0
+            return Step.END
+        if token is None or token in self._seen:
+            return Step.LOST
+        self._seen.add(token)
+        return Step.EMPTY if self.empty >= MAX_EMPTY_PAGES else Step.ON
+
+
+class Tail(NamedTuple):
+    """The end of a stream.
+
+    Attributes:
+        events: The last events.
+        token: Where to continue after them; None if the response had no usable token.
+    """
+
+    events: list[Wire]
+    token: str | None
+
+
 class Pages:
     """Reads pages of the streams of one log group.
 
@@ -61,10 +142,11 @@ class Pages:
         self._api = api
         self._group = group
         self._region = region
+        self._has_warned = False
 
     async def of_stream(
         self, stream: Stream, arguments: Mapping[str, Any], *, is_followed: bool
-    ) -> Wire:
+    ) -> Page:
         """Return a page of GetLogEvents.
 
         Raises:
@@ -78,10 +160,8 @@ class Pages:
         }
         return await self._call("GetLogEvents", request, is_followed=is_followed)
 
-    async def end_of_stream(
-        self, stream: Stream, lines: int, *, is_followed: bool
-    ) -> tuple[list[Wire], str | None]:
-        """Return the last events of a stream, and the token with which to continue after them.
+    async def end_of_stream(self, stream: Stream, lines: int, *, is_followed: bool) -> Tail:
+        """Return the last events of a stream.
 
         Raises:
             ResourceNotFound: The group or stream does not exist, or not yet.
@@ -91,18 +171,23 @@ class Pages:
         arguments: Wire = {"limit": min(lines, _MAX_EVENTS), "startFromHead": False}
         arguments["startTime"] = stream.start
         forward: str | None = None
+        walk = Walk()
         while sum(map(len, pages)) < lines:
             page = await self.of_stream(stream, arguments, is_followed=is_followed)
-            # The first page is the newest one: what comes later continues after it.
-            forward = forward or page["nextForwardToken"]
-            pages.append(page["events"])
+            token = page.tokens.get("nextBackwardToken")
+            if not pages:
+                # The first page is the newest one: what comes later continues after it.
+                forward = page.tokens.get("nextForwardToken")
             # At the head of the stream, AWS returns the token that was passed. An empty page does
             # not mean the head: pages between may be empty.
-            if page["nextBackwardToken"] == arguments.get("nextToken"):
+            step = walk.step(page, token)
+            if step is not Step.REPEATED:
+                pages.append(page.events)
+            if step is not Step.ON or token is None:
                 break
-            arguments["nextToken"] = page["nextBackwardToken"]
-        found = [event for page in reversed(pages) for event in page]
-        return found[-lines:], forward
+            arguments["nextToken"] = token
+        found = [event for events in reversed(pages) for event in events]
+        return Tail(found[-lines:], forward)
 
     def filter_request(self, names: Sequence[str], start: int, token: str | None) -> Wire:
         """Return the request for a page of FilterLogEvents.
@@ -121,7 +206,7 @@ class Pages:
             request["nextToken"] = token
         return request
 
-    async def of_streams(self, request: Wire | BuildArguments, *, is_followed: bool) -> Wire:
+    async def of_streams(self, request: Wire | BuildArguments, *, is_followed: bool) -> Page:
         """Return a page of FilterLogEvents.
 
         Args:
@@ -140,10 +225,32 @@ class Pages:
 
     async def _call(
         self, operation: str, request: Wire | BuildArguments, *, is_followed: bool
-    ) -> Wire:
+    ) -> Page:
         # A log that is followed survives an outage of any length; a single read fails after it.
         patience = POLLING if is_followed else READING
-        return await self._api.read_logs(operation, request, patience, region=self._region)
+        response = await self._api.read_logs(operation, request, patience, region=self._region)
+        page = page_of(response)
+        for event in page.left_out:
+            self.note_left_out(operation, event)
+        return page
+
+    def note_left_out(self, operation: str, event: object) -> None:
+        """Log that an event cannot be read; once for each log group, as it may be read again."""
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%s returned a log event that cannot be read (log group %s); such events are left"
+                " out: %.200r",
+                operation,
+                self._group,
+                event,
+            )
+
+
+def unusable_token(operation: str) -> ServiceFault:
+    """Return the error for pages that cannot be read to their end."""
+    problem = "the response has no usable token for the next page of the log"
+    return ServiceFault(operation, UNREADABLE, problem)
 
 
 def what_is_missing(error: ResourceNotFound) -> Missing:

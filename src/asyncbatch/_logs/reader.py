@@ -8,6 +8,7 @@ import anyio
 
 from asyncbatch._aws.api import API
 from asyncbatch._logs.cursor import Cursor, log_events
+from asyncbatch._logs.failing import internal_error
 from asyncbatch._logs.feed import Feed
 from asyncbatch._logs.follower import Follower, LogOptions, LogSource
 from asyncbatch._logs.hub import Hub
@@ -88,15 +89,25 @@ class LogReader:
         Raises:
             LogsUnavailable: The logs are not in CloudWatch Logs.
             APIError: They cannot be read.
+            InternalError: A bug in this package.
         """
+        try:
+            return await self._tail(description, number, lines)
+        except AsyncBatchError:
+            raise
+        except Exception as error:
+            # Callers that read the log of a failed job must not lose the reason of its failure.
+            raise internal_error(description.job_id, error) from error
+
+    async def _tail(self, description: JobDescription, number: int, lines: int) -> list[LogEvent]:
         events: list[LogEvent] = []
         for stream in streams_of(description, number):
             try:
                 pages = self._hub(stream).pages
-                found, _ = await pages.end_of_stream(stream, lines, is_followed=False)
+                end = await pages.end_of_stream(stream, lines, is_followed=False)
             except ResourceNotFound:
                 continue
-            events += log_events(stream, found)
+            events += log_events(stream, end.events)
         return sorted(events, key=lambda event: event.timestamp)[-lines:]
 
     # -- used by followers ------------------------------------------------------------------------
@@ -155,6 +166,8 @@ class LogReader:
                 await follower.run()
         except AsyncBatchError as error:
             feed.fail(error)
+        except Exception as error:  # noqa: BLE001 - this runs in the client's background task
+            feed.fail(internal_error(job.id, error))
 
     async def _follow_parts(
         self, parts: Sequence[LogSource], options: LogOptions, feed: Feed
@@ -173,7 +186,8 @@ class LogReader:
         """
         known = {job.id: job for job in jobs if not job.is_finished}
         for description in await self._api.describe_jobs(list(known)):
-            known[description.job_id].update(description)
+            if (job := known.get(description.job_id)) is not None:
+                job.update(description)
 
     def _hub(self, stream: Stream) -> Hub:
         key = (stream.region, stream.group)
