@@ -18,7 +18,7 @@ from asyncbatch._values.failures import result_of, wait_reason_of
 from tests.fixtures.shapes import filled, output_shape
 
 ODD_VALUES: list[Any] = [
-    *(None, True, False, 0, -1, 5, 1.5, 2**80, -(2**80), float("inf"), float("nan")),
+    *(None, True, False, 0, -1, 5, 1.5, 10**400, -(2**80), float("inf"), float("nan")),
     *("", "text", "2024-01-01T00:00:00Z", "\x00", "\ud800", [], {}, [None], [[]], [{}], [5]),
     *({"": None}, {"key": []}, {"name": 5, "value": 5}, [{"type": None, "value": "1,5"}]),
 ]

@@ -7,13 +7,15 @@ logged. Members that decoding does not read have no shape here: they are kept as
 Checking takes a few microseconds for a job; only a structure that does not fit is copied.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 # datetime ends with the year 9999.
 _MAX_MILLISECONDS = 253_402_300_799_000
 _MAX_SECONDS = 10_000_000_000
+_MAX_NUMBER = 1e300
+# Children of an array, or nodes, that a client can list; AWS's limit is 10,000.
+_MAX_COUNT = 1_000_000
 
 
 class Shape(Protocol):
@@ -128,7 +130,10 @@ class MapOf:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Larger integers, which JSON may have, do not fit into a float.
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -_MAX_NUMBER < value < _MAX_NUMBER
 
 
 def _is_whole(value: object) -> bool:
@@ -137,6 +142,7 @@ def _is_whole(value: object) -> bool:
 
 TEXT = Scalar(lambda value: isinstance(value, str))
 WHOLE = Scalar(_is_whole)
+COUNT = Scalar(lambda value: _is_whole(value) and 0 <= value <= _MAX_COUNT)
 TIME = Scalar(lambda value: _is_number(value) and 0 <= value <= _MAX_MILLISECONDS)
 """Milliseconds since the epoch."""
 
@@ -184,10 +190,10 @@ _ATTEMPTS = ListOf(
     )
 )
 _ARRAY = Structure(
-    size=WHOLE, index=WHOLE, statusSummary=MapOf(WHOLE), statusSummaryLastUpdatedAt=TIME
+    size=COUNT, index=WHOLE, statusSummary=MapOf(WHOLE), statusSummaryLastUpdatedAt=TIME
 )
 _NODES = Structure(
-    numNodes=WHOLE,
+    numNodes=COUNT,
     mainNode=WHOLE,
     nodeIndex=WHOLE,
     nodeRangeProperties=ListOf(
