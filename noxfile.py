@@ -88,7 +88,7 @@ nox.options.sessions = [
     f"tests-{RUNNING}(aiobotocore='oldest')",
     f"tests-{(OTHERS or [RUNNING])[-1]}(aiobotocore='newest')",
     *(f"tests_between-{python}" for python in OTHERS[:-1]),
-    *("demo", "bench_short", "chaos_short"),
+    *("demo", "docker", "bench_short", "chaos_short"),
 ]
 # Tests, demo and benchmark start dozens of interpreters: compile once instead of in each of them.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
@@ -145,7 +145,9 @@ def tests(session: nox.Session, aiobotocore: str) -> None:
     """Run the tests on one Python version with the oldest or newest aiobotocore."""
     install_for_tests(session, aiobotocore)
     elsewhere = session.python != RUNNING and not session.posargs
-    ignored = [f"--ignore={path}" for path in SAME_EVERYWHERE if elsewhere]
+    # Real containers have a session of their own.
+    ignored = ["--ignore=tests/docker"] if not session.posargs else []
+    ignored += [f"--ignore={path}" for path in SAME_EVERYWHERE if elsewhere]
     session.run("pytest", "--numprocesses", WORKERS, *ignored, *session.posargs)
 
 
@@ -161,8 +163,8 @@ def coverage(session: nox.Session) -> None:
     install_for_tests(session, "oldest")
     session.run("coverage", "erase")
     # Tracing takes time: the limit of a test is longer, so that it finds only tests that hang.
-    pytest = ["pytest", "--numprocesses", WORKERS, "--timeout=180", *session.posargs]
-    session.run("coverage", "run", "-m", *pytest)
+    pytest = ["pytest", "--numprocesses", WORKERS, "--timeout=180", "--ignore=tests/docker"]
+    session.run("coverage", "run", "-m", *pytest, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", "--skip-covered")
 
@@ -172,6 +174,13 @@ def tests_between(session: nox.Session) -> None:
     """Run the quick tests on one Python version."""
     session.install(".[luigi,cli,notebook]", *groups("test"))
     session.run("pytest", "--numprocesses", WORKERS, *QUICK_TESTS)
+
+
+@nox.session
+def docker(session: nox.Session) -> None:
+    """Run the tests against moto with real containers; needs Docker Engine and root."""
+    session.install(".[luigi,cli,notebook]", *groups("test"))
+    session.run("pytest", "tests/docker", *session.posargs)
 
 
 @nox.session

@@ -116,6 +116,11 @@ def reset_moto(url: str) -> None:
     _post(f"{url}/moto-api/config", b'{"batch": {"use_docker": false}}')
 
 
+def run_moto_jobs_in_docker(url: str) -> None:
+    """Make jobs containers of the Docker Engine that DOCKER_HOST names."""
+    _post(f"{url}/moto-api/config", b'{"batch": {"use_docker": true}}')
+
+
 def _post(url: str, body: bytes) -> None:
     with urlopen(Request(url, data=body, method="POST")) as response:  # noqa: S310 - loopback
         response.read()
