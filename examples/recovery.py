@@ -47,7 +47,7 @@ async def run_nightly(journal: Path, *, kill_after: int | None = None) -> None:
             process.kill()
             break
     await process.wait()
-    print(f"{reported} new jobs reported, exit code {process.returncode}")
+    print(f"{reported} jobs reported, then {'killed' if kill_after else 'ended'}")
 
 
 async def main() -> None:
@@ -55,7 +55,8 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         journal = Path(directory, "nightly.db")
         await run_nightly(journal, kill_after=8)
-        # Jobs that were accepted but not yet reported are found as well: no job runs twice.
+        # Jobs that AWS accepted, but that the first run did not report before it was killed, are
+        # found as well: no job runs twice, and the reported jobs of both runs may be fewer than 20.
         await run_nightly(journal)
         async with AsyncBatchClient(journal=journal) as batch:
             jobs = await batch.resume()

@@ -19,8 +19,8 @@ PRINTED = {
         "broken failed with exit code 2",
         "its last line was: input.csv is empty",
     ],
-    "array": ["1 of 12 children failed (7)", "{'SUCCEEDED': 11, 'FAILED': 1}", "['tile 7']"],
-    "recovery": ["8 new jobs reported, exit code -9", "20 jobs in total, 20 ended"],
+    "array_job": ["1 of 12 children failed (7)", "{'SUCCEEDED': 11, 'FAILED': 1}", "['tile 7']"],
+    "recovery": ["8 jobs reported, then killed", "20 jobs in total, 20 ended"],
     "luigi_pipeline": ["succeeded: True, 7 tasks complete"],
 }
 

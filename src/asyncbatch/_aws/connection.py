@@ -74,6 +74,8 @@ class Target:
             raise InvalidRequest("profile_name", self.profile_name, rule)
         if not hasattr(self.session, "create_client") and not hasattr(self.session, "client"):
             rule = "must be an aioboto3 or aiobotocore session"
+            if hasattr(type(self.session), "session"):  # a LocalBatch, for example
+                rule += "; pass its attribute `session`"
             raise InvalidRequest("session", self.session, rule)
         if type(self.session).__module__.startswith(("boto3", "botocore")):
             rule = "boto3 sessions block. Pass an aioboto3 or aiobotocore session."

@@ -168,6 +168,7 @@ def run_in_virtual_time(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     Raises:
         VirtualTimeDeadlock: All tasks wait, and no timer, thread or I/O can wake any of them.
+        RuntimeError: An event loop runs in this thread already.
 
     Example:
         ```python
@@ -179,5 +180,18 @@ def run_in_virtual_time(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         assert run_in_virtual_time(wait_an_hour) == 3600
         ```
     """
+    if _is_loop_running():
+        raise RuntimeError(
+            "an event loop runs in this thread: call run_in_virtual_time() from a test or a script,"
+            " not from a notebook or from a coroutine"
+        )
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main())
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

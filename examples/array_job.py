@@ -5,7 +5,7 @@ the log of one of them. One call submits up to 10,000 children, and one id follo
 
 Run it without an AWS account, from the root of the repository:
 
-    python -m examples.array
+    python -m examples.array_job
 
 `examples/account.py` explains how to run it on AWS.
 """
