@@ -500,6 +500,23 @@ async def test_text_that_is_no_unicode_fails_only_its_own_request(path: Path) ->
         assert list(journal) == [entry(2)]
 
 
+async def test_job_id_that_is_no_unicode_blocks_no_other_change(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with OpenJournal.opened(path, region="eu-west-1") as journal:
+        odd, other = entry(1), entry(2)
+        await journal.intend(odd)
+        await journal.intend(other)
+        journal.accepted(odd, "j-\ud800")
+        journal.accepted(other, "j-2")
+    assert "journal cannot store job id 'j-" in caplog.text
+    async with OpenJournal.opened(path, region="eu-west-1") as journal:
+        assert [(each.state, each.job_id) for each in journal] == [
+            ("INTENT", None),
+            ("SUBMITTED", "j-2"),
+        ]
+
+
 # -- a forked child --------------------------------------------------------------------------------
 
 FORK = """

@@ -20,6 +20,7 @@ The modules:
     file        the SQLite file: statements and transactions
     opening     opening, checking and migrating it; SQLite's errors as `JournalError`
     lock        at most one process uses a journal
+    forks       a forked child never touches the parent's journal
     writer      many small writes in few transactions
     journal     `OpenJournal`: all of it together, for an open client
 """

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +11,7 @@ import anyio
 
 from asyncbatch._journal import encoding, file
 from asyncbatch._journal.entries import ENDED, Entry, EntryState
-from asyncbatch._journal.file import File
+from asyncbatch._journal.file import Change, File
 from asyncbatch._journal.writer import Thread, Writer
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import JournalError
@@ -138,7 +138,7 @@ class OpenJournal:
         """Record the id of a job that AWS has accepted."""
         entry.job_id, entry.state = job_id, EntryState.SUBMITTED
         self._remember(entry)
-        self._writer.put(file.update_state(entry))
+        self._put(entry, lambda: [file.update_state(entry)])
 
     def withdrawn(self, entry: Entry) -> None:
         """Delete the entry of a job that AWS refused."""
@@ -150,13 +150,25 @@ class OpenJournal:
         """Record the end of a job."""
         if entry.state not in ENDED:
             entry.state = EntryState(str(description.status))
-            self._writer.put(*file.write_end(entry, encoding.to_text(description)))
+            self._put(entry, lambda: file.write_end(entry, encoding.to_text(description)))
 
     def lost(self, entry: Entry) -> None:
         """Record that AWS no longer knows a job."""
         if entry.state not in ENDED:
             entry.state = EntryState.LOST
-            self._writer.put(file.update_state(entry))
+            self._put(entry, lambda: [file.update_state(entry)])
+
+    def _put(self, entry: Entry, changes: Callable[[], Iterable[Change]]) -> None:
+        """Write changes soon, unless SQLite cannot store them: they would block all others."""
+        try:
+            self._writer.put(*changes())
+        except UnicodeEncodeError:
+            # The intent remains, so the next run looks the job up.
+            logger.error(  # noqa: TRY400 - the traceback says no more
+                "journal cannot store job id %a of %s, which is not Unicode text",
+                entry.job_id,
+                entry.name,
+            )
 
     # -- reading ----------------------------------------------------------------------------------
 
