@@ -1,7 +1,6 @@
 """Decoding is total: any member of any response may be missing, null, or of another type."""
 
 import dataclasses
-import functools
 import random
 import types
 import typing
@@ -78,11 +77,6 @@ def _require_typed(value: Any, hint: Any, where: str) -> None:  # noqa: ANN401 -
         _require_typed(part, part_hint, f"{where}.{name}")
 
 
-@functools.cache
-def _hints_of(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
-    return typing.get_type_hints(kind)
-
-
 def _parts(value: Any, hint: Any, arguments: Any) -> Iterator[tuple[object, Any, Any]]:  # noqa: ANN401
     """Yield the parts of a decoded value, with their annotations."""
     if isinstance(value, tuple):
@@ -91,7 +85,7 @@ def _parts(value: Any, hint: Any, arguments: Any) -> Iterator[tuple[object, Any,
         yield from (("key", key, arguments[0]) for key in value)
         yield from ((key, each, arguments[1]) for key, each in value.items())
     elif dataclasses.is_dataclass(hint):
-        hints = _hints_of(hint)
+        hints = typing.get_type_hints(hint)
         yield from (
             (f.name, getattr(value, f.name), hints[f.name]) for f in dataclasses.fields(hint)
         )
