@@ -5,6 +5,7 @@ What an open client consists of is in `_session`.
 """
 
 import logging
+import warnings
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
@@ -18,7 +19,7 @@ from asyncbatch._jobs import arguments, many
 from asyncbatch._jobs.array_job import ArrayJob
 from asyncbatch._jobs.handles import job_handle
 from asyncbatch._jobs.job import Job
-from asyncbatch._session.observers import Observers
+from asyncbatch._session.observers import Observers, is_async
 from asyncbatch._session.settings import Settings
 from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import Container, JobDefinition, JobDescription, JobQueue
@@ -109,13 +110,15 @@ class AsyncBatchClient:
 
         Raises:
             NoRegion: No Region is configured anywhere.
-            NoCredentials: The profile does not exist.
-            ClientClosed: The client is open already.
+            NoCredentials: The profile does not exist, or its credentials cannot be read.
+            ConfigurationError: Another value of the AWS configuration is not valid.
+            ClientClosed: The client is open already, or this is not asyncio.
             JournalError: The journal's file cannot be used.
         """
         import asyncio
 
         # In a thread: the import of some 80 modules reads files and would block the event loop.
+        _require_asyncio()
         await asyncio.to_thread(_import_session)
         from asyncbatch._session.background import Background
         from asyncbatch._session.session import serve
@@ -134,9 +137,23 @@ class AsyncBatchClient:
 
     async def aclose(self) -> None:
         """Stop following jobs and disconnect; remote jobs continue. Closing twice is harmless."""
-        background, self._background, self._session = self._background, None, None
-        if background is not None:
-            await background.stop()
+        background = self._background
+        if background is None:
+            return
+        background.require_loop()
+        self._background, self._session = None, None
+        await background.stop()
+
+    def __del__(self) -> None:
+        """Warn of a client that was not closed, and stop its background task."""
+        background = getattr(self, "_background", None)  # None where __init__ raised
+        if background is not None and background.drop():
+            warnings.warn(
+                "unclosed AsyncBatchClient: use `async with AsyncBatchClient()`, or aclose()",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
 
     async def __aenter__(self) -> Self:
         """Open the client."""
@@ -259,6 +276,7 @@ class AsyncBatchClient:
             ClientClosed: The client is not open.
         """
         session = self._require_open()
+        check.flag("coalesce", coalesce)
         submit = many.submit_coalesced if coalesce else many.submit_all
         return await submit(session, requests)
 
@@ -292,8 +310,7 @@ class AsyncBatchClient:
             APIError, SubmitUncertain, JournalError: As `submit_many`.
         """
         session = self._require_open()
-        if max_in_flight is not None and max_in_flight < 1:
-            raise InvalidRequest("max_in_flight", max_in_flight, "1 or more, or None for no limit")
+        arguments.check_run(max_in_flight=max_in_flight, coalesce=coalesce, check=check)
         if coalesce and max_in_flight is not None:
             raise InvalidRequest("max_in_flight", max_in_flight, "None where coalesce is True")
         if coalesce:
@@ -524,6 +541,8 @@ class AsyncBatchClient:
         """
         session = self._require_open()
         wanted = arguments.statuses(status)
+        check.optional_text("name", name, at_most=2048)
+        check.optional_text("queue", queue, at_most=2048)
         queue = queue or await session.default_queue()
         found: dict[str, JobDescription] = {}
         # AWS ignores the state when it filters by name, so one pass gets all states.
@@ -694,12 +713,32 @@ def _policy(field: str, value: _P | None, kind: type[_P]) -> _P:
     return value
 
 
+def _require_asyncio() -> None:
+    """Raise unless a task of asyncio is running.
+
+    Raises:
+        ClientClosed: This is another library's task, or none.
+    """
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ClientClosed(
+            "no asyncio event loop is running here. The client needs asyncio; it does not run on"
+            " trio."
+        ) from None
+
+
 def _functions(observers: Iterable[Observer]) -> tuple[Observer, ...]:
     check.iterable("observers", observers, rule="give a list of functions, even for one")
     given = tuple(observers)
     for observer in given:
         if not callable(observer):
             raise InvalidRequest("observers", observer, "every item must be a function")
+        if is_async(observer):
+            rule = "must be plain functions: nothing would await an async one"
+            raise InvalidRequest("observers", observer, rule)
     return given
 
 

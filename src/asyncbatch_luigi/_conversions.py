@@ -27,9 +27,19 @@ def as_text(field: str, values: Mapping[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in values.items()}
 
 
-def as_timeout(value: timedelta | float | None) -> timedelta | None:
-    """Return a duration; a number is a number of seconds."""
-    return timedelta(seconds=value) if isinstance(value, int | float) else value
+def as_timeout(value: Any) -> Any:  # noqa: ANN401 - JobRequest checks anything else
+    """Return a duration; a number is a number of seconds.
+
+    Raises:
+        InvalidRequest: The number is not finite, or too large for a duration.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    try:
+        return timedelta(seconds=value)
+    except (OverflowError, ValueError):
+        rule = "must be a finite number of seconds, 60 or more"
+        raise InvalidRequest("attempt_timeout", value, rule) from None
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -158,7 +158,7 @@ def build_request(task: TaskAttributes, settings: config.asyncbatch) -> JobReque
         memory_mib=task.job_memory_mib,
         gpus=task.job_gpus,
         array_size=task.job_array_size,
-        depends_on=tuple(task.job_depends_on),
+        depends_on=task.job_depends_on,
         retry=task.job_retry,
         attempt_timeout=as_timeout(task.job_attempt_timeout),
         tags=as_text("tags", task.job_tags or {}),

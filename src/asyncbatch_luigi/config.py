@@ -3,6 +3,7 @@
 The section is read when a client is made, once for each client.
 """
 
+import configparser
 import weakref
 from typing import Any
 
@@ -120,7 +121,12 @@ def _read() -> asyncbatch:
     section = asyncbatch.__name__
     configuration: Any = luigi.configuration.get_config()  # type: ignore[no-untyped-call] # Luigi's
     for name, parameter in asyncbatch.get_params():  # type: ignore[no-untyped-call] # as above
-        text = configuration.get(section, name, None)
+        try:
+            text = configuration.get(section, name, None)
+        except configparser.InterpolationError:
+            text = configuration.get(section, name, None, raw=True)
+            where = f"in section [{section}] of Luigi's configuration"
+            raise InvalidRequest(name, text, f"write %% for a percent sign {where}") from None
         if text is not None:
             try:
                 parameter.parse(text)
@@ -162,7 +168,7 @@ def _log_policy(settings: asyncbatch) -> LogPolicy:
         return LogPolicy(**{_LOG_OPTIONS[option]: value for option, value in given.items()})
     except InvalidRequest as error:
         option = next(name for name, field in _LOG_OPTIONS.items() if field == error.field)
-        raise InvalidRequest(option, error.value, error.rule) from None
+        raise error.renamed(option) from None
 
 
 def _given(settings: asyncbatch, *names: str) -> dict[str, Any]:

@@ -211,7 +211,7 @@ class BatchTask(luigi.Task):
             return InvalidRequest("job_extra", self.job_extra, error.rule)
         name = error.field.partition("[")[0]
         field = error.field if name in _SAME_NAMES else f"job_{error.field}"
-        return InvalidRequest(field, error.value, error.rule)
+        return error.renamed(field)
 
 
 def _misspelt(task: type[BatchTask]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import SectionProxy
 
 import luigi
 import pytest
@@ -102,6 +103,17 @@ def test_unreadable_option_is_reported_with_its_name(
         make(Quick, job_definition="etl").run()
     message = f"{option}={value!r}: must be {rule} in section [asyncbatch] of Luigi's configuration"
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("value", ["100%", "a%(b)s", "%x"])
+def test_percent_sign_in_the_configuration_is_reported_with_the_options_name(
+    section: SectionProxy, value: str
+) -> None:
+    # As from a file: assigning would check the value.
+    section.parser.read_string(f"[asyncbatch]\nprofile = {value}\n")
+    with pytest.raises(InvalidRequest, match="write %% for a percent sign") as caught:
+        new_client()
+    assert (caught.value.field, caught.value.value) == ("profile", value)
 
 
 class Decided(Quick):

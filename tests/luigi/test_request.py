@@ -118,6 +118,12 @@ def test_job_attempt_timeout_accepts_seconds() -> None:
         ("job_environment", {"AWS_BATCH_JOB_ID": "1"}),
         ("job_vcpus", -1),
         ("job_attempt_timeout", 3),
+        ("job_attempt_timeout", float("nan")),
+        ("job_attempt_timeout", float("inf")),
+        ("job_attempt_timeout", True),
+        ("job_command", 5),
+        ("job_depends_on", 5),
+        ("job_depends_on", None),
         ("on_interrupt", "panic"),
         ("job_tags", {"team": None}),
         ("parameters", ["a"]),
@@ -128,6 +134,13 @@ def test_invalid_value_is_reported_with_the_attributes_name(name: str, value: ob
     with pytest.raises(InvalidRequest) as caught:
         task_with(**{name: value}).run()
     assert caught.value.field.partition("[")[0] == name
+
+
+@pytest.mark.parametrize("environment", ["A=hunter2", [{"name": "A", "value": "hunter2"}]])
+def test_invalid_environment_is_reported_without_its_values(environment: object) -> None:
+    with pytest.raises(InvalidRequest, match="job_environment") as caught:
+        task_with(job_environment=environment).run()
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["parameters", "job_environment", "job_tags"])

@@ -14,12 +14,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import anyio
 
 from asyncbatch._aws import sdk_hooks
 from asyncbatch._aws.wire.sharing import SharedValues
-from asyncbatch._values.errors import InvalidRequest, NoRegion
+from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, NoRegion
 
 _CONNECT_TIMEOUT = 5  # seconds
 _READ_TIMEOUT = 30  # seconds
@@ -40,6 +41,14 @@ _URL = re.compile(r"https?://[^\s/]+\S*")
 def _check_text(field: str, value: object, pattern: re.Pattern[str], rule: str) -> None:
     if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
         raise InvalidRequest(field, value, rule)
+
+
+def _has_host_and_port(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0  # a port above 65535 raises
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +76,8 @@ class Target:
         _check_text("profile_name", self.profile_name, _ANYTHING, "must be the name of a profile")
         rule = "must be a URL such as http://127.0.0.1:4566"
         _check_text("endpoint_url", self.endpoint_url, _URL, rule)
+        if self.endpoint_url is not None and not _has_host_and_port(self.endpoint_url):
+            raise InvalidRequest("endpoint_url", self.endpoint_url, rule)
         if self.session is None:
             return
         if self.profile_name is not None:
@@ -110,11 +121,15 @@ class Connection:
 
         Raises:
             NoRegion: No Region is configured anywhere.
-            NoCredentials: The profile does not exist.
+            NoCredentials: The profile does not exist, or its credentials cannot be read.
+            ConfigurationError: Another value of the SDK's configuration is not valid.
         """
         import asyncio  # here, as it takes 35 ms and `import asyncbatch` does not need it
 
-        session, region = await asyncio.to_thread(_prepared, target)
+        try:
+            session, region = await asyncio.to_thread(_prepared, target)
+        except Exception as error:
+            raise await _not_usable(error, target.session) from error
         async with AsyncExitStack() as stack:
             connection = cls(session, region, target, stack)
             await connection.client("batch")
@@ -144,7 +159,10 @@ class Connection:
         import asyncio
 
         await asyncio.to_thread(_read_models, self._session, service)
-        client = await self._stack.enter_async_context(self._make(service, region))
+        try:
+            client = await self._stack.enter_async_context(self._make(service, region))
+        except Exception as error:
+            raise await _not_usable(error, self._session) from error
         sdk_hooks.install(client)
         return client
 
@@ -251,20 +269,31 @@ def preload() -> None:
 def _prepared(target: Target) -> tuple[Any, str]:
     """Return session and Region; runs in a thread, since it reads files."""
     from aiobotocore.session import AioSession
-    from botocore.exceptions import BotoCoreError
-
-    from asyncbatch._aws.errors import translated
 
     _user_agent()
-    try:
-        session = target.session
-        if session is None:
-            session = AioSession(profile=target.profile_name)
-            _share_models(session)
-        _read_models(session, "batch")
-        return session, _region(session, target)
-    except BotoCoreError as error:
-        raise translated(error, "configuration") or error from error
+    session = target.session
+    if session is None:
+        session = AioSession(profile=target.profile_name)
+        _share_models(session)
+    _read_models(session, "batch")
+    return session, _region(session, target)
+
+
+async def _not_usable(error: Exception, session: Any) -> AsyncBatchError:
+    """Return the error for one of the SDK while it reads its configuration.
+
+    A credential process may raise anything. Credentials are read again to find out whether they
+    are the cause; the SDK keeps those that it could read.
+    """
+    from asyncbatch._aws.errors import unusable_configuration
+
+    is_about_credentials = False
+    if session is not None and hasattr(session, "get_credentials"):
+        try:
+            await session.get_credentials()
+        except Exception:  # noqa: BLE001 - its type says nothing; `error` has the words
+            is_about_credentials = True
+    return unusable_configuration(error, is_about_credentials=is_about_credentials)
 
 
 # The SDK's loaders, which cache the models that they read; by the path of additional models.

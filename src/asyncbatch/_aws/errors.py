@@ -18,6 +18,7 @@ from asyncbatch._values.errors import (
     AccessDenied,
     APIError,
     AsyncBatchError,
+    ConfigurationError,
     ConnectionFailed,
     CredentialsExpired,
     InvalidRequest,
@@ -29,6 +30,7 @@ from asyncbatch._values.errors import (
     ServiceFault,
     Throttled,
 )
+from asyncbatch._values.text import one_line
 
 # Codes of botocore's own standard retry mode, and Batch's TooManyRequestsException.
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
@@ -113,6 +115,27 @@ def translated(error: Exception, operation: str) -> AsyncBatchError | None:
     if isinstance(error, boto.CredentialRetrievalError | boto.MetadataRetrievalError):
         return CredentialsExpired(operation, type(error).__name__, str(error))
     return _connection_error(error, operation)
+
+
+def unusable_configuration(error: Exception, *, is_about_credentials: bool) -> AsyncBatchError:
+    """Return the error for one that the SDK raised while it read its configuration.
+
+    Args:
+        error: The SDK's error, of any type, or one of this package.
+        is_about_credentials: Whether credentials could not be read.
+    """
+    if isinstance(error, AsyncBatchError):
+        return error
+    if isinstance(error, boto.NoRegionError):
+        return NoRegion()
+    kind = "" if isinstance(error, boto.BotoCoreError) else f"{type(error).__name__}: "
+    detail = f"{kind}{error}"
+    if isinstance(error, _NEEDS_LOGIN) or is_about_credentials:
+        return NoCredentials(detail)
+    return ConfigurationError(
+        f"the AWS configuration cannot be used: {one_line(detail).rstrip('. ')}. Check the profile"
+        " (~/.aws/config, ~/.aws/credentials) and the environment variables AWS_*."
+    )
 
 
 def _response_error(error: boto.ClientError, operation: str) -> APIError:

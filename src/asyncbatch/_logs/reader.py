@@ -63,6 +63,7 @@ class LogReader:
         """
         if tail is not None:
             check.integer("tail", tail, 1)
+        check.flag("follow", follow)
         first = None if since is None else check.moment("since", since)
         options = LogOptions(follow=follow, tail=tail, since=first)
         if not follow or tail is not None:

@@ -6,10 +6,31 @@ is the only place in the package that creates such a task.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from asyncbatch._values.errors import ClientClosed
+
 T = TypeVar("T")
+
+
+def require_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Raise if another event loop runs here. Without any, nothing can be awaited anyway.
+
+    Raises:
+        ClientClosed: The client was opened on another loop.
+    """
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if running is not loop:
+        raise ClientClosed(
+            "this client is open on another event loop, of another thread or asyncio.run(). Use it"
+            " where it was opened, or open a client for each loop."
+        )
+
 
 Main = Callable[[Callable[[T], None], asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -26,11 +47,13 @@ class Background(Generic[T]):
         """
         self._main = main
         self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> T:
         """Start the task, and return its value when it is ready; raise if it fails before."""
-        ready: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        ready: asyncio.Future[T] = self._loop.create_future()
         self._task = asyncio.create_task(  # noqa: TID251 - the one place; `stop` awaits it
             self._main(ready.set_result, self._stop), name="asyncbatch client"
         )
@@ -47,6 +70,15 @@ class Background(Generic[T]):
             raise RuntimeError("the background task ended before it was ready")
         return ready.result()
 
+    def require_loop(self) -> None:
+        """Raise if the task runs on another event loop than this one.
+
+        Raises:
+            ClientClosed: It does.
+        """
+        if self._task is not None and self._loop is not None and not self._task.done():
+            require_loop(self._loop)
+
     async def stop(self) -> None:
         """Stop the task, wait until it has ended, and raise what it raised.
 
@@ -56,9 +88,18 @@ class Background(Generic[T]):
             return
         self._stop.set()
         try:
-            await asyncio.wait({self._task})
+            if not self._task.done():  # else its loop may be closed
+                await asyncio.wait({self._task})
         except asyncio.CancelledError:
             self._task.cancel()
             raise
         if not self._task.cancelled():
             self._task.result()
+
+    def drop(self) -> bool:
+        """Stop the task without waiting, from any thread; return whether it was running."""
+        if self._task is None or self._loop is None or self._task.done() or self._loop.is_closed():
+            return False
+        with contextlib.suppress(RuntimeError):  # the loop is closed meanwhile
+            self._loop.call_soon_threadsafe(self._stop.set)
+        return True

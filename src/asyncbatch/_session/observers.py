@@ -1,5 +1,6 @@
 """Reporting events: to the journal first, then to the client's observers."""
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable
 
@@ -27,6 +28,20 @@ class Observers:
             return
         for observer in self._observers:
             try:
-                observer(event)
-            except Exception:  # a progress bar's bug must not stop the jobs from being followed
+                outcome: object = observer(event)  # type: ignore[func-returns-value] # wrong ones do
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            # A progress bar's bug must not stop the jobs from being followed, and an observer's
+            # CancelledError is no cancellation of the task that reports.
+            except BaseException:
                 logger.exception("observer %r raised on %r", observer, event)
+            else:
+                if inspect.iscoroutine(outcome):
+                    outcome.close()
+                    logger.error("observer %r is async, so it did not get %r", observer, event)
+
+
+def is_async(observer: object) -> bool:
+    """Return whether calling an observer only makes a coroutine, which nothing would await."""
+    call = getattr(observer, "__call__", None)  # noqa: B004 - to look at it, not to call it
+    return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(call)

@@ -5,6 +5,7 @@ weakly, the poller holds it until the job's end is known. Handles are made from 
 above; a record has only a weak reference to its handle, so that there is one handle per job.
 """
 
+import asyncio
 import dataclasses
 import logging
 import math
@@ -18,6 +19,7 @@ import anyio
 
 from asyncbatch._polling.changes import differs, is_status_change
 from asyncbatch._polling.poller import Poller
+from asyncbatch._session.background import require_loop
 from asyncbatch._session.observers import Observers
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, JobVanished
@@ -44,17 +46,20 @@ class JobRecords:
         self.poller = poller
         self.observers = observers
         self.closed: ClientClosed | None = None
+        self._loop = asyncio.get_running_loop()
         self._records: WeakValueDictionary[str, JobRecord] = WeakValueDictionary()
 
     def require_open(self) -> None:
         """Raise unless the client is open.
 
         Raises:
-            ClientClosed: It was closed, or its background task crashed.
+            ClientClosed: It was closed, its background task crashed, or this is another event loop,
+                where waiting would never end.
         """
         if self.closed is not None:
             # A new error for each caller: callers add notes to it and set its `submitted`.
             raise ClientClosed(*self.closed.args) from self.closed.__cause__
+        require_loop(self._loop)
 
     def get(self, job_id: str) -> "JobRecord | None":
         """Return the record of a job if it is in use."""

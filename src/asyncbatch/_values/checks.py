@@ -129,7 +129,12 @@ def _is_integer(value: object, least: int, most: int | None = None) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether `value` is a finite number; NaN, infinity and bool are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond all floats
+        return False
 
 
 def number(field: str, value: object, *, above: float) -> None:
@@ -152,8 +157,8 @@ def path(field: str, value: object) -> None:
 
 
 def iterable(field: str, value: object, *, rule: str) -> None:
-    """Require an iterable other than a string, which is more likely one item without its list."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    """Require an iterable of items: no string, which is more likely one item without its list."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise InvalidRequest(field, value, rule)
 
 
@@ -211,7 +216,11 @@ def moment(field: str, value: object) -> datetime:
         if value < timedelta():
             rule = "a timedelta counts back from now, so it must not be negative"
             raise InvalidRequest(field, value, rule)
-        return datetime.now(UTC) - value
+        try:
+            return datetime.now(UTC) - value
+        except OverflowError:
+            rule = "a timedelta counts back from now, and this one to before the year 1"
+            raise InvalidRequest(field, value, rule) from None
     if not isinstance(value, datetime) or value.tzinfo is None:
         rule = "must be a datetime with a time zone, or a timedelta that counts back from now"
         raise InvalidRequest(field, value, rule)

@@ -91,8 +91,13 @@ class InvalidRequest(AsyncBatchError, ValueError):
         self.field = field
         self.value = value
         self.rule = rule
+        self._shown = shown
         text = _short(masked(value) if shown is None else shown)
         super().__init__(f"{one_line(field)}={text}: {rule}")
+
+    def renamed(self, field: str) -> InvalidRequest:
+        """Return the same error about a field that has another name for the user."""
+        return InvalidRequest(field, self.value, self.rule, shown=self._shown)
 
 
 class ClientClosed(AsyncBatchError, RuntimeError):

@@ -164,11 +164,13 @@ class RetryStrategy:
         """Check the numbers."""
         check.integer("retry.attempts", self.attempts, 1, 10)
         # A list would be shared with the caller, and would not be hashable.
+        rule = "must be a list of EvaluateOnExit rules"
+        check.iterable("retry.evaluate_on_exit", self.evaluate_on_exit, rule=rule)
         object.__setattr__(self, "evaluate_on_exit", tuple(self.evaluate_on_exit))
-        for rule in self.evaluate_on_exit:
-            if not isinstance(rule, EvaluateOnExit):
+        for each in self.evaluate_on_exit:
+            if not isinstance(each, EvaluateOnExit):
                 raise InvalidRequest(
-                    "retry.evaluate_on_exit", rule, "every rule must be an EvaluateOnExit"
+                    "retry.evaluate_on_exit", each, "every rule must be an EvaluateOnExit"
                 )
         if len(self.evaluate_on_exit) > _MAX_RULES:
             most = f"at most {_MAX_RULES} rules are allowed"
@@ -354,10 +356,8 @@ def _definition_name(value: str | HasArn) -> str:
 def _arguments(command: Sequence[str] | None) -> tuple[str, ...] | None:
     if command is None:
         return None
-    if isinstance(command, str):
-        raise InvalidRequest(
-            "command", command, 'must be a list of arguments, such as ["sh", "-c", "..."]'
-        )
+    rule = 'must be a list of arguments, such as ["sh", "-c", "..."]'
+    check.iterable("command", command, rule=rule)
     return tuple(check.argument("command", argument) for argument in command)
 
 
@@ -382,6 +382,8 @@ def _dependencies(values: Sequence[HasJobId | Dependency | str]) -> tuple[Depend
     if isinstance(values, str | Dependency | HasJobId):
         rule = "must be a list of jobs. Pass [job] for a single one."
         raise InvalidRequest("depends_on", values, rule)
+    check.iterable("depends_on", values, rule="must be a list of jobs")
+    values = tuple(values)
     if len(values) > _MAX_DEPENDENCIES:
         rule = f"at most {_MAX_DEPENDENCIES} dependencies are allowed, and these are {len(values)}"
         raise InvalidRequest("depends_on", values, rule)
