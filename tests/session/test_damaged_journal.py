@@ -106,6 +106,7 @@ def keep(path: Path, folder: Path) -> Path:
 async def first_program(local: LocalBatch, folder: Path) -> tuple[list[Path], list[JobResult]]:
     """Run it; return its journal at three moments, and the results of the ended jobs."""
     requests, path = wanted(), folder / "run.db"
+    journals: list[Path] = []
     async with AsyncBatchClient(session=local.session, journal=path) as batch:
         await batch.submit_many(requests[:20])
         await anyio.sleep(60)
@@ -116,12 +117,12 @@ async def first_program(local: LocalBatch, folder: Path) -> tuple[list[Path], li
         async with anyio.create_task_group() as group:
             group.start_soon(batch.submit_many, requests[30:])
             await anyio.sleep(2)
-            under_way = keep(path, folder / "under way")
+            journals.append(keep(path, folder / "under way"))
         jobs = await batch.resume()
         await anyio.sleep(60)
-        killed = keep(path, folder / "killed")
+        journals.append(keep(path, folder / "killed"))
         results = [await job for job in jobs if job.is_finished]
-    return [under_way, killed, keep(path, folder / "closed")], results
+    return [*journals, keep(path, folder / "closed")], results
 
 
 @pytest.mark.may_block
