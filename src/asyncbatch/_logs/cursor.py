@@ -16,7 +16,7 @@ from asyncbatch._values.errors import AsyncBatchError
 from asyncbatch._values.results import LogEvent
 
 _MAX_INTERVAL = 15.0  # seconds between two reads of a stream that is missing or empty
-_MAX_TRIES = 3
+_MAX_TRIES = 5
 
 
 class Missing(enum.Enum):
