@@ -199,6 +199,7 @@ async def test_equal_unmarked_submissions_of_which_one_did_not_arrive(
     bench: MakeBench, path: Path
 ) -> None:
     """One job for two submissions: the older gets it, the other is sent."""
+    arrived: list[str] = []
     async with bench(Script(duration=600)) as b:
         denied = Fault.error("AccessDeniedException", "batch:TagResource", status=403, times=1)
         b.local.faults.add("SubmitJob", denied)
@@ -210,7 +211,7 @@ async def test_equal_unmarked_submissions_of_which_one_did_not_arrive(
                 group.start_soon(batch.submit, NAMED)
                 await anyio.sleep(1)
             await crash(path)
-            arrived = submitted(b)
+            arrived += submitted(b)
             group.cancel_scope.cancel()
         b.local.faults.clear()
         async with client(b, after_crash(path)) as batch:
