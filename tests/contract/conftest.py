@@ -87,6 +87,7 @@ async def loopback(_: str) -> AsyncIterator[Endpoint]:
     """Yield the engine behind its loopback HTTP door."""
     async with _engine() as (local, write), local.serve() as door:
         session = support.new_session()
+        session.set_config_variable("region", door.environment["AWS_REGION"])
         session.set_credentials(
             door.environment["AWS_ACCESS_KEY_ID"], door.environment["AWS_SECRET_ACCESS_KEY"]
         )
