@@ -192,8 +192,12 @@ async def test_look_up_lists_jobs_by_name_and_by_time(
     job = await batch.submit(endpoint.job_definition, name="mine")
     await job
     api = batch._require_open().api
-    for options in ({"name": "mine"}, {"created_after": time.time() - 60}):
-        pages = [page async for page in api.list_for_look_up(endpoint.queue, **options)]
+    a_minute_ago = time.time() - 60
+    for listing in (
+        api.list_for_look_up(endpoint.queue, name="mine"),
+        api.list_for_look_up(endpoint.queue, created_after=a_minute_ago),
+    ):
+        pages = [page async for page in listing]
         (found,) = [each for page in pages for each in page if each.job_id == job.id]
         assert found.name == "mine"
         assert found.created_at == pytest.approx(time.time(), abs=60)

@@ -273,6 +273,7 @@ async def test_unmarked_submission_is_told_apart_from_jobs_with_other_values(
         await stop_tagging(b)
         b.local.faults.add("SubmitJob", Fault.drop_before(times=1))
         jobs: list[Job] = []
+        other: dict[str, str] = {}
 
         async def submit() -> None:
             jobs.append(await b.batch.submit("hello", name="mine", environment={"N": "1"}))

@@ -21,7 +21,7 @@ _MAX_COUNT = 1_000_000
 class Shape(Protocol):
     """A type of values."""
 
-    def fits(self, value: Any) -> bool:
+    def fits(self, value: Any, /) -> bool:
         """Return whether a value is of this type, with all of its members."""
         ...
 
