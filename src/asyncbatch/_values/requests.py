@@ -383,11 +383,11 @@ def _dependencies(values: Sequence[HasJobId | Dependency | str]) -> tuple[Depend
         rule = "must be a list of jobs. Pass [job] for a single one."
         raise InvalidRequest("depends_on", values, rule)
     check.iterable("depends_on", values, rule="must be a list of jobs")
-    values = tuple(values)
-    if len(values) > _MAX_DEPENDENCIES:
-        rule = f"at most {_MAX_DEPENDENCIES} dependencies are allowed, and these are {len(values)}"
+    jobs = tuple(values)
+    if len(jobs) > _MAX_DEPENDENCIES:
+        rule = f"at most {_MAX_DEPENDENCIES} dependencies are allowed, and these are {len(jobs)}"
         raise InvalidRequest("depends_on", values, rule)
-    return tuple(_dependency(value) for value in values)
+    return tuple(map(_dependency, jobs))
 
 
 def _dependency(value: HasJobId | Dependency | str) -> Dependency:
