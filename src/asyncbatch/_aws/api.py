@@ -212,8 +212,8 @@ class API:
                     mark = responses.summary_mark(job)
                     # Without a readable mark, the job is left to DescribeJobs.
                     if mark is not None and isinstance(job.get("jobId"), str):
-                        anew = has_listing_changed(job["jobId"], mark)
-                        found[job["jobId"]] = self._summary(job) if anew else None
+                        changed = has_listing_changed(job["jobId"], mark)
+                        found[job["jobId"]] = self._summary(job) if changed else None
                 yield found
 
     async def list_jobs(

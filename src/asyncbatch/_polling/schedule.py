@@ -196,7 +196,7 @@ class Schedule:
         self._push(job_id, entry, max(due, not_before))
 
     def note_unread(self, job_id: str, now: float) -> None:
-        """Note that a response did not tell whether the job is there; it is polled again."""
+        """Note that a response does not show whether the job is there; it is polled again."""
         entry = self._entries.get(job_id)
         if entry is not None:
             self._push(
