@@ -1,8 +1,16 @@
-"""Conversion of the values of Luigi tasks to those that a `JobRequest` accepts."""
+"""Conversion of the values of Luigi tasks to those that a `JobRequest` accepts.
 
+The text of a value is part of the identity of a live job (see `_request`). So the same value must
+have the same text in every version of this module, and in every process.
+"""
+
+import enum
+import json
+import operator
 import random
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any
 
@@ -12,19 +20,79 @@ from asyncbatch import InvalidRequest
 def as_text(field: str, values: Mapping[str, object]) -> dict[str, str]:
     """Return a mapping with its values converted to text.
 
+    A dict, list, tuple or set becomes JSON, also within another one. A member of an enum becomes
+    the text of its value, unless its class has a `__str__` of its own. Everything else becomes what
+    `str` returns: ``2024-01-15`` for a date, ``True`` for a bool.
+
     Raises:
-        InvalidRequest: It is not a mapping, or a value is None: that is taken for a mistake, and
-            never for the text "None".
+        InvalidRequest: It is not a mapping, or a value has no text: None is taken for a mistake,
+            and never for the text "None".
     """
     if not isinstance(values, Mapping):
         shown = type(values) if field == "environment" else None  # it may contain a secret
         rule = "must be a mapping, such as a dict"
         raise InvalidRequest(field, values, rule, shown=shown)
-    for name, value in values.items():
-        if value is None:
-            rule = "must have a value; leave out what the job definition decides"
-            raise InvalidRequest(f"{field}[{name!r}]", value, rule)
-    return {name: str(value) for name, value in values.items()}
+    return {name: _text(f"{field}[{name!r}]", value) for name, value in values.items()}
+
+
+def _text(field: str, value: object) -> str:
+    """Return the text of one value."""
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
+        return str(value)
+    if value is None:
+        rule = "must have a value; leave out what the job definition decides"
+        raise InvalidRequest(field, value, rule)
+    if _is_container(value):
+        jsonable = _jsonable(field, value)
+        try:
+            return json.dumps(jsonable, allow_nan=False)
+        except ValueError:
+            # Shown by its type, as it may contain a secret.
+            rule = "JSON has no infinite numbers and no NaN"
+            raise InvalidRequest(field, value, rule, shown=type(value)) from None
+    if isinstance(value, enum.Enum) and type(value).__str__ in _STR_OF_ENUMS:
+        return _text(field, value.value)
+    _check_own_text(field, value)
+    return str(value)
+
+
+# The classes `IntEnum` and `StrEnum` have others, which return the text of the value as well.
+_STR_OF_ENUMS = (enum.Enum.__str__, enum.Flag.__str__)
+
+
+def _jsonable(field: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a value as JSON can write it; what JSON does not know becomes text."""
+    if isinstance(value, enum.Enum) and type(value).__str__ in _STR_OF_ENUMS:
+        return _jsonable(field, value.value)
+    if isinstance(value, Mapping):
+        return {_text(field, key): _jsonable(field, member) for key, member in value.items()}
+    if _is_container(value):
+        members = [_jsonable(field, member) for member in value]
+        # The order of a set differs between processes.
+        return sorted(members, key=json.dumps) if isinstance(value, AbstractSet) else members
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if hasattr(value, "__index__"):  # an integer of another package
+        return operator.index(value)
+    return _text(field, value)
+
+
+def _is_container(value: object) -> bool:
+    """Return whether a value becomes JSON."""
+    is_text = isinstance(value, str | bytes | bytearray | memoryview)
+    return isinstance(value, Mapping | AbstractSet | Sequence) and not is_text
+
+
+def _check_own_text(field: str, value: object) -> None:
+    """Refuse an object whose text is its address: that differs between runs.
+
+    Raises:
+        InvalidRequest: It is one.
+    """
+    kind = type(value)
+    if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__:
+        rule = "has no text of its own; convert it to a string, a number or a date"
+        raise InvalidRequest(field, kind, rule)
 
 
 def as_timeout(value: Any) -> Any:  # noqa: ANN401 - JobRequest checks anything else

@@ -52,6 +52,10 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
             see `asyncbatch.Journal`. It can be used by one process at a time.
     """
 
+    # Luigi names the section after the class and its namespace, and would take the namespace that
+    # `luigi.namespace` has set before this module is imported.
+    task_namespace = ""
+
     region = luigi.OptionalParameter(default=None)
     profile = luigi.OptionalParameter(default=None)
     endpoint_url = luigi.OptionalParameter(default=None)

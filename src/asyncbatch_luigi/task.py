@@ -1,6 +1,7 @@
 """`BatchTask`: a Luigi task that runs as an AWS Batch job."""
 
 import difflib
+import operator
 import warnings
 import weakref
 from collections.abc import Coroutine, Iterator, Mapping
@@ -28,7 +29,8 @@ _SAME_NAMES = (
 # Similarity from which on a name is taken for a misspelt attribute; ``job_date`` must stay below.
 _SIMILARITY = 0.8
 
-_params: "weakref.WeakKeyDictionary[type, tuple[tuple[int, ...], list[tuple[str, Any]]]]" = (
+# Luigi parameters of each class, with all attributes of its bases when they were read.
+_params: "weakref.WeakKeyDictionary[type, tuple[list[tuple[Any, ...]], list[tuple[str, Any]]]]" = (
     weakref.WeakKeyDictionary()
 )
 
@@ -139,12 +141,14 @@ class BatchTask(luigi.Task):
         Luigi calls this ten times for each task, and inspects all attributes of the class each
         time.
         """
-        # Compared so that parameters added to a class later are found: `luigi.util.inherits` does.
-        sizes = tuple([len(vars(each)) for each in cls.__mro__])
-        known_sizes, params = _params.get(cls, (None, []))
-        if sizes != known_sizes:
+        # Classes change after their definition: `luigi.util.inherits` adds parameters, and tests
+        # replace attributes. Without a metaclass of our own, with which other metaclasses of the
+        # user could conflict, only a comparison detects that.
+        known_attributes, params = _params.get(cls, ([], []))
+        if not _has_attributes(cls, known_attributes):
+            attributes = [tuple(vars(base).values()) for base in cls.__mro__]
             params = super().get_params()  # type: ignore[no-untyped-call] # Luigi's
-            _params[cls] = (sizes, params)
+            _params[cls] = (attributes, params)
         return list(params)
 
     @property
@@ -212,6 +216,17 @@ class BatchTask(luigi.Task):
         name = error.field.partition("[")[0]
         field = error.field if name in _SAME_NAMES else f"job_{error.field}"
         return error.renamed(field)
+
+
+def _has_attributes(cls: type, attributes: list[tuple[Any, ...]]) -> bool:
+    """Return whether a class and its bases have these very attributes; this takes microseconds."""
+    if len(attributes) != len(cls.__mro__):
+        return False
+    for base, known in zip(cls.__mro__, attributes, strict=True):
+        own = vars(base).values()
+        if len(own) != len(known) or not all(map(operator.is_, own, known)):
+            return False
+    return True
 
 
 def _misspelt(task: type[BatchTask]) -> Iterator[tuple[str, str]]:

@@ -167,6 +167,22 @@ except ImportError as error:
     assert python(program) == "asyncbatch_luigi needs Luigi: pip install 'asyncbatch[luigi]'"
 
 
+NAMESPACE = """
+import luigi
+luigi.namespace("etl")
+from asyncbatch_luigi import BatchTask
+from asyncbatch_luigi.config import new_client, settings_of
+
+luigi.configuration.get_config().set("asyncbatch", "job_queue", "night")
+class Extract(BatchTask): job_definition = "etl"
+print(settings_of(new_client()).job_queue, Extract().task_family)
+"""
+
+
+def test_namespace_set_before_the_import_does_not_rename_the_section() -> None:
+    assert python(NAMESPACE) == "night etl.Extract"
+
+
 FORKS = """
 import os, sys
 import luigi

@@ -127,3 +127,61 @@ def test_luigi_parameters_added_to_a_class_later_are_found() -> None:
     heir = make(luigi.util.inherits, Early)(Heir)
     assert "early" in dict(heir.get_params())
     assert make(heir, early="bird").early == "bird"
+
+
+# Each replaces an attribute of a class of which there is an instance: what tests do with mocks.
+REPLACEMENTS: Mapping[str, tuple[Any, Any]] = {
+    "parameter by value": (luigi.Parameter(default="a"), "b"),
+    "parameter by parameter": (luigi.Parameter(default="a"), luigi.Parameter(default="b")),
+    "value by parameter": ("a", luigi.Parameter(default="b")),
+    "value by value": ("a", "b"),
+    "parameter by property": (luigi.Parameter(default="a"), property(lambda _: "b")),
+}
+
+
+@pytest.mark.parametrize("place", ["class", "base"])
+@pytest.mark.parametrize("case", REPLACEMENTS)
+def test_attribute_replaced_after_an_instance_was_made_is_used(case: str, place: str) -> None:
+    first, second = REPLACEMENTS[case]
+    base: Any = type("Base", (BatchTask,), {"job_definition": first})
+    own = {"job_definition": first} if place == "class" else {"job_queue": "day"}
+    task_class: Any = type("Replaced", (base,), own)
+    changed = base if place == "base" else task_class
+    if hasattr(second, "__set_name__"):  # parameters of newer Luigi have to be told their name
+        second.__set_name__(changed, "job_definition")
+    assert make(task_class).job_definition == "a"
+    changed.job_definition = second
+    assert make(task_class).job_definition == "b"
+    changed.job_definition = first
+    assert make(task_class).job_definition == "a"
+
+
+def test_replaced_attribute_is_submitted(
+    aws: Aws, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(make(AnotherPollTime))
+    monkeypatch.setattr(AnotherPollTime, "job_definition", "fails")
+    monkeypatch.setattr(AnotherPollTime, "poll_time", 0)
+    assert not run(make(AnotherPollTime))
+    assert [job.job_definition for job in aws.started] == ["succeeds", "fails"]
+
+
+def test_parameters_are_read_once_while_a_class_is_unchanged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads: list[type] = []
+    original: Any = luigi.Task.__dict__["get_params"]
+
+    def get_params(cls: type) -> Any:  # noqa: ANN401 - as Luigi's
+        reads.append(cls)
+        return original.__func__(cls)
+
+    monkeypatch.setattr(luigi.Task, "get_params", classmethod(get_params))
+
+    class Often(BatchTask):
+        job_definition = "etl"
+        day = luigi.IntParameter()
+
+    for day in range(5):
+        assert make(Often, day=day).day == day
+    assert reads.count(Often) == 1
