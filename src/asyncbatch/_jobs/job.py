@@ -7,7 +7,7 @@ task never affects the job.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from asyncbatch._jobs.parts import (
     LISTED_FOR_MESSAGE,
@@ -19,7 +19,8 @@ from asyncbatch._jobs.parts import (
 from asyncbatch._logs.failure_log import FailureLog, seconds_until_complete
 from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.errors import AsyncBatchError, JobFailed
+from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed
+from asyncbatch._values.requests import JobFields, JobRequest
 from asyncbatch._values.results import JobResult, LogEvent
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
@@ -214,6 +215,34 @@ class Job:
         failed = await self._session.terminator.terminate([self._record.id], reason)
         for error in failed.values():
             raise error
+
+    def clone(self, **changes: Unpack[JobFields]) -> JobRequest:
+        """Return a request for the same job again, with changed fields; nothing is sent.
+
+        See `JobRequest.from_description` for what it contains.
+
+        Args:
+            **changes: Fields of `JobRequest` that replace the job's own.
+
+        Raises:
+            InvalidRequest: A value breaks a rule, or the job has not been described yet, or no
+                request can be made from its description.
+
+        Example:
+            ```python
+            job = await batch.submit("etl")
+            await job
+            again = await batch.submit(job.clone(memory_mib=4096))
+            ```
+        """
+        description = self.description
+        if description is None or description.is_summary:
+            rule = (
+                "the job has not been described yet. Await it, or describe it with"
+                " `await batch.attach([job_id])`."
+            )
+            raise InvalidRequest("job", self.id, rule)
+        return JobRequest.from_description(description).replace(**changes)
 
     async def _failure(self, result: JobResult) -> JobFailed:
         """Return the error for a failed job, with the last lines of its log if there are any."""

@@ -5,26 +5,22 @@ tag. Where tagging is not allowed either, only time and content identify a submi
 """
 
 import asyncio
-import functools
 import os
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from asyncbatch._values.additions import NONCE_BYTES, SUBMISSION_TAG, name_stem
 from asyncbatch._values.requests import JobRequest
 
-TAG = "asyncbatch-submission"
+TAG = SUBMISSION_TAG
 
 MAX_SKEW = 300.0
 """Seconds by which our clock and AWS's may differ: AWS refuses requests beyond that.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
-
-_NONCE_BYTES = 6
-_LONGEST_STEM = 128 - 1 - 2 * _NONCE_BYTES
 
 
 class SubmissionLog(Protocol):
@@ -91,18 +87,12 @@ def unique_name(job_definition: str) -> str:
     Args:
         job_definition: Name, name:revision, or ARN of the job definition.
     """
-    return f"{_stem(job_definition)}-{nonce()}"
-
-
-@functools.lru_cache
-def _stem(job_definition: str) -> str:
-    name = job_definition.rpartition("/")[2].partition(":")[0]
-    return re.sub(r"[^A-Za-z0-9_-]", "-", name).lstrip("-_")[:_LONGEST_STEM] or "job"
+    return f"{name_stem(job_definition)}-{nonce()}"
 
 
 def nonce() -> str:
     """Return a random text that no other submission has."""
-    return os.urandom(_NONCE_BYTES).hex()
+    return os.urandom(NONCE_BYTES).hex()
 
 
 def wall_clock() -> float:

@@ -18,6 +18,8 @@ from datetime import timedelta
 from typing import Any, Protocol, Self, TypedDict, Unpack, runtime_checkable
 
 from asyncbatch._values import checks as check
+from asyncbatch._values.described_fields import request_fields
+from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.masking import MaskedRepr
 
@@ -311,6 +313,44 @@ class JobRequest(MaskedRepr):
         check.optional_integer("scheduling_priority", self.scheduling_priority, 0, 9999)
         check.optional_text("key", self.key, at_most=256)
         self._check_array_dependencies()
+
+    @classmethod
+    def from_description(cls, description: JobDescription) -> Self:
+        """Return a request that makes the same job again.
+
+        It has the exact revision of the job definition, and all that DescribeJobs returns of
+        parameters, command, environment, resources, dependencies, retries and tags, whether the
+        earlier request or the job definition set it. It has no `key`, and not what asyncbatch, its
+        Luigi adapter, AWS or ECS added: generated names, tags such as ``luigi:task-id``, variables
+        such as ``AWS_BATCH_JOB_ID``.
+
+        Args:
+            description: A job, or the parent of an array job, as DescribeJobs returned it:
+                `Job.description`, or a value of `AsyncBatchClient.describe`.
+
+        Raises:
+            InvalidRequest: No request can be made from it: it is a child of an array job, a summary
+                from ListJobs, a multi-node job, a job on Amazon EKS or one with ``ecsProperties``.
+
+        Example:
+            ```python
+            job = await batch.submit("etl", environment={"DAY": "mon"})
+            await job
+            request = JobRequest.from_description(job.description)
+            again = await batch.submit(request, vcpus=2)
+            ```
+        """
+        fields = request_fields(description)
+        if fields["retry"] is not None:
+            rules = tuple(EvaluateOnExit(**rule) for rule in fields["retry"]["evaluate_on_exit"])
+            fields["retry"] = RetryStrategy(
+                attempts=fields["retry"]["attempts"], evaluate_on_exit=rules
+            )
+        fields["depends_on"] = [
+            Dependency(job_id, type=None if kind is None else DependencyType(kind))
+            for job_id, kind in fields["depends_on"]
+        ]
+        return cls(**fields)
 
     def replace(self, **changes: Unpack[JobFields]) -> Self:
         """Return a copy with changed fields, checked like a new request; `self` without changes.
