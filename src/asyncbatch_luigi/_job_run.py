@@ -21,6 +21,7 @@ from asyncbatch import (
     JobResult,
     fit_for_terminal,
 )
+from asyncbatch_luigi._default_queue import with_default_queue
 from asyncbatch_luigi._errors import BatchJobException
 from asyncbatch_luigi._find_live import find_live_job
 from asyncbatch_luigi._request import RunPlan
@@ -74,6 +75,7 @@ class JobRun:
         """
         self._region = self._client.region_name  # a closed client has none
         try:
+            self._plan = await with_default_queue(self._client, self._plan)
             job = self._job = await self._find() or await self._submit()
             await self._reports.report_link(job)
             await (self._follow_with_log(job) if self._plan.stream_logs else self._follow(job))

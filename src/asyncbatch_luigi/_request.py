@@ -96,6 +96,7 @@ class RunPlan:
         identity: Tags that identify the task; left out if the user may not tag jobs.
         has_own_name: Whether the task sets the job's name, so that other jobs may have it as well.
         follow_live_job: Whether to search for a live job of an earlier run first.
+        searched_queues: Job queues to search; empty for that of the request.
         stream_logs: Whether to copy the job's log to Luigi's log.
         terminate_on_interrupt: Whether to terminate the job if the run is interrupted.
     """
@@ -104,6 +105,7 @@ class RunPlan:
     identity: Mapping[str, str] = dataclasses.field(default_factory=dict)
     has_own_name: bool = True
     follow_live_job: bool = False
+    searched_queues: tuple[str, ...] = ()
     stream_logs: bool = False
     terminate_on_interrupt: bool = False
 

@@ -19,8 +19,9 @@ from asyncbatch import (
 )
 from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._conversions import as_text
+from asyncbatch_luigi._default_queue import active_queues, default_queue
 from asyncbatch_luigi._errors import BatchJobException
-from asyncbatch_luigi.config import POLL_TIME, new_client, poll_policy
+from asyncbatch_luigi.config import POLL_TIME, new_client, poll_policy, settings_of
 
 logger = logging.getLogger("luigi-interface")
 
@@ -127,10 +128,11 @@ class BatchClient:
             job_definition: ``name``, ``name:revision`` or ARN of a job definition.
             parameters: Values for its ``Ref::`` placeholders; they are converted to text.
             job_name: Job name; None generates a unique one.
-            queue: Name or ARN of a job queue; None uses the only one that is ENABLED and VALID.
+            queue: Name or ARN of a job queue; None uses the configured one, or else the first one
+                that is ENABLED and VALID, as for `BatchTask`.
 
         Raises:
-            InvalidRequest: A value is not valid, or there is no unique default job queue.
+            InvalidRequest: A value is not valid, or there is no default job queue.
             AsyncBatchError: AWS returned an error, or could not be reached.
         """
         request = JobRequest(
@@ -141,7 +143,10 @@ class BatchClient:
         )
 
         async def submit(batch: AsyncBatchClient) -> str:
-            return (await batch.submit(request)).id
+            queue = request.queue or settings_of(batch).job_queue or None
+            if queue is None:
+                queue = (await default_queue(batch)).name
+            return (await batch.submit(request.replace(queue=queue))).id
 
         return self._run(submit)
 
@@ -198,7 +203,7 @@ class BatchClient:
 
 
 async def _active_queues(batch: AsyncBatchClient) -> list[str]:
-    names = [queue.name for queue in await batch.job_queues() if queue.takes_jobs]
+    names = active_queues(await batch.job_queues())
     if not names:
         rule = "No job queues with state=ENABLED and status=VALID"
         raise InvalidRequest("queue", None, rule)

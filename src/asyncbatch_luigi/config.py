@@ -35,6 +35,9 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
         profile: Profile of the shared AWS configuration.
         endpoint_url: Endpoint of AWS Batch and CloudWatch Logs, such as a local AWS Batch's.
         job_queue: Name or ARN of the job queue for tasks without one.
+        when_no_queue: Which job queue to use if neither the task nor `job_queue` names one:
+            ``first``, the first that AWS lists and that is ENABLED and VALID, as in
+            ``luigi.contrib.batch``; or ``only``, an error if there are several.
         poll_time: Maximum polling interval in seconds for a client that many tasks share. A client
             of one task uses the task's own `poll_time`.
         submit_per_second: Maximum submissions per second and client; see `asyncbatch.RateLimits`.
@@ -60,6 +63,7 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
     profile = luigi.OptionalParameter(default=None)
     endpoint_url = luigi.OptionalParameter(default=None)
     job_queue = luigi.OptionalParameter(default=None)
+    when_no_queue: Any = luigi.Parameter(default="first")
     poll_time = luigi.OptionalFloatParameter(default=None)
     submit_per_second = luigi.OptionalFloatParameter(default=None)
     describe_per_second = luigi.OptionalFloatParameter(default=None)

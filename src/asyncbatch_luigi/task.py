@@ -48,8 +48,9 @@ class BatchTask(luigi.Task):
     Attributes:
         job_definition: ``name``, ``name:revision`` or ARN of a job definition.
         job_name: Job name; None generates one from the task's id.
-        job_queue: Name or ARN of a job queue; None takes the configured one, or else the only one
-            that is ENABLED and VALID.
+        job_queue: Name or ARN of a job queue; None takes the configured one, or else the first one
+            that AWS lists and that is ENABLED and VALID, with a warning if there are several; see
+            ``when_no_queue`` in the configuration.
         poll_time: Maximum polling interval in seconds. In the first minutes of a job the interval
             is shorter; 0 polls as often as AWS allows.
         job_command: Command of the container, as a list of arguments.
@@ -164,7 +165,7 @@ class BatchTask(luigi.Task):
 
         Raises:
             BatchJobException: The job FAILED.
-            InvalidRequest: A value is not valid, or there is no unique default job queue.
+            InvalidRequest: A value is not valid, or there is no default job queue.
             JobQueueNotFound: The job queue does not exist.
             JobDefinitionNotFound: The job definition does not exist.
             AsyncBatchError: AWS returned an error, could not be reached, or no longer knows the

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asyncbatch import InvalidRequest, JobFailed, JobVanished
+from asyncbatch import JobFailed, JobVanished
 from asyncbatch.local import Fault
 from asyncbatch_luigi import BatchClient, BatchJobException
 from tests.luigi.support import Aws, make
@@ -43,15 +43,6 @@ def test_constructor_sends_no_request(aws: Aws) -> None:
     before = aws.local.calls
     assert BatchClient().poll_time == 10
     assert aws.local.calls == before
-
-
-def test_submit_job_without_a_queue_raises_if_there_are_several(
-    aws: Aws, client: BatchClient
-) -> None:
-    aws.create_queue("night")
-    with pytest.raises(InvalidRequest, match="default, night"):
-        client.submit_job("succeeds", {})
-    assert aws.statuses() == []
 
 
 def test_get_job_id_from_name_searches_all_queues_and_live_states(

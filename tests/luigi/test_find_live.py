@@ -2,20 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import luigi
 import pytest
 
-from asyncbatch import AsyncBatchClient, JobStatus
+from asyncbatch import AsyncBatchClient, JobQueue, JobStatus
 from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
 from asyncbatch_luigi import BatchTask
 from asyncbatch_luigi._request import build_request, plan_run
 from asyncbatch_luigi.config import asyncbatch
 from tests.luigi.support import make, register_definitions
+from tests.luigi.workers import configured
 
 pytestmark = pytest.mark.virtual_time
 
@@ -106,6 +108,104 @@ async def test_follow_live_job_false_submits_without_a_search() -> None:
         await run(local, make(Always))
         assert len(local.ledger.submissions) == 2
         assert local.calls["ListJobs"] == 0
+
+
+# -- tasks without a job queue, in an account with several -----------------------------------------
+
+
+class Anywhere(Daily):
+    job_queue: Any = None
+
+
+class NamedAnywhere(Anywhere):
+    job_name = "nightly"
+
+
+async def create_second_queue(local: LocalBatch) -> None:
+    """Create a queue, which the local AWS Batch then lists first."""
+    async with local.session.create_client("batch") as batch:
+        await batch.create_job_queue(
+            jobQueueName="night",
+            priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "local"}],
+        )
+
+
+async def list_in_another_order(_: LocalBatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS promises no order of the job queues."""
+    original = AsyncBatchClient.job_queues
+
+    async def job_queues(self: AsyncBatchClient) -> list[JobQueue]:
+        return list(reversed(await original(self)))
+
+    monkeypatch.setattr(AsyncBatchClient, "job_queues", job_queues)
+
+
+async def disable_the_first_queue(local: LocalBatch, _: pytest.MonkeyPatch) -> None:
+    """Disable the queue that the first run took; its jobs continue."""
+    async with local.session.create_client("batch") as batch:
+        await batch.update_job_queue(jobQueue="night", state="DISABLED")
+
+
+each_change = pytest.mark.parametrize("change", [list_in_another_order, disable_the_first_queue])
+
+
+@each_change
+@pytest.mark.parametrize("task_class", [Anywhere, NamedAnywhere])
+async def test_rerun_finds_its_job_in_every_queue(
+    task_class: type[Daily],
+    change: Callable[[LocalBatch, pytest.MonkeyPatch], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_local() as local:
+        await create_second_queue(local)
+        await interrupted(local, make(task_class))
+        await change(local, monkeypatch)
+        await run(local, make(task_class), make(task_class, day=2))
+        queues = [job.queue for job in local.ledger.submissions]
+    assert queues == ["night", "default"]  # the second task's job takes the other queue
+
+
+@each_change
+async def test_rerun_with_a_journal_finds_its_job_in_every_queue(
+    change: Callable[[LocalBatch, pytest.MonkeyPatch], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "run.db")
+    with configured("asyncbatch", {"journal": path}):
+        async with open_local() as local:
+            await create_second_queue(local)
+            async with AsyncBatchClient(session=local.session, journal=path) as batch:
+                running = asyncio.create_task(make(Anywhere)._run_on(batch))
+                while not local.ledger.submissions:  # noqa: ASYNC110 - no event
+                    await anyio.sleep(0.01)
+                running.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await running
+            await change(local, monkeypatch)
+            async with AsyncBatchClient(session=local.session, journal=path) as batch:
+                await make(Anywhere)._run_on(batch)
+            assert len(local.ledger.submissions) == 1
+
+
+async def test_tasks_without_a_queue_share_one_look_up_of_the_queues() -> None:
+    async with open_local() as local:
+        await run(local, *[make(Anywhere, day=day) for day in range(20)])
+        assert local.calls["DescribeJobQueues"] == 1
+
+
+async def test_queue_deleted_during_the_search_is_left_out() -> None:
+    refusal = Fault.error("ClientException", "Job queue night does not exist", times=1)
+    async with open_local() as local:
+        await create_second_queue(local)
+        local.faults.add("ListJobs", refusal)
+        await run(local, make(Anywhere))
+        assert len(local.ledger.submissions) == 1
+        assert local.calls["ListJobs"] == 2
+
+
+# -- thousands of tasks ----------------------------------------------------------------------------
 
 
 async def test_many_tasks_share_one_search() -> None:

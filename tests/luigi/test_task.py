@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from asyncbatch import InvalidRequest, JobFailed
+from asyncbatch import JobFailed
 from asyncbatch_luigi import BatchJobException, BatchTask
 from tests.luigi.support import Aws, Run, make
 from tests.luigi.tasks import Numbered, Quick
@@ -52,14 +52,6 @@ def test_unknown_job_definition_fails_the_task(aws: Aws, run: Run) -> None:
     task = make(Quick, job_definition="nowhere")
     assert not run(task)
     assert "JobDefinitionNotFound" in run.error(task)
-
-
-def test_task_without_a_queue_raises_if_there_are_several(aws: Aws) -> None:
-    aws.create_queue("night")
-    with pytest.raises(InvalidRequest) as caught:
-        make(Quick, job_definition="succeeds").run()
-    assert caught.value.field == "job_queue"
-    assert "default, night" in str(caught.value)
 
 
 def test_job_queue_and_job_name_are_used(aws: Aws) -> None:

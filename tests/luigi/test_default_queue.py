@@ -1,0 +1,100 @@
+"""Jobs without a job queue, in accounts with one queue, several, or none."""
+
+import logging
+
+import pytest
+
+from asyncbatch import InvalidRequest, JobQueue
+from asyncbatch_luigi import BatchClient, _default_queue
+from tests.luigi.support import Aws, make
+from tests.luigi.workers import Marked, Workers, configured
+
+WARNING = "No job queue is set: jobs go to"
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each queue is warned of once per process."""
+    monkeypatch.setattr(_default_queue, "_warned_of", set())
+
+
+def queues_of(aws: Aws) -> list[str]:
+    return [job.queue for job in aws.started]
+
+
+def test_first_active_queue_takes_the_jobs_with_one_warning(
+    aws: Aws, workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("night", "weekend"):
+        aws.create_queue(name)  # the local AWS Batch lists the newest first
+    aws.call("update_job_queue", jobQueue="weekend", state="DISABLED")
+    caplog.set_level(logging.WARNING, logger="luigi-interface")
+    assert workers.run(*[make(Marked, name=name) for name in "abc"]).scheduling_succeeded
+    assert queues_of(aws) == ["night"] * 3
+    [warning] = [line for line in caplog.messages if line.startswith(WARNING)]
+    assert "to night, the first that AWS lists" in warning
+    assert "Others that take jobs: default." in warning
+
+
+def test_only_queue_takes_the_jobs_without_a_warning(
+    aws: Aws, workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    workers.run(make(Marked))
+    assert queues_of(aws) == ["default"]
+    assert WARNING not in caplog.text
+
+
+def test_configured_queue_takes_the_jobs_of_tasks_and_of_the_client(
+    aws: Aws, workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    aws.create_queue("night")
+    with configured("asyncbatch", {"job_queue": "night"}):
+        workers.run(make(Marked))
+        client = BatchClient(poll_time=0)
+        client.wait_on_job(client.submit_job("succeeds", {}))
+    assert queues_of(aws) == ["night", "night"]
+    assert WARNING not in caplog.text
+
+
+def test_batch_client_takes_the_first_active_queue(
+    aws: Aws, caplog: pytest.LogCaptureFixture
+) -> None:
+    aws.create_queue("night")
+    client = BatchClient(poll_time=0)
+    for _ in range(2):
+        client.wait_on_job(client.submit_job("succeeds", {}))
+    assert queues_of(aws) == [client.get_active_queue()] * 2 == ["night"] * 2
+    assert caplog.text.count(WARNING) == 1
+
+
+def test_when_no_queue_only_refuses_several_queues(aws: Aws) -> None:
+    aws.create_queue("night")
+    with configured("asyncbatch", {"when_no_queue": "only"}):
+        with pytest.raises(InvalidRequest, match="default, night") as caught:
+            make(Marked).run()
+        with pytest.raises(InvalidRequest, match="default, night"):
+            BatchClient().submit_job("succeeds", {})
+    assert caught.value.field == "job_queue"
+    assert aws.statuses() == []
+
+
+def test_when_no_queue_has_two_values(aws: Aws) -> None:
+    with (
+        configured("asyncbatch", {"when_no_queue": "any"}),
+        pytest.raises(InvalidRequest, match="when_no_queue='any': must be 'first' or 'only'"),
+    ):
+        make(Marked).run()
+
+
+def test_no_active_queue_is_an_error(aws: Aws) -> None:
+    aws.call("update_job_queue", jobQueue="default", state="DISABLED")
+    with pytest.raises(InvalidRequest, match=r"no job queue .* ENABLED and VALID"):
+        make(Marked).run()
+
+
+def test_queues_that_take_no_container_jobs_are_skipped() -> None:
+    queues = [
+        JobQueue(name=kind, arn="a", state="ENABLED", status="VALID", extra={"jobQueueType": kind})
+        for kind in ("SAGEMAKER_TRAINING", "ECS_FARGATE")
+    ]
+    assert _default_queue.active_queues(queues) == ["ECS_FARGATE"]
