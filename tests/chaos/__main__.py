@@ -1,7 +1,8 @@
 """`python -m tests.chaos`: many seeded runs, a table of totals, and how to replay failures.
 
 `--seeds A..B` chooses the runs, `--jobs N` how many jobs each has, `--keep DIRECTORY` where the
-files of each run stay. The exit code is 0 if no job was lost or doubled and no run hung or crashed.
+files of each run stay. The exit code is 0 if no job was lost or doubled, no run hung or crashed,
+and no submission was left undecided that a look-up could have settled.
 """
 
 import argparse
@@ -65,7 +66,7 @@ def _problems(outcome: Outcome, options: argparse.Namespace) -> Iterator[str]:
     if outcome.is_good:
         return
     found = outcome.verdict
-    for kind in ("lost", "doubled", "wrong"):
+    for kind in ("lost", "doubled", "undecided", "wrong"):
         problems = getattr(found, kind)
         for problem in problems[:_MAX_PRINTED]:
             yield f"seed {outcome.seed}: {kind}: {problem}"
@@ -88,13 +89,16 @@ def tally(outcomes: Iterable[Outcome], *, jobs: int) -> Iterator[str]:
         "requests": len(runs) * jobs,
         "jobs received by AWS Batch": sum(outcome.jobs for outcome in runs),
         "drivers killed (SIGKILL)": sum(outcome.kills for outcome in runs),
+        "... while the journal was being made": sum(outcome.journal_kills for outcome in runs),
         "drivers stopped (SIGTERM)": sum(outcome.stops for outcome in runs),
         "drivers run again after an error": sum(outcome.reruns for outcome in runs),
         "processes paused": sum(outcome.pauses for outcome in runs),
         "clock changes": sum(outcome.clock_jumps for outcome in runs),
+        "submissions that were uncertain": sum(outcome.uncertain for outcome in runs),
         **{f"faults: {label}": count for label, count in sorted(faults.items())},
         "lost": sum(len(outcome.verdict.lost) for outcome in runs),
         "doubled": sum(len(outcome.verdict.doubled) for outcome in runs),
+        "uncertain, but decidable": sum(len(outcome.verdict.undecided) for outcome in runs),
         "hung": sum(bool(outcome.hung) for outcome in runs),
         "crashed": sum(bool(outcome.crashed) for outcome in runs),
         "other violations": sum(len(outcome.verdict.wrong) for outcome in runs),

@@ -40,7 +40,7 @@ class WallClock:
         """Start the clock at the beginning of a run.
 
         Args:
-            began: `time.monotonic()` and `time.time()` at that moment.
+            began: `time.monotonic()` and the time of the engine at one moment.
         """
         self._monotonic, self._wall = began
         self._wrong_by = 0.0
@@ -48,7 +48,11 @@ class WallClock:
 
     def read(self) -> float:
         """Return the seconds since the epoch, including the error of the clock."""
-        return self._wall + (time.monotonic() - self._monotonic) * SPEED + self._wrong_by
+        return self.true() + self._wrong_by
+
+    def true(self) -> float:
+        """Return the seconds since the epoch without the error: the time of the engine."""
+        return self._wall + (time.monotonic() - self._monotonic) * SPEED
 
     def set(self, wrong_by: float) -> None:
         """Set the error of the clock in seconds."""

@@ -4,11 +4,12 @@ The report is a file of lines, which survives the process.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,19 @@ from asyncbatch import (
     AsyncBatchClient,
     AsyncBatchError,
     Event,
+    Job,
     JobFinished,
     JobRequest,
     JobResult,
+    JobSubmitted,
     Journal,
     Observer,
+    SubmitUncertain,
     stop_on_sigterm,
 )
 from tests.chaos.clock import FastLoop, WallClock
-from tests.chaos.plan import Plan, Work
+from tests.chaos.disk import Disk
+from tests.chaos.plan import Kill, Plan, Work
 from tests.chaos.shared import Shared
 
 DONE = 0
@@ -55,7 +60,7 @@ class World:
         directory: Directory of the journal, the report and the log.
         door: Environment variables for the endpoint and credentials of the engine.
         session: An aiobotocore session that has read its models already.
-        began: `time.monotonic()` and `time.time()` when the run began.
+        began: `time.monotonic()` and the time of the engine when the run began.
     """
 
     plan: Plan
@@ -64,6 +69,11 @@ class World:
     door: Mapping[str, str]
     session: Any
     began: tuple[float, float]
+
+    @property
+    def journal(self) -> Path:
+        """Path of the journal."""
+        return self.directory / "run.db"
 
 
 def drive(world: World) -> int:
@@ -82,10 +92,18 @@ def drive(world: World) -> int:
 
 
 async def _drive(world: World, report: Report) -> int:
-    _set_clocks(world, report)
+    wall = _set_clocks(world, report)
+    number, kills = world.shared.driver_number, world.plan.kills
+    Disk(
+        world.journal,
+        full_disks=world.plan.full_disks,
+        kill=kills[number] if number < len(kills) else Kill(),
+        shared=world.shared,
+        clock=wall.true,
+    ).use()
     try:
         with stop_on_sigterm():
-            results = await _results(world, report)
+            results = await _Program(world, report, wall).results()
     except AsyncBatchError as error:
         report.write(error=f"{type(error).__name__}: {error}")
         return TO_BE_RUN_AGAIN
@@ -93,18 +111,67 @@ async def _drive(world: World, report: Report) -> int:
     return DONE
 
 
-async def _results(world: World, report: Report) -> list[JobResult]:
-    """Run the requests of the plan and return their results."""
+class _Program:
+    """What a user's program does: it runs its requests, and reports."""
 
-    def observe(event: Event) -> None:
+    def __init__(self, world: World, report: Report, wall: WallClock) -> None:
+        self._world = world
+        self._plan = world.plan
+        self._report = report
+        self._wall = wall
+
+    async def results(self) -> list[JobResult]:
+        """Run the requests of the plan and return their results."""
+        async with _client(self._world, self._observe) as batch:
+            if self._plan.resumes and self._world.shared.driver_number:
+                await self._resume(batch)
+            if self._plan.uses_run:
+                with self._reporting("run"):
+                    return await batch.run(map(request, self._plan.work), check=False)
+            return await self._submit_each(batch)
+
+    def _observe(self, event: Event) -> None:
+        if isinstance(event, JobSubmitted):
+            self._report.write(submitted=event.job_id)
         if isinstance(event, JobFinished):
-            world.shared.delivered()
-            report.write(finished=event.job_id)
+            self._world.shared.delivered()
+            self._report.write(finished=event.job_id)
 
-    async with _client(world, observe) as batch:
-        if world.plan.resumes and world.shared.driver_number:
-            report.write(resumed=[job.id for job in await batch.resume()])
-        return await batch.run(map(request, world.plan.work), check=False)
+    async def _resume(self, batch: AsyncBatchClient) -> None:
+        # Afterwards, the same requests settle what `resume` cannot, as they have the content.
+        with contextlib.suppress(SubmitUncertain), self._reporting("resume"):
+            self._report.write(resumed=[job.id for job in await batch.resume()])
+
+    async def _submit_each(self, batch: AsyncBatchClient) -> list[JobResult]:
+        jobs = await asyncio.gather(
+            *(self._submit(batch, work) for work in self._plan.work), return_exceptions=True
+        )
+        for job in jobs:
+            if isinstance(job, BaseException):
+                raise job
+        return [await job.result(check=False) for job in jobs if isinstance(job, Job)]
+
+    async def _submit(self, batch: AsyncBatchClient, work: Work) -> Job:
+        with self._reporting("submit", work.content):
+            return await batch.submit(request(work))
+
+    @contextlib.contextmanager
+    def _reporting(self, during: str, content: int | None = None) -> Iterator[None]:
+        """Report a submission that is uncertain; `content` is that of its request, if known."""
+        try:
+            yield
+        except SubmitUncertain as error:
+            self._report.write(
+                uncertain=during,
+                content=content,
+                name=error.name,
+                mark=error.mark,
+                since=error.since.timestamp(),
+                until=error.until.timestamp(),
+                at=self._wall.true(),
+                doubt=error.doubt,
+            )
+            raise
 
 
 def _client(world: World, observe: Observer) -> AsyncBatchClient:
@@ -115,12 +182,12 @@ def _client(world: World, observe: Observer) -> AsyncBatchClient:
         region_name=door["AWS_REGION"],
         endpoint_url=door["AWS_ENDPOINT_URL_BATCH"],
         # FAILED jobs are not run again: the oracle expects one job for each request.
-        journal=Journal(world.directory / "run.db", rerun_failed=False),
+        journal=Journal(world.journal, rerun_failed=False),
         observers=[observe],
     )
 
 
-def _set_clocks(world: World, report: Report) -> None:
+def _set_clocks(world: World, report: Report) -> WallClock:
     wall = WallClock(world.began)
 
     def set_wrong(seconds: float) -> None:
@@ -129,6 +196,7 @@ def _set_clocks(world: World, report: Report) -> None:
 
     for at, seconds in world.plan.clock_jumps:
         asyncio.get_running_loop().call_later(at, set_wrong, seconds)
+    return wall
 
 
 def request(work: Work) -> JobRequest:
@@ -138,7 +206,7 @@ def request(work: Work) -> JobRequest:
         queue="default",
         name=work.name,
         environment={
-            "NUMBER": str(work.number),
+            "CONTENT": str(work.content),
             "FOR": str(work.seconds),
             "EXIT": str(work.exit_code),
         },

@@ -9,11 +9,16 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from asyncbatch._submitting.marks import TAG
 from asyncbatch.local import Injection, Launch, LocalBatch, Quotas, Script, ScriptedExecutor
+from asyncbatch.local._engine.errors import ServiceError
+from asyncbatch.local._service.messages import BATCH
+from asyncbatch.local._service.rendering import render_error
 from tests.chaos.clock import FastLoop
 from tests.chaos.plan import Kill, Plan, PlannedFault
 from tests.chaos.shared import Shared
@@ -31,6 +36,9 @@ DEFINITION: dict[str, Any] = {
     },
 }
 _DESCRIBED = 100
+_SUBMIT = "/v1/submitjob"
+_LOOK_UPS = ("/v1/listjobs", "/v1/describejobs")
+_THROTTLED = 429
 
 
 def serve(plan: Plan, shared: Shared, directory: Path, ready: int) -> None:
@@ -40,7 +48,8 @@ def serve(plan: Plan, shared: Shared, directory: Path, ready: int) -> None:
         plan: The run.
         shared: What the processes of the run share.
         directory: Where the ledger goes.
-        ready: File descriptor to write the door's environment to, as JSON.
+        ready: File descriptor to write the door's environment to, as JSON, and two readings of one
+            moment: of the monotonic clock and of the engine's.
     """
     with asyncio.Runner(loop_factory=FastLoop) as runner:
         runner.run(_serve(plan, shared, directory, ready))
@@ -56,11 +65,16 @@ async def _serve(plan: Plan, shared: Shared, directory: Path, ready: int) -> Non
         await raw.register_job_definition(**DEFINITION)
         injector = _FaultInjector(plan, shared, local)
         async with local.serve() as door:
-            os.write(ready, json.dumps(door.environment).encode())
+            began = time.monotonic(), injector.now()
+            os.write(ready, json.dumps([door.environment, began]).encode())
             os.close(ready)
             await stop.wait()
         local.faults.clear()
-        ledger = {"jobs": await _jobs(local, raw), "faults": injector.hits()}
+        ledger = {
+            "jobs": await _jobs(local, raw),
+            "faults": injector.hits(),
+            "refused_look_ups": injector.refused_look_ups,
+        }
         directory.joinpath("ledger.json").write_text(json.dumps(ledger))
 
 
@@ -76,7 +90,12 @@ def _script(shared: Shared) -> Callable[[Launch], Script]:
 
 
 class _FaultInjector:
-    """Starts faults and kills the driver at certain requests."""
+    """Starts faults and kills the driver at certain requests.
+
+    Attributes:
+        refused_look_ups: Number of the driver and time of each ListJobs and DescribeJobs that was
+            refused for another reason than its rate.
+    """
 
     def __init__(self, plan: Plan, shared: Shared, local: LocalBatch) -> None:
         self._plan = plan
@@ -87,6 +106,8 @@ class _FaultInjector:
         self._injected: list[tuple[PlannedFault, Injection]] = []
         self._service = local._open.service
         self._handle = self._service.handle
+        self._refused_tags = 0
+        self.refused_look_ups: list[tuple[int, float]] = []
         self._service.handle = self._handle_and_kill  # type: ignore[method-assign]
 
     def hits(self) -> dict[str, int]:
@@ -94,7 +115,13 @@ class _FaultInjector:
         hits: dict[str, int] = {}
         for planned, injection in self._injected:
             hits[planned.label] = hits.get(planned.label, 0) + injection.hits
+        if self._plan.refused_tags is not None:
+            hits["refused tags"] = self._refused_tags
         return hits
+
+    def now(self) -> float:
+        """Return the time of the engine in seconds since the epoch."""
+        return self._service._clock.time()
 
     async def _handle_and_kill(self, request: Any) -> Any:
         self._arrived += 1
@@ -105,10 +132,30 @@ class _FaultInjector:
         kill = self._plan.kills[driver] if driver < len(self._plan.kills) else Kill()
         if number == kill.at_request and not kill.after:
             self._kill(kill)
-        response = await self._handle(request)
+        if self._refuses_tags_of(request):
+            response = self._refuse_tags()
+        else:
+            response = await self._handle(request)
+        if request.target in _LOOK_UPS and _is_refusal(response):
+            self.refused_look_ups.append((driver, self.now()))
         if number == kill.at_request and kill.after:
             self._kill(kill)
         return response
+
+    def _refuses_tags_of(self, request: Any) -> bool:
+        refused = self._plan.refused_tags
+        return (
+            refused is not None
+            and refused.affects(self._arrived)
+            and request.target == _SUBMIT
+            and bool(json.loads(request.body).get("tags"))
+        )
+
+    def _refuse_tags(self) -> Any:
+        self._refused_tags += 1
+        message = "User: me is not authorized to perform: batch:TagResource"
+        error = ServiceError("AccessDeniedException", message, status=403)
+        return render_error(error, BATCH, f"refused-{self._refused_tags}")
 
     def _kill(self, kill: Kill) -> None:
         # The driver may have ended already: the request may be one that it sent before.
@@ -122,6 +169,11 @@ class _FaultInjector:
             asyncio.get_running_loop().call_later(planned.lasts, injection.remove)
 
 
+def _is_refusal(response: Any) -> bool:
+    status: int = response.status
+    return 400 <= status < 500 and status != _THROTTLED
+
+
 async def _jobs(local: LocalBatch, raw: Any) -> list[dict[str, Any]]:
     """Describe every job that was submitted."""
     ids = [job.job_id for job in local.ledger.submissions]
@@ -132,11 +184,12 @@ async def _jobs(local: LocalBatch, raw: Any) -> list[dict[str, Any]]:
             {
                 "id": job["jobId"],
                 "name": job["jobName"],
-                "status": job["status"],
-                "number": next(
+                "tag": job["tags"].get(TAG),
+                "created_at": job["createdAt"] / 1000,
+                "content": next(
                     int(variable["value"])
                     for variable in job["container"]["environment"]
-                    if variable["name"] == "NUMBER"
+                    if variable["name"] == "CONTENT"
                 ),
             }
             for job in response["jobs"]

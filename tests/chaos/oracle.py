@@ -1,13 +1,44 @@
-"""Compares the engine's ledger with the reports of the drivers. Pure."""
+"""Compares the engine's ledger with the reports of the drivers. Pure.
+
+Requests of equal content and name are interchangeable: n of them must have n jobs, and each of them
+the result of another one of these jobs.
+
+Uncertain submissions
+---------------------
+A client may raise `SubmitUncertain` only where a look-up could not have settled the submission. The
+jobs that it may have made are those of the ledger with its unique name; or with its name and tag;
+or, if it has no mark, with its name and the same content, that no driver has received before. A
+look-up could have settled it, because every planned lag and every passing fault is shorter than the
+four minutes that it may take, unless
+
+refused
+    AWS refused a ListJobs or DescribeJobs of this driver in the last five minutes, for another
+    reason than its rate: expired credentials, for example.
+no content
+    It has no mark, it was raised by `resume`, which does not know the content of requests, and
+    there is a job with its name.
+ambiguous
+    It has no mark, and there are more such jobs than requests of that content.
+other time
+    It has no mark, and such a job was created more than two seconds before the submission began, or
+    after the look-up ended, by the clock of the client.
+
+That it has no job can be settled as well. Equal submissions are settled oldest first, so several
+such jobs are decidable as long as they are not more than the requests. If the content of a request
+is not known, as `run` does not say which one failed, each content of its name has to be decidable.
+"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.plan import Plan
 
 Lines = Sequence[Mapping[str, Any]]
+
+_REFUSED_WITHIN = 300.0  # seconds; a look-up takes at most 240
+_SKEW = 2.0  # seconds between two clocks that are synchronised
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,12 +48,19 @@ class Verdict:
     Attributes:
         lost: Requests without a job, or whose end was not delivered to the last driver.
         doubled: Requests with more than one job, or ends that were delivered twice.
+        undecided: Submissions that were uncertain although a look-up could have settled them.
         wrong: Any other violation.
     """
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+
+    @property
+    def has_problems(self) -> bool:
+        """Whether there is any."""
+        return bool(self.lost or self.doubled or self.undecided or self.wrong)
 
 
 def judge(plan: Plan, ledger: Mapping[str, Any], reports: Sequence[Lines]) -> Verdict:
@@ -34,20 +72,34 @@ def judge(plan: Plan, ledger: Mapping[str, Any], reports: Sequence[Lines]) -> Ve
         reports: The report of each driver process, in order.
     """
     verdict = Verdict()
-    jobs_of: dict[int, list[str]] = {work.number: [] for work in plan.work}
+    requests = Counter(work.content for work in plan.work)
+    jobs_of: dict[int, list[str]] = {content: [] for content in requests}
     for job in ledger["jobs"]:
-        jobs_of[job["number"]].append(job["id"])
-    for number, ids in jobs_of.items():
-        if not ids:
-            verdict.lost.append(f"request {number} has no job")
-        if len(ids) > 1:
-            verdict.doubled.append(f"request {number} has the jobs {', '.join(ids)}")
+        jobs_of[job["content"]].append(job["id"])
+    for content, ids in jobs_of.items():
+        _judge_jobs(content, requests[content], ids, verdict)
     for number, lines in enumerate(reports):
         ends = Counter(line["finished"] for line in lines if "finished" in line)
         twice = [job_id for job_id, count in ends.items() if count > 1]
         verdict.doubled += [f"driver {number} was notified twice that {one} ended" for one in twice]
+    verdict.undecided += decidable(plan, ledger, reports)
     _judge_results(plan, jobs_of, reports[-1], verdict)
     return verdict
+
+
+def _judge_jobs(content: int, requests: int, ids: Sequence[str], verdict: Verdict) -> None:
+    """Check that there is one job for each of the requests of a content."""
+    if requests == 1:
+        if not ids:
+            verdict.lost.append(f"request {content} has no job")
+        if len(ids) > 1:
+            verdict.doubled.append(f"request {content} has the jobs {', '.join(ids)}")
+        return
+    which = f"the {requests} requests equal to {content} have {len(ids)} jobs"
+    if len(ids) < requests:
+        verdict.lost.append(which)
+    if len(ids) > requests:
+        verdict.doubled.append(f"{which}: {', '.join(ids)}")
 
 
 def _judge_results(
@@ -59,8 +111,78 @@ def _judge_results(
         count = "no" if results is None else len(results)
         verdict.lost.append(f"the last driver received {count} results")
         return
+    received: set[str] = set()
     for work, result in zip(plan.work, results, strict=True):
-        if result["id"] not in jobs_of[work.number]:
+        if result["id"] not in jobs_of[work.content]:
             verdict.wrong.append(f"request {work.number} received the result of {result['id']}")
+        if result["id"] in received:
+            verdict.wrong.append(f"request {work.number} received {result['id']} as another did")
         if result["succeeded"] != (work.exit_code == 0):
             verdict.wrong.append(f"request {work.number} was reported with another end")
+        received.add(result["id"])
+
+
+# -- uncertain submissions -------------------------------------------------------------------------
+
+
+def decidable(plan: Plan, ledger: Mapping[str, Any], reports: Sequence[Lines]) -> Iterable[str]:
+    """Yield the submissions that a driver called uncertain, and that a look-up could have settled.
+
+    The rule is at the top of this module.
+    """
+    received: set[str] = set()
+    for number, lines in enumerate(reports):
+        for line in lines:
+            if "submitted" in line:
+                received.add(line["submitted"])
+            if "uncertain" in line and _is_decidable(plan, ledger, number, line, received):
+                yield (
+                    f"driver {number}: {line['name']} ({line['mark'] or 'no mark'}) was uncertain"
+                    f" in {line['uncertain']}: {line['doubt']}"
+                )
+
+
+def _is_decidable(
+    plan: Plan,
+    ledger: Mapping[str, Any],
+    driver: int,
+    line: Mapping[str, Any],
+    received: set[str],
+) -> bool:
+    """Return whether a look-up could have settled a submission.
+
+    Args:
+        plan: The run.
+        ledger: What the engine wrote.
+        driver: Number of the driver that called it uncertain.
+        line: What it reported.
+        received: Ids of the jobs that drivers had received before.
+    """
+    if any(
+        by == driver and line["at"] - _REFUSED_WITHIN <= at <= line["at"]
+        for by, at in ledger["refused_look_ups"]
+    ):
+        return False
+    if line["mark"] is not None:
+        # One job at most has a unique name or a tag of ours: it is there or not.
+        return True
+    jobs = [
+        job
+        for job in ledger["jobs"]
+        if job["name"] == line["name"]
+        and job["tag"] is None
+        and job["id"] not in received
+        and job["created_at"] <= line["at"]
+    ]
+    if line["uncertain"] == "resume":
+        return not jobs
+    works = [work.content for work in plan.work if work.name == line["name"]]
+    contents = set(works) if line["content"] is None else {line["content"]}
+    for content in contents:
+        alike = [job for job in jobs if job["content"] == content]
+        if len(alike) > works.count(content):
+            return False
+        window = (line["since"] - _SKEW, line["until"] + _SKEW)
+        if any(not window[0] <= job["created_at"] <= window[1] for job in alike):
+            return False
+    return True

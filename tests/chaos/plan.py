@@ -2,8 +2,8 @@
 
 import random
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from asyncbatch.local import Fault
 
@@ -12,6 +12,15 @@ _EARLY = 20.0
 # AWS refuses signed requests when the clock is wrong by more than 300 s.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 _MOST_SKEW = 290.0
+# The client waits for a response for 30 s, which are 1.5 real seconds. An engine that is paused for
+# longer accepts requests that the client has given up, which no look-up can know.
+_MOST_PAUSE = {"engine": 1.5, "driver": 2.0}
+# Opening a new journal takes 38 statements and calls of the operating system; from the 27th on, the
+# schema is complete.
+_JOURNAL_STEPS = 34
+# Three kinds of faults are certain in a run: so any six seeds in a row have all of them.
+_CERTAIN = 3
+_A_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +28,17 @@ class Work:
     """A request of the run.
 
     Attributes:
-        number: Its position; also in the environment of its job, so that the ledger identifies it.
-        name: Custom job name; None for a generated one.
+        number: Its position.
+        content: Position of the first request with the same content and name; also in the
+            environment of its job, so that the ledger identifies it.
+        name: Custom job name, perhaps of several requests; None for a generated one.
         seconds: Duration of the job.
         exit_code: Exit code of the job.
         array_size: Number of children; None for a job that is no array.
     """
 
     number: int
+    content: int
     name: str | None
     seconds: float
     exit_code: int
@@ -53,18 +65,51 @@ class PlannedFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedTags:
+    """A time in which AWS refuses each SubmitJob with tags: batch:TagResource is denied.
+
+    Attributes:
+        begins: Number of the request, from 1, with which it begins.
+        lasts: Number of requests; None until the end of the run.
+    """
+
+    begins: int
+    lasts: int | None
+
+    def affects(self, request: int) -> bool:
+        """Whether the request of a number is refused if it has tags."""
+        return self.begins <= request and (self.lasts is None or request < self.begins + self.lasts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullDisk:
+    """A time in which the disk of the journal is full.
+
+    Attributes:
+        begins: Number of the journal's transaction, from 1, with which it begins.
+        lasts: Duration in seconds.
+    """
+
+    begins: int
+    lasts: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
     """How one driver process is ended.
 
     Attributes:
-        at_request: Number of its request, from 1, at which it is killed; None for `at_time`.
+        at_request: Number of its request, from 1, at which it is killed; None for another time.
         after: Whether that request is carried out first; its response is lost either way.
-        at_time: Real seconds after its start.
+        at_journal_step: Number of the statement or call, from 1, of opening the journal at which it
+            is killed; None for another time.
+        at_time: Real seconds after its start; with `at_journal_step`, after that step began.
         number: SIGKILL; or SIGTERM, on which it closes its client.
     """
 
     at_request: int | None = None
     after: bool = False
+    at_journal_step: int | None = None
     at_time: float = 0.0
     number: signal.Signals = signal.SIGKILL
 
@@ -92,46 +137,81 @@ class Plan:
         seed: Seed that everything is drawn from.
         work: The requests.
         faults: The faults of the service.
+        refused_tags: When AWS refuses tags; None for never.
+        full_disks: When the disk is full.
         kills: How each driver but the last is ended.
         pauses: The pauses of each driver.
         clock_jumps: Seconds after the start of a driver, and the error of its wall clock in seconds
             from then on.
         resumes: Whether a driver that is started again calls `resume` first.
+        uses_run: Whether drivers call `run`; otherwise they submit each request by itself, and
+            report which ones are uncertain.
     """
 
     seed: int
     work: tuple[Work, ...]
     faults: tuple[PlannedFault, ...]
+    refused_tags: RefusedTags | None
+    full_disks: tuple[FullDisk, ...]
     kills: tuple[Kill, ...]
     pauses: tuple[tuple[Pause, ...], ...]
     clock_jumps: tuple[tuple[float, float], ...]
     resumes: bool
+    uses_run: bool
 
 
 def draw(seed: int, *, jobs: int, most_kills: int) -> Plan:
     """Return the plan of a run; the same one for the same arguments."""
     rng = random.Random(f"chaos {seed}")
-    kills = tuple(_kill(rng, jobs) for _ in range(rng.randint(min(1, most_kills), most_kills)))
-    kinds = rng.sample(list(_FAULTS), k=rng.randint(2, 5))
-    faults = [fault for kind in kinds for fault in kind(rng)]
+    kinds = _kinds(rng, seed)
+    faults = [fault for kind in _FAULTS if kind in kinds for fault in _FAULTS[kind](rng)]
+    kills = [_kill(rng, jobs) for _ in range(rng.randint(min(1, most_kills), most_kills))]
+    if JOURNAL_KILL in kinds and most_kills:
+        kills[:0] = [_journal_kill(rng) for _ in range(rng.randint(1, 3))]
+    refused_tags = _refused_tags(rng, jobs) if REFUSED_TAGS in kinds else None
+    # After a change of the clock, a job without a mark may have been created before its request, as
+    # far as a look-up can know: a person has to decide.
+    most_jumps = 0 if refused_tags else rng.choice((0, 0, 1, 3))
     return Plan(
         seed=seed,
-        work=tuple(_work(rng, number) for number in range(jobs)),
+        work=tuple(_works(rng, jobs)),
         faults=tuple(faults),
-        kills=kills,
-        pauses=tuple(tuple(_pauses(rng)) for _ in range(most_kills + 1)),
+        refused_tags=refused_tags,
+        full_disks=tuple(_full_disks(rng, jobs)) if FULL_DISK in kinds else (),
+        kills=tuple(kills),
+        pauses=tuple(tuple(_pauses(rng)) for _ in range(len(kills) + 1)),
         clock_jumps=tuple(
             (rng.uniform(0, _EARLY), rng.uniform(-_MOST_SKEW, _MOST_SKEW))
-            for _ in range(rng.choice((0, 0, 1, 3)))
+            for _ in range(most_jumps)
         ),
         resumes=rng.random() < 0.5,
+        uses_run=rng.random() < 0.5,
     )
 
 
+def _kinds(rng: random.Random, seed: int) -> set[str]:
+    """Return the kinds of faults of a run: some by turns, some at random."""
+    certain = [ALL_KINDS[(_CERTAIN * seed + n) % len(ALL_KINDS)] for n in range(_CERTAIN)]
+    return {*certain, *rng.sample(ALL_KINDS, k=rng.randint(0, 2))}
+
+
+def _works(rng: random.Random, jobs: int) -> Iterator[Work]:
+    made: list[Work] = []
+    for number in range(jobs):
+        if made and rng.random() < 0.15:
+            work = replace(rng.choice(made), number=number)
+        else:
+            work = _work(rng, number)
+        made.append(work)
+        yield work
+
+
 def _work(rng: random.Random, number: int) -> Work:
+    names = (None, None, None, f"own-{number}", f"shared-{rng.randint(1, 3)}")
     return Work(
         number=number,
-        name=f"chosen-{number}" if rng.random() < 0.3 else None,
+        content=number,
+        name=rng.choice(names),
         seconds=rng.uniform(0.2, 10),
         exit_code=3 if rng.random() < 0.1 else 0,
         array_size=3 if rng.random() < 0.03 else None,
@@ -147,11 +227,29 @@ def _kill(rng: random.Random, jobs: int) -> Kill:
     return Kill(at_request=at_request, after=rng.random() < 0.6, number=number)
 
 
+def _journal_kill(rng: random.Random) -> Kill:
+    """Return a kill while the journal is being made: at a step or shortly afterwards."""
+    at_time = rng.choice((0.0, rng.uniform(0, 0.005)))
+    return Kill(at_journal_step=rng.randint(1, _JOURNAL_STEPS), at_time=at_time)
+
+
 def _pauses(rng: random.Random) -> Iterator[Pause]:
     if rng.random() < 0.2:
         who = rng.choice(("engine", "driver"))
-        # Up to 40 s of the fast clock, which is longer than a client waits for a response.
-        yield Pause(who=who, at_time=rng.uniform(0.05, 1.0), seconds=rng.uniform(0.1, 2.0))
+        seconds = rng.uniform(0.1, _MOST_PAUSE[who])
+        yield Pause(who=who, at_time=rng.uniform(0.05, 1.0), seconds=seconds)
+
+
+def _refused_tags(rng: random.Random, jobs: int) -> RefusedTags:
+    begins = rng.choice((1, rng.randint(1, jobs)))
+    return RefusedTags(begins=begins, lasts=rng.choice((None, rng.randint(1, jobs))))
+
+
+def _full_disks(rng: random.Random, jobs: int) -> Iterator[FullDisk]:
+    for _ in range(rng.randint(1, 2)):
+        # From the first transactions, which make the journal, to those that record the last ends.
+        begins = rng.choice((rng.randint(1, 4), rng.randint(1, jobs)))
+        yield FullDisk(begins=begins, lasts=rng.uniform(1, 40))
 
 
 # -- the kinds of faults ---------------------------------------------------------------------------
@@ -203,9 +301,24 @@ def _server_errors(rng: random.Random) -> Iterator[PlannedFault]:
 
 def _lag(rng: random.Random) -> Iterator[PlannedFault]:
     yield PlannedFault(label="lag", operation="DescribeJobs", fault=Fault.lag(rng.uniform(1, 30)))
-    # Shorter than the time for which a submission is looked up: no look-up can find a job that is
-    # listed later.
     yield PlannedFault(label="lag", operation="ListJobs", fault=Fault.lag(rng.uniform(0.5, 5)))
+
+
+def _list_lag(rng: random.Random) -> Iterator[PlannedFault]:
+    # Shorter than the time for which a submission is looked up: no look-up can find a job that is
+    # listed later. With a probability, a job is visible in one response and not in the next.
+    seconds = rng.uniform(4, 12)
+    probability = rng.choice((1.0, 0.5))
+    for operation, more in (("ListJobs", 0.0), ("DescribeJobs", rng.uniform(0, 2))):
+        fault = Fault.lag(seconds + more, probability=probability)
+        yield PlannedFault(label="list lag", operation=operation, fault=fault)
+
+
+def _hanging(rng: random.Random) -> Iterator[PlannedFault]:
+    """Yield an endpoint that accepts a request and never responds: the client's timeout ends it."""
+    make = rng.choice((Fault.latency, Fault.latency_before))
+    fault = make(_A_DAY, probability=rng.uniform(0.01, 0.04))
+    yield PlannedFault(label="hanging call", operation=_where(rng), fault=fault)
 
 
 def _expired(rng: random.Random) -> Iterator[PlannedFault]:
@@ -222,14 +335,19 @@ def _where(rng: random.Random) -> str:
     return rng.choice(("SubmitJob", "SubmitJob", "*"))
 
 
-_FAULTS: tuple[Callable[[random.Random], Iterator[PlannedFault]], ...] = (
-    _throttling,
-    _dropped_before,
-    _dropped_after,
-    _truncated,
-    _slow_body,
-    _late,
-    _server_errors,
-    _lag,
-    _expired,
-)
+_FAULTS: dict[str, Callable[[random.Random], Iterator[PlannedFault]]] = {
+    "throttling": _throttling,
+    "dropped before": _dropped_before,
+    "dropped after": _dropped_after,
+    "truncated": _truncated,
+    "slow body": _slow_body,
+    "late": _late,
+    "server errors": _server_errors,
+    "list lag": _list_lag,  # where there are both, the first one applies
+    "lag": _lag,
+    "expired": _expired,
+    "hanging": _hanging,
+}
+REFUSED_TAGS, FULL_DISK, JOURNAL_KILL = "refused tags", "full disk", "journal kill"
+OTHER_KINDS = (REFUSED_TAGS, FULL_DISK, JOURNAL_KILL)
+ALL_KINDS: Sequence[str] = (*_FAULTS, *OTHER_KINDS)

@@ -38,10 +38,12 @@ class Outcome:
         seed: Its seed.
         jobs: Jobs that the engine ran.
         kills: Drivers that were killed (SIGKILL).
+        journal_kills: Those of them that were killed while the journal was being made.
         stops: Drivers that were stopped (SIGTERM).
         reruns: Drivers that ended with an AsyncBatchError and were run again.
         pauses: Number of times that a process was paused.
         clock_jumps: Number of times that the wall clock was set.
+        uncertain: Number of submissions that raised SubmitUncertain, rightly or not.
         faults: Number of requests that each kind of fault affected.
         hung: Why the run was stopped; empty if it was completed.
         crashed: How a driver ended with an unexpected error; empty if none did.
@@ -52,10 +54,12 @@ class Outcome:
     seed: int
     jobs: int = 0
     kills: int = 0
+    journal_kills: int = 0
     stops: int = 0
     reruns: int = 0
     pauses: int = 0
     clock_jumps: int = 0
+    uncertain: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     hung: str = ""
     crashed: str = ""
@@ -64,9 +68,8 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing was lost, doubled, hung, crashed or otherwise wrong."""
-        found = self.verdict
-        return not (self.hung or self.crashed or found.lost or found.doubled or found.wrong)
+        """Whether nothing was lost, doubled, left undecided, hung, crashed or otherwise wrong."""
+        return not (self.hung or self.crashed or self.verdict.has_problems)
 
 
 def run(seed: int, *, jobs: int, most_kills: int, keep: Path | None = None) -> Outcome:
@@ -90,7 +93,7 @@ class _Run:
         self._directory = directory
         self._shared = Shared()
         self._outcome = Outcome(seed=plan.seed)
-        self._began = (time.monotonic(), time.time())
+        self._began = (0.0, 0.0)
         self._engine = Child(0, 0)
 
     def carry_out(self) -> Outcome:
@@ -102,11 +105,14 @@ class _Run:
             ledger = self._close_engine()
         self._outcome.jobs = len(ledger["jobs"])
         self._outcome.faults = ledger["faults"]
+        if self._plan.full_disks:
+            self._outcome.faults["full disk"] = self._shared.full_writes
         reports = [
             _lines(self._directory / f"driver-{number}.jsonl")
             for number in range(self._shared.driver_number + 1)
         ]
         self._outcome.clock_jumps = sum("clock" in line for report in reports for line in report)
+        self._outcome.uncertain = sum("uncertain" in line for report in reports for line in report)
         if not self._outcome.hung and not self._outcome.crashed:
             self._outcome.verdict = judge(self._plan, ledger, reports)
         self._shared.close()
@@ -122,7 +128,8 @@ class _Run:
         )
         os.close(writes)
         with os.fdopen(reads, "rb") as pipe:
-            door: dict[str, str] = json.loads(pipe.read())
+            door: dict[str, str]
+            door, self._began = json.loads(pipe.read())
         return door
 
     def _close_engine(self) -> dict[str, Any]:
@@ -152,6 +159,7 @@ class _Run:
         code = child.wait()
         if code == -signal.SIGKILL:
             self._outcome.kills += not self._outcome.hung
+            self._outcome.journal_kills += not _is_complete(world.journal)
             return None
         if code in (driver.STOPPED, -signal.SIGTERM):
             self._outcome.stops += 1
@@ -190,7 +198,7 @@ class _Run:
     ) -> list[tuple[float, Callable[[], None]]]:
         """Return the planned signals, with their real seconds after the start of the driver."""
         timetable: list[tuple[float, Callable[[], None]]] = []
-        if kill is not None and kill.at_request is None:
+        if kill is not None and kill.at_request is kill.at_journal_step is None:
             timetable.append((kill.at_time, lambda: os.kill(pid, kill.number)))
         for pause in pauses:
             target = self._engine.pid if pause.who == "engine" else pid
@@ -201,6 +209,15 @@ class _Run:
     def _stop(self, pid: int) -> None:
         self._outcome.pauses += 1
         os.kill(pid, signal.SIGSTOP)
+
+
+def _is_complete(journal: Path) -> bool:
+    """Whether a journal has its schema: no kill interrupted its creation."""
+    if not journal.exists() or journal.with_name(f"{journal.name}-journal").exists():
+        return False
+    # The user_version, which is written last.
+    # https://www.sqlite.org/fileformat.html#the_database_header
+    return any(journal.read_bytes()[60:64])
 
 
 def _continue(pid: int) -> None:

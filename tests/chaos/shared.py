@@ -4,6 +4,7 @@ import mmap
 import struct
 
 _INTEGER = struct.Struct("q")
+_MICROSECONDS = 1e6
 
 
 class Shared:
@@ -14,6 +15,9 @@ class Shared:
         driver_number: Number of the driver process, from 0.
         requests: Requests that arrived from this driver.
         steps: Steps of progress of all processes; a run without new ones counts as hung.
+        transactions: Transactions of the journal, of all drivers.
+        full_until: When the disk of the journal is no longer full, in seconds since the epoch.
+        full_writes: Writes that failed because the disk was full.
     """
 
     def __init__(self) -> None:
@@ -62,6 +66,30 @@ class Shared:
     def delivered(self) -> None:
         """Count a step of progress of the driver: the end of a job was reported."""
         self._set(4, self._get(4) + 1)
+
+    @property
+    def transactions(self) -> int:
+        return self._get(5)
+
+    @transactions.setter
+    def transactions(self, count: int) -> None:
+        self._set(5, count)
+
+    @property
+    def full_until(self) -> float:
+        return self._get(6) / _MICROSECONDS
+
+    @full_until.setter
+    def full_until(self, moment: float) -> None:
+        self._set(6, round(moment * _MICROSECONDS))
+
+    @property
+    def full_writes(self) -> int:
+        return self._get(7)
+
+    @full_writes.setter
+    def full_writes(self, count: int) -> None:
+        self._set(7, count)
 
     def close(self) -> None:
         """Release the memory."""
