@@ -192,7 +192,7 @@ def draw(seed: int, *, jobs: int, most_kills: int) -> Plan:
 def _kinds(rng: random.Random, seed: int) -> set[str]:
     """Return the kinds of faults of a run: some by turns, some at random."""
     certain = [ALL_KINDS[(_CERTAIN * seed + n) % len(ALL_KINDS)] for n in range(_CERTAIN)]
-    return {*certain, *rng.sample(ALL_KINDS, k=rng.randint(0, 2))}
+    return {*certain, *rng.sample(ALL_KINDS, k=rng.randint(0, 3))}
 
 
 def _works(rng: random.Random, jobs: int) -> Iterator[Work]:
@@ -294,7 +294,7 @@ def _server_errors(rng: random.Random) -> Iterator[PlannedFault]:
             label="5xx burst",
             operation=_where(rng),
             fault=Fault.server_error(probability=rng.uniform(0.5, 1)),
-            begins=rng.randint(1, 150),
+            begins=rng.choice((rng.randint(1, 30), rng.randint(31, 150))),
             lasts=rng.uniform(1, 20),
         )
 
@@ -317,7 +317,7 @@ def _list_lag(rng: random.Random) -> Iterator[PlannedFault]:
 def _hanging(rng: random.Random) -> Iterator[PlannedFault]:
     """Yield an endpoint that accepts a request and never responds: the client's timeout ends it."""
     make = rng.choice((Fault.latency, Fault.latency_before))
-    fault = make(_A_DAY, probability=rng.uniform(0.01, 0.04))
+    fault = make(_A_DAY, probability=rng.uniform(0.02, 0.06))
     yield PlannedFault(label="hanging call", operation=_where(rng), fault=fault)
 
 
@@ -326,7 +326,7 @@ def _expired(rng: random.Random) -> Iterator[PlannedFault]:
         label="expired credentials",
         operation="*",
         fault=Fault.error("ExpiredTokenException", "The security token has expired", status=403),
-        begins=rng.randint(2, 150),
+        begins=rng.choice((rng.randint(2, 30), rng.randint(31, 150))),
         lasts=rng.uniform(1, 30),
     )
 
@@ -336,18 +336,22 @@ def _where(rng: random.Random) -> str:
 
 
 _FAULTS: dict[str, Callable[[random.Random], Iterator[PlannedFault]]] = {
+    "list lag": _list_lag,  # where there is another lag as well, the first one applies
     "throttling": _throttling,
     "dropped before": _dropped_before,
-    "dropped after": _dropped_after,
-    "truncated": _truncated,
-    "slow body": _slow_body,
-    "late": _late,
-    "server errors": _server_errors,
-    "list lag": _list_lag,  # where there are both, the first one applies
     "lag": _lag,
-    "expired": _expired,
+    "truncated": _truncated,
+    "dropped after": _dropped_after,
     "hanging": _hanging,
+    "server errors": _server_errors,
+    "late": _late,
+    "expired": _expired,
+    "slow body": _slow_body,
 }
 REFUSED_TAGS, FULL_DISK, JOURNAL_KILL = "refused tags", "full disk", "journal kill"
-OTHER_KINDS = (REFUSED_TAGS, FULL_DISK, JOURNAL_KILL)
-ALL_KINDS: Sequence[str] = (*_FAULTS, *OTHER_KINDS)
+# Kinds that lose responses and others alternate: neighbours are certain in the same run.
+ALL_KINDS: Sequence[str] = (
+    *("throttling", "dropped before", "lag", "truncated", "list lag", "dropped after"),
+    *(REFUSED_TAGS, "hanging", FULL_DISK, "server errors", JOURNAL_KILL, "late"),
+    *("expired", "slow body"),
+)
