@@ -18,6 +18,9 @@ from asyncbatch_luigi.task import BatchTask as BatchTask
 from asyncbatch_luigi.worker import OneProcess as OneProcess
 from asyncbatch_luigi.worker import build as build
 
+# Tracebacks show where an exception can be imported from.
+BatchJobException.__module__ = __name__
+
 __all__ = [
     "POLL_TIME",
     "BatchArrayTask",

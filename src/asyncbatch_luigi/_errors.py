@@ -9,7 +9,7 @@ class BatchJobException(JobFailed):
     """The job of a task FAILED.
 
     The message starts with ``Job {id} failed:``, as that of ``luigi.contrib.batch`` does. The
-    reason and the last log lines follow.
+    job's name, the reason and the last log lines follow.
 
     Attributes:
         result: Result of the job: description, times, failure.
@@ -20,7 +20,7 @@ class BatchJobException(JobFailed):
         """Build the message in the form that users of ``luigi.contrib.batch`` know."""
         super().__init__(result, log_tail)
         reason = self.failure.message if self.failure else "AWS Batch gave no reason"
-        lines = [f"Job {self.job_id} failed: {reason}"]
+        lines = [f"Job {self.job_id} failed: {fit_for_terminal(result.name)}: {reason}"]
         lines += [fit_for_terminal(event.message) for event in self.log_tail]
         self.args = ("\n".join(lines),)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from asyncbatch import (
     AsyncBatchClient,
+    AsyncBatchError,
     InvalidRequest,
     Job,
     JobFailed,
@@ -21,6 +22,7 @@ from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._conversions import as_text
 from asyncbatch_luigi._default_queue import active_queues, default_queue
 from asyncbatch_luigi._errors import BatchJobException
+from asyncbatch_luigi._tracebacks import trim
 from asyncbatch_luigi.config import POLL_TIME, new_client, poll_policy, settings_of
 
 logger = logging.getLogger("luigi-interface")
@@ -199,7 +201,11 @@ class BatchClient:
         return self._run(register)
 
     def _run(self, start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]]) -> T:
-        return _bridge.run_with_client(start, lambda: new_client(poll_policy(self.poll_time)))
+        try:
+            return _bridge.run_with_client(start, lambda: new_client(poll_policy(self.poll_time)))
+        except AsyncBatchError as error:
+            trim(error)
+            raise
 
 
 async def _active_queues(batch: AsyncBatchClient) -> list[str]:

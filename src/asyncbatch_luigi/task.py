@@ -9,11 +9,12 @@ from typing import Any
 
 import luigi
 
-from asyncbatch import AsyncBatchClient, InvalidRequest, Job, JobRequest, JobResult
+from asyncbatch import AsyncBatchClient, AsyncBatchError, InvalidRequest, Job, JobRequest, JobResult
 from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._job_run import JobRun
 from asyncbatch_luigi._request import build_request, plan_run
 from asyncbatch_luigi._scheduler_reports import SchedulerReports
+from asyncbatch_luigi._tracebacks import trim
 from asyncbatch_luigi.config import POLL_TIME, asyncbatch, new_client, poll_policy, settings_of
 
 # Fields whose attribute in a task has the same name. For all others it is ``job_`` and the name.
@@ -171,7 +172,11 @@ class BatchTask(luigi.Task):
             AsyncBatchError: AWS returned an error, could not be reached, or no longer knows the
                 job.
         """
-        _bridge.run_with_client(self._run_on, lambda: new_client(poll_policy(self.poll_time)))
+        try:
+            _bridge.run_with_client(self._run_on, lambda: new_client(poll_policy(self.poll_time)))
+        except AsyncBatchError as error:
+            trim(error)
+            raise
 
     def _run_on(self, batch: AsyncBatchClient) -> Coroutine[Any, Any, None]:
         """Return the coroutine that does what `run` does, for the loop on which a client is open.

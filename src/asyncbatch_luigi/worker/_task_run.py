@@ -40,6 +40,7 @@ from luigi.task_status import DONE, FAILED, PENDING
 from luigi.worker import TaskException
 
 from asyncbatch_luigi import _bridge
+from asyncbatch_luigi._tracebacks import trim
 from asyncbatch_luigi.worker._dynamic_requirements import run_until_new_requirements
 from asyncbatch_luigi.worker._loop_thread import LoopTask
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue
@@ -226,6 +227,7 @@ class TaskRun:
             # Without a reason the whole worker ends, and no result is read any more.
             end = _End(FAILED, self._timeout_reason) if self._timeout_reason else None
         except BaseException as error:  # as in Luigi: even a SystemExit is a failure
+            trim(error)
             logger.exception("[pid %s] Worker %s failed    %s", os.getpid(), self.worker_id, task)
             end = _End(FAILED, self._call_failure_handlers(error))
         self._clean_up()
