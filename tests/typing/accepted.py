@@ -17,6 +17,7 @@ from asyncbatch import (
     Dependency,
     DependencyType,
     Event,
+    Failure,
     FailureKind,
     Job,
     JobDefinition,
@@ -107,6 +108,9 @@ async def follow(batch: AsyncBatchClient, job: Job, array: ArrayJob) -> None:
     assert_type(await job.wait(until=JobStatus.RUNNING), JobDescription)
     assert_type(job.status, JobStatus)
     assert_type(job.description, JobDescription | None)
+    assert_type(job.wait_reason, Failure | None)
+    assert_type(job.clone(memory_mib=4096), JobRequest)
+    assert_type(JobRequest.from_description(result.description), JobRequest)
     async for description in job.changes():
         assert_type(description, JobDescription)
     async for each in batch.as_completed([job, array]):

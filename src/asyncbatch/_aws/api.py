@@ -213,7 +213,8 @@ class API:
                     # Without a readable mark, the job is left to DescribeJobs.
                     if mark is not None and isinstance(job.get("jobId"), str):
                         changed = has_listing_changed(job["jobId"], mark)
-                        found[job["jobId"]] = self._summary(job) if changed else None
+                        summary = self._summary(job, queue=queue) if changed else None
+                        found[job["jobId"]] = summary
                 yield found
 
     async def list_jobs(

@@ -20,8 +20,9 @@ from asyncbatch._logs.failure_log import FailureLog, seconds_until_complete
 from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed
+from asyncbatch._values.failures import wait_reason_of
 from asyncbatch._values.requests import JobFields, JobRequest
-from asyncbatch._values.results import JobResult, LogEvent
+from asyncbatch._values.results import Failure, JobResult, LogEvent
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
 
@@ -79,6 +80,20 @@ class Job:
     def is_finished(self) -> bool:
         """Whether the job's end is known (it SUCCEEDED, FAILED or vanished)."""
         return self._record.is_finished
+
+    @property
+    def wait_reason(self) -> Failure | None:
+        """Why the job waits, classified; None where AWS gives no reason, or it does not wait.
+
+        AWS names a reason some minutes after a RUNNABLE job was blocked: no capacity, or a
+        misconfiguration, such as more vCPUs than any compute environment of the queue has. The
+        reason comes with the calls that follow the job; `JobBlocked` reports it as an event. Of an
+        array job, AWS gives it with the children, not with the parent.
+
+        Source: https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
+        """
+        description = self._record.description
+        return None if description is None else wait_reason_of(description)
 
     @property
     def console_url(self) -> str | None:

@@ -20,6 +20,7 @@ import anyio
 from asyncbatch._polling.changes import differs, is_status_change
 from asyncbatch._polling.poller import Poller
 from asyncbatch._session.background import require_loop
+from asyncbatch._session.blocked_jobs import BlockedJobs
 from asyncbatch._session.observers import Observers
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, JobVanished
@@ -45,6 +46,7 @@ class JobRecords:
         """Start with no jobs; they are followed by `poller`, their events go to `observers`."""
         self.poller = poller
         self.observers = observers
+        self.blocked = BlockedJobs(observers.report)
         self.closed: ClientClosed | None = None
         self._loop = asyncio.get_running_loop()
         self._records: WeakValueDictionary[str, JobRecord] = WeakValueDictionary()
@@ -183,6 +185,7 @@ class JobRecord:
                     description=description,
                 )
             )
+            self._records.blocked.note(self, description)
         # A summary has no attempts, and so no exit code: the description will follow.
         if description.status.is_terminal and not description.is_summary:
             self.result = result_of(description)

@@ -111,6 +111,7 @@ class Session:
         )
         followed = map(self.records.get, self.poller.followed_ids())
         self._left = [record for record in followed if record is not None]
+        self.records.blocked.close()
         self.poller.fail_all(
             crash or ClientClosed("the client was closed before the job's end was known")
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.results import JobResult
+from asyncbatch._values.results import Failure, JobResult
 from asyncbatch._values.status import JobStatus
 
 
@@ -40,6 +40,21 @@ class StatusChanged:
 
     job_id: str
     previous: JobStatus | None
+    description: JobDescription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobBlocked:
+    """A job waits for a reason that AWS names; reported once per reason and job.
+
+    Attributes:
+        job_id: Job id.
+        reason: Why it waits, classified: kind ``CAPACITY``, ``MISCONFIGURATION`` or ``BLOCKED``.
+        description: The job now.
+    """
+
+    job_id: str
+    reason: Failure
     description: JobDescription
 
 
@@ -97,7 +112,15 @@ class RequestRetried:
     delay: float
 
 
-Event = JobSubmitted | StatusChanged | JobFinished | JobLost | RequestThrottled | RequestRetried
+Event = (
+    JobSubmitted
+    | StatusChanged
+    | JobBlocked
+    | JobFinished
+    | JobLost
+    | RequestThrottled
+    | RequestRetried
+)
 
 
 class Observer(Protocol):
