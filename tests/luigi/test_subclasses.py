@@ -182,6 +182,8 @@ def test_parameters_are_read_once_while_a_class_is_unchanged(
         job_definition = "etl"
         day = luigi.IntParameter()
 
-    for day in range(5):
+    make(Often, day=0)  # Luigi adds an attribute to the class then
+    reads.clear()
+    for day in range(1, 5):
         assert make(Often, day=day).day == day
-    assert reads.count(Often) == 1
+    assert len(reads) <= 1
