@@ -24,6 +24,7 @@ from asyncbatch import (
 from asyncbatch_luigi._default_queue import with_default_queue
 from asyncbatch_luigi._errors import BatchJobException
 from asyncbatch_luigi._find_live import find_live_job
+from asyncbatch_luigi._job_totals import totals_of
 from asyncbatch_luigi._request import RunPlan
 from asyncbatch_luigi._scheduler_reports import SchedulerReports, state_of
 
@@ -63,6 +64,7 @@ class JobRun:
         self._region = ""
         self._plan = plan
         self._reports = reports
+        self._totals = totals_of(client)
         self._on_end = on_end
         self._job: Job | None = None
 
@@ -96,6 +98,7 @@ class JobRun:
         job = await find_live_job(self._client, self._plan)
         if job is not None:
             logger.info("Following AWS Batch job %s of an earlier run%s", job.id, _link(job))
+            self._totals.followed += 1
         return job
 
     async def _submit(self) -> Job:
@@ -113,7 +116,8 @@ class JobRun:
                 "batch:TagResource denied; job submitted without luigi:* tags: %s", error
             )
             job = await self._submit_uninterrupted(request)
-        event = "Submitted" if request.key is None else "Submitted, or found in the journal,"
+        is_found = request.key is not None and self._totals.count_unless_submitted(job.id)
+        event = "Found in the journal:" if is_found else "Submitted"
         logger.info("%s AWS Batch job %s%s", event, job.id, _link(job))
         return job
 
@@ -178,6 +182,7 @@ class JobRun:
             self.result = await job.result()
         except JobFailed as error:
             self.result, failure = error.result, error
+        self._totals.count_end(self.result)
         if self._on_end is not None:
             await self._on_end(job)
         if failure is not None:

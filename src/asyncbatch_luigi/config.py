@@ -10,6 +10,7 @@ from typing import Any
 import luigi
 
 from asyncbatch import AsyncBatchClient, InvalidRequest, LogPolicy, PollPolicy, RateLimits
+from asyncbatch_luigi._job_totals import JobTotals, set_totals
 
 # Default of `poll_time` in seconds, as in ``luigi.contrib.batch``.
 POLL_TIME = 10
@@ -94,6 +95,7 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
     settings = _read()
     if poll is None and settings.poll_time is not None:
         poll = poll_policy(settings.poll_time)
+    totals = JobTotals()
     client = AsyncBatchClient(
         region_name=settings.region,
         profile_name=settings.profile,
@@ -102,8 +104,10 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
         logs=_log_policy(settings),
         journal=settings.journal,
         limits=RateLimits(**_given(settings, *_LIMITS)),
+        observers=[totals],
     )
     _settings[client] = settings
+    set_totals(client, totals)
     return client
 
 

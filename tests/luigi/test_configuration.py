@@ -21,7 +21,6 @@ from tests.luigi.tasks import Quick
 def section() -> Iterator[dict[str, str]]:
     """Return the section of Luigi's configuration, to be filled in by the test."""
     parser = make(luigi.configuration.get_config)
-    parser.remove_section("asyncbatch")  # an empty one of another test
     parser.add_section("asyncbatch")
     yield parser["asyncbatch"]
     parser.remove_section("asyncbatch")

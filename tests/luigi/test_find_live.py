@@ -14,6 +14,7 @@ import pytest
 from asyncbatch import AsyncBatchClient, JobQueue, JobStatus
 from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
 from asyncbatch_luigi import BatchTask
+from asyncbatch_luigi._job_totals import totals_of
 from asyncbatch_luigi._request import build_request, plan_run
 from asyncbatch_luigi.config import asyncbatch
 from tests.luigi.support import make, register_definitions
@@ -81,6 +82,16 @@ async def test_rerun_follows_the_live_job(
         [job] = local.ledger.submissions
     assert f"Following AWS Batch job {job.job_id} of an earlier run" in caplog.text
     assert f"AWS Batch job {job.job_id} is SUCCEEDED" in caplog.text
+
+
+async def test_followed_jobs_are_counted() -> None:
+    async with open_local() as local:
+        await interrupted(local, make(Daily))
+        async with new_client(local) as batch:
+            await make(Daily)._run_on(batch)
+            totals = totals_of(batch)
+    assert (totals.followed, totals.succeeded) == (1, 1)
+    assert str(totals) == "1 followed from earlier runs; 1 SUCCEEDED"
 
 
 @each_task

@@ -146,6 +146,7 @@ class Workers:
 def configured(section: str, values: Mapping[str, object]) -> Iterator[None]:
     """Set options of Luigi's configuration while the block runs."""
     config: Any = make(luigi.configuration.get_config)
+    is_new = not config.has_section(section)
     before = {name: config.get(section, name, None) for name in values}
     for name, value in values.items():
         config.set(section, name, str(value))
@@ -157,6 +158,8 @@ def configured(section: str, values: Mapping[str, object]) -> Iterator[None]:
                 config.remove_option(section, name)
             else:
                 config.set(section, name, value)
+        if is_new:
+            config.remove_section(section)
 
 
 def forget(task_class: type[luigi.Task], event: str, handler: Callable[..., None]) -> None:

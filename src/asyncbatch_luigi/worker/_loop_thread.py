@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asyncbatch import AsyncBatchClient
+from asyncbatch_luigi._job_totals import log_totals
 
 Work = Coroutine[Any, Any, Any]
 
@@ -167,6 +168,7 @@ class LoopThread:
             self._thread.join(timeout)
 
     async def _open(self, client: AsyncBatchClient) -> None:
+        self._open_clients.callback(log_totals, client)  # after the client was closed
         await self._open_clients.enter_async_context(client)
 
     def _start_submitted(self) -> None:
