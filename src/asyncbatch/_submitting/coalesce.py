@@ -29,6 +29,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from asyncbatch._aws.wire import requests as wire
+from asyncbatch._submitting.posix_sh import ARRAY_INDEX, after_line, why_not_in_sh
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.requests import JobRequest
 
@@ -43,16 +44,8 @@ _LONGEST_NAME = "n" * 128
 
 # Characters without a meaning between single quotes in a shell, which take one byte in JSON.
 _SEPARATORS = ",;|:/+@#%^~_=.-"
-_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"
 _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,8}")  # a step between two of them fits into 32 bits
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Variables that shells set themselves, so they would not reach the command unchanged.
-_SET_BY_SHELLS = re.compile(
-    r"_|IFS|(OLD)?PWD|PPID|E?UID|GROUPS|OPT(ARG|ERR|IND)|LINENO|SH(LVL|ELLOPTS)|S?RANDOM|SECONDS"
-    r"|BASH\w*|COMP_\w+|COMPREPLY|DIRSTACK|EPOCH(REALTIME|SECONDS)|EXECIGNORE|FUNC(NAME|NEST)"
-    r"|HISTCMD|PIPESTATUS|POSIXLY_CORRECT|PS[0-9]"
-)
 # Variables that affect the shell or the loader before it has selected a value.
 _AFFECTS_SHELL = re.compile(r"PATH|ENV|LANG.*|LC_.*|LD_.*|DYLD_.*|MALLOC_.*|GLIBC_.*")
 _NOT_PORTABLE = re.compile("[\0\ud800-\udfff]")
@@ -116,7 +109,7 @@ def _common(request: JobRequest) -> Hashable:
     """Return what the requests of one array have in common; None for one that is left alone."""
     if request.name or request.array_size or request.key or request.extra:
         return None
-    can_select = _can_select(request)
+    can_select = why_not_in_sh(request) is None
     environment = frozenset(
         (name, None if can_select and _may_differ(name, str(value)) else value)
         for name, value in request.environment.items()
@@ -126,18 +119,6 @@ def _common(request: JobRequest) -> Hashable:
 
 def _hashable(value: object) -> object:
     return tuple(sorted(value.items())) if isinstance(value, dict) else value
-
-
-def _can_select(request: JobRequest) -> bool:
-    """Whether sh can execute the command and does not change its environment."""
-    # A command that begins with a dash would be an option of exec. Without a command, the job
-    # definition's own runs, which is not known here.
-    if not request.command or request.command[0].startswith("-"):
-        return False
-    return all(
-        _VARIABLE.fullmatch(name) and not _SET_BY_SHELLS.fullmatch(name)
-        for name in request.environment
-    )
 
 
 def _may_differ(name: str, value: str) -> bool:
@@ -228,19 +209,19 @@ def _array(request: JobRequest, columns: Mapping[str, Sequence[str]]) -> JobRequ
         steps = _steps(values)
         if steps is not None:
             del environment[name]
-            script.append(f'export {name}="$(({steps[0]} + {steps[1]} * ${_INDEX}))"')
+            script.append(f'export {name}="$(({steps[0]} + {steps[1]} * ${ARRAY_INDEX}))"')
         else:
             separator = _without(_SEPARATORS, "".join(values))[0]
             environment[name] = "".join(value + separator for value in values)
             script.append(_selection(name, separator))
-    command = ["sh", "-c", "; ".join([*script, 'exec "$@"']), "sh", *(request.command or ())]
+    command = after_line("; ".join(script), request.command or ())
     return request.replace(environment=environment, command=command)
 
 
 def _selection(name: str, separator: str) -> str:
     """Return the script that replaces a table with the child's value."""
     # Splitting makes the values the function's arguments; shift drops those before the index.
-    return f"IFS='{separator}'; pick() {{ shift \"${_INDEX}\"; {name}=$1; }}; pick ${name}"
+    return f"IFS='{separator}'; pick() {{ shift \"${ARRAY_INDEX}\"; {name}=$1; }}; pick ${name}"
 
 
 def _steps(values: Sequence[str]) -> tuple[int, int] | None:
