@@ -50,6 +50,7 @@ from asyncbatch._values.events import Event as Event
 from asyncbatch._values.events import JobBlocked as JobBlocked
 from asyncbatch._values.events import JobFinished as JobFinished
 from asyncbatch._values.events import JobLost as JobLost
+from asyncbatch._values.events import JobResubmitted as JobResubmitted
 from asyncbatch._values.events import JobSubmitted as JobSubmitted
 from asyncbatch._values.events import Observer as Observer
 from asyncbatch._values.events import RequestRetried as RequestRetried
@@ -59,6 +60,8 @@ from asyncbatch._values.policies import Journal as Journal
 from asyncbatch._values.policies import LogPolicy as LogPolicy
 from asyncbatch._values.policies import PollPolicy as PollPolicy
 from asyncbatch._values.policies import RateLimits as RateLimits
+from asyncbatch._values.recovery import RecoveryPolicy as RecoveryPolicy
+from asyncbatch._values.recovery import RecoveryRule as RecoveryRule
 from asyncbatch._values.requests import Dependency as Dependency
 from asyncbatch._values.requests import DependencyType as DependencyType
 from asyncbatch._values.requests import EvaluateOnExit as EvaluateOnExit
@@ -68,6 +71,7 @@ from asyncbatch._values.requests import RetryStrategy as RetryStrategy
 from asyncbatch._values.results import Failure as Failure
 from asyncbatch._values.results import FailureKind as FailureKind
 from asyncbatch._values.results import JobResult as JobResult
+from asyncbatch._values.results import JobSubmission as JobSubmission
 from asyncbatch._values.results import LogEvent as LogEvent
 from asyncbatch._values.status import JobStatus as JobStatus
 from asyncbatch._values.text import fit_for_terminal as fit_for_terminal

@@ -26,6 +26,7 @@ from asyncbatch._values.descriptions import Container, JobDefinition, JobDescrip
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, InvalidRequest
 from asyncbatch._values.events import Observer
 from asyncbatch._values.policies import Journal, LogPolicy, PollPolicy, RateLimits
+from asyncbatch._values.recovery import RecoveryPolicy, optional_policy
 from asyncbatch._values.requests import JobFields, JobRequest
 from asyncbatch._values.results import JobResult, LogEvent
 from asyncbatch._values.status import JobStatus
@@ -56,6 +57,9 @@ class AsyncBatchClient:
         journal: File in which submissions are kept, so that the same program continues after a
             crash: its path, or a `Journal`. None keeps nothing.
         observers: Functions that are called with every event; see `Observer`.
+        recovery: How failed jobs are submitted again: a `RecoveryPolicy`, or a short form such as
+            ``"spot:3,fallback=on-demand"``. None leaves them FAILED. A policy in `run`, or in the
+            request itself, takes its place.
 
     Raises:
         InvalidRequest: An argument is invalid, or two exclude each other.
@@ -82,6 +86,7 @@ class AsyncBatchClient:
         limits: RateLimits | None = None,
         journal: Journal | str | PathLike[str] | None = None,
         observers: Iterable[Observer] = (),
+        recovery: RecoveryPolicy | str | None = None,
     ) -> None:
         """Keep the configuration; nothing is read or sent before `open`."""
         self._settings = Settings(
@@ -98,6 +103,7 @@ class AsyncBatchClient:
             journal=journal
             if journal is None or isinstance(journal, Journal)
             else Journal(journal),
+            recovery=optional_policy(recovery),
         )
         self._background: Background[Session] | None = None
         self._session: Session | None = None
@@ -257,7 +263,13 @@ class AsyncBatchClient:
         fields["array_size"] = size
         return cast("ArrayJob", await self.submit(job, **fields))
 
-    async def submit_many(self, requests: many.Requests, *, coalesce: bool = False) -> list[Job]:
+    async def submit_many(
+        self,
+        requests: many.Requests,
+        *,
+        coalesce: bool = False,
+        recovery: RecoveryPolicy | str | None = None,
+    ) -> list[Job]:
         """Submit many jobs at the pace that AWS allows.
 
         Args:
@@ -265,6 +277,8 @@ class AsyncBatchClient:
                 as jobs are submitted.
             coalesce: Whether requests that differ only in values of `environment` are submitted
                 together, as array jobs; see `coalesce`. All requests are read first in this case.
+            recovery: How failed jobs are submitted again, for requests with no policy of their own;
+                None takes that of the client.
 
         Returns:
             One handle per request, in the order of the requests. A request that was submitted as
@@ -277,6 +291,7 @@ class AsyncBatchClient:
         """
         session = self._require_open()
         check.flag("coalesce", coalesce)
+        requests = many.with_recovery(requests, optional_policy(recovery))
         submit = many.submit_coalesced if coalesce else many.submit_all
         return await submit(session, requests)
 
@@ -287,6 +302,7 @@ class AsyncBatchClient:
         max_in_flight: int | None = None,
         coalesce: bool = False,
         check: bool = True,
+        recovery: RecoveryPolicy | str | None = None,
     ) -> list[JobResult]:
         """Submit many jobs, wait until all have ended, and return their results.
 
@@ -298,6 +314,8 @@ class AsyncBatchClient:
                 children are all in flight at once.
             check: Whether a job that FAILED raises, after all have ended. False returns all
                 results.
+            recovery: How failed jobs are submitted again, for requests with no policy of their own;
+                None takes that of the client.
 
         Returns:
             Results, in the order of the requests.
@@ -313,6 +331,7 @@ class AsyncBatchClient:
         arguments.check_run(max_in_flight=max_in_flight, coalesce=coalesce, check=check)
         if coalesce and max_in_flight is not None:
             raise InvalidRequest("max_in_flight", max_in_flight, "None where coalesce is True")
+        requests = many.with_recovery(requests, optional_policy(recovery))
         if coalesce:
             jobs = await many.submit_coalesced(session, requests)
         else:
@@ -613,6 +632,7 @@ class AsyncBatchClient:
         """
         session = self._require_open()
         ids = arguments.job_ids(arguments.jobs_each(jobs))
+        # The record itself, not `latest`: the log of each submission is read.
         records = [session.records.record(job_id) for job_id in dict.fromkeys(ids)]
         async for event in session.logs.events(records, follow=follow, tail=tail, since=since):
             yield event
@@ -665,7 +685,7 @@ class AsyncBatchClient:
         session = self._require_open()
         check.reason(reason)
         ids = arguments.job_ids(jobs)
-        _raise_first(await session.terminator.terminate(ids, reason), len(ids))
+        _raise_first(await session.terminate(ids, reason), len(ids))
 
     async def register_job_definition(
         self, definition: Mapping[str, Any] | str | PathLike[str], *, reuse: bool = True

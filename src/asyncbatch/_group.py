@@ -74,7 +74,7 @@ class JobGroup:
     @property
     def jobs(self) -> tuple[Job, ...]:
         """The jobs of the group, in the order in which AWS accepted them."""
-        return tuple(self._members.jobs.values())
+        return tuple(self._members.jobs)
 
     async def submit(
         self, job: str | JobRequest | JobDefinition, /, **fields: Unpack[JobFields]
@@ -171,7 +171,7 @@ class JobGroup:
         ids = [job.id for job in unfinished if not terminator.was_terminated(job.id)]
         if not ids:
             return []
-        failed = await terminator.terminate(ids, self._reason)
+        failed = await self._session.terminate(ids, self._reason)
         notes = [f"Jobs of the group that were terminated: {len(ids) - len(failed)}."]
         if failed:
             why = next(iter(failed.values()))
@@ -185,16 +185,16 @@ class _Members:
     """The jobs of a group: submits them, and records how they end.
 
     Attributes:
-        jobs: All of them by their ids, in the order in which AWS accepted them.
+        jobs: All of them, in the order in which AWS accepted them.
         failed: Those that failed, with the error where they are no longer followed.
     """
 
     def __init__(self, session: "Session", on_failure: Callable[[], None]) -> None:
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[Job, None] = {}
         self.failed: list[tuple[Job, AsyncBatchError | None]] = []
         self._session = session
         self._on_failure = on_failure
-        self._unfinished: dict[str, Job] = {}
+        self._unfinished: dict[Job, None] = {}
         self._in_progress = 0
         self._changed = anyio.Event()
         self._is_open = False
@@ -231,7 +231,8 @@ class _Members:
             self._changed.set()
 
     def _adopt(self, record: "JobRecord") -> None:
-        job = self.jobs[record.id] = self._unfinished[record.id] = job_handle(self._session, record)
+        job = job_handle(self._session, record)
+        self.jobs[job] = self._unfinished[job] = None
         try:
             record.add_done_callback(lambda _record, error: self._ended(job, error))
         except AsyncBatchError as error:  # the client was closed meanwhile
@@ -241,7 +242,7 @@ class _Members:
 
     def unfinished(self) -> Collection[Job]:
         """Return the jobs whose end is not known."""
-        return self._unfinished.values()
+        return self._unfinished.keys()
 
     async def all_ended(self) -> None:
         """Wait until every job has ended."""
@@ -269,7 +270,7 @@ class _Members:
 
     def _ended(self, job: Job, error: AsyncBatchError | None) -> None:
         if job.is_finished:
-            self._unfinished.pop(job.id, None)
+            self._unfinished.pop(job, None)
         if error is not None or job.status is not JobStatus.SUCCEEDED:
             self.failed.append((job, error))
             self._on_failure()

@@ -36,7 +36,7 @@ _ALWAYS_HASHED = frozenset(
         *("scheduling_priority", "share_identifier", "vcpus"),
     )
 )
-_NEVER_HASHED = frozenset(("name", "tags", "key"))
+_NEVER_HASHED = frozenset(("name", "tags", "key", "recovery"))
 
 # Limits of AWS, in characters.
 _NAME_LIMIT = 128

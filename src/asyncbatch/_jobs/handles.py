@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # loaded when a client opens
 
 def job_handle(session: "Session", record: "JobRecord") -> Job:
     """Return the handle of a record, the one in use if there is one."""
+    record = record.latest  # a job and its further submissions have one handle
     handle: Job | None = record.handle() if record.handle else None
     if handle is None:
         size = record.array_size

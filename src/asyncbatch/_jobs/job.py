@@ -13,6 +13,7 @@ from asyncbatch._jobs.parts import (
     LISTED_FOR_MESSAGE,
     failure_of_first,
     main_node_first,
+    notes_on_submissions,
     summary_of,
     with_nodes,
 )
@@ -22,7 +23,7 @@ from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed
 from asyncbatch._values.failures import wait_reason_of
 from asyncbatch._values.requests import JobFields, JobRequest
-from asyncbatch._values.results import Failure, JobResult, LogEvent
+from asyncbatch._values.results import Failure, JobResult, JobSubmission, LogEvent
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
 
@@ -43,12 +44,12 @@ class Job:
         ```
     """
 
-    __slots__ = ("__weakref__", "_failure_log", "_record", "_session")
+    __slots__ = ("__weakref__", "_failure_log", "_first_record", "_session")
 
     def __init__(self, session: "Session", record: "JobRecord") -> None:
         """Made by the client: `submit`, `job`, `attach`, `find`."""
         self._session = session
-        self._record = record
+        self._first_record = record
         self._failure_log: FailureLog | None = None
 
     def __repr__(self) -> str:
@@ -56,8 +57,13 @@ class Job:
         return one_line(f"<Job {self.name or '?'} {self.id} {self.status}>")
 
     @property
+    def _record(self) -> "JobRecord":
+        """The session's record of the job: of the last submission, if there were several."""
+        return self._first_record.latest
+
+    @property
     def id(self) -> str:
-        """Job id."""
+        """Job id; that of the last submission, if the job was submitted again."""
         return self._record.id
 
     @property
@@ -78,8 +84,17 @@ class Job:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the job's end is known (it SUCCEEDED, FAILED or vanished)."""
-        return self._record.is_finished
+        """Whether the job's end is known: it SUCCEEDED, FAILED or vanished.
+
+        A job that FAILED and is submitted again, as its `RecoveryPolicy` decides, has not ended.
+        """
+        return self._record.is_settled
+
+    @property
+    def submissions(self) -> tuple[JobSubmission, ...]:
+        """All submissions of a job with a `RecoveryPolicy`, the first one first; else empty."""
+        logical = self._record.logical
+        return () if logical is None else tuple(logical.submissions)
 
     @property
     def wait_reason(self) -> Failure | None:
@@ -116,12 +131,11 @@ class Job:
             ClientClosed: The client was closed before the end was known.
             APIError: AWS refuses to describe the job; the job itself continues.
         """
-        record = self._record
-        while record.result is None:
-            await record.wait_for_change()
-        if check and not record.result.succeeded:
-            raise await self._failure(record.result)
-        return record.result
+        while (result := self._result) is None:
+            await self._record.wait_for_change()
+        if check and not result.succeeded:
+            raise await self._failure(result)
+        return result
 
     async def wait(self, until: JobStatus | None = None) -> JobDescription:
         """Wait until the job has reached a state, or has ended, whichever is first.
@@ -139,11 +153,12 @@ class Job:
             APIError: AWS refuses to describe the job; the job itself continues.
         """
         goal = None if until is None else check.status("until", until)
-        record = self._record
         while True:
+            record = self._record
             description = record.description
             if description is not None and (
-                record.result is not None or (goal is not None and description.status.reaches(goal))
+                self._result is not None
+                or (goal is not None and record.result is None and description.status.reaches(goal))
             ):
                 return description
             await record.wait_for_change(details=True)
@@ -167,15 +182,14 @@ class Job:
                 print(description.status)
             ```
         """
-        record = self._record
-        with record.subscribed() as descriptions:
+        with self._record.subscribed() as descriptions:
             while True:
                 # The last description is in the queue as well, so it is yielded before the end.
                 while descriptions:
                     yield descriptions.popleft()
-                if record.result is not None:
+                if self._result is not None:
                     return
-                await record.wait_for_change()
+                await self._record.wait_for_change()
 
     async def logs(
         self,
@@ -189,13 +203,13 @@ class Job:
         Iterating may begin before the job runs. It stops by itself some seconds after the job has
         ended, once no more late lines arrive. Array jobs and multi-node jobs yield the lines of all
         children and nodes, in order for each of them; `LogEvent.label` names the one that wrote a
-        line.
+        line. If the job is submitted again, the log of the next submission follows.
 
         Args:
             follow: Wait for more until the job has ended and its log is complete; False yields the
                 lines that exist now and stops.
-            tail: Begin with only the last `tail` lines of the latest attempt; with that many of
-                each stream, if it has several.
+            tail: Begin with only the last `tail` lines of the latest attempt, of the last
+                submission; with that many of each stream, if it has several.
             since: Leave out earlier lines: an aware datetime, or a timedelta back from now.
 
         Raises:
@@ -207,7 +221,8 @@ class Job:
             APIError: AWS refuses access to the logs.
         """
         self._session.require_open()
-        events = self._session.logs.events([self._record], follow=follow, tail=tail, since=since)
+        record = self._first_record if tail is None else self._record
+        events = self._session.logs.events([record], follow=follow, tail=tail, since=since)
         async for event in events:
             yield event
 
@@ -227,8 +242,7 @@ class Job:
         """
         self._session.require_open()
         check.reason(reason)
-        failed = await self._session.terminator.terminate([self._record.id], reason)
-        for error in failed.values():
+        for error in (await self._session.terminate([self._record.id], reason)).values():
             raise error
 
     def clone(self, **changes: Unpack[JobFields]) -> JobRequest:
@@ -259,6 +273,12 @@ class Job:
             raise InvalidRequest("job", self.id, rule)
         return JobRequest.from_description(description).replace(**changes)
 
+    @property
+    def _result(self) -> JobResult | None:
+        """The result of the last submission, if no other one follows."""
+        record = self._record
+        return record.result if record.is_settled else None
+
     async def _failure(self, result: JobResult) -> JobFailed:
         """Return the error for a failed job, with the last lines of its log if there are any."""
         node = result.description.node
@@ -278,6 +298,8 @@ class Job:
             failed.add_note(f"The log could not be read: {log.problem}")
         if self.console_url:
             failed.add_note(f"Console: {self.console_url}")
+        for note in notes_on_submissions(self.submissions, self._record.note):
+            failed.add_note(note)
         return failed
 
     async def _last_lines(self, description: JobDescription, lines: int) -> list[LogEvent]:

@@ -13,6 +13,7 @@ from asyncbatch._jobs.job import Job
 from asyncbatch._submitting.coalesce import coalesce
 from asyncbatch._values import checks
 from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed
+from asyncbatch._values.recovery import RecoveryPolicy
 from asyncbatch._values.requests import JobRequest
 from asyncbatch._values.results import JobResult
 
@@ -106,6 +107,18 @@ class _Submissions:
     def _release(self) -> None:
         if self._in_flight is not None:
             self._in_flight.release()
+
+
+def with_recovery(requests: Requests, policy: RecoveryPolicy | None) -> Requests:
+    """Return requests with a policy, where they have none of their own."""
+    if policy is None:
+        return requests
+
+    async def each() -> AsyncIterator[JobRequest]:
+        async for request in _each(requests):
+            yield request if request.recovery is not None else request.replace(recovery=policy)
+
+    return each()
 
 
 async def submit_all(

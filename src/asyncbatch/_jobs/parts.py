@@ -1,16 +1,16 @@
-"""Why a job failed that has parts: the children of an array job, the nodes of a multi-node job.
+"""Why a job failed that has parts: children of an array job, nodes of a multi-node job, submissions.
 
 AWS gives the parent no exit code and no log, so its failed parts are listed, and the first of them
 is described: two calls and its log, for any number of parts.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import JobFailed
 from asyncbatch._values.failures import failure_of
-from asyncbatch._values.results import Failure, FailureKind, JobResult
+from asyncbatch._values.results import Failure, FailureKind, JobResult, JobSubmission
 
 LISTED_FOR_MESSAGE = 1000
 """One page of ListJobs: a failure's message needs no more of the failed parts."""
@@ -88,6 +88,25 @@ def with_nodes(result: JobResult, message: str, why: Failure | None) -> JobResul
     else:
         failure = dataclasses.replace(own, message=f"{own.message}; {message}")
     return dataclasses.replace(result, failure=failure)
+
+
+def notes_on_submissions(submissions: Sequence[JobSubmission], note: str) -> Iterator[str]:
+    """Yield what to add to the error of a job that was submitted several times.
+
+    Args:
+        submissions: All submissions, the first one first.
+        note: Why it was not submitted again; empty where its policy decided so.
+    """
+    if len(submissions) > 1:
+        lines = [
+            f"  {number}. {each.job_id} in {each.queue or 'the default queue'}"
+            + (f", {each.memory_mib:,} MiB" if each.memory_mib else "")
+            + (f": {each.failure.kind}" if each.failure else "")
+            for number, each in enumerate(submissions, 1)
+        ]
+        yield "\n".join([f"The job was submitted {len(submissions)} times:", *lines])
+    if note:
+        yield note
 
 
 def _ranges(indexes: Iterable[int], *, more: bool) -> str:

@@ -1,4 +1,4 @@
-"""A job's last description as JSON, and back.
+"""A job's last description and last log lines as JSON, and back.
 
 Fields with their default value are left out, and unknown fields are ignored. So a description can
 be read by an older or a newer version of this package.
@@ -9,12 +9,13 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from asyncbatch._aws.wire.sharing import SharedValues
 from asyncbatch._values.descriptions import JobDescription
+from asyncbatch._values.results import LogEvent
 from asyncbatch._values.status import JobStatus
 
 _Read = Callable[[Any], Any]
@@ -25,6 +26,11 @@ _MICROSECOND = timedelta(microseconds=1)
 def to_text(description: JobDescription) -> str:
     """Return a description as JSON."""
     return json.dumps(_plain(description), separators=(",", ":"), default=str)
+
+
+def events_to_text(events: Sequence[LogEvent]) -> str:
+    """Return log events as JSON."""
+    return json.dumps([_plain(event) for event in events], separators=(",", ":"))
 
 
 def _plain(value: object) -> object:
@@ -99,6 +105,17 @@ class Decoder:
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a job description: {error!r}") from error
         return description
+
+    def events_from_text(self, text: str) -> tuple[LogEvent, ...]:
+        """Return the log events that `events_to_text` has written.
+
+        Raises:
+            ValueError: The text is no list of log events.
+        """
+        try:
+            return tuple(map(self._reader(LogEvent), json.loads(text)))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not log events: {error!r}") from error
 
     def _reader(self, hint: object) -> _Read:
         """Return the function that makes a value of a type from JSON."""

@@ -3,6 +3,7 @@
 import enum
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,8 @@ class Entry:
         array_size: Number of children; None for a job that is no array.
         since: When the submission began, in seconds since the epoch.
         job_id: Job id; None until AWS has accepted the request.
+        decision: Why a recovery policy submitted the job again, as JSON (see `decision_text`);
+            None for the first submission of a job.
         is_end_notified: Whether observers of this client were notified of its end; not in the file.
     """
 
@@ -58,7 +61,23 @@ class Entry:
     array_size: int | None
     since: float
     job_id: str | None = None
+    decision: str | None = None
     is_end_notified: bool = False
+
+
+def decision_text(rule: int, changes: Mapping[str, Any]) -> str:
+    """Return the decision to submit a job again, as an entry keeps it.
+
+    Args:
+        rule: Index of the policy's rule that decided.
+        changes: Fields of the request that differ from the submission before.
+    """
+    return json.dumps({"rule": rule, "changes": dict(changes)}, default=str)
+
+
+def rule_of(decision: str | None) -> int | None:
+    """Return the index of the rule that decided; None for the first submission of a job."""
+    return None if decision is None else int(json.loads(decision)["rule"])
 
 
 _KEY = "key:"  # begins the identity of a request with a key

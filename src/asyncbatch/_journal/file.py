@@ -25,18 +25,18 @@ Change = tuple[str, tuple[object, ...]]
 
 _ENTRY = """
     number, identity, ordinal, state, name, queue, job_definition, has_unique_name, tag,
-    array_size, since, job_id
+    array_size, since, job_id, decision
 """
 # Not INSERT OR REPLACE: that would not fire the triggers which maintain the sum of the checksums.
 _WRITE_ENTRY = f"""
     INSERT INTO submissions ({_ENTRY}, checksum)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (number) DO UPDATE SET
         identity = excluded.identity, ordinal = excluded.ordinal, state = excluded.state,
         name = excluded.name, queue = excluded.queue, job_definition = excluded.job_definition,
         has_unique_name = excluded.has_unique_name, tag = excluded.tag,
         array_size = excluded.array_size, since = excluded.since, job_id = excluded.job_id,
-        checksum = excluded.checksum
+        decision = excluded.decision, checksum = excluded.checksum
 """  # noqa: S608 - made of constants
 _READ_ENTRIES = f"SELECT checksum, {_ENTRY} FROM submissions ORDER BY number"  # noqa: S608 - as above
 _CLOSED: Change = (
@@ -52,14 +52,14 @@ _COUNT = "UPDATE facts SET value = value + 1 WHERE name = 'transactions'"
 def write_entry(entry: Entry) -> Change:
     """Insert an entry, or replace the one with its number."""
     row = _row(entry)
-    return _WRITE_ENTRY, (*row, checksum_of(*row))
+    return _WRITE_ENTRY, (*row, _checksum(row))
 
 
 def update_state(entry: Entry) -> Change:
     """Update job id and state."""
     return (
         "UPDATE submissions SET job_id = ?, state = ?, checksum = ? WHERE number = ?",
-        (entry.job_id, str(entry.state), checksum_of(*_row(entry)), entry.number),
+        (entry.job_id, str(entry.state), _checksum(_row(entry)), entry.number),
     )
 
 
@@ -92,7 +92,19 @@ def _row(entry: Entry) -> tuple[object, ...]:
         entry.array_size,
         float(entry.since),
         entry.job_id,
+        entry.decision,
     )
+
+
+def _checksum(row: Sequence[object]) -> int:
+    """Return the checksum of an entry; without a decision, it is that of schema version 2."""
+    return checksum_of(*(row if row[-1] is not None else row[:-1]))
+
+
+def write_log_tail(entry: Entry, events: str) -> Change:
+    """Insert the last log lines of a job."""
+    checksum = checksum_of(entry.number, events)
+    return "INSERT OR REPLACE INTO log_tails VALUES (?, ?, ?)", (entry.number, events, checksum)
 
 
 class File:
@@ -194,7 +206,7 @@ class File:
             total = 0
             entries = []
             for checksum, *row in self._connection.execute(_READ_ENTRIES):
-                if checksum != checksum_of(*row):
+                if checksum != _checksum(row):
                     raise damaged(self.path, f"submission {row[0]} has another checksum")
                 total += checksum
                 entries.append(_entry(row, texts))
@@ -222,6 +234,22 @@ class File:
             if checksum != checksum_of(number, description):
                 raise damaged(self.path, f"the end of submission {number} has another checksum")
         return [(number, description) for number, description, _ in rows]
+
+    def log_tail(self, number: int) -> str | None:
+        """Return the last log lines of a job that was submitted again; None if there are none.
+
+        Raises:
+            JournalError: The file cannot be read.
+        """
+        with self._journal_errors():
+            row = self._connection.execute(
+                "SELECT events, checksum FROM log_tails WHERE number = ?", (number,)
+            ).fetchone()
+        if row is None:
+            return None
+        if row[1] != checksum_of(number, row[0]):
+            raise damaged(self.path, f"the log of submission {number} has another checksum")
+        return str(row[0])
 
     def _fact(self, name: str) -> int:
         found = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,))
@@ -252,6 +280,7 @@ def _entry(row: Sequence[Any], texts: dict[str, str]) -> Entry:
         size,
         since,
         job_id,
+        decision,
     ) = row
     return Entry(
         number=number,
@@ -266,4 +295,5 @@ def _entry(row: Sequence[Any], texts: dict[str, str]) -> Entry:
         array_size=size,
         since=since,
         job_id=job_id,
+        decision=decision,
     )

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +15,7 @@ from asyncbatch._journal.file import Change, File
 from asyncbatch._journal.writer import Thread, Writer
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import JournalError
+from asyncbatch._values.results import LogEvent
 
 logger = logging.getLogger("asyncbatch")
 
@@ -62,6 +63,7 @@ class OpenJournal:
         self._writer = writer
         self._current: dict[tuple[str, int], Entry] = {}
         self._by_job: dict[str, Entry] = {}
+        self._earlier: dict[tuple[str, int], list[Entry]] = {}
         self._decoder = encoding.Decoder()
         self._descriptions: dict[int, str] = {}
         self._reading = anyio.Lock()
@@ -80,6 +82,10 @@ class OpenJournal:
     def find(self, identity: str, ordinal: int) -> Entry | None:
         """Return the last submission of a request; None if there is none."""
         return self._current.get((identity, ordinal))
+
+    def earlier(self, entry: Entry) -> list[Entry]:
+        """Return the submissions of the same job before its last one, the first one first."""
+        return list(self._earlier.get((entry.identity, entry.ordinal), ()))
 
     def job_ids(self, name: str) -> set[str]:
         """Return the ids of all jobs in this journal that have a name."""
@@ -142,8 +148,11 @@ class OpenJournal:
 
     def withdrawn(self, entry: Entry) -> None:
         """Delete the entry of a job that AWS refused."""
-        if self._current.get((entry.identity, entry.ordinal)) is entry:
-            del self._current[entry.identity, entry.ordinal]
+        key = (entry.identity, entry.ordinal)
+        if self._current.get(key) is entry:
+            del self._current[key]
+            if entry.decision is not None:  # what failed before is the last submission again
+                self._current[key] = self._earlier[key].pop()
         self._writer.put(file.delete_entry(entry))
 
     def ended(self, entry: Entry, description: JobDescription) -> None:
@@ -157,6 +166,10 @@ class OpenJournal:
         if entry.state not in ENDED:
             entry.state = EntryState.LOST
             self._put(entry, lambda: [file.update_state(entry)])
+
+    def keep_log(self, entry: Entry, events: Sequence[LogEvent]) -> None:
+        """Record the last log lines of a job that is submitted again."""
+        self._put(entry, lambda: [file.write_log_tail(entry, encoding.events_to_text(events))])
 
     def _put(self, entry: Entry, changes: Callable[[], Iterable[Change]]) -> None:
         """Write changes soon, unless SQLite cannot store them: they would block all others."""
@@ -191,6 +204,23 @@ class OpenJournal:
                 "Use attach() with the job id, as long as AWS knows the job.",
             ) from error
 
+    async def log_tail(self, entry: Entry) -> tuple[LogEvent, ...]:
+        """Return the last log lines of a job that was submitted again; empty if none are kept.
+
+        Raises:
+            JournalError: The file cannot be read.
+        """
+        self._thread.require_own_process()
+        await self._writer.flush()
+        text = await self._thread.run(self._file.log_tail, entry.number)
+        try:
+            return () if text is None else self._decoder.events_from_text(text)
+        except ValueError as error:
+            raise JournalError(
+                str(self._file.path), f"the log of job {entry.job_id} in it is invalid: {error!r}",
+                "Read it with Job.logs(), as long as CloudWatch Logs keeps it.",
+            ) from error
+
     async def _read(self, number: int) -> None:
         """Read many descriptions at once: a rerun needs them in the order of their numbers."""
         self._thread.require_own_process()
@@ -199,6 +229,13 @@ class OpenJournal:
         self._descriptions = dict(rows)
 
     def _remember(self, entry: Entry) -> None:
-        self._current[entry.identity, entry.ordinal] = entry
+        key = (entry.identity, entry.ordinal)
+        previous = self._current.get(key)
+        if previous is not entry:
+            if entry.decision is None:
+                self._earlier.pop(key, None)
+            elif previous is not None and previous.number < entry.number:
+                self._earlier.setdefault(key, []).append(previous)
+        self._current[key] = entry
         if entry.job_id is not None:
             self._by_job[entry.job_id] = entry

@@ -8,6 +8,7 @@ A newer file is refused without changing it. A step that was released must never
 
     1   submissions, ends, facts
     2   checksums of rows and of the table of submissions, the number of transactions
+    3   decisions of recovery policies, the last log lines of jobs that were submitted again
 
 Integrity
 ---------
@@ -91,6 +92,14 @@ STEPS: Sequence[str] = (
     CREATE TRIGGER submission_deleted AFTER DELETE ON submissions BEGIN
         UPDATE facts SET value = value - OLD.checksum WHERE name = 'checksum';
     END;
+    """,
+    """
+    ALTER TABLE submissions ADD COLUMN decision TEXT;
+    CREATE TABLE log_tails (
+        number INTEGER PRIMARY KEY REFERENCES submissions (number),
+        events TEXT NOT NULL,
+        checksum INTEGER NOT NULL
+    );
     """,
 )
 _CHECKED_SINCE = 2  # schema version

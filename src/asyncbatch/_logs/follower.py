@@ -55,6 +55,14 @@ class LogSource(Protocol):
         """Return the jobs whose logs make up this one's; none for a job that writes its own."""
         ...
 
+    async def next_submission(self, *, wait: bool) -> "LogSource | None":
+        """Return the job that was submitted for this one after it failed; None if there is none.
+
+        Args:
+            wait: Whether to wait until that is known.
+        """
+        ...
+
     def describe_soon(self) -> None:
         """Have the job described soon."""
         ...

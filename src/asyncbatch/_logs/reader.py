@@ -1,5 +1,6 @@
 """`LogReader`: one hub for each log group, one follower for each job."""
 
+import dataclasses
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
@@ -72,10 +73,12 @@ class LogReader:
         # The followers run in the client's task group, not in the consumer's task: a generator
         # that is not exhausted must not leave a cancel scope open in a task of the user.
         scope = anyio.CancelScope()
-        self._start_soon(self._follow_all, list(jobs), options, feed, scope)
+        submissions: dict[str, int] = {}
+        self._start_soon(self._follow_all, list(jobs), options, feed, scope, submissions)
         try:
             async for event in feed.events():
-                yield event
+                number = submissions.get(event.job_id)
+                yield event if number is None else dataclasses.replace(event, submission=number)
         finally:
             scope.cancel()
 
@@ -142,18 +145,43 @@ class LogReader:
     # ---------------------------------------------------------------------------------------------
 
     async def _follow_all(
-        self, jobs: list[LogSource], options: LogOptions, feed: Feed, scope: anyio.CancelScope
+        self,
+        jobs: list[LogSource],
+        options: LogOptions,
+        feed: Feed,
+        scope: anyio.CancelScope,
+        submissions: dict[str, int],
     ) -> None:
-        """Follow jobs until all logs have ended; runs in the client's task group."""
+        """Follow jobs until all logs have ended; runs in the client's task group.
+
+        The numbers of second and further submissions are added to `submissions`, by job id.
+        """
         try:
             with scope:
                 async with anyio.create_task_group() as group:
                     for job in jobs:
-                        group.start_soon(self._follow, job, options, feed)
+                        group.start_soon(self._follow_all_of, job, options, feed, submissions)
                 feed.close()
         finally:
             # Has no effect after the close above, and is not seen by a consumer that left.
             feed.close(ClientClosed("the client was closed while a log was read"))
+
+    async def _follow_all_of(
+        self, job: LogSource, options: LogOptions, feed: Feed, submissions: dict[str, int]
+    ) -> None:
+        """Follow one job and those that are submitted for it when it fails."""
+        number = 1
+        submission: LogSource | None = job
+        while submission is not None:
+            await self._follow(submission, options, feed)
+            try:
+                submission = await submission.next_submission(wait=options.follow)
+            except AsyncBatchError as error:
+                feed.fail(error)
+                return
+            if submission is not None:
+                number += 1
+                submissions[submission.id] = number
 
     async def _follow(self, job: LogSource, options: LogOptions, feed: Feed) -> None:
         """Follow one job, or the parts of one that writes no log itself."""

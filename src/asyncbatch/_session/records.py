@@ -3,6 +3,9 @@
 A record exists while a handle, a waiter, a log reader or the poller uses it: `JobRecords` holds it
 weakly, the poller holds it until the job's end is known. Handles are made from records, in a layer
 above; a record has only a weak reference to its handle, so that there is one handle per job.
+
+A job that failed may be submitted again (`recovery`). Its record is then not settled; the record of
+the next submission takes over its waiters, its callbacks and its handle.
 """
 
 import asyncio
@@ -12,7 +15,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ReferenceType, WeakValueDictionary
 
 import anyio
@@ -28,7 +31,7 @@ from asyncbatch._values.events import JobFinished, JobLost, StatusChanged
 from asyncbatch._values.failures import result_of
 
 if TYPE_CHECKING:
-    from asyncbatch._values.results import JobResult
+    from asyncbatch._values.results import JobResult, JobSubmission
 
 logger = logging.getLogger("asyncbatch")
 
@@ -39,8 +42,26 @@ DoneCallback = Callable[["JobRecord", AsyncBatchError | None], None]
 """Called once: when the job's end is known, or with the error that ended polling before."""
 
 
+class Logical(Protocol):
+    """A job with all its submissions: the session's `LogicalJob`."""
+
+    submissions: "list[JobSubmission]"
+
+    def continues(self, record: "JobRecord") -> bool:
+        """Return whether a job that has ended is submitted again; if so, that is started."""
+        ...
+
+    async def stop(self) -> None:
+        """Submit no more; returns when a submission that was in progress has ended."""
+        ...
+
+
 class JobRecords:
-    """The records of the jobs in use, and what they share."""
+    """The records of the jobs in use, and what they share.
+
+    Attributes:
+        recovering: Records whose job failed and is being submitted again.
+    """
 
     def __init__(self, poller: Poller, observers: Observers) -> None:
         """Start with no jobs; they are followed by `poller`, their events go to `observers`."""
@@ -48,6 +69,7 @@ class JobRecords:
         self.observers = observers
         self.blocked = BlockedJobs(observers.report)
         self.closed: ClientClosed | None = None
+        self.recovering: set[JobRecord] = set()
         self._loop = asyncio.get_running_loop()
         self._records: WeakValueDictionary[str, JobRecord] = WeakValueDictionary()
 
@@ -80,6 +102,11 @@ class JobRecords:
         record.update(description)
         return record
 
+    def continue_as(self, record: "JobRecord", following: "JobRecord") -> None:
+        """Pass on what a settled record would have notified to that of the next submission."""
+        self.recovering.discard(record)
+        record.pass_on_to(following)
+
     def follow_siblings(self, child_id: str) -> None:
         """Follow a child of an array and the next ones in use: one call describes them all."""
         parent, _, index = child_id.partition(":")
@@ -109,7 +136,10 @@ class JobRecord:
         array_size: Number of children; None where it is no array, or that is not known.
         description: The job as AWS last described it; None until it has been seen.
         result: How it ended; None before, and where it vanished.
-        vanished: The error for a job that AWS no longer knows.
+        lost: The error for a job whose end will not be known: AWS no longer knows it, or it is not
+            known whether it was submitted again.
+        logical: The job with all its submissions, if it is submitted again when it fails.
+        following: Record of the next submission; None for the last one.
         handle: Weak reference to its handle, if it has one; kept by `_jobs`.
     """
 
@@ -123,11 +153,14 @@ class JobRecord:
         "_subscriptions",
         "_waiters",
         "array_size",
+        "_note",
         "description",
+        "following",
         "handle",
         "id",
+        "logical",
+        "lost",
         "result",
-        "vanished",
     )
 
     def __init__(self, records: JobRecords, job_id: str, name: str, array_size: int | None) -> None:
@@ -136,7 +169,9 @@ class JobRecord:
         self.array_size = array_size
         self.description: JobDescription | None = None
         self.result: JobResult | None = None
-        self.vanished: JobVanished | None = None
+        self.lost: AsyncBatchError | None = None
+        self.logical: Logical | None = None
+        self.following: JobRecord | None = None
         self.handle: ReferenceType[Any] | None = None
         self._records = records
         self._name = name
@@ -145,6 +180,7 @@ class JobRecord:
         self._subscriptions: tuple[deque[JobDescription], ...] = ()
         self._waiters = 0
         self._details_wanted = 0
+        self._note = ""
 
     @property
     def name(self) -> str:
@@ -154,7 +190,30 @@ class JobRecord:
     @property
     def is_finished(self) -> bool:
         """Whether the job's end is known: it SUCCEEDED, FAILED, or vanished."""
-        return self.result is not None or self.vanished is not None
+        return self.result is not None or self.lost is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the job's end is known and it is not submitted again."""
+        return self.is_finished and self.following is None and not self.is_recovering
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether the job failed and is being submitted again."""
+        return self in self._records.recovering
+
+    @property
+    def latest(self) -> "JobRecord":
+        """Record of the last submission."""
+        record = self
+        while record.following is not None:
+            record = record.following
+        return record
+
+    @property
+    def note(self) -> str:
+        """What to add to the message of its failure; empty for nothing."""
+        return self._note
 
     @property
     def is_awaited(self) -> bool:
@@ -189,8 +248,11 @@ class JobRecord:
         # A summary has no attempts, and so no exit code: the description will follow.
         if description.status.is_terminal and not description.is_summary:
             self.result = result_of(description)
-            report(JobFinished(job_id=self.id, result=self.result))
-            self._call_back(None)
+            if self.logical is not None and self.logical.continues(self):
+                self._records.recovering.add(self)
+            else:
+                report(JobFinished(job_id=self.id, result=self.result))
+                self._call_back(None)
         # After `result` is set: a subscriber that takes the last description finds the end known.
         for subscription in self._subscriptions:
             subscription.append(description)
@@ -217,10 +279,39 @@ class JobRecord:
     def fail(self, error: AsyncBatchError) -> None:
         """Take the reason why the job is no longer followed; `JobVanished` is final."""
         if isinstance(error, JobVanished):
-            self.vanished = error
+            self.lost = error
             self._records.observers.report(JobLost(job_id=self.id))
         self._call_back(error)
         self._wake(error)
+
+    # -- what recovery reports --------------------------------------------------------------------
+
+    def settle(self, note: str = "") -> None:
+        """End with the job's failure: it is not submitted again after all; `note` says why."""
+        self._records.recovering.discard(self)
+        self._note = note
+        if self.result is not None:
+            self._records.observers.report(JobFinished(job_id=self.id, result=self.result))
+        self._call_back(None)
+        self._wake(None)
+
+    def lose(self, error: AsyncBatchError) -> None:
+        """End with an error: it is not known whether the job was submitted again."""
+        self._records.recovering.discard(self)
+        self.lost = error
+        self._call_back(error)
+        self._wake(None)
+
+    def pass_on_to(self, following: "JobRecord") -> None:
+        """Make the record of the next submission take over waiters, callbacks and handle."""
+        self.following = following
+        following.handle = self.handle
+        following._done_callbacks += self._done_callbacks
+        following._subscriptions += self._subscriptions
+        following._waiters += self._waiters
+        self._done_callbacks, self._subscriptions, self._waiters = [], (), 0
+        self._records.poller.note_waiters(following)
+        self._wake(None)
 
     # -- waiting ----------------------------------------------------------------------------------
 
@@ -236,8 +327,8 @@ class JobRecord:
             JobVanished: AWS no longer knows the job.
             APIError: AWS refuses to describe the job.
         """
-        if self.vanished is not None:
-            raise self.vanished
+        if self.lost is not None:
+            raise self.lost
         self._records.require_open()
         if ":" in self.id:
             self._records.follow_siblings(self.id)
@@ -258,15 +349,17 @@ class JobRecord:
 
     def add_waiter(self) -> None:
         """Count one more waiter; the job is followed, and polled first while it has any."""
-        self._waiters += 1
-        if not self.is_finished:
-            self._records.poller.follow(self)
-            self._records.poller.note_waiters(self)
+        record = self.latest
+        record._waiters += 1
+        if not record.is_finished:
+            self._records.poller.follow(record)
+            self._records.poller.note_waiters(record)
 
     def remove_waiter(self) -> None:
         """Count one waiter fewer."""
-        self._waiters -= 1
-        self._records.poller.note_waiters(self)
+        record = self.latest
+        record._waiters -= 1
+        self._records.poller.note_waiters(record)
 
     def add_done_callback(self, callback: DoneCallback) -> Callable[[], None]:
         """Follow the job and call back once: at its end, or with the error that ended polling.
@@ -277,18 +370,21 @@ class JobRecord:
         Returns:
             A function that removes the callback.
         """
-        if self.is_finished:
-            callback(self, self.vanished)
+        record = self.latest
+        if record.is_settled:
+            callback(record, record.lost)
         else:
             self._records.require_open()
-            self._done_callbacks.append(callback)
-            self._records.poller.follow(self)
-            self._records.poller.note_waiters(self)
+            record._done_callbacks.append(callback)
+            if not record.is_finished:
+                self._records.poller.follow(record)
+                self._records.poller.note_waiters(record)
 
         def remove() -> None:
-            if callback in self._done_callbacks:
-                self._done_callbacks.remove(callback)
-                self._records.poller.note_waiters(self)
+            record = self.latest
+            if callback in record._done_callbacks:
+                record._done_callbacks.remove(callback)
+                self._records.poller.note_waiters(record)
 
         return remove
 
@@ -296,16 +392,31 @@ class JobRecord:
     def subscribed(self) -> Iterator[deque[JobDescription]]:
         """Collect the job's descriptions in a queue: the current one first, then each change."""
         subscription: deque[JobDescription] = deque()
-        if self.description is not None:
-            subscription.append(self.description)
-        self._subscriptions += (subscription,)
+        record = self.latest
+        if record.description is not None:
+            subscription.append(record.description)
+        record._subscriptions += (subscription,)
         try:
             yield subscription
         finally:
+            record = self.latest
             # By identity: two queues with equal content are different subscriptions.
-            self._subscriptions = tuple(
-                each for each in self._subscriptions if each is not subscription
+            record._subscriptions = tuple(
+                each for each in record._subscriptions if each is not subscription
             )
+
+    async def next_submission(self, *, wait: bool) -> "JobRecord | None":
+        """Return the record of the next submission; None if there is none.
+
+        Args:
+            wait: Whether to wait until that is known.
+
+        Raises:
+            AsyncBatchError: As `wait_for_change`.
+        """
+        while wait and self.following is None and not self.is_settled:
+            await self.wait_for_change()
+        return self.following
 
     def describe_soon(self) -> None:
         """Describe the job as soon as possible: it is about to change, or details are wanted."""

@@ -7,21 +7,34 @@ it.
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from weakref import WeakValueDictionary
 
 import anyio
 
 from asyncbatch._aws.api import API
-from asyncbatch._journal.entries import ENDED, Entry, EntryState, identity_of, key_of
+from asyncbatch._journal.entries import (
+    ENDED,
+    Entry,
+    EntryState,
+    decision_text,
+    identity_of,
+    key_of,
+    rule_of,
+)
 from asyncbatch._journal.journal import OpenJournal
 from asyncbatch._session.records import JobRecord, JobRecords
+from asyncbatch._session.recovery import Recovery, submission_of
 from asyncbatch._submitting.marks import Submission
 from asyncbatch._submitting.matching import difference
 from asyncbatch._submitting.submitter import Submitter
+from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import InvalidRequest, SubmitUncertain
 from asyncbatch._values.events import Event, JobFinished, JobLost, StatusChanged
+from asyncbatch._values.failures import result_of
+from asyncbatch._values.recovery import Resubmission
 from asyncbatch._values.requests import JobRequest
+from asyncbatch._values.results import JobSubmission, LogEvent
 
 logger = logging.getLogger("asyncbatch")
 
@@ -31,12 +44,28 @@ _CHECKPOINT_EVERY = 200  # records made before other tasks run: some millisecond
 class JournaledSubmission:
     """What the journal keeps of one submission: its intent, then its outcome."""
 
-    def __init__(self, journal: OpenJournal, request: JobRequest, identity: str, n: int) -> None:
-        """Write nothing yet; `n` counts equal requests of one run from 0."""
+    def __init__(
+        self,
+        journal: OpenJournal,
+        request: JobRequest,
+        identity: str,
+        n: int,
+        decision: str | None = None,
+    ) -> None:
+        """Write nothing yet.
+
+        Args:
+            journal: The journal.
+            request: What is submitted.
+            identity: Identity of the request that the user made.
+            n: Counts equal requests of one run from 0.
+            decision: Why the job is submitted again; None for its first submission.
+        """
         self._journal = journal
         self._request = request
         self._identity = identity
         self._ordinal = n
+        self._decision = decision
         self._entry: Entry | None = None
 
     async def intend(self, submission: Submission) -> None:
@@ -57,6 +86,7 @@ class JournaledSubmission:
             tag=submission.tag,
             array_size=self._request.array_size,
             since=submission.since,
+            decision=self._decision,
         )
         await self._journal.intend(self._entry)
 
@@ -86,6 +116,7 @@ class Resumption:
         journal: OpenJournal,
         submitter: Submitter,
         records: JobRecords,
+        recovery: Recovery,
         *,
         reruns_failed: bool,
     ) -> None:
@@ -94,6 +125,7 @@ class Resumption:
         submitter.known.is_journalled = lambda job_id: journal.of_job(job_id) is not None
         self._submitter = submitter
         self._records = records
+        self._recovery = recovery
         self._reruns_failed = reruns_failed
         self._left_undecided = [each for each in journal if each.state is EntryState.INTENT]
         self._settling: set[int] = set()
@@ -135,10 +167,10 @@ class Resumption:
             if entry is not None and entry.state is EntryState.INTENT:
                 await self._settle(entry, request)
                 entry = self._journal.find(identity, ordinal)
-            if entry is None or self._runs_again(entry):
-                log = JournaledSubmission(self._journal, request, identity, ordinal)
-                return await submit(request, log)
-            return await self._continue(entry)
+            if entry is not None and not await self._starts_over(entry, request):
+                return await self._continue(entry, request)
+            log = JournaledSubmission(self._journal, request, identity, ordinal)
+            return await submit(request, log)
 
     async def resume(self) -> tuple[list[JobRecord], list[SubmitUncertain]]:
         """Return all jobs of the journal in their order, and submissions that cannot be settled.
@@ -155,11 +187,11 @@ class Resumption:
                     group.start_soon(self._try_to_settle, entry, errors)
             # Live jobs come first: they may have changed since the journal was written.
             held += [
-                await self._continue(entry)
+                await self._continue(entry, None)
                 async for entry in self._accepted()
                 if entry.state not in ENDED
             ]
-        return [await self._continue(entry) async for entry in self._accepted()], errors
+        return [await self._continue(entry, None) async for entry in self._accepted()], errors
 
     async def _accepted(self) -> AsyncIterator[Entry]:
         """Yield the submissions that have a job; let other tasks run now and then."""
@@ -271,20 +303,91 @@ class Resumption:
             for other in self._left_undecided
         )
 
-    async def _continue(self, entry: Entry) -> JobRecord:
-        """Return the record of a job in the journal: with its end, or followed."""
+    async def _continue(self, entry: Entry, request: JobRequest | None) -> JobRecord:
+        """Return the record of a job in the journal: with its end, or followed.
+
+        Args:
+            entry: Its last submission.
+            request: The request that the user made; None where only the journal knows the job.
+        """
         assert entry.job_id is not None  # noqa: S101 - else it is an intent, which was settled
         record = self._records.record(entry.job_id, entry.name, entry.array_size)
         if record.is_finished:
-            return record
+            return record.latest
+        await self._attach_recovery(record, entry, request)
         if entry.state in ENDED:
             record.update(await self._journal.description(entry))
         else:
             self._records.poller.follow(record, queue=entry.queue)
         return record
 
-    def _runs_again(self, entry: Entry) -> bool:
-        return self._reruns_failed and entry.state in (EntryState.FAILED, EntryState.LOST)
+    async def _attach_recovery(
+        self, record: JobRecord, entry: Entry, request: JobRequest | None
+    ) -> None:
+        """Recover a job with the submissions that it had already."""
+        policy = self._recovery.policy_of(request)
+        if policy is None or entry.state is EntryState.SUCCEEDED:
+            return
+        earlier = [await self._submission(each) for each in self._journal.earlier(entry)]
+        self._recovery.attach(
+            record,
+            # Of a job that was submitted again, only its description has all changes.
+            None if earlier else request,
+            policy,
+            earlier=earlier,
+            rule=rule_of(entry.decision),
+            name=None if entry.has_unique_name else entry.name,
+        )
+
+    async def _submission(self, entry: Entry) -> JobSubmission:
+        """Return a submission whose job has ended."""
+        result = result_of(await self._journal.description(entry))
+        log_tail = await self._journal.log_tail(entry)
+        return submission_of(result, rule=rule_of(entry.decision), log_tail=log_tail)
+
+    # -- recovery ---------------------------------------------------------------------------------
+
+    def note_failed(self, description: JobDescription) -> None:
+        """Write the end of a job that is going to be submitted again."""
+        entry = self._journal.of_job(description.job_id)
+        if entry is not None:
+            self._journal.ended(entry, description)
+
+    def keep_log(self, job_id: str, events: Sequence[LogEvent]) -> None:
+        """Write the last log lines of a job that is going to be submitted again."""
+        entry = self._journal.of_job(job_id)
+        if entry is not None:
+            self._journal.keep_log(entry, events)
+
+    def resubmission(
+        self, job_id: str, request: JobRequest, decision: Resubmission
+    ) -> JournaledSubmission | None:
+        """Return the log of the submission that follows a job; None if it has no entry."""
+        entry = self._journal.of_job(job_id)
+        if entry is None:
+            return None
+        return JournaledSubmission(
+            self._journal,
+            request,
+            entry.identity,
+            entry.ordinal,
+            decision_text(decision.rule, decision.changes),
+        )
+
+    async def _starts_over(self, entry: Entry, request: JobRequest) -> bool:
+        """Return whether a request is submitted as a new job, as the one that it has failed."""
+        if not (self._reruns_failed and entry.state in (EntryState.FAILED, EntryState.LOST)):
+            return False
+        record = None if entry.job_id is None else self._records.get(entry.job_id)
+        if record is not None and not record.latest.is_settled:
+            return False  # it is being submitted again, as its policy decides
+        policy = self._recovery.policy_of(request)
+        if policy is None or entry.state is EntryState.LOST:
+            return True
+        result = result_of(await self._journal.description(entry))
+        submissions = [await self._submission(each) for each in self._journal.earlier(entry)]
+        submissions.append(submission_of(result, rule=rule_of(entry.decision)))
+        return self._recovery.decision(policy, result, submissions) is None
 
     def _lock(self, identity: str, ordinal: int) -> anyio.Lock:
         """Return the lock of a request, so that it is not submitted twice at the same time."""

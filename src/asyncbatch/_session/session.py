@@ -8,7 +8,7 @@ behind.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
@@ -19,12 +19,13 @@ from asyncbatch._aws.connection import Connection
 from asyncbatch._logs.reader import LogReader
 from asyncbatch._polling.poller import Poller
 from asyncbatch._session.records import JobRecord, JobRecords
+from asyncbatch._session.recovery import Recovery
 from asyncbatch._session.remaining_jobs import RemainingJobs
 from asyncbatch._session.settings import Settings
 from asyncbatch._submitting.marks import SubmissionLog, unique_name
 from asyncbatch._submitting.submitter import Submitter
 from asyncbatch._submitting.termination import Terminator
-from asyncbatch._values.errors import ClientClosed, InvalidRequest
+from asyncbatch._values.errors import AsyncBatchError, ClientClosed, InvalidRequest
 from asyncbatch._values.events import JobSubmitted
 from asyncbatch._values.requests import JobRequest
 
@@ -51,7 +52,8 @@ class Session:
         poller: Follows jobs.
         records: What is known about jobs in use.
         logs: Reads logs.
-        terminator: Terminates jobs.
+        terminator: Terminates jobs; see `terminate`.
+        recovery: Submits failed jobs again.
         remaining_jobs: Composes the message about jobs that continue without the client.
         resumption: Continues the journal; None without one.
     """
@@ -80,6 +82,15 @@ class Session:
         self.resumption: Resumption | None = None
         self._submitter = Submitter(self.api)
         self._group = group
+        self.recovery = Recovery(
+            settings.recovery,
+            records=self.records,
+            logs=self.logs,
+            log_lines=settings.logs.failure_lines,
+            submit=self._submit,
+            group=group,
+            rng=settings.rng,
+        )
         self._left: list[JobRecord] = []
         self._default_queue: str | None = None
         self._finding_queue = anyio.Lock(fast_acquire=True)
@@ -89,9 +100,10 @@ class Session:
         from asyncbatch._session.resumption import Resumption
 
         self.resumption = Resumption(
-            journal, self._submitter, self.records, reruns_failed=reruns_failed
+            journal, self._submitter, self.records, self.recovery, reruns_failed=reruns_failed
         )
         self.settings.observers.journal = self.resumption.note
+        self.recovery.journal = self.resumption
 
     # -- the session itself -----------------------------------------------------------------------
 
@@ -112,9 +124,10 @@ class Session:
         followed = map(self.records.get, self.poller.followed_ids())
         self._left = [record for record in followed if record is not None]
         self.records.blocked.close()
-        self.poller.fail_all(
-            crash or ClientClosed("the client was closed before the job's end was known")
-        )
+        reason = crash or ClientClosed("the client was closed before the job's end was known")
+        self.poller.fail_all(reason)
+        for record in list(self.records.recovering):
+            record.fail(reason)
 
     def remaining_jobs_message(self) -> str | None:
         """Return the message about jobs that continue although the client was closed."""
@@ -166,12 +179,20 @@ class Session:
             AsyncBatchError: See `AsyncBatchClient.submit`.
         """
         if self.resumption is not None:
-            return await self.resumption.submit(request, self._submit)
+            return await self.resumption.submit(request, self._submit_first)
         if request.key is not None:
             raise InvalidRequest(
                 "key", request.key, "a key needs a journal: AsyncBatchClient(journal=...)"
             )
-        return await self._submit(request)
+        return await self._submit_first(request)
+
+    async def _submit_first(
+        self, request: JobRequest, log: SubmissionLog | None = None
+    ) -> JobRecord:
+        """Submit a job that is recovered if it fails and a policy applies."""
+        record = await self._submit(request, log)
+        self.recovery.attach(record, request, self.recovery.policy_of(request))
+        return record
 
     async def _submit(self, request: JobRequest, log: SubmissionLog | None = None) -> JobRecord:
         """Submit a job, report it, and follow it."""
@@ -185,6 +206,31 @@ class Session:
         )
         self.poller.follow(record, is_new=True, queue=queue)
         return record
+
+    # -- ending -----------------------------------------------------------------------------------
+
+    async def terminate(self, ids: Iterable[str], reason: str) -> dict[str, AsyncBatchError]:
+        """Terminate jobs, and return the errors of those that were not, by their ids.
+
+        A job that failed and waits to be submitted again ends with its failure.
+
+        Args:
+            ids: Ids of jobs; that of an array's parent stands for all its children.
+            reason: Shown as the jobs' status reason.
+        """
+        ids = [await self._stopped(job_id) for job_id in ids]
+        return await self.terminator.terminate(ids, reason)
+
+    async def _stopped(self, job_id: str) -> str:
+        """Have a job not submitted again; return the id of its last submission."""
+        record = self.records.get(job_id)
+        if record is None:
+            return job_id
+        if (logical := record.latest.logical) is not None:
+            await logical.stop()
+        return record.latest.id
+
+    # -- the default queue ------------------------------------------------------------------------
 
     async def default_queue(self) -> str:
         """Return the name of the only queue that takes jobs; looked up once.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from asyncbatch._aws.connection import Target
 from asyncbatch._session.observers import Observers
 from asyncbatch._values.policies import Journal, LogPolicy, PollPolicy, RateLimits
+from asyncbatch._values.recovery import RecoveryPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,4 +19,5 @@ class Settings:
     limits: RateLimits
     observers: Observers
     journal: Journal | None = None
+    recovery: RecoveryPolicy | None = None
     rng: random.Random = field(default_factory=random.Random)

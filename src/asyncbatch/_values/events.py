@@ -59,8 +59,27 @@ class JobBlocked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobResubmitted:
+    """A failed job was submitted again, as its `RecoveryPolicy` decided; the job goes on.
+
+    It follows the `JobSubmitted` of the new submission. There is no `JobFinished` for the old one.
+
+    Attributes:
+        job_id: Job id of the new submission.
+        previous_id: Job id of the submission that failed.
+        submission: Number of the new submission; 2 for the second.
+        failure: Why the previous one failed.
+    """
+
+    job_id: str
+    previous_id: str
+    submission: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobFinished:
-    """A job ended; reported once per job.
+    """A job ended; reported once per job, with its last submission.
 
     Attributes:
         job_id: Job id.
@@ -116,6 +135,7 @@ Event = (
     JobSubmitted
     | StatusChanged
     | JobBlocked
+    | JobResubmitted
     | JobFinished
     | JobLost
     | RequestThrottled

@@ -22,6 +22,7 @@ from asyncbatch._values.described_fields import request_fields
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.masking import MaskedRepr
+from asyncbatch._values.recovery import RecoveryPolicy, optional_policy
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 _MAX_RULES = 5
@@ -226,6 +227,7 @@ class JobFields(TypedDict, total=False):
     share_identifier: str | None
     scheduling_priority: int | None
     key: str | None
+    recovery: RecoveryPolicy | str | None
     extra: Mapping[str, Any]
 
 
@@ -261,6 +263,9 @@ class JobRequest(MaskedRepr):
         key: Identity of this request for a client with a journal, at most 256 characters: a
             request with the same key in a later run is the same request. None uses a hash of the
             request's content. AWS does not see it.
+        recovery: How the job is submitted again when it fails: a `RecoveryPolicy`, or a short form
+            such as ``"spot:3,fallback=on-demand"``. None uses the policy of `run` or of the client;
+            an empty policy recovers nothing. It is no part of the request's identity.
         extra: Further members of SubmitJob in AWS's own spelling, such as ``nodeOverrides``,
             ``eksPropertiesOverride``, ``ecsPropertiesOverride`` or
             ``consumableResourcePropertiesOverride``.
@@ -288,6 +293,7 @@ class JobRequest(MaskedRepr):
     share_identifier: str | None = None
     scheduling_priority: int | None = None
     key: str | None = None
+    recovery: RecoveryPolicy | str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -299,6 +305,7 @@ class JobRequest(MaskedRepr):
             environment=_environment(self.environment),
             depends_on=_dependencies(self.depends_on),
             retry=_retry(self.retry),
+            recovery=optional_policy(self.recovery),
             tags=check.tags(self.tags),
             extra=check.mapping("extra", self.extra),
         )

@@ -114,6 +114,8 @@ class LogEvent:
         stream: CloudWatch log stream.
         ingestion_time: When CloudWatch Logs received it; None where that is unknown.
         container: Name of the container, in jobs with several; None in others.
+        submission: Number of the submission whose log it is, in logs of a job that a
+            `RecoveryPolicy` submitted again; else 1.
     """
 
     timestamp: datetime
@@ -123,6 +125,7 @@ class LogEvent:
     stream: str
     ingestion_time: datetime | None = None
     container: str | None = None
+    submission: int = 1
 
     @property
     def array_index(self) -> int | None:
@@ -139,9 +142,42 @@ class LogEvent:
 
     @property
     def label(self) -> str:
-        """Part of the job that wrote it, such as ``[7]`` or ``#0/sidecar``; else empty."""
+        """Part of the job that wrote it, such as ``[7]`` or ``#0/sidecar``; else empty.
+
+        A second submission is labelled too, such as ``submission 2``.
+        """
         index, node = self.array_index, self.node_index
         place = ("" if index is None else f"[{index}]") + ("" if node is None else f"#{node}")
-        if self.container is None:
+        if self.container is not None:
+            place = f"{place}/{self.container}" if place else self.container
+        if self.submission == 1:
             return place
-        return f"{place}/{self.container}" if place else self.container
+        return f"submission {self.submission} {place}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSubmission:
+    """One submission of a job that a `RecoveryPolicy` may submit several times.
+
+    Attributes:
+        job_id: Job id that AWS gave it.
+        queue: Name or ARN of its job queue.
+        job_definition: Name or ARN of its job definition.
+        vcpus: vCPUs of its container; None where that is not known yet, or it has several.
+        memory_mib: Memory limit of its container in MiB; None as for `vcpus`.
+        is_fargate: Whether it runs on Fargate.
+        failure: Why it failed; None where it did not.
+        rule: Index of the rule that decided to submit it; None for the first submission.
+        log_tail: Last lines of its log, where a journal keeps them: of a client with a journal,
+            for submissions that were followed by another.
+    """
+
+    job_id: str
+    queue: str | None = None
+    job_definition: str | None = None
+    vcpus: float | None = None
+    memory_mib: int | None = None
+    is_fargate: bool = False
+    failure: Failure | None = None
+    rule: int | None = None
+    log_tail: tuple[LogEvent, ...] = ()

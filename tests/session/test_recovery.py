@@ -1,0 +1,197 @@
+"""Recovery: a failed job is submitted again as its policy decides, and stays one job."""
+
+import anyio
+import pytest
+
+from asyncbatch import (
+    ClientClosed,
+    FailureKind,
+    JobFailed,
+    JobFinished,
+    JobRequest,
+    JobResubmitted,
+    JobStatus,
+    JobSubmitted,
+    RecoveryPolicy,
+    RecoveryRule,
+)
+from asyncbatch.local import Fault, Launch, Script
+from tests.fixtures.bench import MakeBench
+
+pytestmark = pytest.mark.virtual_time
+
+SPOT = Script(exit_code=None, status_reason="Host EC2 (instance i-1) terminated.")
+OOM = Script(exit_code=137, reason="OutOfMemoryError: Container killed due to memory usage")
+GOOD = Script()
+SAME_QUEUE = RecoveryPolicy.for_spot()
+
+
+class Outcomes:
+    """Scripts of the submissions of one job, in order; the last one is repeated."""
+
+    def __init__(self, *scripts: Script) -> None:
+        self.scripts = list(scripts)
+        self.launches: list[Launch] = []
+
+    def __call__(self, launch: Launch) -> Script:
+        self.launches.append(launch)
+        return self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+
+
+async def test_a_reclaimed_job_is_submitted_again_and_stays_one_handle(bench: MakeBench) -> None:
+    async with bench(Outcomes(SPOT, SPOT, GOOD), recovery=SAME_QUEUE) as b:
+        job = await b.batch.submit("hello")
+        first = job.id
+        result = await job
+        assert result.succeeded
+        assert result.job_id == job.id != first
+        assert [each.failure and each.failure.kind for each in job.submissions] == [
+            FailureKind.HOST_LOST,
+            FailureKind.HOST_LOST,
+            None,
+        ]
+        assert [each.job_id for each in job.submissions][0] == first
+        assert await b.batch.job(first) is job
+        assert b.local.calls["SubmitJob"] == 3
+        resubmitted = b.events_of(JobResubmitted)
+        assert [event.submission for event in resubmitted] == [2, 3]
+        assert resubmitted[-1].job_id == job.id
+        assert [event.job_id for event in b.events_of(JobFinished)] == [job.id]
+        assert len(b.events_of(JobSubmitted)) == 3
+
+
+async def test_without_a_policy_a_failed_job_ends(bench: MakeBench) -> None:
+    async with bench(SPOT) as b:
+        job = await b.batch.submit("hello")
+        with pytest.raises(JobFailed):
+            await job
+        assert job.submissions == ()
+        assert b.local.calls["SubmitJob"] == 1
+
+
+async def test_an_exhausted_policy_raises_and_names_every_submission(bench: MakeBench) -> None:
+    policy = RecoveryPolicy.more_memory(max_memory_mib=1024)
+    async with bench(OOM, recovery=policy) as b:
+        job = await b.batch.submit("hello")
+        with pytest.raises(JobFailed) as caught:
+            await job
+        assert [each.memory_mib for each in job.submissions] == [128, 256, 512]
+        (note,) = [note for note in caught.value.__notes__ if "submitted 3 times" in note]
+        for submission in job.submissions:
+            assert submission.job_id in note
+        assert "512 MiB: out of memory" in note
+
+
+async def test_run_and_max_in_flight_count_a_recovered_job_once(bench: MakeBench) -> None:
+    lost: set[str] = set()
+
+    def script(launch: Launch) -> Script:
+        number = launch.environment["NUMBER"]
+        if number in lost:
+            return GOOD
+        lost.add(number)
+        return SPOT
+
+    requests = [JobRequest("hello", environment={"NUMBER": n}) for n in range(6)]
+    async with bench(script) as b:
+        results = await b.batch.run(requests, max_in_flight=2, recovery=SAME_QUEUE)
+        assert [result.succeeded for result in results] == [True] * 6
+        assert b.local.calls["SubmitJob"] == 12
+
+
+async def test_the_policy_of_a_request_takes_precedence(bench: MakeBench) -> None:
+    async with bench(SPOT, recovery=SAME_QUEUE) as b:
+        none = await b.batch.submit("hello", recovery=RecoveryPolicy())
+        two = await b.batch.submit("hello", recovery="spot:2")
+        for job in (none, two):
+            with pytest.raises(JobFailed):
+                await job
+        assert len(two.submissions) == 2
+        assert none.submissions == ()
+
+
+async def test_changes_go_on_until_the_end_of_the_last_submission(bench: MakeBench) -> None:
+    slow = Script(startup=20, duration=60)
+    async with bench(Outcomes(SPOT, slow), recovery=SAME_QUEUE) as b:
+        job = await b.batch.submit("hello")
+        seen = [(each.job_id, each.status) async for each in job.changes()]
+        first, last = job.submissions[0].job_id, job.submissions[1].job_id
+        assert (first, JobStatus.FAILED) in seen
+        assert seen[-1] == (last, JobStatus.SUCCEEDED)
+
+
+async def test_terminate_during_the_delay_ends_the_job_with_its_failure(bench: MakeBench) -> None:
+    policy = RecoveryPolicy.for_spot(delay=600)
+    async with bench(SPOT, recovery=policy) as b:
+        job = await b.batch.submit("hello")
+        while not b.record(job).is_recovering:
+            await anyio.sleep(1)
+        assert not job.is_finished
+        assert job.status is JobStatus.FAILED
+        await job.terminate()
+        with pytest.raises(JobFailed) as caught:
+            await job
+        assert caught.value.failure is not None
+        assert caught.value.failure.kind is FailureKind.HOST_LOST
+        assert b.local.calls["SubmitJob"] == 1
+
+
+async def test_a_terminated_job_is_not_submitted_again(bench: MakeBench) -> None:
+    everything = RecoveryRule(exit_codes=range(256), times=5)
+    policy = RecoveryPolicy([everything], max_submissions=5)
+    async with bench(Script(duration=None), recovery=policy) as b:
+        job = await b.batch.submit("hello")
+        await job.wait(until=JobStatus.RUNNING)
+        await job.terminate("enough")
+        with pytest.raises(JobFailed):
+            await job
+        assert len(job.submissions) == 1
+
+
+async def test_a_group_waits_for_the_recovery_of_its_jobs(bench: MakeBench) -> None:
+    async with bench(Outcomes(SPOT, GOOD), recovery=SAME_QUEUE) as b:
+        async with b.batch.job_group() as group:
+            job = await group.submit("hello")
+        assert job.is_finished
+        assert len(job.submissions) == 2
+
+
+async def test_a_refused_resubmission_ends_the_job_with_its_failure(bench: MakeBench) -> None:
+    policy = RecoveryPolicy.for_spot(fallback_queue="missing")
+    async with bench(SPOT, recovery=policy) as b:
+        job = await b.batch.submit("hello")
+        with pytest.raises(JobFailed) as caught:
+            await job
+        assert any("It was not submitted again" in note for note in caught.value.__notes__)
+        assert [event.job_id for event in b.events_of(JobFinished)] == [job.id]
+
+
+async def test_logs_go_on_with_the_next_submission_and_label_it(bench: MakeBench) -> None:
+    lost = Script(exit_code=None, status_reason=SPOT.status_reason, lines=[(0.1, "first")])
+    good = Script(lines=[(0.1, "second")])
+    async with bench(Outcomes(lost, good), recovery=SAME_QUEUE) as b:
+        job = await b.batch.submit("hello")
+        seen = [(event.message, event.submission, event.label) async for event in job.logs()]
+        assert seen == [("first", 1, ""), ("second", 2, "submission 2")]
+        again = [event.message async for event in job.logs(follow=False)]
+        assert again == ["first", "second"]
+        tail = [event.message async for event in job.logs(tail=5)]
+        assert tail == ["second"]
+
+
+async def test_closing_the_client_during_the_delay_ends_every_wait(bench: MakeBench) -> None:
+    policy = RecoveryPolicy.for_spot(delay=600)
+    async with bench(SPOT, recovery=policy) as b:
+        job = await b.batch.submit("hello")
+        async with anyio.create_task_group() as group:
+
+            async def wait() -> None:
+                with pytest.raises(ClientClosed):
+                    await job
+
+            group.start_soon(wait)
+            while not b.record(job).is_recovering:
+                await anyio.sleep(1)
+            await b.batch.aclose()
+        with pytest.raises(ClientClosed):
+            await job
