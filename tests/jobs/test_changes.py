@@ -177,7 +177,7 @@ async def test_changes_leaves_no_subscription_after_an_early_break(bench: MakeBe
             break
         # Python closes the abandoned generator in a task of its own.
         await anyio.wait_all_tasks_blocked()
-        assert b.record(job)._subscriptions == ()
+        assert b.record(job)._waiting.subscriptions == ()
         assert (await job).succeeded
 
 
@@ -187,7 +187,7 @@ async def test_changes_leaves_no_subscription_after_a_cancellation(bench: MakeBe
         with anyio.move_on_after(30) as scope:
             await _all_changes(job)
         assert scope.cancelled_caught
-        assert b.record(job)._subscriptions == ()
+        assert b.record(job)._waiting.subscriptions == ()
         assert not b.record(job).is_awaited
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 
-from asyncbatch import AsyncBatchClient, JobRequest, Journal
+from asyncbatch import AsyncBatchClient, Job, JobRequest, JobStatus, Journal
 from tests.fixtures.bench import Bench
 
 
@@ -38,3 +38,10 @@ def requests(count: int) -> list[JobRequest]:
 
 def submitted(b: Bench) -> list[str]:
     return [each.job_id for each in b.local.ledger.submissions]
+
+
+async def failed_once(b: Bench, job: Job) -> None:
+    """Wait until a job has failed and its recovery has begun."""
+    async for description in job.changes():
+        if description.status is JobStatus.FAILED and b.record(job).is_recovering:
+            return

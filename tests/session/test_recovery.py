@@ -15,8 +15,9 @@ from asyncbatch import (
     RecoveryPolicy,
     RecoveryRule,
 )
-from asyncbatch.local import Fault, Launch, Script
+from asyncbatch.local import Launch, Script
 from tests.fixtures.bench import MakeBench
+from tests.session.programs import failed_once
 
 pytestmark = pytest.mark.virtual_time
 
@@ -50,7 +51,7 @@ async def test_a_reclaimed_job_is_submitted_again_and_stays_one_handle(bench: Ma
             FailureKind.HOST_LOST,
             None,
         ]
-        assert [each.job_id for each in job.submissions][0] == first
+        assert job.submissions[0].job_id == first
         assert await b.batch.job(first) is job
         assert b.local.calls["SubmitJob"] == 3
         resubmitted = b.events_of(JobResubmitted)
@@ -124,8 +125,7 @@ async def test_terminate_during_the_delay_ends_the_job_with_its_failure(bench: M
     policy = RecoveryPolicy.for_spot(delay=600)
     async with bench(SPOT, recovery=policy) as b:
         job = await b.batch.submit("hello")
-        while not b.record(job).is_recovering:
-            await anyio.sleep(1)
+        await failed_once(b, job)
         assert not job.is_finished
         assert job.status is JobStatus.FAILED
         await job.terminate()
@@ -190,8 +190,41 @@ async def test_closing_the_client_during_the_delay_ends_every_wait(bench: MakeBe
                     await job
 
             group.start_soon(wait)
-            while not b.record(job).is_recovering:
-                await anyio.sleep(1)
+            await failed_once(b, job)
             await b.batch.aclose()
         with pytest.raises(ClientClosed):
             await job
+
+
+async def test_a_job_that_depends_on_a_recovered_one_is_submitted_on_the_new_id(
+    bench: MakeBench,
+) -> None:
+    def script(launch: Launch) -> Script:
+        launches[launch.name] = launches.get(launch.name, 0) + 1
+        return SPOT if launch.name == "first" and launches["first"] < 3 else GOOD
+
+    launches: dict[str, int] = {}
+    async with bench(script) as b:
+        first = await b.batch.submit("hello", name="first", recovery="spot:3")
+        second = await b.batch.submit("hello", name="second", depends_on=[first])
+        third = await b.batch.submit("hello", name="third", depends_on=[second, first])
+        for job in (third, second, first):
+            assert (await job).succeeded
+        assert launches == {"first": 3, "second": 1, "third": 1}
+        assert second.description is not None
+        assert second.description.depends_on == (first.id,)
+        assert [each.failure and each.failure.kind for each in second.submissions] == [
+            FailureKind.DEPENDENCY,
+            FailureKind.DEPENDENCY,
+            None,
+        ]
+
+
+async def test_a_job_fails_with_a_dependency_that_is_not_submitted_again(bench: MakeBench) -> None:
+    async with bench(SPOT) as b:
+        first = await b.batch.submit("hello", name="first", recovery="spot:2")
+        second = await b.batch.submit("hello", name="second", depends_on=[first])
+        for job in (first, second):
+            with pytest.raises(JobFailed):
+                await job
+        assert len(first.submissions) == len(second.submissions) == 2

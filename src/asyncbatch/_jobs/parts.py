@@ -1,4 +1,4 @@
-"""Why a job failed that has parts: children of an array job, nodes of a multi-node job, submissions.
+"""Why a job failed that has parts: children of an array, nodes of a multi-node job, submissions.
 
 AWS gives the parent no exit code and no log, so its failed parts are listed, and the first of them
 is described: two calls and its log, for any number of parts.

@@ -65,19 +65,22 @@ class Entry:
     is_end_notified: bool = False
 
 
-def decision_text(rule: int, changes: Mapping[str, Any]) -> str:
+def decision_text(rule: int | None, changes: Mapping[str, Any]) -> str:
     """Return the decision to submit a job again, as an entry keeps it.
 
     Args:
-        rule: Index of the policy's rule that decided.
+        rule: Index of the policy's rule that decided; None where a dependency was submitted again.
         changes: Fields of the request that differ from the submission before.
     """
     return json.dumps({"rule": rule, "changes": dict(changes)}, default=str)
 
 
 def rule_of(decision: str | None) -> int | None:
-    """Return the index of the rule that decided; None for the first submission of a job."""
-    return None if decision is None else int(json.loads(decision)["rule"])
+    """Return the index of the rule that decided; None where none did."""
+    if decision is None:
+        return None
+    rule: int | None = json.loads(decision)["rule"]
+    return rule
 
 
 _KEY = "key:"  # begins the identity of a request with a key

@@ -217,7 +217,8 @@ class OpenJournal:
             return () if text is None else self._decoder.events_from_text(text)
         except ValueError as error:
             raise JournalError(
-                str(self._file.path), f"the log of job {entry.job_id} in it is invalid: {error!r}",
+                str(self._file.path),
+                f"the log of job {entry.job_id} in it is invalid: {error!r}",
                 "Read it with Job.logs(), as long as CloudWatch Logs keeps it.",
             ) from error
 

@@ -128,6 +128,17 @@ class _Change:
         self.error: AsyncBatchError | None = None
 
 
+class _Waiting:
+    """Who waits for a job: one object for all its submissions."""
+
+    __slots__ = ("callbacks", "count", "subscriptions")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.callbacks: list[DoneCallback] = []
+        self.subscriptions: tuple[deque[JobDescription], ...] = ()
+
+
 class JobRecord:
     """One job: its latest description, its end, and its waiters.
 
@@ -147,13 +158,11 @@ class JobRecord:
         "__weakref__",
         "_change",
         "_details_wanted",
-        "_done_callbacks",
         "_name",
-        "_records",
-        "_subscriptions",
-        "_waiters",
-        "array_size",
         "_note",
+        "_records",
+        "_waiting",
+        "array_size",
         "description",
         "following",
         "handle",
@@ -176,9 +185,7 @@ class JobRecord:
         self._records = records
         self._name = name
         self._change: _Change | None = None
-        self._done_callbacks: list[DoneCallback] = []
-        self._subscriptions: tuple[deque[JobDescription], ...] = ()
-        self._waiters = 0
+        self._waiting = _Waiting()
         self._details_wanted = 0
         self._note = ""
 
@@ -218,7 +225,7 @@ class JobRecord:
     @property
     def is_awaited(self) -> bool:
         """Whether the job has waiters right now."""
-        return self._waiters > 0 or bool(self._done_callbacks)
+        return self._waiting.count > 0 or bool(self._waiting.callbacks)
 
     @property
     def wants_details(self) -> bool:
@@ -254,7 +261,7 @@ class JobRecord:
                 report(JobFinished(job_id=self.id, result=self.result))
                 self._call_back(None)
         # After `result` is set: a subscriber that takes the last description finds the end known.
-        for subscription in self._subscriptions:
+        for subscription in self._waiting.subscriptions:
             subscription.append(description)
         self._wake(None)
         return True
@@ -306,10 +313,7 @@ class JobRecord:
         """Make the record of the next submission take over waiters, callbacks and handle."""
         self.following = following
         following.handle = self.handle
-        following._done_callbacks += self._done_callbacks
-        following._subscriptions += self._subscriptions
-        following._waiters += self._waiters
-        self._done_callbacks, self._subscriptions, self._waiters = [], (), 0
+        following._waiting = self._waiting  # noqa: SLF001 - of the same class
         self._records.poller.note_waiters(following)
         self._wake(None)
 
@@ -349,17 +353,16 @@ class JobRecord:
 
     def add_waiter(self) -> None:
         """Count one more waiter; the job is followed, and polled first while it has any."""
+        self._waiting.count += 1
         record = self.latest
-        record._waiters += 1
         if not record.is_finished:
             self._records.poller.follow(record)
             self._records.poller.note_waiters(record)
 
     def remove_waiter(self) -> None:
         """Count one waiter fewer."""
-        record = self.latest
-        record._waiters -= 1
-        self._records.poller.note_waiters(record)
+        self._waiting.count -= 1
+        self._records.poller.note_waiters(self.latest)
 
     def add_done_callback(self, callback: DoneCallback) -> Callable[[], None]:
         """Follow the job and call back once: at its end, or with the error that ended polling.
@@ -375,16 +378,15 @@ class JobRecord:
             callback(record, record.lost)
         else:
             self._records.require_open()
-            record._done_callbacks.append(callback)
+            self._waiting.callbacks.append(callback)
             if not record.is_finished:
                 self._records.poller.follow(record)
                 self._records.poller.note_waiters(record)
 
         def remove() -> None:
-            record = self.latest
-            if callback in record._done_callbacks:
-                record._done_callbacks.remove(callback)
-                self._records.poller.note_waiters(record)
+            if callback in self._waiting.callbacks:
+                self._waiting.callbacks.remove(callback)
+                self._records.poller.note_waiters(self.latest)
 
         return remove
 
@@ -392,17 +394,16 @@ class JobRecord:
     def subscribed(self) -> Iterator[deque[JobDescription]]:
         """Collect the job's descriptions in a queue: the current one first, then each change."""
         subscription: deque[JobDescription] = deque()
-        record = self.latest
-        if record.description is not None:
-            subscription.append(record.description)
-        record._subscriptions += (subscription,)
+        description, waiting = self.latest.description, self._waiting
+        if description is not None:
+            subscription.append(description)
+        waiting.subscriptions += (subscription,)
         try:
             yield subscription
         finally:
-            record = self.latest
             # By identity: two queues with equal content are different subscriptions.
-            record._subscriptions = tuple(
-                each for each in record._subscriptions if each is not subscription
+            waiting.subscriptions = tuple(
+                each for each in waiting.subscriptions if each is not subscription
             )
 
     async def next_submission(self, *, wait: bool) -> "JobRecord | None":
@@ -446,7 +447,7 @@ class JobRecord:
             change.happened.set()
 
     def _call_back(self, error: AsyncBatchError | None) -> None:
-        callbacks, self._done_callbacks = self._done_callbacks, []
+        callbacks, self._waiting.callbacks = self._waiting.callbacks, []
         for callback in callbacks:
             try:
                 callback(self, error)

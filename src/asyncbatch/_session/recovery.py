@@ -15,7 +15,7 @@ journal, each further submission is an intent like any other, with the decision 
 import dataclasses
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -26,9 +26,9 @@ from asyncbatch._submitting.marks import SubmissionLog
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, SubmitUncertain
 from asyncbatch._values.events import JobResubmitted
-from asyncbatch._values.recovery import RecoveryPolicy, Resubmission
-from asyncbatch._values.requests import JobRequest
-from asyncbatch._values.results import JobResult, JobSubmission, LogEvent
+from asyncbatch._values.recovery import RecoveryPolicy, Resubmission, optional_policy
+from asyncbatch._values.requests import Dependency, JobRequest
+from asyncbatch._values.results import FailureKind, JobResult, JobSubmission, LogEvent
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("asyncbatch")
 
 Submit = Callable[[JobRequest, SubmissionLog | None], Awaitable[JobRecord]]
+
+
+Prepare = Callable[[], Awaitable[Resubmission | None]]
+"""Waits until a job can be submitted again; returns None if it cannot."""
 
 
 class RecoveryJournal(Protocol):
@@ -103,26 +107,30 @@ class LogicalJob:
         result = record.result
         assert result is not None  # noqa: S101 - called when it has ended
         self.submissions[-1] = submission_of(result, rule=self.submissions[-1].rule)
-        decision = None if result.succeeded else self._decide(result)
-        if decision is None:
+        prepare = None if result.succeeded or self._is_stopped else self._next(result)
+        if prepare is None:
             return False
         self._delay, self._idle = anyio.CancelScope(), anyio.Event()
-        self._recovery.start(self, record, decision)
+        self._recovery.start(self, record, prepare)
         return True
 
-    def _decide(self, result: JobResult) -> Resubmission | None:
-        if self._is_stopped:
-            return None
-        return self._recovery.decision(self._policy, result, self.submissions)
+    def _next(self, result: JobResult) -> Prepare | None:
+        """Return what waits until the job can be submitted again; None if it is not."""
+        dependencies = self._recovery.dependencies_of(result)
+        if dependencies:
+            return lambda: _on_new_dependencies(result, dependencies)
+        decision = self._recovery.decision(self._policy, result, self.submissions)
+        return None if decision is None else lambda: _delayed(decision)
 
-    async def resubmit(self, record: JobRecord, decision: Resubmission) -> None:
-        """Submit the job again after the delay, or settle the record with its failure."""
+    async def resubmit(self, record: JobRecord, prepare: Prepare) -> None:
+        """Submit the job again when that is due, or settle the record with its failure."""
         idle = self._idle
         assert idle is not None  # noqa: S101 - made when this was decided
+        decision = None
         try:
             with self._delay:
-                await anyio.sleep(decision.delay)  # noqa: TID251 - the policy's delay
-            if self._is_stopped:
+                decision = await prepare()
+            if decision is None or self._is_stopped:
                 record.settle()
             else:
                 await self._recovery.keep_log(self, record)
@@ -181,6 +189,8 @@ class Recovery:
             rng: Random number generator for delays.
         """
         self.journal: RecoveryJournal | None = None
+        # Jobs that were submitted again, as others may depend on them.
+        self._failed: dict[str, JobRecord] = {}
         self._rng = rng
         self._policy = policy
         self._records = records
@@ -192,7 +202,7 @@ class Recovery:
     def policy_of(self, request: JobRequest | None) -> RecoveryPolicy | None:
         """Return the policy for a request; None if its job is not recovered."""
         own = None if request is None else request.recovery
-        policy = self._policy if own is None else own
+        policy = self._policy if own is None else optional_policy(own)
         return policy if policy is not None and policy.rules else None
 
     def attach(
@@ -201,7 +211,7 @@ class Recovery:
         request: JobRequest | None,
         policy: RecoveryPolicy | None,
         *,
-        earlier: Iterable[JobSubmission] = (),
+        earlier: Sequence[JobSubmission] = (),
         rule: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -215,9 +225,35 @@ class Recovery:
             rule: Index of the rule that decided about this one; None for the first.
             name: Its name, where that is not part of `request`; None for a generated one.
         """
-        if policy is not None and record.logical is None and record.array_size is None:
+        if record.logical is not None or record.array_size is not None:
+            return
+        if policy is None and request is not None and self._depends_on_recovered(request):
+            policy = RecoveryPolicy()
+        if policy is not None:
+            # Without rules, it is only submitted again with a job that it depends on.
             record.logical = logical = LogicalJob(self, policy, request, earlier, name=name)
             logical.begin(record.id, rule)
+            # For these ids, this record is the last submission.
+            self._failed.update((each.job_id, record) for each in earlier)
+
+    def _depends_on_recovered(self, request: JobRequest) -> bool:
+        ids = (each.job_id for each in request.depends_on if isinstance(each, Dependency))
+        return any(self._recovered(job_id) for job_id in ids if job_id is not None)
+
+    def dependencies_of(self, result: JobResult) -> dict[str, JobRecord]:
+        """Return the recovered jobs that a job depends on, if it failed with one of them.
+
+        By the ids that it depends on, which may be those of earlier submissions.
+        """
+        if result.failure is None or result.failure.kind is not FailureKind.DEPENDENCY:
+            return {}
+        found = {job_id: self._recovered(job_id) for job_id in result.description.depends_on}
+        return {job_id: record for job_id, record in found.items() if record is not None}
+
+    def _recovered(self, job_id: str) -> JobRecord | None:
+        """Return the record of a job that is submitted again if it fails, or was already."""
+        record = self._failed.get(job_id) or self._records.get(job_id)
+        return None if record is None or record.logical is None else record
 
     def decision(
         self, policy: RecoveryPolicy, result: JobResult, submissions: Sequence[JobSubmission]
@@ -229,7 +265,7 @@ class Recovery:
             logger.exception("recovery policy failed for job %s, which ends FAILED", result.job_id)
             return None
 
-    def start(self, logical: LogicalJob, record: JobRecord, decision: Resubmission) -> None:
+    def start(self, logical: LogicalJob, record: JobRecord, prepare: Prepare) -> None:
         """Start to submit a job again."""
         failed = record.result
         assert failed is not None  # noqa: S101 - it has ended
@@ -237,14 +273,14 @@ class Recovery:
         if self.journal is not None:
             self.journal.note_failed(failed.description)
         logger.warning(
-            "job %s (%s) failed and is submitted again in %.1f s (submission %d): %s",
+            "job %s (%s) failed and is submitted again (submission %d): %s",
             record.id,
             record.name,
-            decision.delay,
             len(logical.submissions) + 1,
             failed.failure.message,
         )
-        self._group.start_soon(logical.resubmit, record, decision)
+        self._failed[record.id] = record
+        self._group.start_soon(logical.resubmit, record, prepare)
 
     async def keep_log(self, logical: LogicalJob, record: JobRecord) -> None:
         """Keep the last log lines of a failed job in the journal, if there is one."""
@@ -262,9 +298,7 @@ class Recovery:
         kept = dataclasses.replace(logical.submissions[-1], log_tail=tuple(events))
         logical.submissions[-1] = kept
 
-    async def submit(
-        self, job_id: str, request: JobRequest, decision: Resubmission
-    ) -> JobRecord:
+    async def submit(self, job_id: str, request: JobRequest, decision: Resubmission) -> JobRecord:
         """Submit the job that follows another; return its record."""
         log = None
         if self.journal is not None:
@@ -288,6 +322,26 @@ class Recovery:
                 failure=failed,
             )
         )
+
+
+async def _delayed(decision: Resubmission) -> Resubmission:
+    await anyio.sleep(decision.delay)  # noqa: TID251 - the policy's delay
+    return decision
+
+
+async def _on_new_dependencies(
+    result: JobResult, dependencies: Mapping[str, JobRecord]
+) -> Resubmission | None:
+    """Wait until the jobs that a job depends on were submitted again; None if one was not."""
+    ids = {job_id: job_id for job_id in result.description.depends_on}
+    for job_id, record in dependencies.items():
+        if record.id == job_id:
+            await record.next_submission(wait=True)
+        last = record.latest
+        if last.id == job_id and not (last.result is not None and last.result.succeeded):
+            return None
+        ids[job_id] = last.id
+    return Resubmission({"depends_on": tuple(ids.values())})
 
 
 def submission_of(

@@ -7,7 +7,9 @@ another queue or more memory.
 A policy is a value. Its decisions depend on nothing but the failure and the submissions so far.
 """
 
+import functools
 import math
+import operator
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -137,7 +139,7 @@ class RecoveryRule:
             return False
         return (
             failure.kind in self.kinds
-            or result.exit_code in self.exit_codes
+            or (result.exit_code is not None and result.exit_code in self.exit_codes)
             or (self.when is not None and bool(self.when(failure)))
         )
 
@@ -188,12 +190,12 @@ class Resubmission:
     Attributes:
         changes: Fields of `JobRequest` that differ from the last submission.
         delay: Seconds to wait before.
-        rule: Index of the rule that decided.
+        rule: Index of the rule that decided; None where a dependency was submitted again.
     """
 
     changes: Mapping[str, Any]
-    delay: float
-    rule: int
+    delay: float = 0.0
+    rule: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,11 +303,21 @@ class RecoveryPolicy:
             InvalidRequest: The text is not a short form.
         """
         check.text("recovery", text, rule=_SHORT_FORM)
-        policies = [_parsed(cls, part.strip(), text) for part in text.split("|")]
-        combined = policies[0]
-        for policy in policies[1:]:
-            combined |= policy
-        return combined
+        policies = [cls._from_part(part.strip(), text) for part in text.split("|")]
+        return functools.reduce(operator.or_, policies)
+
+    @classmethod
+    def _from_part(cls, part: str, text: str) -> Self:
+        if spot := _SPOT_TEXT.fullmatch(part):
+            queues = spot["queues"].split(",fallback=")[1:]
+            return cls.for_spot(fallback_queue=queues, max_submissions=int(spot["count"]))
+        if memory := _MEMORY_TEXT.fullmatch(part):
+            return cls.more_memory(
+                factor=float(memory["factor"]),
+                max_memory_mib=None if memory["most"] is None else int(memory["most"]),
+                max_submissions=int(memory["count"] or 3),
+            )
+        raise InvalidRequest("recovery", text, _SHORT_FORM)
 
     def decide(
         self, result: JobResult, submissions: Sequence[JobSubmission], rng: random.Random
@@ -322,19 +334,23 @@ class RecoveryPolicy:
         """
         if result.failure is None or result.failure.kind in _NEVER:
             return None
-        if len(submissions) >= self.max_submissions:
+        # A job that failed with a job that it depends on never ran.
+        ran = [each for each in submissions if not _failed_with_dependency(each)]
+        if len(ran) >= self.max_submissions:
             return None
         for index, rule in enumerate(self.rules):
             if rule.matches(result):
                 nth = sum(each.rule == index for each in submissions)
-                changes = (
-                    None if nth >= rule.times else rule.changes(result, submissions[-1], nth)
-                )
+                changes = None if nth >= rule.times else rule.changes(result, submissions[-1], nth)
                 if changes is None:
                     return None
                 backoff = Backoff(first=rule.delay, most=rule.max_delay)
                 return Resubmission(changes, backoff.delay(nth + 1, rng), index)
         return None
+
+
+def _failed_with_dependency(submission: JobSubmission) -> bool:
+    return submission.failure is not None and submission.failure.kind is FailureKind.DEPENDENCY
 
 
 def _changeable(field: str, value: object) -> dict[str, Any]:
@@ -350,20 +366,9 @@ _SHORT_FORM = (
     " 'memory:x2,max=64000'"
 )
 _SPOT_TEXT = re.compile(r"spot:(?P<count>\d{1,3})(?P<queues>(,fallback=[^,|=\s]+)*)")
-_MEMORY_TEXT = re.compile(r"memory:x(?P<factor>\d+(\.\d+)?)(,max=(?P<most>\d+))?(,(?P<count>\d{1,3}))?")
-
-
-def _parsed(kind: type[RecoveryPolicy], part: str, text: str) -> Any:  # noqa: ANN401 - of `kind`
-    if spot := _SPOT_TEXT.fullmatch(part):
-        queues = spot["queues"].split(",fallback=")[1:]
-        return kind.for_spot(fallback_queue=queues, max_submissions=int(spot["count"]))
-    if memory := _MEMORY_TEXT.fullmatch(part):
-        return kind.more_memory(
-            factor=float(memory["factor"]),
-            max_memory_mib=None if memory["most"] is None else int(memory["most"]),
-            max_submissions=int(memory["count"] or 3),
-        )
-    raise InvalidRequest("recovery", text, _SHORT_FORM)
+_MEMORY_TEXT = re.compile(
+    r"memory:x(?P<factor>\d+(\.\d+)?)(,max=(?P<most>\d+))?(,(?P<count>\d{1,3}))?"
+)
 
 
 def optional_policy(value: object) -> RecoveryPolicy | None:
