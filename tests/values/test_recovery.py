@@ -1,0 +1,250 @@
+"""The rules of a recovery policy: which failure is followed by which submission."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncbatch import (
+    Container,
+    Failure,
+    FailureKind,
+    InvalidRequest,
+    JobDescription,
+    JobRequest,
+    JobResult,
+    JobStatus,
+    JobSubmission,
+    RecoveryPolicy,
+    RecoveryRule,
+)
+from asyncbatch._values.fargate import fargate_size
+from asyncbatch._values.recovery import CHANGEABLE
+from asyncbatch._values.requests import JobFields
+
+SPOT, LOST, OOM = (
+    FailureKind.SPOT_INTERRUPTION,
+    FailureKind.HOST_LOST,
+    FailureKind.OUT_OF_MEMORY,
+)
+TERMINATED, CANCELLED = FailureKind.TERMINATED, FailureKind.CANCELLED
+EXIT, IMAGE, DEPENDENCY = FailureKind.EXIT_CODE, FailureKind.IMAGE_PULL, FailureKind.DEPENDENCY
+GIB = 1024
+
+
+def failed(kind: FailureKind, exit_code: int | None = None) -> JobResult:
+    return JobResult(
+        description=JobDescription(
+            job_id="j", status=JobStatus.FAILED, containers=(Container(exit_code=exit_code),)
+        ),
+        failure=Failure(kind=kind, transient=True, message="it failed"),
+    )
+
+
+def submissions(*rules: int | None, kind: FailureKind = LOST, **size: Any) -> list[JobSubmission]:
+    """Return failed submissions: the first one, and those that rules added."""
+    failure = Failure(kind=kind, transient=True, message="")
+    values = {"memory_mib": 1000, "vcpus": 1.0, **size}
+    return [
+        JobSubmission(job_id=str(number), failure=failure, rule=rule, **values)
+        for number, rule in enumerate((None, *rules))
+    ]
+
+
+def next_changes(
+    policy: RecoveryPolicy, result: JobResult, made: Sequence[JobSubmission]
+) -> Mapping[str, Any] | None:
+    decision = policy.decide(result, made, random.Random(1))
+    return None if decision is None else decision.changes
+
+
+ON_DEMAND = RecoveryPolicy.for_spot(fallback_queue="on-demand")
+THREE_QUEUES = RecoveryPolicy.for_spot(fallback_queue=["a", "b"], max_submissions=4)
+MEMORY = RecoveryPolicy.more_memory(max_memory_mib=3000)
+BOTH = ON_DEMAND | MEMORY
+ON_75 = RecoveryPolicy([RecoveryRule(exit_codes=[75], times=2, fields={"vcpus": 4})])
+BY_MESSAGE = RecoveryPolicy(
+    [RecoveryRule(when=lambda failure: "failed" in failure.message, queues=["other"])]
+)
+COMPUTED = RecoveryPolicy(
+    [RecoveryRule(kinds=[EXIT], change=lambda result: {"vcpus": result.exit_code})]
+)
+
+
+@pytest.mark.parametrize(
+    ("policy", "result", "made", "expected"),
+    [
+        # Spot
+        (ON_DEMAND, failed(SPOT), submissions(), {"queue": "on-demand"}),
+        (ON_DEMAND, failed(LOST), submissions(0), {"queue": "on-demand"}),
+        (ON_DEMAND, failed(LOST), submissions(0, 0), None),
+        (RecoveryPolicy.for_spot(), failed(SPOT), submissions(), {}),
+        (THREE_QUEUES, failed(SPOT), submissions(), {"queue": "a"}),
+        (THREE_QUEUES, failed(SPOT), submissions(0), {"queue": "b"}),
+        (THREE_QUEUES, failed(SPOT), submissions(0, 0), {"queue": "b"}),
+        (ON_DEMAND, failed(OOM), submissions(), None),
+        (ON_DEMAND, failed(EXIT, 1), submissions(), None),
+        (ON_DEMAND, failed(IMAGE), submissions(), None),
+        # Memory
+        (MEMORY, failed(OOM), submissions(), {"memory_mib": 2000}),
+        (MEMORY, failed(OOM), submissions(0, memory_mib=2000), {"memory_mib": 3000}),
+        (MEMORY, failed(OOM), submissions(memory_mib=3000), None),
+        (MEMORY, failed(OOM), submissions(memory_mib=5000), None),
+        (MEMORY, failed(OOM), submissions(memory_mib=None), None),
+        (RecoveryPolicy.more_memory(factor=1.5), failed(OOM), submissions(memory_mib=7),
+         {"memory_mib": 11}),
+        # Combined: the first rule that matches decides, each with its own limit.
+        (BOTH, failed(OOM), submissions(0), {"memory_mib": 2000}),
+        (BOTH, failed(SPOT), submissions(1), {"queue": "on-demand"}),
+        (BOTH, failed(SPOT), submissions(1, 0), None),
+        # Exit codes, predicates, functions
+        (ON_75, failed(EXIT, 75), submissions(), {"vcpus": 4}),
+        (ON_75, failed(EXIT, 1), submissions(), None),
+        (ON_75, failed(EXIT, None), submissions(), None),
+        (BY_MESSAGE, failed(IMAGE), submissions(), {"queue": "other"}),
+        (BY_MESSAGE, failed(IMAGE), submissions(0), None),
+        (COMPUTED, failed(EXIT, 8), submissions(), {"vcpus": 8}),
+        # Never: what a person ended, and an empty policy.
+        (BY_MESSAGE, failed(TERMINATED), submissions(), None),
+        (BY_MESSAGE, failed(CANCELLED), submissions(), None),
+        (RecoveryPolicy(), failed(SPOT), submissions(), None),
+        # A job that failed with its dependency never ran, so that does not count.
+        (ON_DEMAND, failed(SPOT), submissions(None, None, None, kind=DEPENDENCY),
+         {"queue": "on-demand"}),
+    ],
+)  # fmt: skip
+def test_policy_decides_what_the_next_submission_changes(
+    policy: RecoveryPolicy,
+    result: JobResult,
+    made: list[JobSubmission],
+    expected: Mapping[str, Any] | None,
+) -> None:
+    assert next_changes(policy, result, made) == expected
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "memory", "at_most", "expected"),
+    [
+        (0.25, 1024, 10**6, {"memory_mib": 2048}),
+        (0.25, 2048, 10**6, {"memory_mib": 4096, "vcpus": 0.5}),
+        (1, 8192, 10**6, {"memory_mib": 16384, "vcpus": 2}),
+        (4, 30720, 10**6, {"memory_mib": 61440, "vcpus": 8}),
+        (16, 81920, 10**6, {"memory_mib": 90112}),  # twice as much is more than there is
+        (16, 122880, 10**6, None),
+        (1, 2048, 3000, None),  # the next size is 3,072 MiB
+        (1, 2048, 3072, {"memory_mib": 3072}),
+    ],
+)
+def test_more_memory_on_fargate_takes_the_next_allowed_size(
+    vcpus: float, memory: int, at_most: int, expected: Mapping[str, Any] | None
+) -> None:
+    policy = RecoveryPolicy.more_memory(max_memory_mib=at_most)
+    made = submissions(vcpus=vcpus, memory_mib=memory, is_fargate=True)
+    assert next_changes(policy, failed(OOM), made) == expected
+
+
+@given(st.floats(0, 20), st.integers(0, 200_000))
+def test_fargate_size_is_never_smaller_than_asked_for(vcpus: float, memory: int) -> None:
+    size = fargate_size(vcpus, memory, at_most=10**6)
+    if size is None:
+        assert vcpus > 16 or memory > 120 * GIB
+    else:
+        assert size[0] >= vcpus
+        assert size[1] >= memory
+
+
+@given(st.lists(st.sampled_from([SPOT, LOST, OOM, EXIT, TERMINATED]), max_size=20))
+def test_a_job_is_never_submitted_more_often_than_the_policy_allows(
+    kinds: list[FailureKind],
+) -> None:
+    made = submissions()
+    for kind in kinds:
+        decision = BOTH.decide(failed(kind), made, random.Random(2))
+        if decision is None:
+            break
+        memory = decision.changes.get("memory_mib", made[-1].memory_mib)
+        made.append(JobSubmission(job_id="n", rule=decision.rule, memory_mib=memory))
+    assert len(made) <= BOTH.max_submissions
+
+
+def test_delay_doubles_up_to_its_maximum_and_varies_in_its_upper_half() -> None:
+    rule = RecoveryRule(kinds=[SPOT], times=9, delay=10, max_delay=60)
+    policy = RecoveryPolicy([rule], max_submissions=10)
+    delays = []
+    for count in range(5):
+        decision = policy.decide(failed(SPOT), submissions(*[0] * count), random.Random(3))
+        assert decision is not None
+        delays.append(decision.delay)
+    for delay, longest in zip(delays, [10, 20, 40, 60, 60], strict=True):
+        assert longest / 2 <= delay <= longest
+
+
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda: RecoveryRule(), "kinds"),
+        (lambda: RecoveryRule(kinds=["no such kind"]), "kinds"),
+        (lambda: RecoveryRule(kinds="killed"), "kinds"),
+        (lambda: RecoveryRule(kinds=[TERMINATED]), "kinds"),
+        (lambda: RecoveryRule(exit_codes=[256]), "exit_codes"),
+        (lambda: RecoveryRule(when=lambda failure: True), "when"),
+        (lambda: RecoveryRule(when=5), "when"),
+        (lambda: RecoveryRule(kinds=[SPOT], change=5), "change"),
+        (lambda: RecoveryRule(kinds=[SPOT], times=0), "times"),
+        (lambda: RecoveryRule(kinds=[SPOT], delay=-1), "delay"),
+        (lambda: RecoveryRule(kinds=[SPOT], max_delay=float("nan")), "max_delay"),
+        (lambda: RecoveryRule(kinds=[SPOT], queues="night"), "queues"),
+        (lambda: RecoveryRule(kinds=[SPOT], queues=[""]), "queues"),
+        (lambda: RecoveryRule(kinds=[OOM], memory_factor=1), "memory_factor"),
+        (lambda: RecoveryRule(kinds=[OOM], max_memory_mib=100), "max_memory_mib"),
+        (lambda: RecoveryRule(kinds=[OOM], fields={"memroy_mib": 5}), "fields"),
+        (lambda: RecoveryRule(kinds=[OOM], fields={"array_size": 5}), "fields"),
+        (lambda: RecoveryPolicy("spot"), "rules"),
+        (lambda: RecoveryPolicy([5]), "rules"),
+        (lambda: RecoveryPolicy(max_submissions=0), "max_submissions"),
+        (lambda: RecoveryPolicy.for_spot(max_submissions=1), "max_submissions"),
+        (lambda: RecoveryPolicy.more_memory(factor=0.5), "memory_factor"),
+        (lambda: RecoveryPolicy.from_text("spot"), "recovery"),
+        (lambda: RecoveryPolicy.from_text("spot:3|"), "recovery"),
+        (lambda: RecoveryPolicy.from_text("memory:2"), "recovery"),
+        (lambda: JobRequest("etl", recovery=5), "recovery"),
+        (lambda: JobRequest("etl", recovery=True), "recovery"),
+    ],
+)
+def test_wrong_value_of_a_policy_is_refused_with_its_field(
+    make: Callable[[], object], field: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        make()
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("spot:3", RecoveryPolicy.for_spot()),
+        ("spot:2,fallback=on-demand",
+         RecoveryPolicy.for_spot(fallback_queue="on-demand", max_submissions=2)),
+        ("spot:4,fallback=a,fallback=b", THREE_QUEUES),
+        ("memory:x2,max=3000", MEMORY),
+        ("memory:x1.5,5", RecoveryPolicy.more_memory(factor=1.5, max_submissions=5)),
+        ("spot:3,fallback=on-demand | memory:x2,max=3000", BOTH),
+    ],
+)  # fmt: skip
+def test_short_form_stands_for_a_policy(text: str, policy: RecoveryPolicy) -> None:
+    assert RecoveryPolicy.from_text(text) == policy
+    assert JobRequest("etl", recovery=text).recovery == policy
+
+
+def test_a_wrong_result_of_a_function_names_the_field() -> None:
+    rule = RecoveryRule(kinds=[EXIT], change=lambda _: {"memory": 5})
+    with pytest.raises(InvalidRequest, match="change='memory'"):
+        RecoveryPolicy([rule]).decide(failed(EXIT), submissions(), random.Random(4))
+
+
+def test_fields_that_a_rule_may_change_are_fields_of_a_request() -> None:
+    fixed = {"name", "key", "array_size", "depends_on", "recovery"}
+    assert CHANGEABLE == {"job_definition", *JobFields.__annotations__} - fixed
