@@ -34,6 +34,11 @@ TERMINATED, CANCELLED = FailureKind.TERMINATED, FailureKind.CANCELLED
 EXIT, IMAGE, DEPENDENCY = FailureKind.EXIT_CODE, FailureKind.IMAGE_PULL, FailureKind.DEPENDENCY
 GIB = 1024
 
+# As Any: some values are of a wrong type on purpose.
+Rule: Any = RecoveryRule
+Policy: Any = RecoveryPolicy
+Request: Any = JobRequest
+
 
 def failed(kind: FailureKind, exit_code: int | None = None) -> JobResult:
     return JobResult(
@@ -44,7 +49,11 @@ def failed(kind: FailureKind, exit_code: int | None = None) -> JobResult:
     )
 
 
-def submissions(*rules: int | None, kind: FailureKind = LOST, **size: Any) -> list[JobSubmission]:
+def submissions(
+    *rules: int | None,
+    kind: FailureKind = LOST,
+    **size: Any,  # noqa: ANN401 - of any field
+) -> list[JobSubmission]:
     """Return failed submissions: the first one, and those that rules added."""
     failure = Failure(kind=kind, transient=True, message="")
     values = {"memory_mib": 1000, "vcpus": 1.0, **size}
@@ -185,33 +194,33 @@ def test_delay_doubles_up_to_its_maximum_and_varies_in_its_upper_half() -> None:
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: RecoveryRule(), "kinds"),
-        (lambda: RecoveryRule(kinds=["no such kind"]), "kinds"),
-        (lambda: RecoveryRule(kinds="killed"), "kinds"),
-        (lambda: RecoveryRule(kinds=[TERMINATED]), "kinds"),
-        (lambda: RecoveryRule(exit_codes=[256]), "exit_codes"),
-        (lambda: RecoveryRule(when=lambda failure: True), "when"),
-        (lambda: RecoveryRule(when=5), "when"),
-        (lambda: RecoveryRule(kinds=[SPOT], change=5), "change"),
-        (lambda: RecoveryRule(kinds=[SPOT], times=0), "times"),
-        (lambda: RecoveryRule(kinds=[SPOT], delay=-1), "delay"),
-        (lambda: RecoveryRule(kinds=[SPOT], max_delay=float("nan")), "max_delay"),
-        (lambda: RecoveryRule(kinds=[SPOT], queues="night"), "queues"),
-        (lambda: RecoveryRule(kinds=[SPOT], queues=[""]), "queues"),
-        (lambda: RecoveryRule(kinds=[OOM], memory_factor=1), "memory_factor"),
-        (lambda: RecoveryRule(kinds=[OOM], max_memory_mib=100), "max_memory_mib"),
-        (lambda: RecoveryRule(kinds=[OOM], fields={"memroy_mib": 5}), "fields"),
-        (lambda: RecoveryRule(kinds=[OOM], fields={"array_size": 5}), "fields"),
-        (lambda: RecoveryPolicy("spot"), "rules"),
-        (lambda: RecoveryPolicy([5]), "rules"),
-        (lambda: RecoveryPolicy(max_submissions=0), "max_submissions"),
-        (lambda: RecoveryPolicy.for_spot(max_submissions=1), "max_submissions"),
-        (lambda: RecoveryPolicy.more_memory(factor=0.5), "memory_factor"),
-        (lambda: RecoveryPolicy.from_text("spot"), "recovery"),
-        (lambda: RecoveryPolicy.from_text("spot:3|"), "recovery"),
-        (lambda: RecoveryPolicy.from_text("memory:2"), "recovery"),
-        (lambda: JobRequest("etl", recovery=5), "recovery"),
-        (lambda: JobRequest("etl", recovery=True), "recovery"),
+        (Rule, "kinds"),
+        (lambda: Rule(kinds=["no such kind"]), "kinds"),
+        (lambda: Rule(kinds="killed"), "kinds"),
+        (lambda: Rule(kinds=[TERMINATED]), "kinds"),
+        (lambda: Rule(exit_codes=[256]), "exit_codes"),
+        (lambda: Rule(when=lambda failure: True), "when"),
+        (lambda: Rule(when=5), "when"),
+        (lambda: Rule(kinds=[SPOT], change=5), "change"),
+        (lambda: Rule(kinds=[SPOT], times=0), "times"),
+        (lambda: Rule(kinds=[SPOT], delay=-1), "delay"),
+        (lambda: Rule(kinds=[SPOT], max_delay=float("nan")), "max_delay"),
+        (lambda: Rule(kinds=[SPOT], queues="night"), "queues"),
+        (lambda: Rule(kinds=[SPOT], queues=[""]), "queues"),
+        (lambda: Rule(kinds=[OOM], memory_factor=1), "memory_factor"),
+        (lambda: Rule(kinds=[OOM], max_memory_mib=100), "max_memory_mib"),
+        (lambda: Rule(kinds=[OOM], fields={"memroy_mib": 5}), "fields"),
+        (lambda: Rule(kinds=[OOM], fields={"array_size": 5}), "fields"),
+        (lambda: Policy("spot"), "rules"),
+        (lambda: Policy([5]), "rules"),
+        (lambda: Policy(max_submissions=0), "max_submissions"),
+        (lambda: Policy.for_spot(max_submissions=1), "max_submissions"),
+        (lambda: Policy.more_memory(factor=0.5), "memory_factor"),
+        (lambda: Policy.from_text("spot"), "recovery"),
+        (lambda: Policy.from_text("spot:3|"), "recovery"),
+        (lambda: Policy.from_text("memory:2"), "recovery"),
+        (lambda: Request("etl", recovery=5), "recovery"),
+        (lambda: Request("etl", recovery=True), "recovery"),
     ],
 )
 def test_wrong_value_of_a_policy_is_refused_with_its_field(
@@ -247,4 +256,4 @@ def test_a_wrong_result_of_a_function_names_the_field() -> None:
 
 def test_fields_that_a_rule_may_change_are_fields_of_a_request() -> None:
     fixed = {"name", "key", "array_size", "depends_on", "recovery"}
-    assert CHANGEABLE == {"job_definition", *JobFields.__annotations__} - fixed
+    assert {"job_definition", *JobFields.__annotations__} - fixed == CHANGEABLE
