@@ -217,10 +217,9 @@ class RecoveryPolicy:
 
     Example:
         ```python
-        policy = RecoveryPolicy.for_spot(fallback_queue="on-demand") | RecoveryPolicy.more_memory(
-            max_memory_mib=64_000
-        )
-        results = await batch.run(requests, recovery=policy)
+        on_demand = RecoveryPolicy.for_spot(fallback_queue="on-demand")
+        policy = on_demand | RecoveryPolicy.more_memory(max_memory_mib=64_000)
+        results = await batch.run([JobRequest("etl")], recovery=policy)
         ```
     """
 
