@@ -58,7 +58,7 @@ def test_what_a_public_class_offers_is_documented(name: str) -> None:
 
 JOB_MEMBERS = {
     *("id", "name", "description", "status", "is_finished", "console_url", "wait_reason"),
-    *("result", "wait", "changes", "logs", "terminate", "clone", "submissions"),
+    *("result", "wait", "changes", "logs", "terminate", "cancel", "clone", "submissions"),
 }
 
 

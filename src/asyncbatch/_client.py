@@ -685,7 +685,31 @@ class AsyncBatchClient:
         session = self._require_open()
         check.reason(reason)
         ids = arguments.job_ids(jobs)
-        _raise_first(await session.terminate(ids, reason), len(ids))
+        _raise_first(await session.terminate(ids, reason), len(ids), "terminated")
+
+    async def cancel(
+        self, jobs: Iterable[Job | str], *, reason: str = "cancelled by asyncbatch"
+    ) -> None:
+        """Cancel jobs: those that have not started end, the others continue.
+
+        Returns when AWS has accepted the requests, whether a job had started or not; its status
+        tells. PENDING jobs are cancelled when the jobs that they depend on have ended. One call
+        serves 50 jobs (CancelJobs), unless the installed SDK or the endpoint does not have it yet.
+        `terminate` ends jobs that run as well.
+
+        Args:
+            jobs: Handles or ids; the parent of an array stands for all its children.
+            reason: Shown as the jobs' status reason; at most 1,024 characters.
+
+        Raises:
+            InvalidRequest: An id or the reason breaks a rule.
+            ClientClosed: The client is not open.
+            APIError: AWS refused to cancel a job; the requests for the others were accepted.
+        """
+        session = self._require_open()
+        check.reason(reason)
+        ids = arguments.job_ids(jobs)
+        _raise_first(await session.cancel(ids, reason), len(ids), "cancelled")
 
     async def register_job_definition(
         self, definition: Mapping[str, Any] | str | PathLike[str], *, reuse: bool = True
@@ -762,15 +786,15 @@ def _functions(observers: Iterable[Observer]) -> tuple[Observer, ...]:
     return given
 
 
-def _raise_first(failed: dict[str, AsyncBatchError], total: int) -> None:
+def _raise_first(failed: dict[str, AsyncBatchError], total: int, done: str) -> None:
     """Raise the first error if there is any, with a note on how many of how many jobs failed.
 
     Raises:
-        AsyncBatchError: A job could not be terminated.
+        AsyncBatchError: A job could not be ended.
     """
     if not failed:
         return
     error = next(iter(failed.values()))
     if total > 1:
-        error.add_note(f"{len(failed)} of {total} jobs could not be terminated.")
+        error.add_note(f"{len(failed)} of {total} jobs could not be {done}.")
     raise error

@@ -89,6 +89,8 @@ _REGISTER_JOB_DEFINITION = Operation(
 )
 _TERMINATE_JOB = Operation(service="batch", name="TerminateJob", pace="terminate")
 _TERMINATE_JOBS = Operation(service="batch", name="TerminateJobs", pace="terminate")
+_CANCEL_JOB = Operation(service="batch", name="CancelJob", pace="terminate")
+_CANCEL_JOBS = Operation(service="batch", name="CancelJobs", pace="terminate")
 _READ_LOGS = {
     name: Operation(service="logs", name=name, pace=name, required="events")
     for name in ("GetLogEvents", "FilterLogEvents")
@@ -295,6 +297,20 @@ class API:
         arguments = {"jobs": list(ids), "reason": reason}
         response = await self._calls.send(_TERMINATE_JOBS, arguments, READING)
         return responses.refusals("TerminateJobs", ids, response)
+
+    async def cancel_job(self, job_id: str, reason: str) -> None:
+        """Cancel a job; one that has started or ended already stays as it is."""
+        await self._calls.send(_CANCEL_JOB, {"jobId": job_id, "reason": reason}, READING)
+
+    async def cancel_jobs(self, ids: Sequence[str], reason: str) -> dict[str, APIError]:
+        """Cancel at most 50 jobs with one call, and return the errors of those it could not.
+
+        Raises:
+            APIError: AWS refused the call as a whole, or does not have it.
+        """
+        arguments = {"jobs": list(ids), "reason": reason}
+        response = await self._calls.send(_CANCEL_JOBS, arguments, READING)
+        return responses.refusals("CancelJobs", ids, response)
 
     async def offers(self, operation: str) -> bool:
         """Return whether the installed SDK knows an operation of AWS Batch."""

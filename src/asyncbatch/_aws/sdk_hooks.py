@@ -27,6 +27,8 @@ _PLAIN_JSON = {
         "ListJobs",
         "TerminateJob",
         "TerminateJobs",
+        "CancelJob",
+        "CancelJobs",
         "DescribeJobQueues",
         "DescribeJobDefinitions",
         "RegisterJobDefinition",

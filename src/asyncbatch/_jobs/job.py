@@ -245,6 +245,28 @@ class Job:
         for error in (await self._session.terminate([self._record.id], reason)).values():
             raise error
 
+    async def cancel(self, reason: str = "cancelled by asyncbatch") -> None:
+        """Cancel the job: it ends if it has not started, and continues if it has.
+
+        Returns when AWS has accepted the request, which says nothing about the job: await the job,
+        or look at its status. A RUNNABLE job is FAILED some seconds later, with
+        `JobDescription.is_cancelled`. A PENDING job is cancelled when the jobs that it depends on
+        have ended. Of an array job, the children that have not started are cancelled. Whether it
+        has started or not, the job is not submitted again. `terminate` ends jobs that run as well.
+
+        Args:
+            reason: Shown as the job's status reason; at most 1,024 characters.
+
+        Raises:
+            InvalidRequest: The reason is empty or too long.
+            ClientClosed: The client is not open.
+            APIError: AWS refused.
+        """
+        self._session.require_open()
+        check.reason(reason)
+        for error in (await self._session.cancel([self._record.id], reason)).values():
+            raise error
+
     def clone(self, **changes: Unpack[JobFields]) -> JobRequest:
         """Return a request for the same job again, with changed fields; nothing is sent.
 

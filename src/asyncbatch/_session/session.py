@@ -24,7 +24,7 @@ from asyncbatch._session.remaining_jobs import RemainingJobs
 from asyncbatch._session.settings import Settings
 from asyncbatch._submitting.marks import SubmissionLog, unique_name
 from asyncbatch._submitting.submitter import Submitter
-from asyncbatch._submitting.termination import Terminator
+from asyncbatch._submitting.termination import Ending, Terminator
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, InvalidRequest
 from asyncbatch._values.events import JobSubmitted
 from asyncbatch._values.requests import JobRequest
@@ -53,6 +53,7 @@ class Session:
         records: What is known about jobs in use.
         logs: Reads logs.
         terminator: Terminates jobs; see `terminate`.
+        canceller: Ends jobs that have not started; see `cancel`.
         recovery: Submits failed jobs again.
         remaining_jobs: Composes the message about jobs that continue without the client.
         resumption: Continues the journal; None without one.
@@ -72,6 +73,13 @@ class Session:
             settings.rng,
             self.poller.poll_soon,
             calls_per_second=settings.limits.terminate_per_second,
+        )
+        self.canceller = Terminator(
+            self.api,
+            settings.rng,
+            self.poller.poll_soon,
+            calls_per_second=settings.limits.terminate_per_second,
+            ending=Ending.by_cancelling(self.api),
         )
         self.remaining_jobs = RemainingJobs(
             connection.region,
@@ -220,6 +228,18 @@ class Session:
         """
         ids = [await self._stopped(job_id) for job_id in ids]
         return await self.terminator.terminate(ids, reason)
+
+    async def cancel(self, ids: Iterable[str], reason: str) -> dict[str, AsyncBatchError]:
+        """End jobs that have not started, and return the errors of those that could not be ended.
+
+        None of the jobs is submitted again, whether it has started or not.
+
+        Args:
+            ids: Ids of jobs; that of an array's parent stands for all its children.
+            reason: Shown as the jobs' status reason.
+        """
+        ids = [await self._stopped(job_id) for job_id in ids]
+        return await self.canceller.terminate(ids, reason)
 
     async def _stopped(self, job_id: str) -> str:
         """Have a job not submitted again; return the id of its last submission."""

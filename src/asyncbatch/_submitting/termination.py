@@ -1,16 +1,18 @@
-"""Terminating many jobs: fifty with one call where that exists, one by one where it does not.
+"""Ending many jobs: fifty with one call where that exists, one by one where it does not.
 
-TerminateJobs is new: an SDK may not have it, and neither may an endpoint that is not AWS's. It
-reports success or an error for each job; jobs that AWS was too busy for are sent again. Terminating
-a job twice is harmless, so jobs that a bulk call refused are terminated one by one before an error
-is reported.
+TerminateJobs and CancelJobs are new: an SDK may not have them, and neither may an endpoint that is
+not AWS's. They report success or an error for each job; jobs that AWS was too busy for are sent
+again. Ending a job twice is harmless, so jobs that a bulk call refused are ended one by one before
+an error is reported.
 
-Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJobs.html
+Sources: https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJobs.html and
+https://docs.aws.amazon.com/batch/latest/APIReference/API_CancelJobs.html
 """
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NamedTuple, Self
 
 import anyio
 
@@ -33,8 +35,32 @@ _CONCURRENT_SINGLE_CALLS = 64
 _ROUNDS = 5
 
 
+class Ending(NamedTuple):
+    """How jobs are ended: TerminateJob and TerminateJobs, or CancelJob and CancelJobs.
+
+    Attributes:
+        bulk: Name of the operation for many jobs.
+        end_many: Ends at most 50 jobs.
+        end_one: Ends one job.
+    """
+
+    bulk: str
+    end_many: Callable[[Sequence[str], str], Awaitable[dict[str, APIError]]]
+    end_one: Callable[[str, str], Awaitable[None]]
+
+    @classmethod
+    def by_terminating(cls, api: API) -> Self:
+        """End jobs whether they have started or not."""
+        return cls("TerminateJobs", api.terminate_jobs, api.terminate_job)
+
+    @classmethod
+    def by_cancelling(cls, api: API) -> Self:
+        """End jobs that have not started; the others continue."""
+        return cls("CancelJobs", api.cancel_jobs, api.cancel_job)
+
+
 class Terminator:
-    """Terminates the jobs of one client, and knows whether that works in bulk."""
+    """Ends the jobs of one client in one way, and knows whether that works in bulk."""
 
     def __init__(
         self,
@@ -43,9 +69,11 @@ class Terminator:
         poll_soon: Callable[[str], None],
         *,
         calls_per_second: float,
+        ending: Ending | None = None,
     ) -> None:
-        """Call `poll_soon` with the id of each job that was terminated."""
+        """Call `poll_soon` with the id of each job that was ended; None terminates."""
         self._api = api
+        self._ending = ending or Ending.by_terminating(api)
         self._calls_per_second = calls_per_second
         self._rng = rng
         self._poll_soon = poll_soon
@@ -54,16 +82,16 @@ class Terminator:
         self._terminated: set[str] = set()
 
     async def terminate(self, ids: Iterable[str], reason: str) -> dict[str, AsyncBatchError]:
-        """Terminate jobs, and return the errors of those that were not, by their ids.
+        """End jobs, and return the errors of those that were not, by their ids.
 
         Args:
             ids: Ids of jobs; that of an array's parent stands for all its children.
             reason: Shown as the jobs' status reason.
         """
-        # The children of an array that is terminated itself need no calls of their own.
+        # The children of an array that is ended itself need no calls of their own.
         unique = dict.fromkeys(ids)
         waiting = [one for one in unique if ":" not in one or one.partition(":")[0] not in unique]
-        batch = _Termination(self._api, reason, self._poll_soon)
+        batch = _Termination(self._ending, reason, self._poll_soon)
         in_bulk = await self._works_in_bulk()
         for tries in range(1, _ROUNDS + 1):
             if not in_bulk or len(waiting) <= 1:
@@ -77,59 +105,59 @@ class Terminator:
         return batch.failed
 
     async def seconds_for(self, count: int) -> float:
-        """Return how many seconds terminating a number of jobs takes within the rate limit."""
+        """Return how many seconds ending a number of jobs takes within the rate limit."""
         calls = count / TERMINATE_LIMIT if await self._works_in_bulk() else count
         return calls / self._calls_per_second
 
     def was_terminated(self, job_id: str) -> bool:
-        """Return whether AWS accepted to terminate a job, or the array that it belongs to."""
+        """Return whether AWS accepted to end a job, or the array that it belongs to."""
         return job_id in self._terminated or job_id.partition(":")[0] in self._terminated
 
     async def _works_in_bulk(self) -> bool:
         if self._in_bulk is None:
-            self._in_bulk = await self._api.offers("TerminateJobs")
+            self._in_bulk = await self._api.offers(self._ending.bulk)
         return self._in_bulk
 
 
 class _Termination:
-    """Jobs that are being terminated for one reason.
+    """Jobs that are being ended for one reason.
 
     Attributes:
-        failed: Why jobs were not terminated, by their ids.
-        refused: Jobs that a bulk call refused; to be terminated one by one.
-        bulk_refused: Why TerminateJobs itself is refused here; None as long as it works.
+        failed: Why jobs were not ended, by their ids.
+        refused: Jobs that a bulk call refused; to be ended one by one.
+        bulk_refused: Why the bulk operation itself is refused here; None as long as it works.
     """
 
-    def __init__(self, api: API, reason: str, poll_soon: Callable[[str], None]) -> None:
+    def __init__(self, ending: Ending, reason: str, poll_soon: Callable[[str], None]) -> None:
         self.failed: dict[str, AsyncBatchError] = {}
         self.refused: list[str] = []
         self.bulk_refused: AsyncBatchError | None = None
-        self._api = api
+        self._ending = ending
         self._reason = reason
         self._poll_soon = poll_soon
 
     async def in_bulk(self, ids: Sequence[str]) -> list[str]:
-        """Terminate jobs, fifty with one call; return those that AWS was too busy for."""
+        """End jobs, fifty with one call; return those that AWS was too busy for."""
         again: list[str] = []
         window = anyio.Semaphore(_CONCURRENT_BULK_CALLS, fast_acquire=True)
 
-        async def terminate(batch: Sequence[str]) -> None:
+        async def end(batch: Sequence[str]) -> None:
             async with window:
-                again.extend(await self._terminate_batch(batch))
+                again.extend(await self._end_batch(batch))
 
         async with anyio.create_task_group() as group:
             for start in range(0, len(ids), TERMINATE_LIMIT):
-                group.start_soon(terminate, ids[start : start + TERMINATE_LIMIT])
+                group.start_soon(end, ids[start : start + TERMINATE_LIMIT])
         return again
 
-    async def _terminate_batch(self, batch: Sequence[str]) -> list[str]:
+    async def _end_batch(self, batch: Sequence[str]) -> list[str]:
         try:
-            refused = await self._api.terminate_jobs(batch, self._reason)
+            refused = await self._ending.end_many(batch, self._reason)
         except APIError as error:
             if isinstance(error, ConnectionFailed | ServiceFault):  # retried long enough already
                 self.failed.update(dict.fromkeys(batch, error))
             else:
-                logger.info("TerminateJobs refused; terminating jobs one by one: %s", error)
+                logger.info("%s refused; ending jobs one by one: %s", self._ending.bulk, error)
                 self.bulk_refused = error
                 self.refused += batch
             return []
@@ -144,12 +172,12 @@ class _Termination:
         return again
 
     async def one_by_one(self, ids: Sequence[str]) -> None:
-        """Terminate jobs with one call each."""
+        """End jobs with one call each."""
         window = anyio.Semaphore(_CONCURRENT_SINGLE_CALLS, fast_acquire=True)
 
-        async def terminate(job_id: str) -> None:
+        async def end(job_id: str) -> None:
             try:
-                await self._api.terminate_job(job_id, self._reason)
+                await self._ending.end_one(job_id, self._reason)
                 self._poll_soon(job_id)
             except AsyncBatchError as error:
                 self.failed[job_id] = error
@@ -159,4 +187,4 @@ class _Termination:
         async with anyio.create_task_group() as group:
             for job_id in ids:
                 await window.acquire()
-                group.start_soon(terminate, job_id)
+                group.start_soon(end, job_id)

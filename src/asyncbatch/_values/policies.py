@@ -129,7 +129,7 @@ class RateLimits:
         describe_per_second: All polling: DescribeJobs, and ListJobs where jobs are followed by
             listing their queue.
         list_per_second: ListJobs and other calls that list or describe, except polling.
-        terminate_per_second: TerminateJob and TerminateJobs.
+        terminate_per_second: TerminateJob and TerminateJobs, CancelJob and CancelJobs.
         register_per_second: RegisterJobDefinition.
         log_events_per_second: GetLogEvents, in each Region. None uses 80 % of the Region's quota,
             which is 25 in most Regions and 10 in some.
