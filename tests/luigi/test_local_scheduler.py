@@ -8,9 +8,11 @@ import pytest
 from luigi.scheduler import Scheduler
 
 from asyncbatch_luigi.worker._local_scheduler import LocalScheduler
+from asyncbatch_luigi.worker._registration import id_for_batch_tasks
 from tests.luigi.support import make
 
 ME = "me"
+BOTH = [ME, id_for_batch_tasks(ME)]
 
 
 class Clock:
@@ -53,37 +55,43 @@ def play(
     scheduler: Any,  # noqa: ANN401 - as above
     tasks: list[dict[str, Any]],
     rng: random.Random,
+    workers: list[str],
 ) -> list[str | None]:
     """Request work repeatedly and end running tasks at random; return the ids of all responses."""
     scheduler.update_resources(scarce=2, plenty=9)
-    scheduler.add_worker(ME, {"workers": 4})
-    for task in tasks:
-        scheduler.add_task(worker=ME, **task)
+    for number, worker in enumerate(workers):
+        scheduler.add_worker(worker, {"workers": 4 + number})
+    for number, task in enumerate(tasks):
+        scheduler.add_task(worker=workers[number % len(workers)], **task)
     responses: list[str | None] = []
-    running: list[str] = []
+    running: list[tuple[str, str]] = []
     while len(responses) < 10 * len(tasks):
-        response = scheduler.get_work(worker=ME, host="here", current_tasks=list(running))
+        worker = rng.choice(workers)
+        current = [task_id for task_id, _ in running]
+        response = scheduler.get_work(worker=worker, host="here", current_tasks=current)
         responses.append(response["task_id"])
         if response["task_id"] is not None:
-            running.append(response["task_id"])
+            running.append((response["task_id"], worker))
         elif not running:
             break
         while running and rng.random() < (0.4 if response["task_id"] else 0.9):
-            ended = running.pop(rng.randrange(len(running)))
+            ended, by = running.pop(rng.randrange(len(running)))
             status = "DONE" if rng.random() < 0.9 else "FAILED"
-            scheduler.add_task(worker=ME, task_id=ended, status=status)
+            scheduler.add_task(worker=by, task_id=ended, status=status)
     return responses
 
 
+@pytest.mark.parametrize("workers", [BOTH[:1], BOTH])
 @pytest.mark.parametrize("seed", range(25))
-def test_tasks_are_handed_out_in_the_same_order_as_by_luigi(seed: int) -> None:
+def test_tasks_are_handed_out_in_the_same_order_as_by_luigi(seed: int, workers: list[str]) -> None:
+    """Also to the two workers as which one process registers."""
     tasks = some_tasks(random.Random(seed), count=40)
     orders = [
-        play(scheduler, tasks, random.Random(seed))
+        play(scheduler, tasks, random.Random(seed), workers)
         for scheduler in (luigi_scheduler(), our_scheduler(1.0))
     ]
     assert orders[0] == orders[1]
-    assert len([response for response in orders[0] if response]) > 10
+    assert len([response for response in orders[0] if response]) > 10 / len(workers)
 
 
 @pytest.mark.parametrize("make_scheduler", [luigi_scheduler, lambda: our_scheduler(0.0)])
@@ -91,7 +99,7 @@ def test_all_tasks_that_can_run_are_handed_out(make_scheduler: Callable[[], Any]
     """Also if the ranking never expires."""
     rng = random.Random(1)
     tasks = some_tasks(rng, count=200)
-    responses = play(make_scheduler(), tasks, rng)
+    responses = play(make_scheduler(), tasks, rng, [ME])
     scheduled = {response for response in responses if response}
     assert len(scheduled) > 100
 

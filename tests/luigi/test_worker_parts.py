@@ -7,7 +7,6 @@ import queue
 import threading
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import luigi
 import pytest
@@ -15,12 +14,11 @@ from luigi.worker import Worker
 
 from asyncbatch_luigi import build
 from asyncbatch_luigi.worker import _luigi_private
-from asyncbatch_luigi.worker._child_processes import ChildProcesses, QueuedProcess
 from asyncbatch_luigi.worker._garbage_collection import FewerCollections
 from asyncbatch_luigi.worker._get_work_pace import GetWorkPace
-from asyncbatch_luigi.worker._locked_scheduler import LockedScheduler
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
 from asyncbatch_luigi.worker._report_thread import ReportThread, TaskReporter
+from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
 from asyncbatch_luigi.worker._thread_pool import DaemonThreadPool
 from tests.luigi.support import Aws, make
 from tests.luigi.workers import Marked
@@ -63,10 +61,15 @@ def test_get_work_pace_grows_with_the_schedulers_response_time() -> None:
     now = [100.0]
     pace = GetWorkPace(max_pause=1.0, clock=lambda: now[0])
     assert pace.remaining == 0
-    for took, has_work, patience in ((0.1, True, 0.0), (0.1, False, 0.5), (3.0, False, 1.0)):
+    for took, has_work, n_pending, patience in (
+        (0.1, True, 1, 0.0),
+        (0.1, False, 1, 0.5),
+        (3.0, False, 1, 1.0),
+        (0.1, False, 0, 1.0),
+    ):
         pace.request_started()
         now[0] += took
-        pace.request_finished(has_work=has_work)
+        pace.request_finished(has_work=has_work, n_pending=n_pending)
         assert pace.remaining == pytest.approx(patience)
         now[0] += patience
 
@@ -101,49 +104,6 @@ def test_thread_pool_limits_its_threads_and_queues_further_calls() -> None:
     threads.close()
 
 
-# -- child processes ------------------------------------------------------------------------------
-
-
-class Child:
-    """A `TaskProcess` of Luigi."""
-
-    timeout_time: float | None = None
-    status_reporter = None
-    task = None
-
-    def __init__(self, exitcode: int | None = None) -> None:
-        self.exitcode = exitcode
-
-    def is_alive(self) -> bool:
-        return self.exitcode is None
-
-
-def test_child_processes_beyond_the_limit_are_queued() -> None:
-    children = ChildProcesses()
-    processes: dict[str, Any] = {}
-    for name in "abc":
-        processes[name] = children.add(name, Child(), limit=2)
-    assert [isinstance(process, QueuedProcess) for process in processes.values()] == [
-        False,
-        False,
-        True,
-    ]
-    assert children.pop_startable(processes, limit=2) == []
-    del processes["a"]
-    assert children.pop_startable(processes, limit=2) == ["c"]
-    assert children.pop_startable(processes, limit=2) == []
-
-
-def test_dead_or_late_child_is_reported_once() -> None:
-    children = ChildProcesses()
-    died, late, fine = Child(exitcode=-9), Child(), Child()
-    late.timeout_time = 10.0
-    for name, child in (("died", died), ("late", late), ("fine", fine)):
-        children.add(name, child, limit=3)
-    assert [name for name, _ in children.pop_dead_or_late(now=11.0)] == ["died", "late"]
-    assert children.pop_dead_or_late(now=12.0) == []
-
-
 # -- the scheduler and the reports ----------------------------------------------------------------
 
 
@@ -162,25 +122,16 @@ class RecordingScheduler:
     def decrease_running_task_resources(self, *values: object) -> None:
         self.calls.append(("less", *values))
 
-    def get_work(self, **_: object) -> dict[str, Any]:
-        mine, yours = ({"worker": name, "task_id": name} for name in ("me", "you"))
-        return {"task_id": None, "running_tasks": [mine, yours]}
 
-
-def test_get_work_response_omits_the_workers_own_tasks() -> None:
-    answer = LockedScheduler(RecordingScheduler()).get_work(worker="me")
-    assert [task["worker"] for task in answer["running_tasks"]] == ["you"]
-
-
-def test_locked_scheduler_pickles_as_the_scheduler_itself() -> None:
-    copy = pickle.loads(pickle.dumps(LockedScheduler({"a": "scheduler"})))  # noqa: S301 - from this test
-    assert copy == {"a": "scheduler"}
+def test_scheduler_proxy_pickles_as_the_scheduler_itself() -> None:
+    proxy = SchedulerProxy({"a": "scheduler"}, "me", 1, lambda _: False, 1.0)
+    assert pickle.loads(pickle.dumps(proxy)) == {"a": "scheduler"}  # noqa: S301 - from this test
 
 
 def test_only_the_latest_report_is_sent_and_none_after_the_end() -> None:
     scheduler = RecordingScheduler()
-    locked = LockedScheduler(scheduler)
-    reporter = TaskReporter(ReportThread(locked.lock), locked, "me", "task", None)
+    proxy = SchedulerProxy(scheduler, "me", 1, lambda _: False, 1.0)
+    reporter = TaskReporter(ReportThread(proxy), proxy, "me", "task", None)
     reporter.update_status_message("one")
     reporter.update_tracking_url("http://example.org")
     reporter.update_status_message("two")

@@ -54,7 +54,9 @@ class OneProcess:
         """
         reason = _luigi_private.unsupported()
         if reason is None:
-            return _luigi_private.OneProcessWorker(scheduler, worker_processes, assistant)
+            return _luigi_private.OneProcessWorker(
+                scheduler=scheduler, worker_processes=worker_processes, assistant=assistant
+            )
         warnings.warn(
             f"BatchTasks run in Luigi's ordinary workers: {reason}", RuntimeWarning, stacklevel=2
         )

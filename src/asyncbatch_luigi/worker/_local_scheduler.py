@@ -7,14 +7,15 @@ of a second with 10,000 tasks. Here a ranking is kept for 0.25 seconds, and each
 where the last one stopped. A task that becomes ready in the meantime is handed out at most 0.25
 seconds later.
 
-Everything unusual is left to Luigi's code: other workers, assistants, batches, a paused scheduler,
-and the final response that there is nothing left to do.
+The workers as which one process registers (see `_scheduler_proxy`) have a ranking each. Everything
+unusual is left to Luigi's code: other processes, assistants, batches, a paused scheduler, and the
+final response that there is nothing left to do.
 """
 
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from luigi.task_status import PENDING, RUNNING
@@ -28,7 +29,7 @@ Resources = Mapping[str, int]
 
 
 class LocalScheduler(LuigiScheduler):
-    """Luigi's local scheduler, for one worker with thousands of tasks."""
+    """Luigi's local scheduler, for one process with thousands of tasks."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start without tasks.
@@ -38,8 +39,8 @@ class LocalScheduler(LuigiScheduler):
         """
         super().__init__()
         self._clock = clock
-        self._pruned_at = self._ranked_at = clock()
-        self._ranking = _Ranking(self, [], 0)
+        self._pruned_at = clock()
+        self._rankings: dict[str, _Ranking] = {}
 
     def get_work(
         self,
@@ -60,7 +61,7 @@ class LocalScheduler(LuigiScheduler):
             self.note_request(worker, host)
             task = self._next_task(worker)
             if task is not None or current_tasks:
-                return self.response(worker, task, host)
+                return self.response(worker, task, host, self._rankings[worker].unfinished)
         return self.get_work_as_luigi(worker=worker, current_tasks=current_tasks, **values)
 
     def _next_task(self, worker: str) -> Any:  # noqa: ANN401 - Luigi's, or None
@@ -68,71 +69,82 @@ class LocalScheduler(LuigiScheduler):
         if now - self._pruned_at >= _PRUNING_SECONDS:
             self._pruned_at = now
             self.prune()
+        ranking = self._rankings.get(worker)
         task = None
-        if now - self._ranked_at < _RANKING_SECONDS:
-            task = self._ranking.next_task(worker)
+        if ranking is not None and now - ranking.made_at < _RANKING_SECONDS:
+            task = ranking.next_task()
         if task is None:
-            self._ranked_at = now
-            self._ranking = _Ranking(self, self.ranked(worker), self.process_limit(worker))
-            task = self._ranking.next_task(worker)
+            ranking = self._rankings[worker] = _Ranking(self, worker, now)
+            task = ranking.next_task()
+        if task is not None and task.resources:
+            self._rankings = {worker: self._rankings[worker]}  # others do not know of this use
         return task
 
 
 class _Ranking:
     """Tasks in the order of their rank, up to where they are handed out.
 
-    Like Luigi's scheduler, it reserves resources: a ready task that waits for a resource in use
-    keeps tasks behind it from taking what it needs, as long as the worker has processes left.
+    Like Luigi's scheduler, it reserves resources: a ready task that waits for a resource in use, or
+    for its worker, keeps tasks behind it from taking what it needs, as long as a worker that could
+    run it has processes left.
+
+    Attributes:
+        made_at: When the tasks were ranked, on the scheduler's clock.
+        unfinished: How many tasks of the worker were PENDING then.
     """
 
-    def __init__(self, scheduler: LuigiScheduler, tasks: Iterable[Any], process_limit: int) -> None:
+    def __init__(self, scheduler: LuigiScheduler, worker: str, now: float) -> None:
         """Start at the first task.
 
         Args:
-            scheduler: Decides which tasks are ready and whether resources suffice.
-            tasks: PENDING and RUNNING tasks, in the order of their rank.
-            process_limit: How many tasks the worker runs at a time, as it has declared.
+            scheduler: Ranks tasks, and decides which are ready and whether resources suffice.
+            worker: The worker to which tasks are handed out.
+            now: The time.
         """
+        self.made_at = now
+        tasks = scheduler.ranked(worker)
+        self.unfinished = sum(task.status == PENDING and worker in task.workers for task in tasks)
         self._scheduler = scheduler
+        self._worker = worker
         self._tasks: Iterator[Any] = iter(tasks)
+        self._free_processes = scheduler.process_limits()
         self._reserved: defaultdict[str, int] = defaultdict(int)
-        self._free_processes = process_limit
 
     @functools.cached_property
     def _used(self) -> "defaultdict[str, int]":
         """Resources in use; computed when the first task needs some, as that visits all tasks."""
         return defaultdict(int, self._scheduler.used_resources())
 
-    def next_task(self, worker: str) -> Any:  # noqa: ANN401 - Luigi's, or None
+    def next_task(self) -> Any:  # noqa: ANN401 - Luigi's, or None
         """Return the next task that can run now; None if there are no more."""
         for task in self._tasks:
+            needed = task.resources or {}
             if task.status == RUNNING:
-                self._reserve(getattr(task, "resources_running", task.resources))
-            elif task.status == PENDING and worker in task.workers and self._can_run(task):
-                if task.resources:
-                    _add(task.resources, self._used)
-                self._reserve(task.resources)
-                return task
+                self._take(task.worker_running, getattr(task, "resources_running", needed))
+            elif self._scheduler.is_ready(task) and self._fits(needed, self._reserved):
+                if self._worker in task.workers and (not needed or self._fits(needed, self._used)):
+                    if needed:
+                        _add(needed, self._used)
+                    self._take(self._worker, needed)
+                    return task
+                self._reserve(task)
         return None
 
-    def _can_run(self, task: Any) -> bool:  # noqa: ANN401 - Luigi's
-        """Return whether a task can run now; reserve its resources if it is ready and waits."""
-        if not self._scheduler.is_ready(task):
-            return False
-        needed = task.resources
-        if not needed:
-            return True
-        if not self._scheduler.fits(needed, self._reserved):
-            return False
-        if self._scheduler.fits(needed, self._used):
-            return True
-        if self._free_processes > 0:
-            self._reserve(needed)
-        return False
+    def _fits(self, needed: Resources, used: Resources) -> bool:
+        return not needed or self._scheduler.fits(needed, used)
 
-    def _reserve(self, resources: Resources | None) -> None:
-        self._free_processes -= 1
-        _add(resources or {}, self._reserved)
+    def _take(self, worker: str, resources: Resources | None) -> None:
+        """Take a process of a worker, and the resources of the task that it runs."""
+        if worker in self._free_processes:
+            self._free_processes[worker] -= 1
+            _add(resources or {}, self._reserved)
+
+    def _reserve(self, task: Any) -> None:  # noqa: ANN401 - Luigi's
+        """Reserve what a task needs that one of its workers will run next."""
+        for worker in task.workers:
+            if self._free_processes.get(worker, 0) > 0:
+                self._take(worker, task.resources)
+                return
 
 
 def _add(resources: Resources, total: "defaultdict[str, int]") -> None:

@@ -2,12 +2,13 @@
 
 Luigi declares everything in its worker module to be private and subject to change. So all of it is
 used here and nowhere else, under names of our own, and `unsupported` is called before any of it is
-relied on. The names in `_REQUIRED` have hardly changed since Luigi 2.8; 3.2 is the first version
-with `luigi.DynamicRequirements`.
+relied on. The names in `_REQUIRED` have hardly changed since Luigi 2.8; 3.6 is the first version
+that the package may be installed with.
 """
 
 import functools
 import logging
+import math
 import queue
 import time
 from collections.abc import Mapping
@@ -18,19 +19,18 @@ import luigi.interface
 import luigi.retcodes
 import luigi.scheduler
 import luigi.worker
-from luigi.task_status import FAILED, PENDING, RUNNING
+from luigi.task_status import PENDING, RUNNING
 
 from asyncbatch_luigi import _bridge
-from asyncbatch_luigi.worker._child_processes import ChildProcesses
 from asyncbatch_luigi.worker._deadlines import Deadlines
 from asyncbatch_luigi.worker._garbage_collection import FewerCollections
-from asyncbatch_luigi.worker._get_work_pace import GetWorkPace
-from asyncbatch_luigi.worker._locked_scheduler import LockedScheduler
-from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
+from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue
+from asyncbatch_luigi.worker._registration import owner_of
 from asyncbatch_luigi.worker._report_thread import ReportThread, TaskReporter
 from asyncbatch_luigi.worker._resources import WorkerResources
 from asyncbatch_luigi.worker._run_modes import RunMode, run_mode_of
 from asyncbatch_luigi.worker._run_settings import RunSettings
+from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
 from asyncbatch_luigi.worker._shared_runner import WorkerRunner
 from asyncbatch_luigi.worker._signals import SignalHandlers
 from asyncbatch_luigi.worker._task_run import TaskRun, terminate_all
@@ -45,7 +45,7 @@ _scheduler: Any = luigi.scheduler
 _interface: Any = luigi.interface
 _retcodes: Any = luigi.retcodes
 
-OLDEST = (3, 2)
+OLDEST = (3, 6)
 NEWEST = (3, 8)
 
 _REQUIRED: dict[Any, tuple[str, ...]] = {
@@ -59,8 +59,7 @@ _REQUIRED: dict[Any, tuple[str, ...]] = {
         *("_update_worker", "count_pending", "get_work", "prune", "update_metrics_task_started"),
     ),
     luigi.scheduler.SimpleTaskState: (
-        *("get_active_task_count_for_status", "get_active_tasks_by_status"),
-        *("get_active_workers", "get_worker", "set_status"),
+        *("get_active_tasks_by_status", "get_active_workers", "get_worker", "set_status"),
     ),
 }
 
@@ -92,31 +91,36 @@ def run_command(arguments: list[str], factory: object) -> None:
 # -- the worker -----------------------------------------------------------------------------------
 
 
+class _ProcessLimit(int):
+    """A number of processes that no number of running tasks reaches.
+
+    Luigi's worker requests no work while it runs as many tasks as it has processes. Here only
+    ordinary tasks are limited, by `SchedulerProxy`.
+    """
+
+    def __le__(self, _running: object) -> bool:
+        """Return False; Python asks the subclass of int first, also in ``running >= limit``."""
+        return False
+
+
 class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see above
     """Luigi's worker, with a `TaskRun` in place of a process for each `BatchTask`."""
 
-    def __init__(
-        self,
-        scheduler: Any,  # noqa: ANN401 - Luigi's, local or remote
-        worker_processes: int,
-        assistant: bool,  # noqa: FBT001 - as Luigi calls it
-    ) -> None:
-        """Create the worker; threads start when it is entered."""
-        super().__init__(
-            scheduler=LockedScheduler(scheduler),
-            worker_processes=worker_processes,
-            assistant=assistant,
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Luigi calls it
+        """Create the worker with the arguments of Luigi's; threads start when it is entered."""
+        super().__init__(*args, **kwargs)
+        self._scheduler: Any = SchedulerProxy(
+            self._scheduler, self._id, self._limit, self._is_batch_task, self._config.wait_interval
         )
         from_children: Any = self._task_result_queue
         self._main_thread = MainThreadQueue(from_children)
         self._task_result_queue: Any = self._main_thread  # Luigi's worker reads results from this
-        self._reports = ReportThread(self._scheduler.lock)
+        self._reports = ReportThread(self._scheduler)
         self._resources = WorkerResources(self._id, self._main_thread, self._run_settings())
-        self._pace = GetWorkPace(self._config.wait_interval)
         self._signals = SignalHandlers()
         self._collections = FewerCollections()
-        self._children = ChildProcesses()
         self._deadlines = Deadlines()
+        self._purge_due = math.inf
 
     def _run_settings(self) -> RunSettings:
         config = self._config
@@ -127,26 +131,19 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
             completed=self._task_completion_cache,
         )
 
-    # -- number of processes ----------------------------------------------------------------------
+    def _is_batch_task(self, task_id: str) -> bool:
+        """Return whether a task is one that runs in this process, and not in Luigi's way."""
+        task = self._scheduled_tasks.get(task_id)
+        return task is not None and run_mode_of(task) is not RunMode.LUIGI
 
     @property
     def worker_processes(self) -> int:
-        """Maximum number of running tasks: always one more than there are.
-
-        Luigi's worker requests no work while it runs this many tasks. Only children are limited
-        here, by `ChildProcesses`.
-        """
-        return self._limit and max(self._limit, len(getattr(self, "_running_tasks", ())) + 1)
+        """Maximum number of ordinary tasks that run at a time; 0 to run none at all."""
+        return self._limit
 
     @worker_processes.setter
     def worker_processes(self, limit: int) -> None:
-        self._limit = limit
-
-    @_worker.rpc_message_callback  # type: ignore[untyped-decorator] # as above
-    def set_worker_processes(self, n: int) -> None:
-        """Set the maximum number of children, as requested on the scheduler's page."""
-        self.worker_processes = max(1, n)
-        self._scheduler.add_worker(self._id, {"workers": self._limit})
+        self._limit = _ProcessLimit(limit)
 
     # -- start and end ----------------------------------------------------------------------------
 
@@ -180,67 +177,44 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
     def _create_task_process(self, task: Any) -> Any:  # noqa: ANN401 - Luigi's
         mode = run_mode_of(task)
         if mode is RunMode.LUIGI:
-            return self._child_process(super()._create_task_process(task))
+            process = super()._create_task_process(task)
+            if process.use_multiprocessing:
+                self._main_thread.expect_children()
+                self._purge_due = 0.0
+            return process
         messages: queue.Queue[Any] | None = queue.Queue() if task.accepts_messages else None
         reporter = TaskReporter(self._reports, self._scheduler, self._id, task.task_id, messages)
         timeout = self._config.timeout if task.worker_timeout is None else task.worker_timeout
         run = TaskRun(task, mode, self._resources, reporter, timeout)
-        self._deadlines.add(run.timeout_time, run)
+        self._deadlines.add(run.deadline, run)
         return run
-
-    def _child_process(self, process: Any) -> Any:  # noqa: ANN401 - Luigi's
-        """Return a process of Luigi's as it may start now: forked, queued, or in this thread."""
-        # Luigi decides by `worker_processes > 1`, which is always true here.
-        process.use_multiprocessing = (
-            self._config.force_multiprocessing
-            or self._limit > 1
-            or process.timeout_time is not None
-        )
-        if not process.use_multiprocessing:
-            return process
-        # A child has a copy of the scheduler or a connection of its own. It must not inherit the
-        # lock, which another thread may hold at the moment of the fork.
-        process.status_reporter._scheduler = self._scheduler.scheduler
-        process.result_queue = self._main_thread.from_children
-        self._main_thread.expect_children()
-        return self._children.add(process.task.task_id, process, self._limit)
-
-    def _handle_next_task(self) -> None:
-        super()._handle_next_task()
-        for task_id in self._children.pop_startable(self._running_tasks, self._limit):
-            del self._running_tasks[task_id]
-            self._run_task(task_id)
 
     def _purge_children(self) -> None:
         """Report children that died, and terminate runs and children that exceeded their timeout.
 
-        Luigi calls this for each result that it reads.
+        Luigi calls this for each result, and looks at all running tasks each time. Here it may take
+        a tenth of the time.
         """
         now = time.time()
-        for task_id, process in self._children.pop_dead_or_late(now):
-            if process.is_alive():
-                process.terminate()
-                self._main_thread.put(self._time_out(process))
-            else:
-                reason = f"Task {task_id} died unexpectedly with exit code {process.exitcode}"
-                process.task.trigger_event(luigi.Event.PROCESS_FAILURE, process.task, reason)
-                logger.info(reason)
-                self._main_thread.put((task_id, FAILED, reason, [], []))
+        if now >= self._purge_due:
+            super()._purge_children()
+            self._purge_due = now + 10 * (time.time() - now)
         for run in self._deadlines.pop_due(now):
             if not run.is_timed_out and run.is_alive():
-                _, _, reason, _, _ = self._time_out(run)
-                run.time_out(reason)
+                run.time_out(self._trigger_timeout(run))
                 self._deadlines.add(now + _bridge.GRACE, run)  # the time limit of its cleanup
             else:
                 run.abandon()
 
-    def _time_out(self, process: Any) -> Result:  # noqa: ANN401 - a process, or a `TaskRun`
-        task = process.task
-        seconds = process.worker_timeout
-        reason = f"Task {task.task_id} timed out after {seconds} seconds and was terminated."
+    def _trigger_timeout(self, run: TaskRun) -> str:
+        """Trigger the event of a run that has timed out; return the reason."""
+        task = run.task
+        reason = (
+            f"Task {task.task_id} timed out after {run.worker_timeout} seconds and was terminated."
+        )
         task.trigger_event(luigi.Event.TIMEOUT, task, reason)
         logger.info(reason)
-        return task.task_id, FAILED, reason, [], []
+        return reason
 
     # -- requesting work --------------------------------------------------------------------------
 
@@ -248,15 +222,13 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         """Request work, after the results of all tasks that have ended, and no more than useful."""
         while True:
             self._signals.check()
-            self._main_thread.receive(self._pace.remaining if self._running_tasks else 0.0)
+            pause = self._scheduler.pause if self._running_tasks else 0.0
+            self._main_thread.receive(pause)
             if self._main_thread.results:
                 self._handle_next_task()
-            elif not (self._running_tasks and self._pace.remaining):
+            elif not (self._running_tasks and self._scheduler.pause):
                 break
-        self._pace.request_started()
-        response = super()._get_work()
-        self._pace.request_finished(has_work=response.task_id is not None)
-        return response
+        return super()._get_work()
 
 
 # -- the local scheduler --------------------------------------------------------------------------
@@ -275,33 +247,39 @@ class LuigiScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker
         return response
 
     def has_one_plain_worker(self, worker_id: str) -> bool:
-        """Return whether this is the only worker, without assistants, batches or a pause."""
-        workers = list(self._state.get_active_workers())
+        """Return whether there is no other process, and no assistant, batch or pause."""
+        owner = owner_of(worker_id)
         return (
-            [worker.id for worker in workers] == [worker_id]
-            and workers[0].enabled
-            and not workers[0].assistant
-            and not self._paused
+            not self._paused
             and not self._state._task_batchers.get(worker_id)
+            and all(
+                owner_of(worker.id) == owner and worker.enabled and not worker.assistant
+                for worker in self._state.get_active_workers()
+            )
         )
 
     def note_request(self, worker_id: str, host: str | None) -> None:
         """Note that a worker is active and has requested work."""
         self._update_worker(worker_id, worker_reference={"host": host}, get_work=True)
 
-    def process_limit(self, worker_id: str) -> int:
-        """Return how many tasks a worker runs at a time, as it has declared."""
-        return int(self._state.get_worker(worker_id).info.get("workers", 1))
+    def process_limits(self) -> dict[str, int]:
+        """Return how many tasks each worker runs at a time, as it has declared."""
+        return {
+            worker.id: worker.info.get("workers", 1)
+            for worker in self._state.get_active_workers(last_get_work_gt=0)
+        }
 
     def ranked(self, worker_id: str) -> list[Any]:
-        """Return all PENDING tasks, the first to run first.
+        """Return a worker's PENDING tasks, the first to run first.
 
-        If one of the worker's tasks needs resources, RUNNING tasks are included, as they hold some.
+        If one of them needs resources, the PENDING tasks of all workers are included, and RUNNING
+        tasks, as they hold some.
         """
         pending = list(self._state.get_active_tasks_by_status(PENDING))
-        if any(task.resources for task in pending if worker_id in task.workers):
-            pending += self._state.get_active_tasks_by_status(RUNNING)
-        return sorted(pending, key=self._rank, reverse=True)
+        tasks = [task for task in pending if worker_id in task.workers]
+        if any(task.resources for task in tasks):
+            tasks = [*pending, *self._state.get_active_tasks_by_status(RUNNING)]
+        return sorted(tasks, key=self._rank, reverse=True)
 
     def is_ready(self, task: Any) -> bool:  # noqa: ANN401 - Luigi's
         """Return whether all requirements of a task are done."""
@@ -316,13 +294,21 @@ class LuigiScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker
         used: Mapping[str, int] = self._used_resources()
         return used
 
-    def response(self, worker_id: str, task: Any, host: str | None) -> dict[str, Any]:  # noqa: ANN401 - Luigi's, or None
+    def response(
+        self,
+        worker_id: str,
+        task: Any,  # noqa: ANN401 - Luigi's, or None
+        host: str | None,
+        unfinished: int,
+    ) -> dict[str, Any]:
         """Set a task RUNNING and return the response of `get_work` that hands it out.
 
-        The counts are those of all workers, of which there is one.
+        Args:
+            worker_id: The worker that gets the task.
+            task: The task; None if none is ready.
+            host: Host of the worker.
+            unfinished: How many tasks of the worker are PENDING.
         """
-        count = self._state.get_active_task_count_for_status
-        unfinished = count(PENDING) + count(FAILED)
         response = {
             "n_pending_tasks": unfinished,
             "n_unique_pending": unfinished,

@@ -2,10 +2,11 @@
 
 Luigi's worker reads the results of its child processes from a `multiprocessing.Queue`. This queue
 takes its place. Runs in this process put their results here directly, and functions that the main
-thread is to call. Results of forked children still come through Luigi's queue; a thread forwards
-them, and is only started when there is a child.
+thread is to call. In a child process `put` uses Luigi's queue; a thread forwards what arrives
+there, and is only started when there is a child.
 """
 
+import os
 import queue
 import threading
 import time
@@ -40,10 +41,18 @@ class MainThreadQueue:
         self.results: deque[Result] = deque()
         self._items: queue.SimpleQueue[Result | Callable[[], object]] = queue.SimpleQueue()
         self._forwarder: threading.Thread | None = None
+        self._pid = os.getpid()
+
+    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
+        """Pickle as Luigi's queue, for child processes that are not forked."""
+        return _identity, (self.from_children,)
 
     def put(self, result: Result) -> None:
-        """Add a result, from any thread."""
-        self._items.put(result)
+        """Add a result, from any thread, or from a forked child."""
+        if os.getpid() == self._pid:
+            self._items.put(result)
+        else:
+            self.from_children.put(result)
 
     def call(self, function: Callable[[], object]) -> None:
         """Have the main thread call a function; callable from any thread."""
@@ -103,3 +112,7 @@ class MainThreadQueue:
     def _forward(self) -> None:
         while (result := self.from_children.get()) is not None:
             self._items.put(result)
+
+
+def _identity(from_children: Any) -> Any:  # noqa: ANN401 - a multiprocessing queue
+    return from_children

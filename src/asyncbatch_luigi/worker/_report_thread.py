@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from luigi.task_status import RUNNING
 
+from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
+
 if TYPE_CHECKING:
     import queue
 
@@ -29,12 +31,12 @@ class ReportThread:
     """Sends the reports of running tasks.
 
     Args:
-        lock: Held while a report is sent; see `LockedScheduler`.
+        scheduler: The scheduler, whose lock is held while a report is sent.
     """
 
-    def __init__(self, lock: "threading.RLock") -> None:
+    def __init__(self, scheduler: SchedulerProxy) -> None:
         """Prepare the thread; `start` starts it."""
-        self._scheduler_lock = lock
+        self._scheduler_lock = scheduler.lock
         self._lock = threading.Lock()
         self._unsent: dict[str, dict[object, Send]] = {}
         self._wake_up = threading.Event()

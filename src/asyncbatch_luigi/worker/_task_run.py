@@ -87,13 +87,15 @@ class TaskRun:
         worker_id: Luigi's id of the worker.
         status_reporter: Sends the reports of the task.
         worker_timeout: Maximum duration of the run in seconds; 0 for no limit.
-        timeout_time: When the run times out, in seconds since 1970; None for never.
+        deadline: When the run times out, in seconds since 1970; None for never.
+        timeout_time: None: it is not for Luigi's worker to terminate the run.
         use_multiprocessing: False: the run has no process of its own.
         exitcode: None, as there is no process that could exit.
     """
 
     use_multiprocessing = False
     exitcode = None
+    timeout_time = None
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class TaskRun:
         self.worker_id = resources.worker_id
         self.status_reporter = reporter
         self.worker_timeout = worker_timeout
-        self.timeout_time = time.time() + worker_timeout if worker_timeout else None
+        self.deadline = time.time() + worker_timeout if worker_timeout else None
         self._mode = mode
         self._resources = resources
         self._settings = resources.settings
