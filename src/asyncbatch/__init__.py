@@ -9,6 +9,7 @@ from asyncbatch._client import preload as preload
 from asyncbatch._group import JobGroup as JobGroup
 from asyncbatch._jobs.array_job import ArrayJob as ArrayJob
 from asyncbatch._jobs.job import Job as Job
+from asyncbatch._jobs.submission import Submission as Submission
 from asyncbatch._log_output import print_logs as print_logs
 from asyncbatch._log_output import save_logs as save_logs
 from asyncbatch._signals import stop_on_sigterm as stop_on_sigterm

@@ -19,6 +19,7 @@ from asyncbatch._jobs import arguments, many
 from asyncbatch._jobs.array_job import ArrayJob
 from asyncbatch._jobs.handles import job_handle
 from asyncbatch._jobs.job import Job
+from asyncbatch._jobs.submission import Submission
 from asyncbatch._session.observers import Observers, is_async
 from asyncbatch._session.settings import Settings
 from asyncbatch._values import checks as check
@@ -208,10 +209,10 @@ class AsyncBatchClient:
     ) -> Job:
         """Submit one job.
 
-        A lost response is looked up before anything is sent again. Cancelling the caller does not
-        stop a submission halfway. With a journal, a request that already has a job is not sent
-        again: the handle of that job is returned, unless the job failed or vanished and
-        `Journal.rerun_failed` is True.
+        A lost response is looked up before anything is sent again. Cancelling the caller withdraws
+        a request that was not sent yet; a request that was sent continues, and its job is followed.
+        With a journal, a request that already has a job is not sent again: the handle of that job
+        is returned, unless the job failed or vanished and `Journal.rerun_failed` is True.
 
         Args:
             job: A `JobRequest`, or the job definition of a new one.
@@ -229,10 +230,27 @@ class AsyncBatchClient:
             APIError: AWS refused, or could not be reached.
         """
         session = self._require_open()
-        request = (
-            job.replace(**fields) if isinstance(job, JobRequest) else JobRequest(job, **fields)
-        )
-        return job_handle(session, await session.start(session.submit, request))
+        submission = session.start_submission(session.submit, _request(job, fields))
+        return job_handle(session, await submission.outcome)
+
+    def start_submit(
+        self, job: str | JobRequest | JobDefinition, /, **fields: Unpack[JobFields]
+    ) -> Submission:
+        """Start to submit one job as `submit` does, and return the submission at once.
+
+        Use it if a caller that is cancelled needs to know whether its request was sent. If the
+        submission is dropped, it continues.
+
+        Args:
+            job: As for `submit`.
+            **fields: As for `submit`.
+
+        Raises:
+            InvalidRequest: A value breaks a rule; nothing was sent.
+            ClientClosed: The client is not open.
+        """
+        session = self._require_open()
+        return Submission(session, session.start_submission(session.submit, _request(job, fields)))
 
     async def submit_array(
         self, job: str | JobRequest | JobDefinition, /, size: int, **fields: Unpack[JobFields]
@@ -733,6 +751,10 @@ class AsyncBatchClient:
         from asyncbatch._submitting.definitions import register
 
         return await register(session.api, definition, reuse=reuse)
+
+
+def _request(job: str | JobRequest | JobDefinition, fields: JobFields) -> JobRequest:
+    return job.replace(**fields) if isinstance(job, JobRequest) else JobRequest(job, **fields)
 
 
 def preload() -> None:

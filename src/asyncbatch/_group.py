@@ -215,9 +215,9 @@ class _Members:
     # -- how they are submitted -------------------------------------------------------------------
 
     def start(self, request: JobRequest) -> "asyncio.Future[JobRecord]":
-        """Start to submit a job, which becomes a member even if the caller is cancelled."""
+        """Start to submit a job; it becomes a member unless it is withdrawn before it is sent."""
         self.require_open()
-        submission = self._session.start(self._submit, request)
+        submission = self._session.start_submission(self._submit, request).outcome
         self._in_progress += 1
         return submission
 

@@ -167,6 +167,9 @@ class Calls:
         A call that may not be repeated is not cancelled halfway: its response decides.
         """
         response: Response = {}
+        if not patience.may_repeat:
+            # The wait for the rate limit may have ended just now: then nothing is sent any more.
+            await anyio.lowlevel.checkpoint_if_cancelled()
         try:
             with anyio.CancelScope(shield=not patience.may_repeat):
                 response = await self._connection.call(

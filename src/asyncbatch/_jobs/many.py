@@ -47,7 +47,7 @@ class _Submissions:
         self.records: dict[int, JobRecord] = {}
         self.error: BaseException | None = None
         self._start = start
-        self._in_progress = 0
+        self._in_progress: set[asyncio.Future[JobRecord]] = set()
         self._few_left = anyio.Event()
         self._few = 0
         self._in_flight = (
@@ -62,6 +62,11 @@ class _Submissions:
             self.error = self.error or error
         await self._until_left(0)
 
+    def withdraw(self) -> None:
+        """Withdraw the submissions that were not sent yet, as nothing waits for them any more."""
+        for submission in list(self._in_progress):
+            submission.cancel()
+
     async def _submit_each(self, requests: Requests) -> None:
         place = 0
         async for request in _each(requests):
@@ -69,14 +74,14 @@ class _Submissions:
             if self.error is not None:
                 return
             submission = self._start(request)
-            self._in_progress += 1
+            self._in_progress.add(submission)
             submission.add_done_callback(self._done_callback(place))
             place += 1
 
     async def _wait_for_room(self) -> None:
         if self._in_flight is not None:
             await self._in_flight.acquire()
-        if self._in_progress >= _WINDOW:
+        if len(self._in_progress) >= _WINDOW:
             with anyio.move_on_after(_REFILL_SECONDS):
                 await self._until_left(_REFILL_AT)
             await self._until_left(_WINDOW - 1)
@@ -84,15 +89,17 @@ class _Submissions:
     async def _until_left(self, number: int) -> None:
         """Wait until at most a number of submissions are in progress."""
         self._few = number
-        while self._in_progress > number:
+        while len(self._in_progress) > number:
             self._few_left = anyio.Event()
             await self._few_left.wait()
 
     def _done_callback(self, place: int) -> "Callable[[asyncio.Future[JobRecord]], None]":
         def done(submission: "asyncio.Future[JobRecord]") -> None:
-            self._in_progress -= 1
-            if self._in_progress <= self._few:
+            self._in_progress.discard(submission)
+            if len(self._in_progress) <= self._few:
                 self._few_left.set()
+            if submission.cancelled():
+                return
             error = submission.exception()
             if error is not None:
                 self.error = self.error or error
@@ -133,7 +140,7 @@ async def submit_all(
     Args:
         session: The open client.
         requests: Read as fast as jobs are submitted.
-        start: Starts a submission; None uses `Session.start`.
+        start: Starts a submission; None uses `Session.start_submission`.
         max_in_flight: Maximum number of jobs that are submitted and have not ended.
 
     Raises:
@@ -142,10 +149,14 @@ async def submit_all(
     """
 
     def start_submission(request: JobRequest) -> "asyncio.Future[JobRecord]":
-        return session.start(session.submit, request)
+        return session.start_submission(session.submit, request).outcome
 
     submissions = _Submissions(start or start_submission, max_in_flight)
-    await submissions.submit(requests)
+    try:
+        await submissions.submit(requests)
+    except BaseException:
+        submissions.withdraw()
+        raise
     jobs = [job_handle(session, record) for _, record in sorted(submissions.records.items())]
     error = submissions.error
     if error is None:

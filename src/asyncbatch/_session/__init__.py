@@ -14,5 +14,6 @@ a record has only a weak reference to its handle. So a job can be followed, jour
 without a handle, and a handle that is dropped frees its record.
 
 Work that must not stop halfway when its caller is cancelled, above all a submission, is started
-with `Session.start`: it runs in the background task's group, and the caller awaits a future.
+with `Session.start` or `Session.start_submission`: it runs in the background task's group, and the
+caller awaits a future. A submission that was not sent yet ends with its caller.
 """

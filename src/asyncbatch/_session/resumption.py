@@ -5,8 +5,9 @@ it is live, has its result if it ended, and is looked up if the last program die
 it.
 """
 
+import heapq
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from weakref import WeakValueDictionary
 
@@ -130,6 +131,7 @@ class Resumption:
         self._left_undecided = [each for each in journal if each.state is EntryState.INTENT]
         self._settling: set[int] = set()
         self._counts: Counter[str] = Counter()
+        self._free_ordinals: defaultdict[str, list[int]] = defaultdict(list)
         self._locks: WeakValueDictionary[tuple[str, int], anyio.Lock] = WeakValueDictionary()
 
     def note(self, event: Event) -> bool:
@@ -157,11 +159,27 @@ class Resumption:
             SubmitUncertain: The last program died while submitting it, and that cannot be settled.
         """
         identity = identity_of(request)
-        ordinal = 0
-        if request.key is None:
-            # Equal requests of one run are different jobs: the first, the second, and so on.
-            ordinal = self._counts[identity]
-            self._counts[identity] += 1
+        if request.key is not None:
+            return await self._submit(request, submit, identity, 0)
+        ordinal = self._next_ordinal(identity)
+        try:
+            return await self._submit(request, submit, identity, ordinal)
+        except anyio.get_cancelled_exc_class():
+            # It was withdrawn: the next equal request takes its place, also after a restart.
+            heapq.heappush(self._free_ordinals[identity], ordinal)
+            raise
+
+    def _next_ordinal(self, identity: str) -> int:
+        """Return the number of an equal request in this run, from 0: each is a job of its own."""
+        if free := self._free_ordinals[identity]:
+            return heapq.heappop(free)
+        ordinal = self._counts[identity]
+        self._counts[identity] += 1
+        return ordinal
+
+    async def _submit(
+        self, request: JobRequest, submit: Submit, identity: str, ordinal: int
+    ) -> JobRecord:
         async with self._lock(identity, ordinal):
             entry = self._journal.find(identity, ordinal)
             if entry is not None and entry.state is EntryState.INTENT:

@@ -2,7 +2,7 @@
 
 A session lives exactly as long as the client's background task. Submissions and clean-ups run in
 that task's group, not in the caller's task: a caller that is cancelled leaves no half-sent job
-behind.
+behind. Only a submission that was not sent yet ends with its caller.
 """
 
 import asyncio
@@ -25,7 +25,12 @@ from asyncbatch._session.settings import Settings
 from asyncbatch._submitting.marks import SubmissionLog, unique_name
 from asyncbatch._submitting.submitter import Submitter
 from asyncbatch._submitting.termination import Ending, Terminator
-from asyncbatch._values.errors import AsyncBatchError, ClientClosed, InvalidRequest
+from asyncbatch._values.errors import (
+    AsyncBatchError,
+    ClientClosed,
+    InvalidRequest,
+    SubmitUncertain,
+)
 from asyncbatch._values.events import JobSubmitted
 from asyncbatch._values.requests import JobRequest
 
@@ -39,6 +44,39 @@ logger = logging.getLogger("asyncbatch")
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+
+class SubmissionInProgress:
+    """A submission that the client's background task runs.
+
+    Attributes:
+        outcome: The record of its job, or an error; cancelled if the submission was withdrawn.
+            Cancelling it, as cancelling a task that awaits it does, withdraws the submission.
+        scope: The scope in which it runs.
+    """
+
+    __slots__ = ("outcome", "scope")
+
+    def __init__(self) -> None:
+        """Made by `Session.start_submission`."""
+        self.outcome: asyncio.Future[JobRecord] = asyncio.get_running_loop().create_future()
+        self.scope = anyio.CancelScope()
+        self.outcome.add_done_callback(self._withdraw_if_cancelled)
+
+    async def wait(self) -> JobRecord:
+        """Return the record of its job; if this is cancelled, the submission continues."""
+        return await asyncio.shield(self.outcome)
+
+    async def withdraw(self) -> JobRecord | None:
+        """End it unless its request was sent; return the record of its job, if there is one."""
+        if not self.outcome.done():
+            self.scope.cancel()
+        await asyncio.wait([self.outcome])
+        return None if self.outcome.cancelled() else self.outcome.result()
+
+    def _withdraw_if_cancelled(self, outcome: "asyncio.Future[JobRecord]") -> None:
+        if outcome.cancelled():
+            self.scope.cancel()
 
 
 class Session:
@@ -157,7 +195,52 @@ class Session:
         self._group.start_soon(self._run, outcome, work, arguments)
         return outcome
 
+    def start_submission(
+        self, submit: Callable[[JobRequest], Awaitable[JobRecord]], request: JobRequest
+    ) -> "SubmissionInProgress":
+        """Start a submission, which can be withdrawn until it is sent.
+
+        Args:
+            submit: Submits the request: `submit`, or a function that calls it.
+            request: What to submit.
+
+        Raises:
+            ClientClosed: The client is not open; nothing was started.
+        """
+        self.require_open()
+        submission = SubmissionInProgress()
+        self._group.start_soon(self._run_submission, submission, submit, request)
+        return submission
+
+    async def _run_submission(
+        self,
+        submission: "SubmissionInProgress",
+        submit: Callable[[JobRequest], Awaitable[JobRecord]],
+        request: JobRequest,
+    ) -> None:
+        try:
+            # What may have arrived is settled first, as when the client closes: a request that is
+            # on its way is shielded from the scope, and a lost response is looked up.
+            with submission.scope:
+                await self._set_outcome(submission.outcome, submit, (request,))
+        except BaseException:
+            _fail(submission.outcome, self._closed())
+            raise
+        submission.outcome.cancel()  # has no effect unless it was withdrawn
+
     async def _run(
+        self,
+        outcome: "asyncio.Future[T]",
+        work: Callable[[*Ts], Awaitable[T]],
+        arguments: tuple[*Ts],
+    ) -> None:
+        try:
+            await self._set_outcome(outcome, work, arguments)
+        except BaseException:
+            _fail(outcome, self._closed())
+            raise
+
+    async def _set_outcome(
         self,
         outcome: "asyncio.Future[T]",
         work: Callable[[*Ts], Awaitable[T]],
@@ -167,16 +250,14 @@ class Session:
             value = await work(*arguments)
         except Exception as error:  # noqa: BLE001 - passed to the caller; other jobs continue
             _fail(outcome, error)
-        except BaseException:
-            _fail(
-                outcome,
-                self.records.closed
-                or ClientClosed("the client was closed before the job was submitted"),
-            )
-            raise
         else:
             if not outcome.done():  # else the caller was cancelled
                 outcome.set_result(value)
+
+    def _closed(self) -> ClientClosed:
+        return self.records.closed or ClientClosed(
+            "the client was closed before the job was submitted"
+        )
 
     # -- submitting -------------------------------------------------------------------------------
 
@@ -278,7 +359,10 @@ class Session:
 
 
 def _fail(outcome: "asyncio.Future[T]", error: Exception) -> None:
-    if not outcome.done():  # else the caller was cancelled
+    if outcome.done():  # the caller was cancelled
+        if isinstance(error, SubmitUncertain):
+            logger.warning("a submission whose caller was cancelled is undecided: %s", error)
+    else:
         outcome.set_exception(error)
         # Marks the error as retrieved: a caller that is cancelled now never retrieves it, and
         # asyncio would log that.

@@ -7,9 +7,9 @@ the request again could run it twice. So each submission carries an identificati
 after a lost response it is looked up (`look_up`): a job that is found is the result, and only a
 submission whose job is certainly absent is sent again.
 
-A caller that is cancelled changes nothing, as submissions run in the client's task group. When the
-client itself closes, a response that is on its way is waited for, and a lost one is looked up for a
-bounded time.
+A submission is cancelled when it is withdrawn or the client closes. If its request was not sent
+yet, it ends there, also in the journal. Otherwise a response that is on its way is waited for, and
+a lost one is looked up for a bounded time.
 """
 
 import contextlib
@@ -104,7 +104,7 @@ class Submitter:
             if log is not None:
                 log.refused()
             raise
-        # Any other end, such as a cancellation, decides nothing either: the intent stays.
+        # Any other end, such as a cancelled look-up, decides nothing either: the intent stays.
         if log is not None:
             log.accepted(job_id)
         return job_id
@@ -160,7 +160,8 @@ class Submitter:
             nonlocal is_logged, is_begun
             # Written only when the call may be sent: a killed program leaves few intents to settle.
             if submission.log is not None and not is_logged:
-                await submission.log.intend(submission)
+                with anyio.CancelScope(shield=True):  # else it might be written after `refused`
+                    await submission.log.intend(submission)
                 is_logged = True
             call.enter_context(self.known.sending(submission))
             return arguments
@@ -173,6 +174,11 @@ class Submitter:
                     job_id = await self._api.submit_job(build, validate=bool(request.extra))
                     self.known.accept(submission, job_id, answered_at=anyio.current_time())
                     return job_id
+            except anyio.get_cancelled_exc_class():
+                # Not sent, or certainly not accepted: a request on its way is not cancelled.
+                if submission.log is not None:
+                    submission.log.refused()
+                raise
             except (ServiceFault, ConnectionFailed) as fault:
                 if isinstance(fault, ConnectionFailed) and not fault.may_have_arrived:
                     raise
@@ -207,7 +213,7 @@ class Submitter:
     async def _look_up(self, submission: Submission) -> str | None:
         """Return the id of the job that a submission made; None if there is none.
 
-        When this is cancelled because the client closes, it continues for a bounded time.
+        When this is cancelled, it continues for a bounded time.
 
         Raises:
             Unsettled: It cannot be decided.
