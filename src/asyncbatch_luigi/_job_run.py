@@ -5,8 +5,9 @@ the next run of the task finds the job.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 
@@ -108,39 +109,33 @@ class JobRun:
             tags, identity = dict(request.tags), {}
         tagged = request.replace(tags=tags)
         try:
-            job = await self._submit_uninterrupted(tagged)
+            job = await self._submit_or_withdraw(tagged)
         except AccessDenied as error:
             if not identity or "TagResource" not in error.message:
                 raise
             logger.warning(
                 "batch:TagResource denied; job submitted without luigi:* tags: %s", error
             )
-            job = await self._submit_uninterrupted(request)
+            job = await self._submit_or_withdraw(request)
         is_found = request.key is not None and self._totals.count_unless_submitted(job.id)
         event = "Found in the journal:" if is_found else "Submitted"
         logger.info("%s AWS Batch job %s%s", event, job.id, _link(job))
         return job
 
-    async def _submit_uninterrupted(self, request: JobRequest) -> Job:
-        """Submit a job; delay a cancellation until it is known whether the job was accepted.
+    async def _submit_or_withdraw(self, request: JobRequest) -> Job:
+        """Submit a job; after an interrupt, withdraw the request unless it was sent already.
 
-        The bridge cancels with `asyncio.Task.cancel`, against which no shield helps in the task
-        itself. So the submission has a task of its own, for which the group waits.
+        The time from sending the request to its outcome is the only part of a run that an interrupt
+        waits for. What was accepted then is the run's job, which `_handle_interrupt` terminates or
+        logs.
         """
-        errors: list[AsyncBatchError] = []
-
-        async def submit() -> None:
-            with anyio.CancelScope(shield=True):
-                try:
-                    self._job = await self._client.submit(request)
-                except AsyncBatchError as error:  # not raised here: the group would wrap it
-                    errors.append(error)
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(submit)
-        if self._job is None:
-            raise errors[0]
-        return self._job
+        submission = self._client.start_submit(request)
+        try:
+            return await submission
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True), _errors_logged(request):
+                self._job = await submission.withdraw()
+            raise
 
     # -- follow -----------------------------------------------------------------------------------
 
@@ -211,6 +206,16 @@ class JobRun:
         where = job.console_url or command
         name = fit_for_terminal(job.name)
         return f"AWS Batch job {job.id} ({name}) continues in AWS; find it with: {where}"
+
+
+@contextlib.contextmanager
+def _errors_logged(request: JobRequest) -> Iterator[None]:
+    """Log the error of a submission that was interrupted, as the interrupt is raised instead."""
+    try:
+        yield
+    except AsyncBatchError as error:
+        name = fit_for_terminal(request.name or str(request.job_definition))
+        logger.warning("Interrupted: submission of AWS Batch job %s failed: %s", name, error)
 
 
 async def _copy_log(job: Job) -> None:

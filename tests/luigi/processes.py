@@ -115,9 +115,8 @@ def started(
     program: str = PROGRAM,
 ) -> Iterator[Process]:
     """Start a process; kill what is left of it at the end."""
-    process = Process(
-        workers, tasks=tasks or workers, prelude=prelude, build=build, program=program
-    )
+    tasks = workers if tasks is None else tasks
+    process = Process(workers, tasks=tasks, prelude=prelude, build=build, program=program)
     try:
         yield process
     finally:

@@ -7,7 +7,7 @@ import re
 import anyio
 import pytest
 
-from asyncbatch import AsyncBatchClient, JobRequest
+from asyncbatch import AsyncBatchClient, JobRequest, RateLimits
 from asyncbatch.local import Fault, Launch, LocalBatch, Script, ScriptedExecutor
 from asyncbatch_luigi import BatchJobException
 from asyncbatch_luigi._job_run import JobRun
@@ -108,6 +108,63 @@ async def interrupt(local: LocalBatch, plan: RunPlan) -> str:
     [job] = local.ledger.submissions
     async with AsyncBatchClient(session=local.session) as batch:
         return str((await batch.describe([job.job_id]))[job.job_id].status)
+
+
+async def test_interrupt_submits_nothing_that_waits_for_the_rate_limit() -> None:
+    async with LocalBatch(executor=ScriptedExecutor(Script(duration=None))) as local:
+        await register_definitions(local)
+        slow = RateLimits(submit_per_second=1)
+        async with AsyncBatchClient(session=local.session, limits=slow) as batch:
+            runs = [JobRun(batch, plan_with(), SchedulerReports()) for _ in range(30)]
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(each.run()) for each in runs]
+                await anyio.sleep(5.5)
+                before = len(local.ledger.submissions)
+                for task in tasks:
+                    task.cancel()
+            await anyio.sleep(60)
+        assert 5 <= len(local.ledger.submissions) == before <= 7
+
+
+@pytest.mark.parametrize("operation", ["ListJobs", "DescribeJobQueues"])
+async def test_interrupt_during_a_search_submits_nothing(operation: str) -> None:
+    request = JobRequest("succeeds", name="generated")
+    plan = RunPlan(request=request, follow_live_job=True, has_own_name=False)
+    async with LocalBatch(executor=ScriptedExecutor(Script(duration=None))) as local:
+        local.faults.add(operation, Fault.latency(5))
+        await register_definitions(local)
+        async with AsyncBatchClient(session=local.session) as batch:
+            with anyio.move_on_after(2):
+                await JobRun(batch, plan, SchedulerReports()).run()
+            await anyio.sleep(60)
+        assert local.ledger.submissions == []
+
+
+@pytest.mark.parametrize(("terminate", "status"), [(False, "RUNNING"), (True, "FAILED")])
+async def test_interrupt_waits_for_the_outcome_of_a_request_on_its_way(
+    terminate: bool,  # noqa: FBT001 - a row of the table
+    status: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with LocalBatch(executor=ScriptedExecutor(Script(duration=None))) as local:
+        local.faults.add("SubmitJob", Fault.latency(70, times=1))
+        assert await interrupt(local, plan_with(terminate=terminate)) == status
+        [job] = local.ledger.submissions
+    assert f"Interrupted: AWS Batch job {job.job_id} " in caplog.text
+
+
+async def test_interrupt_logs_the_error_of_a_request_on_its_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with LocalBatch(executor=ScriptedExecutor(Script(duration=None))) as local:
+        local.faults.add("SubmitJob", Fault.latency(5))
+        local.faults.add("SubmitJob", Fault.error("ClientException", "no such thing"))
+        await register_definitions(local)
+        async with AsyncBatchClient(session=local.session) as batch:
+            with anyio.move_on_after(1):
+                await JobRun(batch, plan_with(), SchedulerReports()).run()
+        assert local.ledger.submissions == []
+    assert "Interrupted: submission of AWS Batch job succeeds failed:" in caplog.text
 
 
 @pytest.mark.parametrize(("terminate", "status"), [(False, "RUNNING"), (True, "FAILED")])
