@@ -11,7 +11,8 @@ import pytest
 pytestmark = pytest.mark.timeout(180)
 
 ROOT = Path(__file__).parents[2]
-HELPERS = {"account"}
+# Modules that the examples share, and programs that `examples.luigi.run` runs.
+HELPERS = {"account", "luigi.basic_usage", "luigi.custom_queue", "luigi.batch_client"}
 PRINTED = {
     "fan_out": ["40 jobs submitted", "part-13 failed with exit code 1", "39 jobs succeeded"],
     "live_logs": [
@@ -22,11 +23,19 @@ PRINTED = {
     "array_job": ["1 of 12 children failed (7)", "{'SUCCEEDED': 11, 'FAILED': 1}", "['tile 7']"],
     "recovery": ["8 jobs reported, then killed", "20 jobs in total, 20 ended"],
     "luigi_pipeline": ["succeeded: True, 7 tasks complete"],
+    "luigi.run": [
+        "built: True\nprocessed 2024-01-15 from raw\n",
+        "built: True\nmodel small after 100 epochs, batch size 64\n",
+        "registered: my-job-def:1\n",
+        "status: SUCCEEDED\n",
+    ],
 }
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.stem for path in ROOT.glob("examples/*.py")} == {*PRINTED, *HELPERS}
+    programs = [path.relative_to(ROOT / "examples") for path in ROOT.glob("examples/**/*.py")]
+    names = {".".join(path.with_suffix("").parts) for path in programs}
+    assert names == {*PRINTED, *HELPERS}
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -46,5 +55,6 @@ def test_example_prints_its_results(name: str) -> None:
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_example_says_how_to_run_it(name: str) -> None:
-    docstring = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").split('"""')[1]
+    path = Path(ROOT, "examples", *name.split(".")).with_suffix(".py")
+    docstring = path.read_text(encoding="utf-8").split('"""')[1]
     assert f"    python -m examples.{name}\n" in docstring

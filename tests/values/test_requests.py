@@ -171,6 +171,22 @@ def test_job_definition_that_is_not_a_name_raises_invalid_request(job_definition
         JobRequest(job_definition)
 
 
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "etl:latest",
+        "etl:",
+        "etl:v3",
+        "etl:3:4",
+        "arn:aws:batch:eu-west-1:123456789012:job-definition/etl:latest",
+    ],
+)
+def test_revision_that_is_no_number_is_reported_with_what_to_write(definition: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"such as etl:3.*Leave it out") as caught:
+        JobRequest(definition)
+    assert (caught.value.field, caught.value.value) == ("job_definition", definition)
+
+
 def test_registered_job_definition_is_used_by_its_arn() -> None:
     arn = "arn:aws:batch:eu-west-1:123456789012:job-definition/etl:3"
     definition = JobDefinition(name="etl", revision=3, arn=arn)

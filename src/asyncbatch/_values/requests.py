@@ -392,12 +392,21 @@ class JobRequest(MaskedRepr):
 def _definition_name(value: str | HasArn) -> str:
     # str first: isinstance() with a protocol is slow, and most values are strings.
     text = value if isinstance(value, str) or not isinstance(value, HasArn) else value.arn
-    return check.text(
+    definition = check.text(
         "job_definition",
         text,
         at_most=2048,
         rule="must be a name, name:revision or ARN of a job definition",
     )
+    name, colon, revision = definition.rpartition("/")[2].partition(":")
+    if colon and not (revision.isascii() and revision.isdecimal()):
+        raise InvalidRequest(
+            "job_definition",
+            definition,
+            f"a revision is a number, such as {name}:3, and not a tag as of an image. Leave it out"
+            " for the latest ACTIVE revision.",
+        )
+    return definition
 
 
 def _arguments(command: Sequence[str] | None) -> tuple[str, ...] | None:
