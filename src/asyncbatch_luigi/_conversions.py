@@ -56,14 +56,15 @@ def _text(field: str, value: object) -> str:
     return str(value)
 
 
-# The classes `IntEnum` and `StrEnum` have others, which return the text of the value as well.
-_STR_OF_ENUMS = (enum.Enum.__str__, enum.Flag.__str__)
+# Of `Enum` and `Flag`, of `IntEnum` and `StrEnum`.
+_STR_OF_ENUMS = (enum.Enum.__str__, enum.Flag.__str__, enum.IntEnum.__str__, enum.StrEnum.__str__)
 
 
 def _jsonable(field: str, value: Any) -> Any:  # noqa: ANN401 - JSON
     """Return a value as JSON can write it; what JSON does not know becomes text."""
-    if isinstance(value, enum.Enum) and type(value).__str__ in _STR_OF_ENUMS:
-        return _jsonable(field, value.value)
+    if isinstance(value, enum.Enum):
+        has_own_text = type(value).__str__ not in _STR_OF_ENUMS
+        return str(value) if has_own_text else _jsonable(field, value.value)
     if isinstance(value, Mapping):
         return {_text(field, key): _jsonable(field, member) for key, member in value.items()}
     if _is_container(value):

@@ -9,6 +9,7 @@ from typing import Any
 
 import luigi
 import pytest
+from luigi.date_interval import Week
 
 from asyncbatch import InvalidRequest
 from asyncbatch_luigi import BatchArrayTask, BatchClient, BatchTask
@@ -65,7 +66,7 @@ UNCHANGED = {
     "date": (dt.date(2024, 1, 15), "2024-01-15"),
     "hour": (make(luigi.DateHourParameter().parse, "2024-01-15T06"), "2024-01-15 06:00:00"),
     "duration": (dt.timedelta(hours=25), "1 day, 1:00:00"),
-    "week": (make(luigi.date_interval.Week, 2024, 3), "2024-W03"),
+    "week": (make(Week, 2024, 3), "2024-W03"),
     "path": (Path("a/b"), "a/b"),
     "StrEnum": (Unit.DAY, "day"),
     "IntEnum": (Level.HIGH, "2"),
@@ -174,7 +175,10 @@ def test_children_and_batch_client_convert_in_the_same_way(aws: Aws) -> None:
 def test_object_that_is_shown_by_its_address_is_refused_in_a_task() -> None:
     class Shown(BatchTask):
         job_definition = "etl"
-        parameters = {"it": object()}  # noqa: RUF012 - as users write it
+
+        @property
+        def parameters(self) -> Mapping[str, object]:
+            return {"it": object()}
 
     with pytest.raises(InvalidRequest, match="no text of its own"):
         make(Shown).run()
