@@ -90,7 +90,8 @@ class ArrayJob(Job):
         children = []
         for summary in await self._list_failed(math.inf):
             child = self._child(index_of(summary))
-            child._record.update(summary)
+            if child.id == summary.job_id:  # else it ran again
+                child._record.update(summary)
             children.append(child)
         return children
 
@@ -106,7 +107,21 @@ class ArrayJob(Job):
     async def _list_failed(self, at_most: float) -> list[JobDescription]:
         """Return summaries of children that FAILED, in the order of their indexes."""
         listing = self._session.api.list_jobs(array_job_id=self.id, status=JobStatus.FAILED)
-        return sorted(await self._take(listing, at_most), key=index_of)
+        failed = sorted(await self._take(listing, at_most), key=index_of)
+        logical = self._record.logical
+        if logical is None:
+            return failed
+        again = {index_of(each): logical.part_of(index_of(each)) for each in failed}
+        unknown = [
+            each.latest.id for each in again.values() if each and not each.latest.is_finished
+        ]
+        for description in await self._session.api.describe_jobs(unknown):
+            self._session.records.described(description)
+        return [
+            each
+            for each in failed
+            if (part := again[index_of(each)]) is None or _has_failed(part.latest)
+        ]
 
     # -- why it failed ----------------------------------------------------------------------------
 
@@ -114,8 +129,10 @@ class ArrayJob(Job):
         """Return the error: how many children failed, which, and why the first of them did."""
 
         def explained(listed: Sequence[JobDescription], first: JobFailed | None) -> JobResult:
-            # Both numbers lag behind: the larger one is nearer to the truth.
-            known = max(len(listed), self.counts[JobStatus.FAILED])
+            # Both numbers lag behind: the larger one is nearer to the truth. AWS also counts
+            # children that ran again.
+            counted = 0 if self._record.logical else self.counts[JobStatus.FAILED]
+            known = max(len(listed), counted)
             names = ("child", "children")
             return with_children(
                 result, summary_of(listed, first, known=known, size=self._size, names=names)
@@ -127,6 +144,10 @@ class ArrayJob(Job):
             lambda summary: self._child(index_of(summary)),
             explained,
         )
+
+
+def _has_failed(record: "JobRecord") -> bool:
+    return record.result is not None and not record.result.succeeded
 
 
 class ChildJob(Job):

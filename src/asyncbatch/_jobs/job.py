@@ -369,6 +369,7 @@ class Job:
             notes.append(f"The failed {names} could not be read completely: {error}")
         failed = JobFailed(explained(listed, first), first.log_tail if first else ())
         notes += getattr(first, "__notes__", ())
+        notes += notes_on_submissions((), self._record.note)
         if self.console_url and not first:
             notes.append(f"Console: {self.console_url}")
         for note in notes:

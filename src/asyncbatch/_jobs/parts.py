@@ -99,7 +99,7 @@ def notes_on_submissions(submissions: Sequence[JobSubmission], note: str) -> Ite
     """
     if len(submissions) > 1:
         lines = [
-            f"  {number}. {each.job_id} in {each.queue or 'the default queue'}"
+            f"  {number}. {each.job_id} in {_queue_name(each)}"
             + (f", {each.memory_mib:,} MiB" if each.memory_mib else "")
             + (f": {each.failure.kind}" if each.failure else "")
             for number, each in enumerate(submissions, 1)
@@ -107,6 +107,11 @@ def notes_on_submissions(submissions: Sequence[JobSubmission], note: str) -> Ite
         yield "\n".join([f"The job was submitted {len(submissions)} times:", *lines])
     if note:
         yield note
+
+
+def _queue_name(submission: JobSubmission) -> str:
+    """Return the name of a submission's queue, without the rest of its ARN."""
+    return (submission.queue or "the default queue").rpartition("/")[2]
 
 
 def _ranges(indexes: Iterable[int], *, more: bool) -> str:

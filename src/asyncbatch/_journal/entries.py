@@ -3,7 +3,7 @@
 import enum
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,14 +65,16 @@ class Entry:
     is_end_notified: bool = False
 
 
-def decision_text(rule: int | None, changes: Mapping[str, Any]) -> str:
+def decision_text(rule: int | None, changes: Mapping[str, Any], indexes: Sequence[int] = ()) -> str:
     """Return the decision to submit a job again, as an entry keeps it.
 
     Args:
         rule: Index of the policy's rule that decided; None where a dependency was submitted again.
         changes: Fields of the request that differ from the submission before.
+        indexes: Of a part of an array, the indexes of its children in the array.
     """
-    return json.dumps({"rule": rule, "changes": dict(changes)}, default=str)
+    decision = {"rule": rule, "changes": dict(changes), "indexes": list(indexes)}
+    return json.dumps(decision, default=str)
 
 
 def rule_of(decision: str | None) -> int | None:
@@ -81,6 +83,27 @@ def rule_of(decision: str | None) -> int | None:
         return None
     rule: int | None = json.loads(decision)["rule"]
     return rule
+
+
+def indexes_of(decision: str | None) -> list[int]:
+    """Return the indexes of a part of an array; empty for other submissions."""
+    return [] if decision is None else list(map(int, json.loads(decision)["indexes"]))
+
+
+_PART = "part:"  # begins the identity of a part of an array
+
+
+def part_identity(array_id: str, indexes: Sequence[int]) -> str:
+    """Return the identity of some children of an array that run again."""
+    numbers = ",".join(map(str, indexes))
+    return f"{_PART}{array_id}:{hashlib.sha256(numbers.encode()).hexdigest()[:32]}"
+
+
+def array_of(identity: str) -> str | None:
+    """Return the job id of the array that an entry is a part of; None if it is none."""
+    if not identity.startswith(_PART):
+        return None
+    return identity.removeprefix(_PART).rpartition(":")[0]
 
 
 _KEY = "key:"  # begins the identity of a request with a key

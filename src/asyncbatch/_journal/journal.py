@@ -10,7 +10,7 @@ from typing import Self
 import anyio
 
 from asyncbatch._journal import encoding, file
-from asyncbatch._journal.entries import ENDED, Entry, EntryState
+from asyncbatch._journal.entries import ENDED, Entry, EntryState, array_of
 from asyncbatch._journal.file import Change, File
 from asyncbatch._journal.writer import Thread, Writer
 from asyncbatch._values.descriptions import JobDescription
@@ -87,6 +87,10 @@ class OpenJournal:
         """Return the submissions of the same job before its last one, the first one first."""
         return list(self._earlier.get((entry.identity, entry.ordinal), ()))
 
+    def parts(self, array_id: str) -> list[Entry]:
+        """Return the last submission of each part of an array."""
+        return [entry for entry in self if array_of(entry.identity) == array_id]
+
     def job_ids(self, name: str) -> set[str]:
         """Return the ids of all jobs in this journal that have a name."""
         return {job_id for job_id, entry in self._by_job.items() if entry.name == name}
@@ -151,8 +155,8 @@ class OpenJournal:
         key = (entry.identity, entry.ordinal)
         if self._current.get(key) is entry:
             del self._current[key]
-            if entry.decision is not None:  # what failed before is the last submission again
-                self._current[key] = self._earlier[key].pop()
+            if earlier := self._earlier.get(key):  # what failed before is the last one again
+                self._current[key] = earlier.pop()
         self._writer.put(file.delete_entry(entry))
 
     def ended(self, entry: Entry, description: JobDescription) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import anyio
 
@@ -19,6 +20,9 @@ from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, ResourceNotFound
 from asyncbatch._values.policies import LogPolicy
 from asyncbatch._values.results import LogEvent
+
+Places = dict[str, dict[str, Any]]
+"""By job id, what events of second and further submissions have besides: fields of `LogEvent`."""
 
 
 class LogReader:
@@ -73,12 +77,12 @@ class LogReader:
         # The followers run in the client's task group, not in the consumer's task: a generator
         # that is not exhausted must not leave a cancel scope open in a task of the user.
         scope = anyio.CancelScope()
-        submissions: dict[str, int] = {}
-        self._start_soon(self._follow_all, list(jobs), options, feed, scope, submissions)
+        places: Places = {}
+        self._start_soon(self._follow_all, list(jobs), options, feed, scope, places)
         try:
             async for event in feed.events():
-                number = submissions.get(event.job_id)
-                yield event if number is None else dataclasses.replace(event, submission=number)
+                place = places.get(event.job_id)
+                yield event if place is None else dataclasses.replace(event, **place)
         finally:
             scope.cancel()
 
@@ -150,30 +154,35 @@ class LogReader:
         options: LogOptions,
         feed: Feed,
         scope: anyio.CancelScope,
-        submissions: dict[str, int],
+        places: Places,
     ) -> None:
-        """Follow jobs until all logs have ended; runs in the client's task group.
-
-        The numbers of second and further submissions are added to `submissions`, by job id.
-        """
+        """Follow jobs until all logs have ended; runs in the client's task group."""
         try:
             with scope:
                 async with anyio.create_task_group() as group:
                     for job in jobs:
-                        group.start_soon(self._follow_all_of, job, options, feed, submissions)
+                        group.start_soon(self._follow_submissions, job, None, options, feed, places)
                 feed.close()
         finally:
             # Has no effect after the close above, and is not seen by a consumer that left.
             feed.close(ClientClosed("the client was closed while a log was read"))
 
-    async def _follow_all_of(
-        self, job: LogSource, options: LogOptions, feed: Feed, submissions: dict[str, int]
+    async def _follow_submissions(
+        self, job: LogSource, index: int | None, options: LogOptions, feed: Feed, places: Places
     ) -> None:
-        """Follow one job and those that are submitted for it when it fails."""
+        """Follow one job, and those that are submitted for it when it fails.
+
+        Args:
+            job: The job.
+            index: Its index in an array; None where it is no child.
+            options: Which lines are wanted.
+            feed: Where they go.
+            places: Gets the places of second and further submissions.
+        """
         number = 1
         submission: LogSource | None = job
         while submission is not None:
-            await self._follow(submission, options, feed)
+            await self._follow(submission, options, feed, places)
             try:
                 submission = await submission.next_submission(wait=options.follow)
             except AsyncBatchError as error:
@@ -181,15 +190,17 @@ class LogReader:
                 return
             if submission is not None:
                 number += 1
-                submissions[submission.id] = number
+                places[submission.id] = {"submission": number, "original_index": index}
 
-    async def _follow(self, job: LogSource, options: LogOptions, feed: Feed) -> None:
+    async def _follow(
+        self, job: LogSource, options: LogOptions, feed: Feed, places: Places
+    ) -> None:
         """Follow one job, or the parts of one that writes no log itself."""
         try:
             while options.follow and job.description is None:
                 await job.wait_for_change(within=math.inf, details=True)
             if parts := job.log_parts():
-                await self._follow_parts(parts, options, feed)
+                await self._follow_parts(parts, options, feed, places)
             elif job.description is not None:
                 follower = Follower(job, options, feed, self, drain=self._policy.drain)
                 await follower.run()
@@ -199,13 +210,13 @@ class LogReader:
             feed.fail(internal_error(job.id, error))
 
     async def _follow_parts(
-        self, parts: Sequence[LogSource], options: LogOptions, feed: Feed
+        self, parts: Sequence[LogSource], options: LogOptions, feed: Feed, places: Places
     ) -> None:
         if not options.follow or options.tail is not None:
             await self._describe(parts)
         async with anyio.create_task_group() as group:
-            for part in parts:
-                group.start_soon(self._follow, part, options, feed)
+            for index, part in enumerate(parts):
+                group.start_soon(self._follow_submissions, part, index, options, feed, places)
 
     async def _describe(self, jobs: Sequence[LogSource]) -> None:
         """Update the descriptions of live jobs, for consumers that want what is there now.

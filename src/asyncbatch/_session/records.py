@@ -55,6 +55,18 @@ class Logical(Protocol):
         """Submit no more; returns when a submission that was in progress has ended."""
         ...
 
+    def abandon(self) -> None:
+        """Note that the end of the job will not be known."""
+        ...
+
+    def part_of(self, index: int) -> "JobRecord | None":
+        """Return the record of an array's child that runs again; None for another child."""
+        ...
+
+    def live_ids(self) -> list[str]:
+        """Return the ids of further jobs that are to be terminated with this one."""
+        ...
+
 
 class JobRecords:
     """The records of the jobs in use, and what they share.
@@ -101,6 +113,12 @@ class JobRecords:
         record = self.record(description.job_id)
         record.update(description)
         return record
+
+    def logical_array_of(self, child_id: str) -> Logical | None:
+        """Return the array of a child, if its failed children run again; else None."""
+        parent_id, colon, _ = child_id.partition(":")
+        parent = self._records.get(parent_id) if colon else None
+        return None if parent is None else parent.logical
 
     def continue_as(self, record: "JobRecord", following: "JobRecord") -> None:
         """Pass on what a settled record would have notified to that of the next submission."""
@@ -255,8 +273,10 @@ class JobRecord:
         # A summary has no attempts, and so no exit code: the description will follow.
         if description.status.is_terminal and not description.is_summary:
             self.result = result_of(description)
-            if self.logical is not None and self.logical.continues(self):
-                self._records.recovering.add(self)
+            logical = self.logical or self._records.logical_array_of(self.id)
+            if logical is not None and logical.continues(self):
+                if self.following is None:
+                    self._records.recovering.add(self)
             else:
                 report(JobFinished(job_id=self.id, result=self.result))
                 self._call_back(None)
@@ -288,15 +308,24 @@ class JobRecord:
         if isinstance(error, JobVanished):
             self.lost = error
             self._records.observers.report(JobLost(job_id=self.id))
+            if self.logical is not None:
+                self.logical.abandon()
         self._call_back(error)
         self._wake(error)
 
     # -- what recovery reports --------------------------------------------------------------------
 
-    def settle(self, note: str = "") -> None:
-        """End with the job's failure: it is not submitted again after all; `note` says why."""
+    def settle(self, note: str = "", result: "JobResult | None" = None) -> None:
+        """End: the job is not submitted again after all, or its parts have ended.
+
+        Args:
+            note: What to add to the message of its failure.
+            result: Its result; None for that of its own submission.
+        """
         self._records.recovering.discard(self)
         self._note = note
+        if result is not None:
+            self.result, self.description = result, result.description
         if self.result is not None:
             self._records.observers.report(JobFinished(job_id=self.id, result=self.result))
         self._call_back(None)
@@ -406,6 +435,15 @@ class JobRecord:
                 each for each in waiting.subscriptions if each is not subscription
             )
 
+    async def settled(self) -> None:
+        """Wait until the job's end is known and it is not submitted again.
+
+        Raises:
+            AsyncBatchError: As `wait_for_change`, but for a job whose end will not be known.
+        """
+        while not self.latest.is_settled:
+            await self.latest.wait_for_change()
+
     async def next_submission(self, *, wait: bool) -> "JobRecord | None":
         """Return the record of the next submission; None if there is none.
 
@@ -425,14 +463,24 @@ class JobRecord:
 
     # -- parts ------------------------------------------------------------------------------------
 
+    def live_ids(self) -> list[str]:
+        """Return the ids of the jobs that are to be terminated to end this one."""
+        return [self.id, *(self.logical.live_ids() if self.logical else ())]
+
     def child(self, index: int) -> "JobRecord":
-        """Return the record of a child of an array job."""
+        """Return the record of a child of an array job, of its last submission."""
+        part = self.logical.part_of(index) if self.logical else None
+        if part is not None:
+            return part
         return self._records.record(f"{self.id}:{index}", self.name)
 
     def log_parts(self) -> Sequence["JobRecord"]:
         """Return the jobs that write this one's log: children of an array, nodes; else none."""
         if self.array_size is not None:
-            return [self.child(index) for index in range(self.array_size)]
+            # The first submission of each: those that follow are found by `next_submission`.
+            return [
+                self._records.record(f"{self.id}:{i}", self.name) for i in range(self.array_size)
+            ]
         node = self.description.node if self.description else None
         if node is None or node.count is None or node.index is not None:
             return ()

@@ -18,14 +18,18 @@ from asyncbatch._journal.entries import (
     ENDED,
     Entry,
     EntryState,
+    array_of,
     decision_text,
     identity_of,
+    indexes_of,
     key_of,
+    part_identity,
     rule_of,
 )
 from asyncbatch._journal.journal import OpenJournal
+from asyncbatch._session.logical_jobs import attach, submission_of
 from asyncbatch._session.records import JobRecord, JobRecords
-from asyncbatch._session.recovery import Recovery, submission_of
+from asyncbatch._session.recovery import Adopt, Recovery
 from asyncbatch._submitting.marks import Submission
 from asyncbatch._submitting.matching import difference
 from asyncbatch._submitting.submitter import Submitter
@@ -183,7 +187,8 @@ class Resumption:
         async with self._lock(identity, ordinal):
             entry = self._journal.find(identity, ordinal)
             if entry is not None and entry.state is EntryState.INTENT:
-                await self._settle(entry, request)
+                # Of a job that was submitted again, the request has not all changes.
+                await self._settle(entry, None if entry.decision else request)
                 entry = self._journal.find(identity, ordinal)
             if entry is not None and not await self._starts_over(entry, request):
                 return await self._continue(entry, request)
@@ -216,7 +221,8 @@ class Resumption:
         for number, entry in enumerate(self._journal):
             if number % _CHECKPOINT_EVERY == 0:
                 await anyio.lowlevel.checkpoint()
-            if entry.job_id is not None:
+            # Parts of an array are continued with the array.
+            if entry.job_id is not None and array_of(entry.identity) is None:
                 yield entry
 
     async def _try_to_settle(self, entry: Entry, errors: list[SubmitUncertain]) -> None:
@@ -333,11 +339,15 @@ class Resumption:
         if record.is_finished:
             return record.latest
         await self._attach_recovery(record, entry, request)
+        await self._follow(record, entry)
+        return record
+
+    async def _follow(self, record: JobRecord, entry: Entry) -> None:
+        """Take a job's end from the journal, or follow it."""
         if entry.state in ENDED:
             record.update(await self._journal.description(entry))
         else:
             self._records.poller.follow(record, queue=entry.queue)
-        return record
 
     async def _attach_recovery(
         self, record: JobRecord, entry: Entry, request: JobRequest | None
@@ -347,7 +357,8 @@ class Resumption:
         if policy is None or entry.state is EntryState.SUCCEEDED:
             return
         earlier = [await self._submission(each) for each in self._journal.earlier(entry)]
-        self._recovery.attach(
+        attach(
+            self._recovery,
             record,
             # Of a job that was submitted again, only its description has all changes.
             None if earlier else request,
@@ -391,6 +402,39 @@ class Resumption:
             entry.ordinal,
             decision_text(decision.rule, decision.changes),
         )
+
+    def part(
+        self, array_id: str, request: JobRequest, decision: Resubmission, indexes: Sequence[int]
+    ) -> JournaledSubmission | None:
+        """Return the log of a part of an array; None if that has no entry."""
+        if self._journal.of_job(array_id) is None:
+            return None
+        text = decision_text(decision.rule, decision.changes, indexes)
+        identity = part_identity(array_id, indexes)
+        return JournaledSubmission(self._journal, request, identity, 0, text)
+
+    async def parts(self, array_id: str, adopt: Adopt) -> list[tuple[JobRecord, Sequence[int]]]:
+        """Return the parts of an array that earlier programs submitted, with their indexes.
+
+        Raises:
+            SubmitUncertain: It cannot be decided whether one of them was accepted.
+        """
+        parts: list[tuple[JobRecord, Sequence[int]]] = []
+        for entry in self._journal.parts(array_id):
+            if entry.state is EntryState.INTENT:
+                await self._settle(entry, None)
+            current = self._journal.find(entry.identity, entry.ordinal)
+            if current is None or current.job_id is None:
+                continue
+            earlier = self._journal.earlier(current)
+            record = self._records.record(current.job_id, current.name, current.array_size)
+            if not record.is_finished:
+                submissions = [await self._submission(each) for each in earlier]
+                adopt(record, submissions, rule_of(current.decision))
+                await self._follow(record, current)
+            first = earlier[0] if earlier else current
+            parts.append((record, indexes_of(first.decision)))
+        return parts
 
     async def _starts_over(self, entry: Entry, request: JobRequest) -> bool:
         """Return whether a request is submitted as a new job, as the one that it has failed."""

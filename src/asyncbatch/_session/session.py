@@ -18,6 +18,7 @@ from asyncbatch._aws.api import API
 from asyncbatch._aws.connection import Connection
 from asyncbatch._logs.reader import LogReader
 from asyncbatch._polling.poller import Poller
+from asyncbatch._session.logical_jobs import attach
 from asyncbatch._session.records import JobRecord, JobRecords
 from asyncbatch._session.recovery import Recovery
 from asyncbatch._session.remaining_jobs import RemainingJobs
@@ -130,6 +131,7 @@ class Session:
         self._group = group
         self.recovery = Recovery(
             settings.recovery,
+            api=self.api,
             records=self.records,
             logs=self.logs,
             log_lines=settings.logs.failure_lines,
@@ -280,7 +282,7 @@ class Session:
     ) -> JobRecord:
         """Submit a job that is recovered if it fails and a policy applies."""
         record = await self._submit(request, log)
-        self.recovery.attach(record, request, self.recovery.policy_of(request))
+        attach(self.recovery, record, request, self.recovery.policy_of(request))
         return record
 
     async def _submit(self, request: JobRequest, log: SubmissionLog | None = None) -> JobRecord:
@@ -307,8 +309,8 @@ class Session:
             ids: Ids of jobs; that of an array's parent stands for all its children.
             reason: Shown as the jobs' status reason.
         """
-        ids = [await self._stopped(job_id) for job_id in ids]
-        return await self.terminator.terminate(ids, reason)
+        live = [each for job_id in ids for each in await self._stopped(job_id)]
+        return await self.terminator.terminate(live, reason)
 
     async def cancel(self, ids: Iterable[str], reason: str) -> dict[str, AsyncBatchError]:
         """End jobs that have not started, and return the errors of those that could not be ended.
@@ -319,17 +321,17 @@ class Session:
             ids: Ids of jobs; that of an array's parent stands for all its children.
             reason: Shown as the jobs' status reason.
         """
-        ids = [await self._stopped(job_id) for job_id in ids]
-        return await self.canceller.terminate(ids, reason)
+        live = [each for job_id in ids for each in await self._stopped(job_id)]
+        return await self.canceller.terminate(live, reason)
 
-    async def _stopped(self, job_id: str) -> str:
-        """Have a job not submitted again; return the id of its last submission."""
+    async def _stopped(self, job_id: str) -> list[str]:
+        """Have a job not submitted again; return the ids of the jobs that it consists of."""
         record = self.records.get(job_id)
         if record is None:
-            return job_id
+            return [job_id]
         if (logical := record.latest.logical) is not None:
             await logical.stop()
-        return record.latest.id
+        return record.latest.live_ids()
 
     # -- the default queue ------------------------------------------------------------------------
 

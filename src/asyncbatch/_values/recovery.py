@@ -77,7 +77,7 @@ class RecoveryRule:
     queues: Sequence[str] = ()
     memory_factor: float | None = None
     max_memory_mib: int | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
     change: Callable[[JobResult], Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:

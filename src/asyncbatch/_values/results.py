@@ -116,6 +116,8 @@ class LogEvent:
         container: Name of the container, in jobs with several; None in others.
         submission: Number of the submission whose log it is, in logs of a job that a
             `RecoveryPolicy` submitted again; else 1.
+        original_index: Index in the array that was submitted first, of a child that ran again in a
+            smaller one; None for all others.
     """
 
     timestamp: datetime
@@ -126,10 +128,13 @@ class LogEvent:
     ingestion_time: datetime | None = None
     container: str | None = None
     submission: int = 1
+    original_index: int | None = None
 
     @property
     def array_index(self) -> int | None:
         """Index of the child job that wrote it; None outside of array jobs."""
+        if self.original_index is not None:
+            return self.original_index
         # Ids of children are "parent:index", ids of nodes "parent#node".
         index = self.job_id.partition(":")[2].partition("#")[0]
         return int(index) if index.isdecimal() else None

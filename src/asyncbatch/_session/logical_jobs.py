@@ -1,0 +1,473 @@
+"""Jobs with all their submissions: what follows when one of them fails.
+
+Theory of operation
+-------------------
+To the caller, a job and its further submissions are one job. To AWS they are several jobs, and each
+has a `JobRecord` of its own. When the job of a record FAILED, its `LogicalJob` decides. If it is to
+be submitted again, the record is not settled: its waiters, callbacks and handle are passed on to
+the record of the next submission (`JobRecords.continue_as`).
+
+Of an array, only failed children run again (`LogicalArray`). AWS counts an array as FAILED when all
+its children have ended and one of them FAILED. Then the failed children are listed once, and the
+policy decides about each of them. Children that the same rule changes in the same way become one
+smaller array, whose children have their original indexes; a single one becomes a plain job. These
+are the *parts* of the array. A part is a job like any other: if its children fail, it has parts of
+its own, until the policy ends that. The array is settled when all its parts are.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from asyncbatch._session.records import JobRecord
+from asyncbatch._session.recovery import Recovery
+from asyncbatch._submitting.smaller_array import smaller_array
+from asyncbatch._values.descriptions import ArrayProperties, JobDescription
+from asyncbatch._values.errors import AsyncBatchError, SubmitUncertain
+from asyncbatch._values.failures import failure_of
+from asyncbatch._values.recovery import RecoveryPolicy, Resubmission
+from asyncbatch._values.requests import JobRequest
+from asyncbatch._values.results import FailureKind, JobResult, JobSubmission, LogEvent
+from asyncbatch._values.status import JobStatus
+
+logger = logging.getLogger("asyncbatch")
+
+Prepare = Callable[[], Awaitable[Resubmission | None]]
+"""Waits until a job can be submitted again; returns None if it cannot."""
+
+
+class LogicalJob:
+    """A job and its submissions.
+
+    Attributes:
+        request: What was submitted last; None for a job that this program did not submit, whose
+            request is read from its description.
+        submissions: All submissions so far.
+    """
+
+    def __init__(
+        self,
+        recovery: Recovery,
+        policy: RecoveryPolicy,
+        request: JobRequest | None,
+        submissions: Iterable[JobSubmission],
+        *,
+        name: str | None = None,
+    ) -> None:
+        """Start with the submissions so far; `name` is the job's own name."""
+        self.request = request
+        self.submissions = list(submissions)
+        self._name = name
+        self._recovery = recovery
+        self._policy = policy
+        self._is_stopped = False
+        self._delay = anyio.CancelScope()
+        self._idle: anyio.Event | None = None
+
+    def continues(self, record: JobRecord) -> bool:
+        """Return whether a job that has ended is submitted again; if so, that is started."""
+        result = record.result
+        assert result is not None  # noqa: S101 - called when it has ended
+        self.submissions[-1] = submission_of(result, rule=self.submissions[-1].rule)
+        prepare = None if result.succeeded or self._is_stopped else self._next(result)
+        if prepare is None:
+            return False
+        self._delay, self._idle = anyio.CancelScope(), anyio.Event()
+        self._recovery.note_failed(result, len(self.submissions) + 1)
+        self._recovery.start(record, lambda: self._resubmit(record, prepare))
+        return True
+
+    def _next(self, result: JobResult) -> Prepare | None:
+        """Return what waits until the job can be submitted again; None if it is not."""
+        dependencies = self._recovery.dependencies_of(result)
+        if dependencies:
+            return lambda: _on_new_dependencies(result, dependencies)
+        decision = self._recovery.decision(self._policy, result, self.submissions)
+        return None if decision is None else lambda: _delayed(decision)
+
+    async def _resubmit(self, record: JobRecord, prepare: Prepare) -> None:
+        """Submit the job again when that is due, or settle the record with its failure."""
+        idle = self._idle
+        assert idle is not None  # noqa: S101 - made when this was decided
+        decision = None
+        try:
+            with self._delay:
+                decision = await prepare()
+            if decision is None or self._is_stopped:
+                record.settle()
+            else:
+                await self._submit(record, decision)
+        finally:
+            idle.set()
+
+    async def _submit(self, record: JobRecord, decision: Resubmission) -> None:
+        failed = record.result
+        assert failed is not None  # noqa: S101 - it decided
+        events = await self._recovery.keep_log(failed)
+        self.submissions[-1] = dataclasses.replace(self.submissions[-1], log_tail=tuple(events))
+        try:
+            request = self.request
+            if request is None:
+                request = JobRequest.from_description(failed.description).replace(name=self._name)
+            self.request = request = request.replace(**decision.changes)
+            following = await self._recovery.submit(record.id, request, decision)
+        except SubmitUncertain as error:
+            record.lose(error)
+        except AsyncBatchError as error:
+            logger.warning("job %s (%s) not submitted again: %s", record.id, record.name, error)
+            record.settle(note=f"It was not submitted again: {error}")
+        else:
+            following.logical = self
+            previous = self.submissions[-1]
+            self.submissions.append(_accepted(following.id, self.request, decision.rule))
+            self._recovery.records.continue_as(record, following)
+            self._recovery.report_resubmitted(previous, following.id, len(self.submissions))
+
+    async def stop(self) -> None:
+        """Submit no more; returns when a submission that was in progress has ended."""
+        self._is_stopped = True
+        self._delay.cancel()
+        if self._idle is not None:
+            await self._idle.wait()
+
+    def abandon(self) -> None:
+        """Do nothing: only an array has children that wait for its decision."""
+
+    def part_of(self, index: int) -> JobRecord | None:  # noqa: ARG002 - as `LogicalArray`
+        """Return None: only an array has parts."""
+        return None
+
+    def live_ids(self) -> list[str]:
+        """Return no ids: the job itself is the only one."""
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some children of an array that run again.
+
+    Attributes:
+        record: Their array; the job itself for a single child.
+        indexes: Their indexes in the array that they are a part of, in ascending order.
+    """
+
+    record: JobRecord
+    indexes: Sequence[int]
+
+    def child(self, index: int) -> JobRecord:
+        """Return the record of a child by its index in the array."""
+        if len(self.indexes) == 1:
+            return self.record
+        return self.record.child(self.indexes.index(index))
+
+
+class LogicalArray:
+    """An array job, and the parts of it that run again.
+
+    Attributes:
+        request: The request of the array; None as for `LogicalJob`.
+        submissions: The array itself, after those that it is a part of.
+    """
+
+    def __init__(
+        self,
+        recovery: Recovery,
+        policy: RecoveryPolicy,
+        request: JobRequest | None,
+        submissions: Iterable[JobSubmission],
+        record: JobRecord,
+    ) -> None:
+        """Start without parts; `record` is that of the array."""
+        self.request = request
+        self.submissions = list(submissions)
+        self._recovery = recovery
+        self._policy = policy
+        self._array_id = record.id
+        self._parts: list[_Part] = []
+        self._waiting: list[JobRecord] = []
+        self._is_decided = False
+        self._is_stopped = False
+        self._delay = anyio.CancelScope()
+        self._idle: anyio.Event | None = None
+
+    def continues(self, record: JobRecord) -> bool:
+        """Return whether an array or a child that has ended runs again."""
+        result = record.result
+        assert result is not None  # noqa: S101 - called when it has ended
+        if record.id != self._array_id:
+            return self._child_continues(record, result)
+        self.submissions[-1] = submission_of(result, rule=self.submissions[-1].rule)
+        failure = result.failure
+        if self._is_stopped or failure is None or failure.kind is not FailureKind.ARRAY_CHILD:
+            self._decided()
+            return False
+        self._idle = anyio.Event()
+        self._recovery.start(record, lambda: self._run_again(record, result))
+        return True
+
+    def part_of(self, index: int) -> JobRecord | None:
+        """Return the record of a child that runs again; None for another child."""
+        for part in self._parts:
+            if index in part.indexes:
+                return part.child(index)
+        return None
+
+    async def stop(self) -> None:
+        """Submit no more parts; returns when a submission that was in progress has ended."""
+        self._is_stopped = True
+        self._delay.cancel()
+        if self._idle is not None:
+            await self._idle.wait()
+        for part in self._parts:
+            if part.record.latest.logical is not None:
+                await part.record.latest.logical.stop()
+
+    def abandon(self) -> None:
+        """Settle the children that wait for the end of the array, which will not be known."""
+        self._decided()
+
+    def live_ids(self) -> list[str]:
+        """Return the ids of the jobs that are to be terminated with the array."""
+        return [each for part in self._parts for each in part.record.latest.live_ids()]
+
+    # -- children ---------------------------------------------------------------------------------
+
+    def _child_continues(self, child: JobRecord, result: JobResult) -> bool:
+        """Return whether a child that has ended runs again, or may do so."""
+        if result.succeeded:
+            return False
+        if not self._is_decided:
+            self._waiting.append(child)
+            return True
+        following = self.part_of(index_of(child.id))
+        if following is None:
+            return False
+        self._recovery.records.continue_as(child, following)
+        return True
+
+    def _decided(self) -> None:
+        """Settle the children that failed, or continue them as children of parts."""
+        self._is_decided = True
+        waiting, self._waiting = self._waiting, []
+        for child in waiting:
+            following = self.part_of(index_of(child.id))
+            if following is None:
+                child.settle()
+            else:
+                self._recovery.records.continue_as(child, following)
+
+    # -- running children again -------------------------------------------------------------------
+
+    async def _run_again(self, record: JobRecord, result: JobResult) -> None:
+        """Run failed children again; settle the array when they have ended."""
+        idle = self._idle
+        assert idle is not None  # noqa: S101 - made when this was started
+        note = ""
+        others = 0
+        try:
+            others = await self._submit_parts(record, result)
+        except AsyncBatchError as error:
+            logger.warning("children of array %s do not run again: %s", record.id, error)
+            note = f"Its failed children did not run again: {error}"
+        finally:
+            idle.set()
+        self._decided()
+        try:
+            for part in self._parts:
+                await part.record.settled()
+        except AsyncBatchError as error:  # a part is no longer followed
+            record.lose(error)
+            return
+        if note or others or not self._parts or not all(map(_has_succeeded, self._parts)):
+            record.settle(note=note)
+        else:
+            record.settle(result=_succeeded(result))
+
+    async def _submit_parts(self, record: JobRecord, result: JobResult) -> int:
+        """Submit parts as the policy decides; return how many failed children are in none.
+
+        Raises:
+            AsyncBatchError: The children could not be listed, or a part was refused.
+        """
+        failed = {
+            index_of(each.job_id): each for each in await self._recovery.failed_children(record.id)
+        }
+        if self._recovery.journal is not None:
+            for part, indexes in await self._recovery.journal.parts(record.id, self._adopt):
+                self._parts.append(_Part(part, indexes))
+                for index in indexes:
+                    failed.pop(index, None)
+        plans = self._plans(failed)
+        delay = max((decision.delay for decision, _ in plans), default=0.0)
+        with self._delay:
+            await anyio.sleep(delay)  # noqa: TID251 - the policy's delay
+        if self._is_stopped:
+            return len(failed)
+        request = self.request
+        if plans and request is None:
+            request = JobRequest.from_description(result.description)
+        for decision, indexes in plans:
+            assert request is not None  # noqa: S101 - made above
+            await self._submit_part(record, request, decision, indexes)
+        return len(failed) - sum(len(indexes) for _, indexes in plans)
+
+    def _plans(
+        self, failed: Mapping[int, JobDescription]
+    ) -> list[tuple[Resubmission, Sequence[int]]]:
+        """Return which children run again together, and how."""
+        plans: dict[tuple[int | None, str], tuple[Resubmission, list[int]]] = {}
+        for index, summary in sorted(failed.items()):
+            result = JobResult(description=summary, failure=failure_of(summary))
+            decision = self._recovery.decision(self._policy, result, self.submissions)
+            if decision is not None:
+                key = (decision.rule, repr(sorted(decision.changes.items())))
+                plans.setdefault(key, (decision, []))[1].append(index)
+        return list(plans.values())
+
+    async def _submit_part(
+        self,
+        record: JobRecord,
+        request: JobRequest,
+        decision: Resubmission,
+        indexes: Sequence[int],
+    ) -> None:
+        smaller = smaller_array(request, indexes).replace(**decision.changes)
+        logger.warning(
+            "%s of array %s (%s) failed; running again (submission %d)",
+            "1 child" if len(indexes) == 1 else f"{len(indexes)} children",
+            record.id,
+            record.name,
+            len(self.submissions) + 1,
+        )
+        part = await self._recovery.submit_part(record.id, smaller, decision, indexes)
+        attach(
+            self._recovery,
+            part,
+            smaller,
+            self._policy,
+            earlier=self.submissions,
+            rule=decision.rule,
+        )
+        self._parts.append(_Part(part, indexes))
+        self._recovery.report_resubmitted(self.submissions[-1], part.id, len(self.submissions) + 1)
+
+    def _adopt(self, record: JobRecord, earlier: Sequence[JobSubmission], rule: int | None) -> None:
+        """Take a part that an earlier program submitted."""
+        before = [*self.submissions, *earlier]
+        attach(self._recovery, record, None, self._policy, earlier=before, rule=rule)
+
+
+def attach(
+    recovery: Recovery,
+    record: JobRecord,
+    request: JobRequest | None,
+    policy: RecoveryPolicy | None,
+    *,
+    earlier: Sequence[JobSubmission] = (),
+    rule: int | None = None,
+    name: str | None = None,
+) -> None:
+    """Recover a job if it fails, unless no policy applies.
+
+    Args:
+        recovery: Submits it again.
+        record: The job, whose end is not known yet.
+        request: What was submitted; None where only its description tells.
+        policy: Its policy.
+        earlier: Submissions of the same job before this one.
+        rule: Index of the rule that decided about this one; None for the first.
+        name: Its name, where that is not part of `request`; None for a generated one.
+    """
+    if record.logical is not None:
+        return
+    if policy is None and request is not None and recovery.depends_on_recovered(request):
+        policy = RecoveryPolicy()  # without rules: only submitted again with its dependency
+    if policy is None:
+        return
+    submissions = [*earlier, _accepted(record.id, request, rule)]
+    if record.array_size is not None:
+        record.logical = LogicalArray(recovery, policy, request, submissions, record)
+    else:
+        record.logical = LogicalJob(recovery, policy, request, submissions, name=name)
+        recovery.note_earlier(earlier, record)
+
+
+def _accepted(job_id: str, request: JobRequest | None, rule: int | None) -> JobSubmission:
+    """Return a submission that AWS has accepted."""
+    if request is None:
+        return JobSubmission(job_id=job_id, rule=rule)
+    return JobSubmission(
+        job_id=job_id,
+        queue=request.queue,
+        job_definition=str(request.job_definition),
+        vcpus=request.vcpus,
+        memory_mib=request.memory_mib,
+        rule=rule,
+    )
+
+
+def index_of(child_id: str) -> int:
+    """Return the index of a child of an array, whose id is ``parent:index``."""
+    return int(child_id.rpartition(":")[2])
+
+
+def _has_succeeded(part: _Part) -> bool:
+    result = part.record.latest.result
+    return result is not None and result.succeeded
+
+
+def _succeeded(result: JobResult) -> JobResult:
+    """Return the result of an array whose failed children have all succeeded in parts of it."""
+    description = result.description
+    array = description.array or ArrayProperties()
+    counts = {JobStatus.SUCCEEDED: array.size or 0}
+    return JobResult(
+        description=dataclasses.replace(
+            description,
+            status=JobStatus.SUCCEEDED,
+            status_reason=None,
+            array=dataclasses.replace(array, status_summary=counts),
+        )
+    )
+
+
+async def _delayed(decision: Resubmission) -> Resubmission:
+    await anyio.sleep(decision.delay)  # noqa: TID251 - the policy's delay
+    return decision
+
+
+async def _on_new_dependencies(
+    result: JobResult, dependencies: Mapping[str, JobRecord]
+) -> Resubmission | None:
+    """Wait until the jobs that a job depends on were submitted again; None if one was not."""
+    ids = {job_id: job_id for job_id in result.description.depends_on}
+    for job_id, record in dependencies.items():
+        if record.id == job_id:
+            await record.next_submission(wait=True)
+        last = record.latest
+        if last.id == job_id and not (last.result is not None and last.result.succeeded):
+            return None
+        ids[job_id] = last.id
+    return Resubmission({"depends_on": tuple(ids.values())})
+
+
+def submission_of(
+    result: JobResult, *, rule: int | None, log_tail: tuple[LogEvent, ...] = ()
+) -> JobSubmission:
+    """Return the submission of a job that has ended."""
+    description = result.description
+    container = description.containers[0] if len(description.containers) == 1 else None
+    return JobSubmission(
+        job_id=result.job_id,
+        queue=description.queue,
+        job_definition=description.job_definition,
+        vcpus=container.vcpus if container else None,
+        memory_mib=container.memory_mib if container else None,
+        is_fargate="FARGATE" in description.extra.get("platformCapabilities", ()),
+        failure=result.failure,
+        rule=rule,
+        log_tail=log_tail,
+    )

@@ -1,0 +1,202 @@
+"""Recovery of array jobs: failed children run again, as smaller arrays."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from asyncbatch import (
+    ArrayJob,
+    AsyncBatchClient,
+    JobFailed,
+    JobFinished,
+    JobRequest,
+    JobResubmitted,
+    Journal,
+    RecoveryPolicy,
+)
+from asyncbatch.local import Launch, Script
+from tests.fixtures.bench import Bench, MakeBench
+from tests.session.programs import after_crash, crash, submitted
+
+pytestmark = pytest.mark.virtual_time
+
+SPOT = Script(exit_code=None, status_reason="Host EC2 (instance i-1) terminated.")
+OOM = Script(exit_code=137, reason="OutOfMemoryError: Container killed due to memory usage")
+BAD = Script(exit_code=1)
+POLICY = RecoveryPolicy.for_spot()
+ETL = JobRequest("hello", command=["etl"], array_size=10)
+
+
+def by_round(*rounds: dict[int, Script]) -> Callable[[Launch], Script]:
+    """Return scripts of children by round and index; all others succeed.
+
+    In each round, there is one more line of sh before the command.
+    """
+
+    def script(launch: Launch) -> Script:
+        number = sum(word == "sh" for word in launch.command) // 2
+        index = launch.array_index
+        if number >= len(rounds):
+            return Script()
+        return rounds[number].get(-1 if index is None else index, Script())
+
+    return script
+
+
+async def submit_array(b: Bench, recovery: RecoveryPolicy | None = POLICY) -> ArrayJob:
+    array = await b.batch.submit(ETL, recovery=recovery)
+    assert isinstance(array, ArrayJob)
+    return array
+
+
+async def test_failed_children_run_again_as_a_smaller_array(bench: MakeBench) -> None:
+    async with bench(by_round({3: SPOT, 7: SPOT, 9: SPOT})) as b:
+        array = await submit_array(b)
+        first, children = array.id, list(array)
+        result = await array
+        assert result.succeeded
+        assert array.id == first
+        assert len(submitted(b)) == 2
+        for index, child in enumerate(children):
+            assert (await child).succeeded
+            assert array[index] is child
+        part = submitted(b)[1]
+        assert [child.id for child in children[2:4]] == [f"{first}:2", f"{part}:0"]
+        assert children[9].id == f"{part}:2"
+        assert await array.failed_children() == []
+        [event] = b.events_of(JobResubmitted)
+        assert (event.previous_id, event.job_id, event.submission) == (first, part, 2)
+        finished = [event.job_id for event in b.events_of(JobFinished)]
+        assert finished.count(first) == 1
+        assert finished[-1] != part
+
+
+async def test_a_single_failed_child_becomes_a_plain_job(bench: MakeBench) -> None:
+    def script(launch: Launch) -> Script:
+        is_lost = launch.array_index in (3, None) and len(submitted(b)) < 3
+        return replace(SPOT if is_lost else Script(), lines=[(0.1, f"try {len(submitted(b))}")])
+
+    async with bench(script) as b:
+        array = await submit_array(b)
+        child = array[3]
+        assert (await child).succeeded
+        assert (await array).succeeded
+        assert len(submitted(b)) == 3
+        assert child.id == submitted(b)[2]
+        assert len(child.submissions) == 3
+        lines = [(each.array_index, each.label) async for each in array.logs(follow=False)]
+        assert [label for index, label in lines if index == 3] == [
+            "[3]",
+            "submission 2 [3]",
+            "submission 3 [3]",
+        ]
+        assert len(lines) == 12
+
+
+async def test_children_of_parts_run_again_until_the_policy_is_exhausted(bench: MakeBench) -> None:
+    most = dict.fromkeys(range(9), SPOT)
+    async with bench(by_round(most, {0: SPOT, 1: SPOT}, {1: SPOT})) as b:
+        array = await submit_array(b)
+        with pytest.raises(JobFailed) as caught:
+            await array
+        assert len(submitted(b)) == 3
+        assert [child.name for child in await array.failed_children()]
+        failed = [index for index, child in enumerate(array) if not await succeeded(child)]
+        assert failed == [1]
+        assert "1 of 10 children failed (1)" in str(caught.value)
+
+
+async def test_children_run_again_by_the_rule_that_matches_each_of_them(bench: MakeBench) -> None:
+    policy = POLICY | RecoveryPolicy.more_memory()
+    async with bench(by_round({1: SPOT, 2: OOM, 3: OOM, 4: BAD})) as b:
+        array = await submit_array(b, policy)
+        with pytest.raises(JobFailed) as caught:
+            await array
+        assert "1 of 10 children failed (4)" in str(caught.value)
+        assert len(submitted(b)) == 3
+        results = [await child for child in array[1:4]]
+        memory = [result.description.containers[0].memory_mib for result in results]
+        assert memory == [128, 256, 256]
+
+
+async def test_without_a_rule_for_its_children_an_array_fails(bench: MakeBench) -> None:
+    async with bench(by_round({1: BAD, 2: BAD})) as b:
+        array = await submit_array(b)
+        with pytest.raises(JobFailed):
+            await array
+        with pytest.raises(JobFailed):
+            await array[1]
+        assert len(submitted(b)) == 1
+
+
+async def test_an_array_whose_command_is_not_known_fails_and_says_why(bench: MakeBench) -> None:
+    async with bench(by_round({1: SPOT})) as b:
+        array = await b.batch.submit_array("hello", size=3, recovery=POLICY)
+        with pytest.raises(JobFailed) as caught:
+            await array
+        assert any("cannot keep their indexes" in note for note in caught.value.__notes__)
+        with pytest.raises(JobFailed):
+            await array[1]
+
+
+async def test_terminating_an_array_ends_its_parts(bench: MakeBench) -> None:
+    endless = Script(duration=None)
+    async with bench(by_round({1: SPOT, 2: SPOT}, {0: endless, 1: endless})) as b:
+        array = await submit_array(b)
+        while len(submitted(b)) < 2:  # noqa: ASYNC110 - submissions are not announced
+            await anyio.sleep(1)
+        await array.terminate()
+        with pytest.raises(JobFailed):
+            await array
+        assert len(submitted(b)) == 2
+
+
+async def test_run_with_coalesce_recovers_children(bench: MakeBench) -> None:
+    requests = [JobRequest("hello", command=["etl"], environment={"N": n}) for n in range(8)]
+
+    def script(launch: Launch) -> Script:
+        is_first = len(b.local.ledger.submissions) == 1
+        return SPOT if is_first and launch.array_index == 5 else Script()
+
+    async with bench(script) as b:
+        results = await b.batch.run(requests, coalesce=True, recovery=POLICY)
+        assert [result.succeeded for result in results] == [True] * 8
+        assert len(submitted(b)) == 2
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+@pytest.mark.parametrize("kill_after", [0, 1, 15])
+async def test_a_killed_program_goes_on_with_the_parts(
+    bench: MakeBench, tmp_path: Path, kill_after: float, *, resumes: bool
+) -> None:
+    def client(path: Path) -> AsyncBatchClient:
+        journal = Journal(path)
+        return AsyncBatchClient(session=b.local.session, journal=journal, recovery=POLICY)
+
+    path = tmp_path / "run.db"
+    slow = Script(duration=60)
+    async with bench(by_round({3: SPOT, 7: SPOT}, {0: slow, 1: slow})) as b:
+        async with client(path) as batch:
+            array = await batch.submit(ETL)
+            while array.status.is_terminal is False:  # noqa: ASYNC110 - it is not awaited here
+                await anyio.sleep(0.5)
+            await anyio.sleep(kill_after)
+            await crash(path)
+        async with client(after_crash(path)) as batch:
+            [again] = await batch.resume() if resumes else [await batch.submit(ETL)]
+            assert (await again).succeeded
+            assert len(submitted(b)) == 2
+        async with client(after_crash(path)) as batch:
+            assert (await (await batch.submit(ETL))).succeeded
+        assert len(submitted(b)) == 2
+
+
+async def succeeded(child: object) -> bool:
+    try:
+        await child  # type: ignore[misc] # a Job
+    except JobFailed:
+        return False
+    return True
