@@ -33,5 +33,5 @@ def test_mock_in_the_process_is_reported_with_what_to_use_instead(workers: Worke
 
 @pytest.mark.usefixtures("mock_aws")
 def test_mock_in_the_process_is_reported_by_batch_client() -> None:
-    with pytest.raises(ConfigurationError, match="asyncbatch.local.LocalBatch"):
+    with pytest.raises(ConfigurationError, match="LocalBatch"):
         BatchClient().get_active_queue()

@@ -114,14 +114,18 @@ def translated(error: Exception, operation: str) -> AsyncBatchError | None:
         return InvalidRequest(operation, "…", _WRONG_TYPE.sub(_without_secret, str(error)))
     if isinstance(error, boto.CredentialRetrievalError | boto.MetadataRetrievalError):
         return CredentialsExpired(operation, type(error).__name__, str(error))
-    if _is_of_a_mock(error):
-        return ConfigurationError(
-            f"{operation}: a mock in this process, such as moto's mock_aws, responded in place of AWS,"
-            " and its response cannot be awaited. Use a server instead: moto's server mode"
-            " (moto.server.ThreadedMotoServer), or asyncbatch.local.LocalBatch. See"
-            " docs/how-to/testing.md."
-        )
-    return _connection_error(error, operation)
+    return _mock_error(error, operation) or _connection_error(error, operation)
+
+
+def _mock_error(error: Exception, operation: str) -> ConfigurationError | None:
+    if not _is_of_a_mock(error):
+        return None
+    return ConfigurationError(
+        f"{operation}: a mock in this process, such as moto's mock_aws, responded in place of AWS,"
+        " and its response cannot be awaited. Use a server instead: moto's server mode"
+        " (moto.server.ThreadedMotoServer), or asyncbatch.local.LocalBatch. See"
+        " docs/how-to/testing.md."
+    )
 
 
 def _is_of_a_mock(error: Exception) -> bool:
@@ -134,9 +138,9 @@ def _is_of_a_mock(error: Exception) -> bool:
         return False
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
-    code = traceback.tb_frame
-    module = code.f_globals.get("__name__")
-    return (module, code.f_code.co_name) == ("aiobotocore.endpoint", "convert_to_response_dict")
+    frame = traceback.tb_frame
+    place = (frame.f_globals.get("__name__"), frame.f_code.co_name)
+    return place == ("aiobotocore.endpoint", "convert_to_response_dict")
 
 
 def unusable_configuration(error: Exception, *, is_about_credentials: bool) -> AsyncBatchError:
