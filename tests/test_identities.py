@@ -171,6 +171,38 @@ JOURNAL_KEYS: Mapping[str, tuple[JobRequest, str]] = {
         JobRequest("etl", queue="default", extra=EXTRA),
         "e362cc41509c75d690cc3e38909dbb58",
     ),
+    "consumable resources": (
+        JobRequest("etl", queue="default", consumable_resources={"licences": 2}),
+        "01246e06b7799ac6537971f435465661",
+    ),
+    "instance type": (
+        JobRequest("etl", queue="default", instance_type="c5.large"),
+        "6ee9e2363857a286e01a63426cf0280a",
+    ),
+    "node overrides, as in extra": (
+        JobRequest("etl", queue="default", node_overrides=EXTRA["nodeOverrides"]),
+        "e362cc41509c75d690cc3e38909dbb58",
+    ),
+    "ECS properties": (
+        JobRequest(
+            "etl",
+            queue="default",
+            ecs_properties_override={"taskProperties": [{"containers": [{"name": "main"}]}]},
+        ),
+        "012622b733afcdd6759a363ed8baf839",
+    ),
+    "EKS properties": (
+        JobRequest(
+            "etl",
+            queue="default",
+            eks_properties_override={"podProperties": {"containers": [{"name": "main"}]}},
+        ),
+        "d112ca5effd89326c31903f27ca5ba6d",
+    ),
+    "recovery is no part of it": (
+        JobRequest("etl", queue="default", recovery="spot:3"),
+        "229f7ce1af96ffc244900e6236979cb1",
+    ),
     "all fields": (
         JobRequest(
             "etl:3",

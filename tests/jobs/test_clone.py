@@ -12,7 +12,7 @@ from asyncbatch.local import Script, VirtualTimeLoop
 from tests.fixtures import strategies
 from tests.fixtures.bench import DEFINITION, MakeBench, open_bench
 
-# Queues of the local engine without shares accept neither of the last two.
+# What is left out here needs resources of its own, or a queue with shares.
 _SIMULATED = {
     name: each
     for name, each in strategies.sensible.items()

@@ -54,7 +54,11 @@ def detail_of(request: JobRequest) -> dict[str, Any]:
 # What a description does not have, or only together with something else.
 _PRIORITY_NEEDS_SHARE = st.fixed_dictionaries(
     {},
-    optional={name: each for name, each in strategies.sensible.items() if name != "key"},
+    optional={
+        name: each
+        for name, each in strategies.sensible.items()
+        if name not in ("key", "instance_type")
+    },
 ).filter(lambda fields: "scheduling_priority" not in fields or "share_identifier" in fields)
 
 

@@ -18,6 +18,9 @@ from asyncbatch import (
     RetryAction,
     RetryStrategy,
 )
+from asyncbatch._aws.wire import requests as wire
+from asyncbatch._journal.entries import identity_of
+from tests.fixtures import shapes
 
 ARRAY = {"array_size": 2}
 RULE = EvaluateOnExit(action=RetryAction.EXIT, on_reason="*")
@@ -310,3 +313,81 @@ def test_request_is_equal_after_pickling_and_copying(fields: dict[str, Any]) -> 
     request = JobRequest("etl:3", **fields)
     assert pickle.loads(pickle.dumps(request)) == request  # noqa: S301 - our own
     assert copy.deepcopy(request) == request
+
+
+# -- structures of AWS ----------------------------------------------------------------------------
+
+NODES = {
+    "numNodes": 2,
+    "nodePropertyOverrides": [
+        {"targetNodes": "0:", "containerOverrides": {"command": ["x"], "instanceType": "c5.large"}}
+    ],
+}
+TASKS = {"taskProperties": [{"containers": [{"name": "main", "command": ["x"]}]}]}
+PODS = {"podProperties": {"containers": [{"name": "main", "args": ["x"]}]}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "extra"),
+    [
+        ({"node_overrides": NODES}, {"nodeOverrides": NODES}),
+        ({"ecs_properties_override": TASKS}, {"ecsPropertiesOverride": TASKS}),
+        ({"eks_properties_override": PODS}, {"eksPropertiesOverride": PODS}),
+        (
+            {"consumable_resources": {"licences": 2}},
+            {
+                "consumableResourcePropertiesOverride": {
+                    "consumableResourceList": [{"consumableResource": "licences", "quantity": 2}]
+                }
+            },
+        ),
+        ({"instance_type": "c5.large"}, {"containerOverrides": {"instanceType": "c5.large"}}),
+    ],
+    ids=["nodes", "ecs", "eks", "consumable resources", "instance type"],
+)
+def test_typed_field_is_sent_and_identified_as_in_extra(
+    fields: dict[str, Any], extra: dict[str, Any]
+) -> None:
+    typed, plain = JobRequest("etl", **fields), JobRequest("etl", extra=extra)
+    arguments = wire.submit_job(typed, name="etl-1", queue="q")
+    assert arguments == wire.submit_job(plain, name="etl-1", queue="q")
+    assert shapes.objections("SubmitJob", arguments) == ""
+    assert identity_of(typed) == identity_of(plain)
+    with pytest.raises(InvalidRequest, match="Remove it from extra"):
+        wire.submit_job(typed.replace(extra=extra), name="etl-1", queue="q")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "rule"),
+    [
+        ({"node_overrides": {"num_nodes": 2}}, "node_overrides", "numNodes and nodeProperty"),
+        ({"node_overrides": 2}, "node_overrides", "must be a mapping"),
+        ({"node_overrides": NODES, "array_size": 2}, "array_size", "not together with node"),
+        ({"node_overrides": NODES, "command": ["x"]}, "command", "not together with node"),
+        ({"eks_properties_override": PODS, "vcpus": 2}, "vcpus", "not together with eks"),
+        (
+            {"ecs_properties_override": TASKS, "eks_properties_override": PODS},
+            "eks_properties_override",
+            "not together with ecs",
+        ),
+        ({"consumable_resources": ["x"]}, "consumable_resources", "must be a mapping"),
+        ({"consumable_resources": {"": 1}}, "consumable_resources", "must not be empty"),
+        ({"consumable_resources": {"x": 0}}, "consumable_resources['x']", "of 1 or more"),
+        ({"consumable_resources": {"x": True}}, "consumable_resources['x']", "of 1 or more"),
+        ({"instance_type": ""}, "instance_type", "non-empty"),
+    ],
+)
+def test_wrong_structure_is_refused_by_name(fields: dict[str, Any], field: str, rule: str) -> None:
+    with pytest.raises(InvalidRequest, match=rule) as raised:
+        JobRequest("etl", **fields)
+    assert raised.value.field == field
+
+
+def test_secrets_in_structures_are_masked() -> None:
+    variables = [{"name": "PASSWORD", "value": "hunter2"}]
+    containers = [{"name": "main", "environment": variables}]
+    request = JobRequest(
+        "etl", ecs_properties_override={"taskProperties": [{"containers": containers}]}
+    )
+    assert "PASSWORD" in repr(request)
+    assert "hunter2" not in repr(request)

@@ -70,8 +70,8 @@ def coalesce(requests: Iterable[JobRequest]) -> list[Coalesced]:
 
     Requests are combined if they differ only in values of their `environment`. If values differ,
     the requests need a `command`, which then runs after a line of POSIX sh, so the image needs a
-    shell. A request with `name`, `array_size`, `key` or `extra` is left unchanged, and so is one
-    that no other request can be combined with.
+    shell. A request with `name`, `array_size`, `key`, `extra` or a structure such as
+    `node_overrides` is left unchanged, and so is one that no other request can be combined with.
 
     Args:
         requests: The requests.
@@ -107,7 +107,7 @@ _COMPARED = [field.name for field in dataclasses.fields(JobRequest) if field.nam
 
 def _common(request: JobRequest) -> Hashable:
     """Return what the requests of one array have in common; None for one that is left alone."""
-    if request.name or request.array_size or request.key or request.extra:
+    if request.name or request.array_size or request.key or wire.needs_model(request):
         return None
     can_select = why_not_in_sh(request) is None
     environment = frozenset(

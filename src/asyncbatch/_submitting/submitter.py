@@ -169,9 +169,11 @@ class Submitter:
         give_up_at: float | None = None
         while True:
             try:
-                # Without `extra`, all arguments are our own and need no check by the SDK's model.
+                # All other arguments are our own and need no check by the SDK's model.
                 with contextlib.ExitStack() as call:
-                    job_id = await self._api.submit_job(build, validate=bool(request.extra))
+                    job_id = await self._api.submit_job(
+                        build, validate=requests.needs_model(request)
+                    )
                     self.known.accept(submission, job_id, answered_at=anyio.current_time())
                     return job_id
             except anyio.get_cancelled_exc_class():

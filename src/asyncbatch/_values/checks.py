@@ -240,6 +240,16 @@ def mapping(field: str, value: object) -> dict[str, Any]:
     return dict(value)
 
 
+def structure(field: str, value: object, members: tuple[str, ...]) -> dict[str, Any]:
+    """Return a copy of a structure in AWS's shape, whose members at the top are known."""
+    result = mapping(field, value)
+    for name in result:
+        if name not in members:
+            rule = f"members are {' and '.join(members)}, in AWS's spelling"
+            raise InvalidRequest(field, name, rule)
+    return result
+
+
 def text_by_name(field: str, value: object) -> dict[str, str]:
     """Return a copy of a mapping of strings and numbers, with its numbers turned into strings."""
     given = mapping(field, value)

@@ -48,7 +48,7 @@ def request_fields(job: JobDescription) -> dict[str, Any]:
         "share_identifier": job.share_identifier,
         # Job definitions may have a priority, but only queues with shares accept one in a request.
         "scheduling_priority": job.scheduling_priority if job.share_identifier else None,
-        "extra": _extra(job),
+        "consumable_resources": _consumable_resources(job),
     }
 
 
@@ -150,6 +150,9 @@ def _structures(value: object) -> list[Mapping[str, Any]]:
     return [each for each in listed if isinstance(each, Mapping)]
 
 
-def _extra(job: JobDescription) -> dict[str, Any]:
+def _consumable_resources(job: JobDescription) -> dict[str, Any]:
     resources = job.extra.get("consumableResourceProperties")
-    return {"consumableResourcePropertiesOverride": resources} if resources else {}
+    listed = resources.get("consumableResourceList") if isinstance(resources, Mapping) else None
+    return {
+        str(each.get("consumableResource")): each.get("quantity") for each in _structures(listed)
+    }

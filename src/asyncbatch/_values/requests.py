@@ -228,6 +228,11 @@ class JobFields(TypedDict, total=False):
     scheduling_priority: int | None
     key: str | None
     recovery: RecoveryPolicy | str | None
+    consumable_resources: Mapping[str, int]
+    instance_type: str | None
+    node_overrides: Mapping[str, Any]
+    ecs_properties_override: Mapping[str, Any]
+    eks_properties_override: Mapping[str, Any]
     extra: Mapping[str, Any]
 
 
@@ -266,9 +271,18 @@ class JobRequest(MaskedRepr):
         recovery: How the job is submitted again when it fails: a `RecoveryPolicy`, or a short form
             such as ``"spot:3,fallback=on-demand"``. None uses the policy of `run` or of the client;
             an empty policy recovers nothing. It is no part of the request's identity.
-        extra: Further members of SubmitJob in AWS's own spelling, such as ``nodeOverrides``,
-            ``eksPropertiesOverride``, ``ecsPropertiesOverride`` or
-            ``consumableResourcePropertiesOverride``.
+        consumable_resources: Quantities of consumable resources that the job needs, by the name or
+            ARN of each, 1 or more.
+        instance_type: EC2 instance type for the container; AWS accepts it for multi-node jobs only.
+        node_overrides: Changes of a multi-node job's definition, in the shape and spelling of AWS's
+            NodeOverrides: ``{"numNodes": 4, "nodePropertyOverrides": [...]}``. Like the next two,
+            it takes the place of `command`, `environment` and resources.
+        ecs_properties_override: Changes of a definition with ``ecsProperties``, in the shape of
+            AWS's EcsPropertiesOverride: ``{"taskProperties": [{"containers": [...]}]}``.
+        eks_properties_override: Changes of a job on Amazon EKS, in the shape of AWS's
+            EksPropertiesOverride: ``{"podProperties": {"containers": [...]}}``. Members inside of
+            these three are compared with the SDK's model of AWS Batch before the job is sent.
+        extra: Further members of SubmitJob in AWS's own spelling, for what AWS adds to it.
 
     Raises:
         InvalidRequest: A value breaks a rule; the error names field, value and rule.
@@ -294,6 +308,11 @@ class JobRequest(MaskedRepr):
     scheduling_priority: int | None = None
     key: str | None = None
     recovery: RecoveryPolicy | str | None = None
+    consumable_resources: Mapping[str, int] = field(default_factory=dict)
+    instance_type: str | None = None
+    node_overrides: Mapping[str, Any] = field(default_factory=dict)
+    ecs_properties_override: Mapping[str, Any] = field(default_factory=dict)
+    eks_properties_override: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -307,7 +326,12 @@ class JobRequest(MaskedRepr):
             retry=_retry(self.retry),
             recovery=optional_policy(self.recovery),
             tags=check.tags(self.tags),
+            consumable_resources=_quantities(self.consumable_resources),
             extra=check.mapping("extra", self.extra),
+            **{
+                name: check.structure(name, getattr(self, name), members)
+                for name, members in STRUCTURES.items()
+            },
         )
         check.optional_text("queue", self.queue, at_most=2048)
         check.optional_job_name(self.name)
@@ -319,7 +343,9 @@ class JobRequest(MaskedRepr):
         check.optional_share_identifier(self.share_identifier)
         check.optional_integer("scheduling_priority", self.scheduling_priority, 0, 9999)
         check.optional_text("key", self.key, at_most=256)
+        check.optional_text("instance_type", self.instance_type, at_most=256)
         self._check_array_dependencies()
+        self._check_structures()
 
     @classmethod
     def from_description(cls, description: JobDescription) -> Self:
@@ -387,6 +413,39 @@ class JobRequest(MaskedRepr):
                     dependency,
                     f"{dependency.type} is for array jobs. Set array_size, or remove the type.",
                 )
+
+    def _check_structures(self) -> None:
+        """Require that a job has one of these structures, or overrides of its only container."""
+        given = [name for name in STRUCTURES if getattr(self, name)]
+        if not given:
+            return
+        of_container = ("command", "environment", "vcpus", "memory_mib", "gpus", "instance_type")
+        excluded = [*given[1:], *(name for name in of_container if getattr(self, name))]
+        if given[0] == "node_overrides" and self.array_size is not None:
+            excluded.append("array_size")
+        if excluded:
+            rule = f"not together with {given[0]}, which is for another kind of job"
+            value = getattr(self, excluded[0])
+            shown = type(value) if excluded[0] == "environment" else None
+            raise InvalidRequest(excluded[0], value, rule, shown=shown)
+
+
+# Fields with structures of AWS, and the members at their top. botocore's model has the others.
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
+STRUCTURES: Mapping[str, tuple[str, ...]] = {
+    "node_overrides": ("numNodes", "nodePropertyOverrides"),
+    "ecs_properties_override": ("taskProperties",),
+    "eks_properties_override": ("podProperties",),
+}
+
+
+def _quantities(resources: Mapping[str, int]) -> dict[str, int]:
+    """Return a copy of quantities by the name or ARN of a consumable resource."""
+    quantities = check.mapping("consumable_resources", resources)
+    for name, quantity in quantities.items():
+        check.text("consumable_resources", name, rule="names must not be empty", at_most=2048)
+        check.integer(f"consumable_resources[{name!r}]", quantity, 1)
+    return quantities
 
 
 def _definition_name(value: str | HasArn) -> str:

@@ -12,7 +12,13 @@ from datetime import timedelta
 from typing import Any
 
 from asyncbatch._values.errors import InvalidRequest
-from asyncbatch._values.requests import Dependency, EvaluateOnExit, JobRequest, RetryStrategy
+from asyncbatch._values.requests import (
+    STRUCTURES,
+    Dependency,
+    EvaluateOnExit,
+    JobRequest,
+    RetryStrategy,
+)
 
 Wire = Mapping[str, Any]
 
@@ -59,6 +65,10 @@ def submit_job(
         propagateTags=request.propagate_tags,
         shareIdentifier=request.share_identifier,
         schedulingPriorityOverride=request.scheduling_priority,
+        consumableResourcePropertiesOverride=_consumable_resources(request.consumable_resources),
+        nodeOverrides=request.node_overrides,
+        ecsPropertiesOverride=request.ecs_properties_override,
+        eksPropertiesOverride=request.eks_properties_override,
     )
     for member, value in request.extra.items():
         if member in arguments:
@@ -71,6 +81,11 @@ def submit_job(
         _check_overrides(request)
         _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "SubmitJob")
     return arguments
+
+
+def needs_model(request: JobRequest) -> bool:
+    """Return whether a request has members that only the SDK's model of AWS Batch can check."""
+    return bool(request.extra) or any(getattr(request, name) for name in STRUCTURES)
 
 
 def _check_overrides(request: JobRequest) -> None:
@@ -101,7 +116,13 @@ def _container_overrides(request: JobRequest) -> dict[str, Any]:
             for kind, amount in resources.items()
             if amount is not None
         ],
+        instanceType=request.instance_type,
     )
+
+
+def _consumable_resources(quantities: Mapping[str, int]) -> dict[str, Any]:
+    listed = [{"consumableResource": n, "quantity": v} for n, v in quantities.items()]
+    return _present(consumableResourceList=listed)
 
 
 def _dependency(dependency: Dependency) -> dict[str, str]:
