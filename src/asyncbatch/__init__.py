@@ -15,6 +15,7 @@ from asyncbatch._log_output import save_logs as save_logs
 from asyncbatch._signals import stop_on_sigterm as stop_on_sigterm
 from asyncbatch._submitting.coalesce import Coalesced as Coalesced
 from asyncbatch._submitting.coalesce import coalesce as coalesce
+from asyncbatch._values.defaults import JobDefaults as JobDefaults
 from asyncbatch._values.descriptions import ArrayProperties as ArrayProperties
 from asyncbatch._values.descriptions import Attempt as Attempt
 from asyncbatch._values.descriptions import Container as Container

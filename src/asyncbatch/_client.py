@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 from asyncbatch._aws import connection
 from asyncbatch._aws.connection import Target
 from asyncbatch._group import JobGroup, OnError
-from asyncbatch._jobs import arguments, many
+from asyncbatch._jobs import arguments, finding, many
 from asyncbatch._jobs.array_job import ArrayJob
 from asyncbatch._jobs.handles import job_handle
 from asyncbatch._jobs.job import Job
@@ -23,6 +23,7 @@ from asyncbatch._jobs.submission import Submission
 from asyncbatch._session.observers import Observers, is_async
 from asyncbatch._session.settings import Settings
 from asyncbatch._values import checks as check
+from asyncbatch._values.defaults import JobDefaults
 from asyncbatch._values.descriptions import Container, JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, InvalidRequest
 from asyncbatch._values.events import Observer
@@ -38,7 +39,7 @@ if TYPE_CHECKING:  # loaded by `open`: a third of the time that the import may t
 
 logger = logging.getLogger("asyncbatch")
 
-_P = TypeVar("_P", PollPolicy, LogPolicy, RateLimits)
+_P = TypeVar("_P", PollPolicy, LogPolicy, RateLimits, JobDefaults)
 
 
 class AsyncBatchClient:
@@ -61,6 +62,8 @@ class AsyncBatchClient:
         recovery: How failed jobs are submitted again: a `RecoveryPolicy`, or a short form such as
             ``"spot:3,fallback=on-demand"``. None leaves them FAILED. A policy in `run`, or in the
             request itself, takes its place.
+        defaults: Queue, tags and further values for requests that do not set them; see
+            `JobDefaults`.
 
     Raises:
         InvalidRequest: An argument is invalid, or two exclude each other.
@@ -88,6 +91,7 @@ class AsyncBatchClient:
         journal: Journal | str | PathLike[str] | None = None,
         observers: Iterable[Observer] = (),
         recovery: RecoveryPolicy | str | None = None,
+        defaults: JobDefaults | None = None,
     ) -> None:
         """Keep the configuration; nothing is read or sent before `open`."""
         self._settings = Settings(
@@ -105,6 +109,7 @@ class AsyncBatchClient:
             if journal is None or isinstance(journal, Journal)
             else Journal(journal),
             recovery=optional_policy(recovery),
+            defaults=_policy("defaults", defaults, JobDefaults),
         )
         self._background: Background[Session] | None = None
         self._session: Session | None = None
@@ -562,30 +567,59 @@ class AsyncBatchClient:
         name: str | None = None,
         queue: str | None = None,
         status: JobStatus | Iterable[JobStatus] | None = None,
+        definition: str | None = None,
+        created_after: datetime | timedelta | None = None,
+        created_before: datetime | timedelta | None = None,
+        share_identifier: str | None = None,
     ) -> list[Job]:
         """Find jobs of a queue with ListJobs, and return handles with their summaries.
+
+        ListJobs takes one filter. The first one that is given of `name`, `definition`,
+        `share_identifier`, `created_after` is left to AWS, and costs a call for 100 jobs that meet
+        it; `created_before` is, if no other one and no `status` is given. All other conditions are
+        checked here. Without a filter, each state costs a call for 1,000 jobs.
 
         Args:
             name: Job name, case-insensitive; a trailing ``*`` matches any ending.
             queue: Name or ARN of the job queue; None takes the default queue.
-            status: One state or several; None means all, which costs a call for each state.
+            status: One state or several; None means all.
+            definition: Job definition, case-sensitive: a name, a name with a trailing ``*``,
+                ``name:revision``, or an ARN.
+            created_after: Only jobs that were submitted then or later: an aware datetime, or a
+                timedelta back from now.
+            created_before: Only jobs that were submitted earlier, as for `created_after`.
+            share_identifier: Share identifier in a queue with a fair-share policy.
 
         Raises:
             InvalidRequest: A value breaks a rule.
             JobQueueNotFound: AWS does not know the job queue.
             ClientClosed: The client is not open.
             APIError: AWS refused.
+
+        Example:
+            ```python
+            recent = await batch.find(
+                definition="etl",
+                status=JobStatus.FAILED,
+                created_after=timedelta(hours=2),
+            )
+            ```
         """
         session = self._require_open()
-        wanted = arguments.statuses(status)
-        check.optional_text("name", name, at_most=2048)
+        search = finding.search(
+            name=name,
+            definition=definition,
+            created_after=created_after,
+            created_before=created_before,
+            share_identifier=share_identifier,
+            states=None if status is None else arguments.statuses(status),
+        )
         check.optional_text("queue", queue, at_most=2048)
         queue = queue or await session.default_queue()
         found: dict[str, JobDescription] = {}
-        # AWS ignores the state when it filters by name, so one pass gets all states.
-        for state in (None,) if name else wanted:
-            async for job in session.api.list_jobs(queue=queue, name=name, status=state):
-                if job.status in wanted or (status is None and not job.status.is_known):
+        for condition, state in search.listings():
+            async for job in session.api.list_jobs(queue=queue, condition=condition, status=state):
+                if search.matches(job):
                     found[job.job_id] = job
         records = [session.records.described(job) for job in found.values()]
         return [job_handle(session, record) for record in records]
@@ -600,7 +634,7 @@ class AsyncBatchClient:
         return await self._require_open().api.job_queues()
 
     async def default_queue(self) -> str:
-        """Return the name of the only job queue that is ENABLED and VALID.
+        """Return the queue of `JobDefaults`, or the only job queue that is ENABLED and VALID.
 
         Raises:
             InvalidRequest: There is none, or more than one; the message names them.

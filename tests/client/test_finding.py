@@ -1,9 +1,11 @@
 """Finding, attaching, describing, and registering definitions once."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from asyncbatch import AccessDenied, InvalidRequest, JobRequest, JobStatus
@@ -84,6 +86,61 @@ async def test_find_by_state(bench: MakeBench) -> None:
         assert await b.batch.find(status=[JobStatus.RUNNING, JobStatus.FAILED]) == [long]
         assert set(await b.batch.find()) == {short, long}
         assert await b.batch.find(name="*", status=JobStatus.RUNNING) == [long]
+
+
+async def test_find_by_job_definition_and_revision(bench: MakeBench) -> None:
+    async with bench(Script(duration=9_000)) as b:
+        other = {**DEFINITION, "jobDefinitionName": "hello-2"}
+        await b.batch.register_job_definition(other)
+        newer = await b.batch.register_job_definition(DEFINITION, reuse=False)
+        first = await b.batch.submit("hello:1")
+        second = await b.batch.submit("hello:2")
+        third = await b.batch.submit("hello-2")
+        assert set(await b.batch.find(definition="hello")) == {first, second}
+        assert set(await b.batch.find(definition="hello*")) == {first, second, third}
+        assert await b.batch.find(definition="hello:1") == [first]
+        assert await b.batch.find(definition=newer.arn) == [second]
+        assert await b.batch.find(definition="HELLO") == []
+
+
+async def test_find_by_time_of_submission(bench: MakeBench) -> None:
+    async with bench(Script(duration=90_000)) as b:
+        early = await b.batch.submit("hello")
+        await anyio.sleep(3_600)
+        late = await b.batch.submit("hello")
+        await late.wait(until=JobStatus.RUNNING)
+        assert late.description is not None
+        at = late.description.created_at
+        assert at is not None
+        assert await b.batch.find(created_after=at) == [late]
+        assert await b.batch.find(created_before=at) == [early]
+        assert await b.batch.find(created_before=at, status=JobStatus.RUNNING) == [early]
+        assert set(await b.batch.find(created_after=at - timedelta(days=1))) == {early, late}
+        assert await b.batch.find(created_after=at - timedelta(days=2), created_before=at) == [
+            early
+        ]
+
+
+async def test_find_with_several_conditions_returns_jobs_that_meet_all(bench: MakeBench) -> None:
+    async with bench(Script(duration=9_000)) as b:
+        for name in ("etl-1", "etl-2"):
+            await b.batch.submit("hello", name=name)
+        await b.batch.register_job_definition({**DEFINITION, "jobDefinitionName": "other"})
+        wanted = await b.batch.submit("other", name="etl-3")
+        await wanted.wait(until=JobStatus.RUNNING)
+        before = b.local.calls["ListJobs"]
+        found = await b.batch.find(name="etl-*", definition="other", status=JobStatus.RUNNING)
+        assert found == [wanted]
+        assert b.local.calls["ListJobs"] - before == 1
+
+
+async def test_find_between_times_in_the_wrong_order_raises(bench: MakeBench) -> None:
+    async with bench() as b:
+        now = datetime.now(UTC)
+        with pytest.raises(InvalidRequest, match="must be later than created_after"):
+            await b.batch.find(created_after=now, created_before=now)
+        with pytest.raises(InvalidRequest, match="created_after"):
+            await b.batch.find(created_after="yesterday")  # type: ignore[arg-type]
 
 
 async def test_found_job_that_ended_has_its_complete_result(bench: MakeBench) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,7 @@ def test_docstring_example_runs(runner: asyncio.Runner, example: list[Fence]) ->
     runner.run(batch.open())
     try:
         public = {**vars(asyncbatch.local), **vars(asyncbatch.progress), **vars(asyncbatch)}
-        run_fences(runner, example, {**public, "asyncio": asyncio, "batch": batch})
+        names = {"asyncio": asyncio, "batch": batch, "timedelta": timedelta}
+        run_fences(runner, example, {**public, **names})
     finally:
         runner.run(batch.aclose())

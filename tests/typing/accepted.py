@@ -20,6 +20,7 @@ from asyncbatch import (
     Failure,
     FailureKind,
     Job,
+    JobDefaults,
     JobDefinition,
     JobDescription,
     JobFailed,
@@ -63,6 +64,7 @@ async def open_clients(session: object) -> None:
             limits=RateLimits(submit_per_second=10),
             journal=Journal(Path("run.db"), rerun_failed=False),
             observers=[observer, observe],
+            defaults=JobDefaults(queue="night", tags={"team": "data"}, retry="spot:3"),
         )
         assert_type(await client.open(), AsyncBatchClient)
         await client.aclose()
@@ -129,7 +131,11 @@ async def find(batch: AsyncBatchClient) -> None:
     assert_type(await batch.attach(["job-id"]), list[Job])
     assert_type(await batch.find(name="etl*", status=JobStatus.FAILED), list[Job])
     assert_type(await batch.find(status=[JobStatus.RUNNING, JobStatus.STARTING]), list[Job])
+    found = await batch.find(definition="etl:3", created_after=timedelta(days=1))
+    assert_type(found, list[Job])
     assert_type(await batch.resume(), list[Job])
+    await batch.cancel([*found, "job-id"], reason="not needed")
+    assert_type(await found[0].cancel(), None)
     assert_type(await batch.describe(["job-id"]), dict[str, JobDescription])
     assert_type(await batch.job_queues(), list[JobQueue])
     assert_type(await batch.default_queue(), str)

@@ -225,7 +225,7 @@ class API:
         queue: str | None = None,
         array_job_id: str | None = None,
         multi_node_job_id: str | None = None,
-        name: str | None = None,
+        condition: tuple[str, str] | None = None,
         status: JobStatus | None = None,
     ) -> AsyncIterator[JobDescription]:
         """List jobs of a queue, children of an array job, or nodes of a job, page by page.
@@ -234,7 +234,8 @@ class API:
             queue: Name or ARN of the job queue.
             array_job_id: Parent of the children to list, instead of a queue.
             multi_node_job_id: Parent of the nodes to list, instead of a queue.
-            name: Job name in any case, or its beginning with a ``*``. AWS ignores `status` with it.
+            condition: Name and value of a filter. With others than SHARE_IDENTIFIER, AWS ignores
+                `status`.
             status: The one state to list.
         """
         arguments: Response = {}
@@ -244,9 +245,9 @@ class API:
             arguments["multiNodeJobId"] = multi_node_job_id
         else:
             arguments["jobQueue"] = queue
-        if name is not None:
-            arguments["filters"] = [{"name": "JOB_NAME", "values": [name]}]
-        elif status is not None:
+        if condition is not None:
+            arguments["filters"] = [{"name": condition[0], "values": [condition[1]]}]
+        if status is not None:
             arguments["jobStatus"] = str(status)
         async for page in self._pages(_LIST_JOBS, arguments):
             for item in page["jobSummaryList"]:

@@ -37,10 +37,8 @@ def job_ids(jobs: Iterable[Job | str]) -> list[str]:
     return [checks.job_id("jobs", job_id) for job_id in ids]
 
 
-def statuses(status: JobStatus | Iterable[JobStatus] | None) -> tuple[JobStatus, ...]:
-    """Return states as a tuple; None means all of them."""
-    if status is None:
-        return tuple(JobStatus)
+def statuses(status: JobStatus | Iterable[JobStatus]) -> tuple[JobStatus, ...]:
+    """Return states as a tuple."""
     if isinstance(status, str):
         return (checks.status("status", status),)
     checks.iterable("status", status, rule="must be a state, or a list of states")

@@ -286,7 +286,8 @@ class Session:
         return record
 
     async def _submit(self, request: JobRequest, log: SubmissionLog | None = None) -> JobRecord:
-        """Submit a job, report it, and follow it."""
+        """Submit a job with the client's defaults, report it, and follow it."""
+        request = self.settings.defaults.applied_to(request)
         queue = request.queue or await self.default_queue()
         name = request.name or unique_name(str(request.job_definition))
         job_id = await self._submitter.submit(request, name=name, queue=queue, log=log)
@@ -336,11 +337,13 @@ class Session:
     # -- the default queue ------------------------------------------------------------------------
 
     async def default_queue(self) -> str:
-        """Return the name of the only queue that takes jobs; looked up once.
+        """Return the client's default queue, or the only one that takes jobs, looked up once.
 
         Raises:
             InvalidRequest: There is none, or more than one.
         """
+        if self.settings.defaults.queue is not None:
+            return self.settings.defaults.queue
         async with self._finding_queue:
             if self._default_queue is None:
                 self._default_queue = await self._find_default_queue()
