@@ -169,6 +169,7 @@ class _Program:
                 since=error.since.timestamp(),
                 until=error.until.timestamp(),
                 at=self._wall.true(),
+                known=[job.id for job in error.submitted],
                 doubt=error.doubt,
             )
             raise

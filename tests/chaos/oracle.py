@@ -16,7 +16,8 @@ refused
     reason than its rate: expired credentials, for example.
 no content
     It has no mark, it was raised by `resume`, which does not know the content of requests, and
-    there is a job with its name.
+    there is a job with its name that the journal does not have: a driver may have received it and
+    died before it was written.
 ambiguous
     It has no mark, and there are more such jobs than requests of that content.
 other time
@@ -169,13 +170,11 @@ def _is_decidable(
     jobs = [
         job
         for job in ledger["jobs"]
-        if job["name"] == line["name"]
-        and job["tag"] is None
-        and job["id"] not in received
-        and job["created_at"] <= line["at"]
+        if job["name"] == line["name"] and job["tag"] is None and job["created_at"] <= line["at"]
     ]
     if line["uncertain"] == "resume":
-        return not jobs
+        return all(job["id"] in line["known"] for job in jobs)
+    jobs = [job for job in jobs if job["id"] not in received]
     works = [work.content for work in plan.work if work.name == line["name"]]
     contents = set(works) if line["content"] is None else {line["content"]}
     for content in contents:

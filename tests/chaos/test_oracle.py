@@ -130,6 +130,7 @@ def _uncertain(**changes: object) -> dict[str, Any]:
         "since": 999.0,
         "until": 1100.0,
         "at": 1100.0,
+        "known": [],
         "doubt": "AWS said so",
         **changes,
     }
@@ -154,6 +155,7 @@ def _undecided(
         _uncertain(mark="chaos-000000000000", name="chaos-000000000000", content=0),
         _uncertain(mark="asyncbatch-submission=1a2b", since=1050.0),
         _uncertain(uncertain="resume", content=None, at=999.5),
+        _uncertain(uncertain="resume", content=None, known=["j-2", "j-3", "j-4"]),
         _uncertain(uncertain="resume", mark="asyncbatch-submission=1a2b", content=None),
     ],
 )
@@ -190,7 +192,10 @@ def test_judge_reports_it_if_aws_refused_another_driver_or_at_another_time(
 
 
 def test_judge_accepts_a_submission_without_a_mark_that_resume_cannot_compare() -> None:
-    assert _undecided(_uncertain(uncertain="resume", content=None)) == []
+    line = _uncertain(uncertain="resume", content=None, known=["j-2", "j-3"])
+    assert _undecided(line) == []
+    # A driver received it, but the journal has not got it.
+    assert _undecided({"submitted": "j-4"}, line) == []
 
 
 def test_judge_accepts_a_submission_with_more_equal_jobs_than_requests() -> None:
