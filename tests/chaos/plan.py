@@ -289,12 +289,12 @@ def _late(rng: random.Random) -> Iterator[PlannedFault]:
 
 
 def _server_errors(rng: random.Random) -> Iterator[PlannedFault]:
-    for _ in range(rng.randint(1, 3)):
+    for number in range(rng.randint(1, 3)):
         yield PlannedFault(
             label="5xx burst",
             operation=_where(rng),
             fault=Fault.server_error(probability=rng.uniform(0.5, 1)),
-            begins=rng.choice((rng.randint(1, 30), rng.randint(31, 150))),
+            begins=rng.randint(1, 150 if number else 20),
             lasts=rng.uniform(1, 20),
         )
 
@@ -326,7 +326,7 @@ def _expired(rng: random.Random) -> Iterator[PlannedFault]:
         label="expired credentials",
         operation="*",
         fault=Fault.error("ExpiredTokenException", "The security token has expired", status=403),
-        begins=rng.choice((rng.randint(2, 30), rng.randint(31, 150))),
+        begins=rng.randint(2, rng.choice((20, 150))),
         lasts=rng.uniform(1, 30),
     )
 
