@@ -31,6 +31,9 @@ class Disk:
         kill: How this driver is ended.
         shared: What the processes of the run share.
         clock: Returns the time in seconds, the same one in all processes of the run.
+
+    Attributes:
+        steps: Statements of SQLite, and calls that open files of the journal, so far.
     """
 
     def __init__(
@@ -47,17 +50,18 @@ class Disk:
         self._kill = kill
         self._shared = shared
         self._clock = clock
-        self._steps = 0
+        self.steps = 0
 
     def use(self) -> None:
         """Use it for all journals of this process from now on."""
-        sqlite3.connect = partial(self._connect, sqlite3.connect)  # type: ignore[assignment]
-        os.pwrite = partial(self._pwrite, os.pwrite)
+        sqlite3.connect = partial(self.connect, sqlite3.connect)  # type: ignore[assignment]
+        os.pwrite = partial(self.pwrite, os.pwrite)
         sys.addaudithook(self._count_call)
 
-    def _connect(
+    def connect(
         self, real: Callable[..., sqlite3.Connection], path: Path, **options: Any
     ) -> sqlite3.Connection:
+        """Open a connection on this disk with the real `sqlite3.connect`."""
         connection = real(path, factory=_Connection, **options)
         assert isinstance(connection, _Connection)
         connection.disk = self
@@ -72,8 +76,8 @@ class Disk:
 
     def count_step(self, _statement: str = "") -> None:
         """Count a statement or call, before it is executed; kill the process where planned."""
-        self._steps += 1
-        if self._steps != self._kill.at_journal_step:
+        self.steps += 1
+        if self.steps != self._kill.at_journal_step:
             return
         if not self._kill.at_time:
             os.kill(os.getpid(), self._kill.number)
@@ -106,7 +110,7 @@ class Disk:
         error.sqlite_errorname = "SQLITE_FULL"
         raise error
 
-    def _pwrite(
+    def pwrite(
         self, real: Callable[[int, bytes, int], int], descriptor: int, data: bytes, place: int
     ) -> int:
         """Write to the lock file; on a full disk it cannot grow."""

@@ -15,9 +15,10 @@ _MOST_SKEW = 290.0
 # The client waits for a response for 30 s, which are 1.5 real seconds. An engine that is paused for
 # longer accepts requests that the client has given up, which no look-up can know.
 _MOST_PAUSE = {"engine": 1.5, "driver": 2.0}
-# Opening a new journal takes 38 statements and calls of the operating system; from the 27th on, the
-# schema is complete.
-_JOURNAL_STEPS = 34
+# Statements of SQLite, and calls that open a file, until the schema of a new journal is complete,
+# and until its first transactions are done.
+SCHEMA_STEPS = 26
+JOURNAL_STEPS = 34
 # Three kinds of faults are certain in a run: so any six seeds in a row have all of them.
 _CERTAIN = 3
 _A_DAY = 86_400.0
@@ -230,7 +231,7 @@ def _kill(rng: random.Random, jobs: int) -> Kill:
 def _journal_kill(rng: random.Random) -> Kill:
     """Return a kill while the journal is being made: at a step or shortly afterwards."""
     at_time = rng.choice((0.0, rng.uniform(0, 0.005)))
-    return Kill(at_journal_step=rng.randint(1, _JOURNAL_STEPS), at_time=at_time)
+    return Kill(at_journal_step=rng.randint(1, JOURNAL_STEPS), at_time=at_time)
 
 
 def _pauses(rng: random.Random) -> Iterator[Pause]:

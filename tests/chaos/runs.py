@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.chaos import driver, endpoint
 from tests.chaos.forks import Child, fork, session
-from tests.chaos.oracle import Verdict, judge
+from tests.chaos.oracle import Verdict, decidable, judge
 from tests.chaos.plan import Kill, Pause, Plan, draw
 from tests.chaos.shared import Shared
 
@@ -113,7 +113,10 @@ class _Run:
         ]
         self._outcome.clock_jumps = sum("clock" in line for report in reports for line in report)
         self._outcome.uncertain = sum("uncertain" in line for report in reports for line in report)
-        if not self._outcome.hung and not self._outcome.crashed:
+        if self._outcome.hung or self._outcome.crashed:
+            # Needless doubt may be the cause: the program is run again and again.
+            self._outcome.verdict.undecided += decidable(self._plan, ledger, reports)
+        else:
             self._outcome.verdict = judge(self._plan, ledger, reports)
         self._shared.close()
         return self._outcome

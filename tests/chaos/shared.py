@@ -15,7 +15,7 @@ class Shared:
         driver_number: Number of the driver process, from 0.
         requests: Requests that arrived from this driver.
         steps: Steps of progress of all processes; a run without new ones counts as hung.
-        transactions: Transactions of the journal, of all drivers.
+        transactions: Transactions of the journal, of all drivers; locking it is one as well.
         full_until: When the disk of the journal is no longer full, in seconds since the epoch.
         full_writes: Writes that failed because the disk was full.
     """
