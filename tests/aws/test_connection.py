@@ -1,13 +1,23 @@
 """`Connection`: models shared by the sessions of a process, and the SDK's retries switched off."""
 
 import asyncio
+import contextlib
+import json
+import traceback
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiobotocore.session import AioSession
 
-from asyncbatch import APIError, InvalidRequest, ServiceFault
-from asyncbatch._aws import connection
+from asyncbatch import (
+    APIError,
+    ConnectionFailed,
+    InvalidRequest,
+    ServiceFault,
+    fit_for_terminal,
+)
+from asyncbatch._aws import connection, sdk_hooks
 from asyncbatch._aws.connection import Connection, Target
 from asyncbatch.local import Fault, LocalBatch
 
@@ -106,3 +116,89 @@ async def test_invalid_type_in_extra_is_reported_without_values_of_environment_v
             await connection.call("batch", "SubmitJob", {"containerOverrides": overrides})
     assert "environment[0].value, value: ***, type" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@contextlib.asynccontextmanager
+async def endpoint_that_sends(response: bytes) -> AsyncIterator[Connection]:
+    """Connect to an endpoint that answers with some bytes, and keeps the connection open."""
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(response)
+        await writer.drain()
+        await reader.read()  # until the client closes it
+        writer.close()
+        is_closed.set()
+
+    is_closed = asyncio.Event()
+    session = AioSession()
+    session.set_credentials("AKID", "secret")
+    async with await asyncio.start_server(send, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        target = Target(region_name="eu-west-1", session=session, endpoint_url=url)
+        async with Connection.connect(target) as connection:
+            yield connection
+        await is_closed.wait()
+
+
+def _response(status: int, body: bytes) -> bytes:
+    return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+
+ODD_BODIES = [
+    b"null",
+    b"[1, 2]",
+    b"5",
+    b'"text"',
+    b"[" * 100_000,
+    b'{"__type": 5, "message": 7}',
+    b'{"__type": [1], "code": {}, "message": {"a": 1}}',
+    b'{"__type": "MalformedQueryException", "queryCompileError": 5}',
+    b'{"message": %s}' % (b"1" * 5_000),
+]
+
+
+@pytest.mark.parametrize("status", [300, 400, 500])
+@pytest.mark.parametrize("body", ODD_BODIES, ids=lambda body: body[:20].decode())
+async def test_error_response_of_any_content_is_an_error_of_the_package(
+    status: int, body: bytes
+) -> None:
+    async with endpoint_that_sends(_response(status, body)) as connection:
+        with pytest.raises(APIError):
+            await connection.call("batch", "DescribeJobs", {"jobs": ["one"]})
+
+
+async def test_response_that_is_nested_too_deeply_is_lost() -> None:
+    body = b'{"jobId": ' + b"[" * 100_000
+    async with endpoint_that_sends(_response(200, body)) as connection:
+        with pytest.raises(ConnectionFailed, match="nested too deeply") as caught:
+            await connection.call("batch", "SubmitJob", {}, validate=False)
+    assert caught.value.may_have_arrived
+
+
+async def test_code_and_message_of_an_error_response_are_kept() -> None:
+    body = b'{"__type": "a#ClientException", "message": "no", "other": [{}]}'
+    async with endpoint_that_sends(_response(400, body)) as connection:
+        with pytest.raises(APIError) as caught:
+            await connection.call("batch", "DescribeJobs", {"jobs": ["one"]})
+    assert (caught.value.code, caught.value.message) == ("ClientException", "no")
+
+
+async def test_response_that_never_ends_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK's own timeout is for each read: a response that trickles in would go on for ever."""
+    monkeypatch.setattr(sdk_hooks, "_RESPONSE_SECONDS", 0.2)
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
+    async with endpoint_that_sends(begun) as connection:
+        with pytest.raises(ConnectionFailed) as caught:
+            await connection.call("batch", "SubmitJob", {}, validate=False)
+    assert caught.value.may_have_arrived
+
+
+async def test_traceback_of_an_error_response_has_no_control_characters() -> None:
+    body = json.dumps({"message": "\x1b]0;title\x07 \u202e"}).encode()
+    async with endpoint_that_sends(_response(400, body)) as connection:
+        with pytest.raises(APIError) as caught:
+            await connection.call("batch", "DescribeJobs", {"jobs": ["one"]})
+    text = "".join(traceback.format_exception(caught.value))
+    assert text == fit_for_terminal(text)
+    assert "title" in caught.value.message

@@ -214,3 +214,46 @@ async def test_pages_that_never_end_are_a_fault(
         with pytest.raises(APIError, match="never end"):
             await b.batch.job_queues()
         assert pages[0] <= 101
+
+
+async def test_bug_while_reading_a_response_reaches_only_the_job_that_it_is_about(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench(Script(duration=5)) as b:
+        jobs = await b.batch.submit_many([JobRequest("hello")] * 7)
+        victim = jobs[3]
+        call = b.session.connection.call
+
+        async def failing(service: str, name: str, *rest: Any, **more: Any) -> Response:  # noqa: ANN401
+            if name == "DescribeJobs" and victim.id in rest[0]["jobs"]:
+                raise RecursionError
+            response: Response = await call(service, name, *rest, **more)
+            return response
+
+        monkeypatch.setattr(b.session.connection, "call", failing)
+        with pytest.raises(InternalError) as caught:
+            await victim
+        assert caught.value.job_id == victim.id
+        for job in jobs:
+            if job is not victim:
+                assert (await job).succeeded
+    assert "please report this" in caplog.text
+
+
+async def test_page_that_comes_again_is_a_fault(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench() as b:
+        pages = [0]
+        call = b.session.connection.call
+
+        async def changed(service: str, name: str, *rest: Any, **more: Any) -> Response:  # noqa: ANN401
+            if name != "DescribeJobQueues":
+                return await call(service, name, *rest, **more)
+            pages[0] += 1
+            return {"jobQueues": [{"jobQueueName": "q"}], "nextToken": str(pages[0])}
+
+        monkeypatch.setattr(b.session.connection, "call", changed)
+        with pytest.raises(APIError, match="never end"):
+            await b.batch.job_queues()
+        assert pages[0] == 2

@@ -82,3 +82,7 @@ def test_status_is_equal_after_pickling_and_copying(word: str, protocol: int) ->
         assert (twin, twin.is_known) == (status, status.is_known)
     if status.is_known:
         assert pickled is status
+
+
+def test_repr_of_an_unknown_status_has_no_control_characters() -> None:
+    assert "\x1b" not in repr(JobStatus("\x1b]0;title\x07"))

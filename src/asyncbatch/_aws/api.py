@@ -374,22 +374,28 @@ class API:
         """Yield the pages of an operation.
 
         Raises:
-            ServiceFault: There is no end: a token comes again, or page after page is empty.
+            ServiceFault: There is no end: a token or a page comes again, or page after page is
+                empty.
         """
         tokens: set[str] = set()
         empty = 0
+        previous: object = None
         while True:
             page = await self._calls.send(operation, arguments, patience)
             yield page
             token = page.get("nextToken")
             if not token:
                 return
-            empty = 0 if page[str(operation.required)] else empty + 1
-            if not isinstance(token, str) or token in tokens or empty >= _MAX_EMPTY_PAGES:
+            items = page[str(operation.required)]
+            empty = 0 if items else empty + 1
+            is_repeated = bool(items) and items == previous
+            is_unusable = not isinstance(token, str) or token in tokens
+            if is_repeated or is_unusable or empty >= _MAX_EMPTY_PAGES:
                 raise ServiceFault(
                     operation.name, UNREADABLE, "the pages of the response never end"
                 )
             tokens.add(token)
+            previous = items
             arguments = {**arguments, "nextToken": token}
 
     def _description_if_changed(

@@ -195,12 +195,13 @@ class Connection:
                 _check(client, operation, arguments)
             response: dict[str, Any] = await getattr(client, _method(operation))(**arguments)
         except Exception as error:
-            from asyncbatch._aws.errors import translated
+            from asyncbatch._aws.errors import fit_to_show, translated
 
             own = translated(error, operation)
             if own is None:
                 raise
-            raise own from error
+            # A traceback shows the cause as well, in its own words.
+            raise own from (error if fit_to_show(error) else None)
         return response
 
     async def offers(self, service: str, operation: str) -> bool:

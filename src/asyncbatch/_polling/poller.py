@@ -140,23 +140,25 @@ class Poller:
         """
         try:
             polled = await self._api.poll_jobs(choose, self._has_changed)
-        except APIError as error:
-            if type(error) is not APIError or len(batch) == 1:
+        except Exception as error:
+            if not batch:  # a bug that is about no job
+                raise
+            is_own = not isinstance(error, AsyncBatchError)
+            if len(batch) == 1 or not (is_own or type(error) is APIError):
                 self._fail(batch, error)
                 return
-            # AWS refuses a call for one malformed id in it, and does not say which.
+            # AWS refuses a call for one malformed id in it, and does not say which; or a bug of
+            # ours, or of the SDK, is about one job in the response.
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
                 await self._describe(functools.partial(list, half), half)
-        except AsyncBatchError as error:
-            self._fail(batch, error)
         else:
             self._deliver(batch, polled)
 
-    def _fail(self, batch: Sequence[str], error: AsyncBatchError) -> None:
+    def _fail(self, batch: Sequence[str], error: Exception) -> None:
         for job_id in batch:
             if job_id in self._followed:
-                self._remove(job_id).fail(error)
+                self._remove(job_id).fail(_reported(job_id, error))
 
     def _wake(self) -> None:
         """Make `run` check the schedule, unless nothing is due before it wakes up anyway."""
@@ -194,10 +196,8 @@ class Poller:
                     self._note_missing(followed.job, now)
                 else:
                     self._schedule.note_unread(job_id, now)
-            except Exception as error:
-                # A bug of ours in the handling of one job: the other jobs go on.
-                logger.exception("handling job %s failed; please report this", job_id)
-                self._fail([job_id], InternalError(job_id, error))
+            except Exception as error:  # noqa: BLE001 - a bug is logged; the other jobs go on
+                self._fail([job_id], error)
 
     def _take(self, followed: FollowedJob, description: JobDescription | None, now: float) -> None:
         """Take the description of a job; None where it did not change."""
@@ -223,3 +223,11 @@ class Poller:
         followed = self._followed.pop(job_id)
         self._sweeper.remove(followed)
         return followed.job
+
+
+def _reported(job_id: str, error: Exception) -> AsyncBatchError:
+    """Return the error for the waiters of a job; one that is a bug is logged."""
+    if isinstance(error, AsyncBatchError):
+        return error
+    logger.error("handling job %s failed; please report this", job_id, exc_info=error)
+    return InternalError(job_id, error)

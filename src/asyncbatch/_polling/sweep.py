@@ -150,6 +150,9 @@ class Sweeper:
             except AsyncBatchError as error:
                 logger.warning("ListJobs failed; following jobs of queue %s by id: %s", name, error)
                 self._stop_listing(queue, math.inf)
+            except Exception:  # a bug: without lists, jobs are followed as well
+                logger.exception("listing queue %s failed; please report this", name)
+                self._stop_listing(queue, math.inf)
 
     async def _next_due(self) -> tuple[str, Queue]:
         """Wait until a queue is due to be swept, and return it."""

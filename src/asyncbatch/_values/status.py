@@ -22,6 +22,8 @@ Source: https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 import enum
 from typing import Self
 
+from asyncbatch._values.text import one_line
+
 
 class JobStatus(enum.StrEnum):
     """State of a job, in AWS's spelling; each member equals its name as a string.
@@ -47,6 +49,10 @@ class JobStatus(enum.StrEnum):
         unknown._name_ = value
         unknown._value_ = value
         return unknown
+
+    def __repr__(self) -> str:
+        """Show name and value; those of an unknown state are text of the endpoint."""
+        return one_line(super().__repr__())
 
     def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[str]]:
         """Pickle by value: some versions of Enum pickle by name, which unknown states lack."""
