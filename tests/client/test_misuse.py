@@ -186,3 +186,16 @@ def test_endpoint_without_host_or_port_is_refused(url: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         AsyncBatchClient(endpoint_url=url)
     assert caught.value.field == "endpoint_url"
+
+
+def test_client_that_is_dropped_after_its_loop_was_closed_warns() -> None:
+    loop = asyncio.new_event_loop()
+    local = LocalBatch(executor=ScriptedExecutor())
+    loop.run_until_complete(local.open())
+    clients = [loop.run_until_complete(AsyncBatchClient(session=local.session).open())]
+    tasks = asyncio.all_tasks(loop)
+    loop.close()
+    with pytest.warns(ResourceWarning, match="unclosed AsyncBatchClient"):
+        clients.clear()
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined] # that is this test's doing

@@ -122,3 +122,26 @@ async def test_cancelling_the_starter_later_does_not_cancel_the_task() -> None:
         await anyio.lowlevel.checkpoint()
     assert service.log == ["starting", "ready"]
     await background.stop()
+
+
+@pytest.mark.parametrize("step", ["start", "stop"])
+async def test_cancelling_does_not_interrupt_what_the_task_shields(step: str) -> None:
+    """A journal that is being opened in a thread must be closed again, or it stays locked."""
+    log: list[str] = []
+
+    async def main(ready: Callable[[str], None], stop: asyncio.Event) -> None:
+        if step == "stop":
+            ready("it runs")
+            await stop.wait()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(5)
+            log.append("complete")
+        await anyio.sleep_forever()
+
+    background = Background(main)
+    with anyio.move_on_after(1) as scope:
+        await background.start()
+        await background.stop()
+    assert scope.cancelled_caught
+    await background.stop()
+    assert log == ["complete"]

@@ -10,6 +10,8 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+import anyio
+
 from asyncbatch._values.errors import ClientClosed
 
 T = TypeVar("T")
@@ -47,6 +49,9 @@ class Background(Generic[T]):
         """
         self._main = main
         self._stop = asyncio.Event()
+        # Cancelling the task itself would also interrupt what is shielded: a SubmitJob on its way,
+        # and the opening of a journal, which would then stay locked.
+        self._scope = anyio.CancelScope()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -55,13 +60,13 @@ class Background(Generic[T]):
         self._loop = asyncio.get_running_loop()
         ready: asyncio.Future[T] = self._loop.create_future()
         self._task = asyncio.create_task(  # noqa: TID251 - the one place; `stop` awaits it
-            self._main(ready.set_result, self._stop), name="asyncbatch client"
+            self._run(ready.set_result), name="asyncbatch client"
         )
         try:
             waited: set[asyncio.Future[Any]] = {self._task, ready}
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            self._task.cancel()
+            self._scope.cancel()
             await asyncio.wait({self._task})
             raise
         if not ready.done():
@@ -69,6 +74,10 @@ class Background(Generic[T]):
             self._task.result()  # raises why it never became ready
             raise RuntimeError("the background task ended before it was ready")
         return ready.result()
+
+    async def _run(self, ready: Callable[[T], None]) -> None:
+        with self._scope:
+            await self._main(ready, self._stop)
 
     def require_loop(self) -> None:
         """Raise if the task runs on another event loop than this one.
@@ -91,15 +100,15 @@ class Background(Generic[T]):
             if not self._task.done():  # else its loop may be closed
                 await asyncio.wait({self._task})
         except asyncio.CancelledError:
-            self._task.cancel()
+            self._scope.cancel()
             raise
         if not self._task.cancelled():
             self._task.result()
 
     def drop(self) -> bool:
         """Stop the task without waiting, from any thread; return whether it was running."""
-        if self._task is None or self._loop is None or self._task.done() or self._loop.is_closed():
+        if self._task is None or self._loop is None or self._task.done():
             return False
-        with contextlib.suppress(RuntimeError):  # the loop is closed meanwhile
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._stop.set)
         return True
