@@ -367,3 +367,25 @@ async def test_repr_of_a_handle_has_no_control_characters(bench: MakeBench) -> N
                 )
             )
             assert repr(job).isprintable()
+
+
+@pytest.mark.parametrize("odd", ["another", "another:1", "{}", "{}:x", "{}:", "{}:" + "9" * 5_000])
+async def test_listed_job_that_is_no_child_is_ignored(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    async with bench(_failing(1)) as b:
+        array = await b.batch.submit_array("hello", 2)
+        await array.wait()
+        call = b.session.connection.call
+
+        async def with_odd_id(service: str, operation: str, *rest: Any, **more: Any) -> Any:  # noqa: ANN401
+            response = await call(service, operation, *rest, **more)
+            if operation == "ListJobs":
+                [child] = response["jobSummaryList"]
+                response["jobSummaryList"].append({**child, "jobId": odd.format(array.id)})
+            return response
+
+        monkeypatch.setattr(b.session.connection, "call", with_odd_id)
+        with pytest.raises(JobFailed, match=r"1 of 2 children failed \(1\); child 1: exit code 3"):
+            await array
+        assert [child.id for child in await array.failed_children()] == [f"{array.id}:1"]

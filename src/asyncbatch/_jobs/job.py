@@ -5,6 +5,7 @@ in properties. Awaiting it only waits: the session's poller follows the job. Can
 task never affects the job.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack
@@ -22,6 +23,7 @@ from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed
 from asyncbatch._values.failures import wait_reason_of
+from asyncbatch._values.part_ids import is_part
 from asyncbatch._values.requests import JobFields, JobRequest
 from asyncbatch._values.results import Failure, JobResult, JobSubmission, LogEvent
 from asyncbatch._values.status import JobStatus
@@ -30,6 +32,8 @@ from asyncbatch._values.text import one_line
 if TYPE_CHECKING:  # loaded when a client opens
     from asyncbatch._session.records import JobRecord
     from asyncbatch._session.session import Session
+
+logger = logging.getLogger("asyncbatch")
 
 
 class Job:
@@ -393,10 +397,17 @@ class Job:
         node = record.handle() if record.handle else None
         return node or Job(self._session, record)
 
-    @staticmethod
-    async def _take(listing: AsyncIterator[JobDescription], at_most: float) -> list[JobDescription]:
+    async def _take(
+        self, listing: AsyncIterator[JobDescription], at_most: float
+    ) -> list[JobDescription]:
+        """Return the first parts of this job that are listed."""
         found: list[JobDescription] = []
         async for summary in listing:
+            if not is_part(summary.job_id, self.id):
+                logger.warning(
+                    "ListJobs returned %s, which is no part of job %s", summary.job_id, self.id
+                )
+                continue
             found.append(summary)
             if len(found) >= at_most:
                 break

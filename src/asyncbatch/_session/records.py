@@ -29,6 +29,7 @@ from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, JobVanished
 from asyncbatch._values.events import JobFinished, JobLost, StatusChanged
 from asyncbatch._values.failures import result_of
+from asyncbatch._values.part_ids import child_index
 
 if TYPE_CHECKING:
     from asyncbatch._values.results import JobResult, JobSubmission
@@ -127,10 +128,11 @@ class JobRecords:
 
     def follow_siblings(self, child_id: str) -> None:
         """Follow a child of an array and the next ones in use: one call describes them all."""
-        parent, _, index = child_id.partition(":")
-        if not index.isdecimal():  # a node of a child
+        parent = child_id.partition(":")[0]
+        index = child_index(child_id)
+        if index is None or "#" in child_id:  # a node of a child
             return
-        for place in range(int(index), int(index) + _SIBLINGS):
+        for place in range(index, index + _SIBLINGS):
             sibling = self._records.get(f"{parent}:{place}")
             if sibling is not None and not sibling.is_finished:
                 self.poller.follow(sibling)

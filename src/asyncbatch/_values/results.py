@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from asyncbatch._values.descriptions import JobDescription
+from asyncbatch._values.part_ids import child_index, node_index
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
 
@@ -135,15 +136,12 @@ class LogEvent:
         """Index of the child job that wrote it; None outside of array jobs."""
         if self.original_index is not None:
             return self.original_index
-        # Ids of children are "parent:index", ids of nodes "parent#node".
-        index = self.job_id.partition(":")[2].partition("#")[0]
-        return int(index) if index.isdecimal() else None
+        return child_index(self.job_id)
 
     @property
     def node_index(self) -> int | None:
         """Index of the node that wrote it; None outside of multi-node jobs."""
-        index = self.job_id.partition("#")[2]
-        return int(index) if index.isdecimal() else None
+        return node_index(self.job_id)
 
     @property
     def label(self) -> str:
