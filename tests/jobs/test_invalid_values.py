@@ -24,7 +24,7 @@ FIELDS: list[tuple[str, Any]] = [
     *(("vcpus", value) for value in (HUGE, "1", math.nan, math.inf, True)),
     *(("memory_mib", value) for value in ("4", 4.0, True)),
     *(("extra", value) for value in (5, None, {1: 2})),
-    *(("retry", value) for value in ("x", "spot:", "\u00b2")),
+    *(("retry", value) for value in ("x", "spot:", "\u00b2", "9" * 5_000)),
     *(("attempt_timeout", value) for value in (60, math.nan)),
 ]
 

@@ -28,6 +28,7 @@ from asyncbatch._values.recovery import RecoveryPolicy, optional_policy
 _MAX_RULES = 5
 _MAX_DEPENDENCIES = 20
 _SPOT = "spot:"
+_MAX_DIGITS = 9  # Python refuses to convert thousands of digits
 
 
 @runtime_checkable
@@ -520,7 +521,7 @@ def _retry(value: RetryStrategy | int | str | None) -> RetryStrategy | None:
     if not isinstance(value, str):
         return RetryStrategy(attempts=value)
     attempts = value.removeprefix(_SPOT)
-    if not attempts.isdecimal():
+    if not attempts.isdecimal() or len(attempts) > _MAX_DIGITS:
         rule = "must be a RetryStrategy, a number of attempts, or a string such as 'spot:3'"
         raise InvalidRequest("retry", value, rule)
     if value.startswith(_SPOT):

@@ -120,6 +120,18 @@ async def test_a_job_of_an_unsupported_type_is_rejected_when_submitted(
             await engine.submit(jobDefinition="other")
 
 
+@pytest.mark.parametrize("kind", ["ecsProperties", "eksProperties", "nodeProperties"])
+async def test_a_definition_with_an_empty_kind_cannot_be_submitted(kind: str) -> None:
+    empty = {"numNodes": 0, "mainNode": 0, "nodeRangeProperties": []}
+    properties: Json = {"ecsProperties": {"taskProperties": []}, "nodeProperties": empty}
+    async with open_engine() as engine:
+        await engine.batch.register_job_definition(
+            jobDefinitionName="other", type="container", **{kind: properties.get(kind, {})}
+        )
+        with pytest.raises(ClientError, match="ClientException"):
+            await engine.submit(jobDefinition="other")
+
+
 async def test_a_disabled_queue_rejects_new_jobs() -> None:
     async with open_engine() as engine:
         await engine.batch.update_job_queue(jobQueue="default", state="DISABLED")

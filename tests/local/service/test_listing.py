@@ -12,6 +12,8 @@ pytestmark = pytest.mark.virtual_time
 
 DEFINITIONS = "arn:aws:batch:local:000000000000:job-definition/"
 
+DIGITS = "9" * 5_000  # more than Python converts to a number
+
 
 async def _pages(engine: LocalEngine, **params: Any) -> list[list[Json]]:  # noqa: ANN401 (AWS's own members)
     pages: list[list[Json]] = []
@@ -167,6 +169,7 @@ async def test_filter_results_are_listed_in_pages_of_at_most_100() -> None:
         ({"jobQueue": "default", "filters": _filter("COLOUR", "red")}, "COLOUR is not supported"),
         ({"jobQueue": "default", "filters": _filter("JOB_NAME")}, "needs a value"),
         ({"jobQueue": "default", "filters": _filter("AFTER_CREATED_AT", "noon")}, "milliseconds"),
+        ({"jobQueue": "default", "filters": _filter("AFTER_CREATED_AT", DIGITS)}, "milliseconds"),
         ({"multiNodeJobId": "x"}, "does not support multi-node"),
     ],
 )

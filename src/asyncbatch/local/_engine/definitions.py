@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asyncbatch.local._engine.errors import client_error
-from asyncbatch.local._engine.ids import BATCH_ARN, batch_arn
+from asyncbatch.local._engine.ids import BATCH_ARN, batch_arn, number_of
 from asyncbatch.local._engine.limits import MIN_TIMEOUT_SECONDS, check_tags, is_name
 from asyncbatch.local._engine.retry import parse_retry_strategy
 
@@ -114,7 +114,8 @@ def _split(reference: str) -> tuple[str, int | None]:
     name, _, revision = reference.removeprefix(_ARN).rpartition(":")
     if not name:
         return revision, None
-    return (name, int(revision)) if revision.isdecimal() else (reference, None)
+    number = number_of(revision)
+    return (reference, None) if number is None else (name, number)
 
 
 def _check(name: str, body: Mapping[str, Any]) -> None:

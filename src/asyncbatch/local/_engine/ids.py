@@ -1,12 +1,21 @@
 """Identifiers and ARNs. One seeded generator draws all of them, so that a run can be repeated."""
 
 import random
+import re
 import uuid
 
 REGION = "local"
 ACCOUNT = "000000000000"
 BATCH_ARN = f"arn:aws:batch:{REGION}:{ACCOUNT}:"
 CLUSTER = "local"
+
+# Python refuses to convert a text of thousands of digits.
+_NUMBER = re.compile("[0-9]{1,18}")
+
+
+def number_of(text: str) -> int | None:
+    """Return the number that a text is; None for any other text."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 class IdMaker:

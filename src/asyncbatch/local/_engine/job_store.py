@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import count
 
 from asyncbatch._values.status import JobStatus
-from asyncbatch.local._engine.ids import IdMaker, resource_name
+from asyncbatch.local._engine.ids import IdMaker, number_of, resource_name
 from asyncbatch.local._engine.jobs import Array, Job
 from asyncbatch.local._engine.queues import JobQueue
 from asyncbatch.local._engine.status_index import StatusIndex
@@ -77,7 +77,8 @@ class JobStore:
         if job is None or not index:
             return job
         children = job.array.children if job.array else []
-        return children[int(index)] if index.isdecimal() and int(index) < len(children) else None
+        place = number_of(index)
+        return children[place] if place is not None and place < len(children) else None
 
     def of_queue(self, queue: JobQueue) -> QueueJobs:
         """Return the jobs of a queue."""

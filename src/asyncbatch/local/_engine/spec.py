@@ -116,7 +116,10 @@ def _check_supported(request: Mapping[str, Any], definition: JobDefinition) -> N
         raise client_error(_NO_POLICY.format("a shareIdentifier"))
     if request.get("schedulingPriorityOverride") is not None:
         raise client_error(_NO_POLICY.format("a schedulingPriorityOverride"))
-    if definition.body["containerProperties"].get("secrets"):
+    container = definition.body.get("containerProperties")
+    if container is None:  # one of the other kinds, and empty
+        raise client_error("The job definition has no containerProperties.")
+    if container.get("secrets"):
         raise not_supported("secrets, which it cannot look up")
 
 
@@ -178,7 +181,7 @@ def _millicpus(container: Mapping[str, Any]) -> int:
     vcpus: Any = requirements.get("VCPU", container.get("vcpus"))
     try:
         millicpus = round(float(vcpus) * 1000)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise client_error(f"Container vcpus {vcpus} should be a number.") from None
     if millicpus <= 0:
         raise client_error("Container vcpus should be greater than 0.")

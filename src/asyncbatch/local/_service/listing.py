@@ -14,6 +14,7 @@ from typing import Any
 
 from asyncbatch._values.status import JobStatus
 from asyncbatch.local._engine.errors import client_error, not_supported
+from asyncbatch.local._engine.ids import number_of
 from asyncbatch.local._engine.job_store import JobStore, QueueJobs
 from asyncbatch.local._engine.jobs import Job
 from asyncbatch.local._engine.limits import FILTERED_JOBS, LISTED_JOBS, page_size
@@ -138,6 +139,7 @@ def _created(jobs: QueueJobs, name: str, moment: int) -> Iterator[Job]:
 
 
 def _milliseconds(text: str) -> int:
-    if not text.isdecimal():
+    moment = number_of(text)
+    if moment is None:
         raise client_error(f"Filter value {text} should be a number of milliseconds.")
-    return int(text)
+    return moment

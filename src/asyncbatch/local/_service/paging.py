@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TypeVar
 
 from asyncbatch.local._engine.errors import client_error
+from asyncbatch.local._engine.ids import number_of
 
 T = TypeVar("T")
 
@@ -34,10 +35,10 @@ def decode_token(token: str | None) -> int | None:
         text = base64.urlsafe_b64decode(token.encode()).decode()
     except (binascii.Error, UnicodeError):
         text = ""
-    position = text.removeprefix(_PREFIX)
-    if position == text or not position.isdecimal():
+    position = number_of(text.removeprefix(_PREFIX)) if text.startswith(_PREFIX) else None
+    if position is None:
         raise client_error("The nextToken is not valid.")
-    return int(position)
+    return position
 
 
 def take_page(items: Iterable[T], size: int, token: str | None) -> tuple[list[T], str | None]:
