@@ -457,6 +457,7 @@ def test_journal_that_others_can_read_is_logged(
         (errno.ENOLCK, "Put the journal on a local disk"),
         (errno.ENOSPC, "Free space"),
         (errno.EROFS, "Make the file and its directory writable"),
+        (errno.EFBIG, "Raise the limit of the size of files"),
         (errno.EMFILE, "raise the limit of open files"),
     ],
 )

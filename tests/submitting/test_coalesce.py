@@ -268,3 +268,9 @@ async def test_moto_accepts_the_arrays(aio_session: AioSession, moto: str) -> No
     async with client as batch:
         results = await batch.run(requests, coalesce=True)
     assert [result.job_id.rpartition(":")[2] for result in results] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("requests", [None, "text", 5, [None], ["text"]], ids=repr)
+def test_values_that_are_no_requests_raise(requests: Any) -> None:  # noqa: ANN401 - of a wrong type
+    with pytest.raises(InvalidRequest, match="requests="):
+        coalesce(requests)

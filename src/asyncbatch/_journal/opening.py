@@ -326,6 +326,7 @@ _NEXT_STEPS_BY_ERRNO: Mapping[int, str] = {
     errno.EROFS: _WRITABLE,
     errno.ENOSPC: _FREE_SPACE,
     errno.EDQUOT: _FREE_SPACE,
+    errno.EFBIG: "Raise the limit of the size of files (`ulimit -f`), or use another file system.",
     errno.EIO: "Check its disk: free space, quota, mount, health.",
     errno.ENOLCK: _LOCAL_DISK,
     errno.EOPNOTSUPP: _LOCAL_DISK,

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 
 from asyncbatch._aws.wire import requests as wire
 from asyncbatch._submitting.posix_sh import ARRAY_INDEX, after_line, why_not_in_sh
+from asyncbatch._values import checks as check
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.requests import JobRequest
 
@@ -80,6 +81,9 @@ def coalesce(requests: Iterable[JobRequest]) -> list[Coalesced]:
         What to submit instead, in the order of the first request of each. An array job has at most
         10,000 children and about 6,000 characters of values.
 
+    Raises:
+        InvalidRequest: `requests` is not a list of `JobRequest`.
+
     Example:
         >>> requests = [
         ...     JobRequest("etl", command=["./load", "all"], environment={"DAY": day})
@@ -89,7 +93,7 @@ def coalesce(requests: Iterable[JobRequest]) -> list[Coalesced]:
         >>> array.request.array_size, array.places
         (3, (0, 1, 2))
     """
-    given = list(requests)
+    given = _checked(requests)
     groups: dict[Hashable, list[int]] = {}
     for place, request in enumerate(given):
         common = _common(request)
@@ -98,6 +102,15 @@ def coalesce(requests: Iterable[JobRequest]) -> list[Coalesced]:
         _combine(given, places) for group in groups.values() for places in _split(given, group)
     ]
     return sorted(combined, key=lambda each: each.places[0])
+
+
+def _checked(requests: Iterable[JobRequest]) -> list[JobRequest]:
+    check.iterable("requests", requests, rule="give a list of JobRequests, even for one")
+    given = list(requests)
+    for request in given:
+        if not isinstance(request, JobRequest):
+            raise InvalidRequest("requests", request, "every item must be a JobRequest")
+    return given
 
 
 # -- which requests can be combined ----------------------------------------------------------------
