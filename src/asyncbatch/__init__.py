@@ -38,6 +38,7 @@ from asyncbatch._values.errors import InvalidRequest as InvalidRequest
 from asyncbatch._values.errors import JobDefinitionNotFound as JobDefinitionNotFound
 from asyncbatch._values.errors import JobError as JobError
 from asyncbatch._values.errors import JobFailed as JobFailed
+from asyncbatch._values.errors import JobNotStarted as JobNotStarted
 from asyncbatch._values.errors import JobQueueNotFound as JobQueueNotFound
 from asyncbatch._values.errors import JobVanished as JobVanished
 from asyncbatch._values.errors import JournalError as JournalError

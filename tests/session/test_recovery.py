@@ -8,6 +8,7 @@ from asyncbatch import (
     FailureKind,
     JobFailed,
     JobFinished,
+    JobNotStarted,
     JobRequest,
     JobResubmitted,
     JobStatus,
@@ -228,3 +229,45 @@ async def test_a_job_fails_with_a_dependency_that_is_not_submitted_again(bench: 
             with pytest.raises(JobFailed):
                 await job
         assert len(first.submissions) == len(second.submissions) == 2
+
+
+# -- jobs that do not start ------------------------------------------------------------------------
+
+ENDLESS = Script(duration=None)
+
+
+async def test_a_job_that_does_not_start_in_time_is_cancelled(bench: MakeBench) -> None:
+    async with bench(ENDLESS, vcpus=1) as b:
+        first = await b.batch.submit("hello")
+        second = await b.batch.submit("hello", recovery="start:60")
+        await first.wait(until=JobStatus.RUNNING)
+        with pytest.raises(JobNotStarted, match="not started within 60 s"):
+            await second
+        assert first.status is JobStatus.RUNNING
+
+
+async def test_a_job_that_starts_in_time_is_left_alone(bench: MakeBench) -> None:
+    async with bench(Script(duration=50), vcpus=1) as b:
+        jobs = [await b.batch.submit("hello", recovery="start:60") for _ in range(2)]
+        for job in jobs:
+            assert (await job).succeeded
+        assert b.local.calls["CancelJob"] == b.local.calls["CancelJobs"] == 0
+
+
+async def test_a_blocked_job_is_submitted_to_the_fallback_queue(bench: MakeBench) -> None:
+    policy = RecoveryPolicy.start_limit(fallback_queue="large")
+    async with bench(vcpus=4) as b:
+        async with b.local.session.create_client("batch") as aws:
+            [queue] = (await aws.describe_job_queues())["jobQueues"]
+            order = queue["computeEnvironmentOrder"]
+            await aws.create_job_queue(
+                jobQueueName="large", priority=1, computeEnvironmentOrder=order
+            )
+        job = await b.batch.submit("hello", queue="default", vcpus=64, recovery=policy)
+        with pytest.raises(JobNotStarted, match="JOB_RESOURCE_REQUIREMENT"):
+            await job
+        queues = [str(each.queue).rpartition("/")[2] for each in job.submissions]
+        assert queues == ["default", "large"]
+        assert {each.failure and each.failure.kind for each in job.submissions} == {
+            FailureKind.NOT_STARTED
+        }

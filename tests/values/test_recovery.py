@@ -239,6 +239,7 @@ def test_wrong_value_of_a_policy_is_refused_with_its_field(
          RecoveryPolicy.for_spot(fallback_queue="on-demand", max_submissions=2)),
         ("spot:4,fallback=a,fallback=b", THREE_QUEUES),
         ("memory:x2,max=3000", MEMORY),
+        ("start:600,fallback=a", RecoveryPolicy.start_limit(600, fallback_queue="a")),
         ("memory:x1.5,5", RecoveryPolicy.more_memory(factor=1.5, max_submissions=5)),
         ("spot:3,fallback=on-demand | memory:x2,max=3000", BOTH),
     ],

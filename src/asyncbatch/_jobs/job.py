@@ -21,11 +21,11 @@ from asyncbatch._jobs.parts import (
 from asyncbatch._logs.failure_log import FailureLog, seconds_until_complete
 from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed
+from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed, JobNotStarted
 from asyncbatch._values.failures import wait_reason_of
 from asyncbatch._values.part_ids import is_part
 from asyncbatch._values.requests import JobFields, JobRequest
-from asyncbatch._values.results import Failure, JobResult, JobSubmission, LogEvent
+from asyncbatch._values.results import Failure, FailureKind, JobResult, JobSubmission, LogEvent
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
 
@@ -319,7 +319,8 @@ class Job:
                 lambda: self._last_lines(result.description, lines),
                 wait=seconds_until_complete(last),
             )
-        failed = JobFailed(result, log.events)
+        is_unstarted = result.failure and result.failure.kind is FailureKind.NOT_STARTED
+        failed = (JobNotStarted if is_unstarted else JobFailed)(result, log.events)
         if log.problem is not None:
             failed.add_note(f"The log could not be read: {log.problem}")
         if self.console_url:

@@ -27,13 +27,15 @@ from asyncbatch._session.recovery import Recovery
 from asyncbatch._submitting.smaller_array import smaller_array
 from asyncbatch._values.descriptions import ArrayProperties, JobDescription
 from asyncbatch._values.errors import AsyncBatchError, SubmitUncertain
-from asyncbatch._values.failures import failure_of
+from asyncbatch._values.failures import NOT_STARTED, failure_of, wait_reason_of
 from asyncbatch._values.recovery import RecoveryPolicy, Resubmission
 from asyncbatch._values.requests import JobRequest
 from asyncbatch._values.results import FailureKind, JobResult, JobSubmission, LogEvent
 from asyncbatch._values.status import JobStatus
 
 logger = logging.getLogger("asyncbatch")
+
+_MAX_REASON = 1024  # characters of a reason, by AWS
 
 Prepare = Callable[[], Awaitable[Resubmission | None]]
 """Waits until a job can be submitted again; returns None if it cannot."""
@@ -66,6 +68,7 @@ class LogicalJob:
         self._is_stopped = False
         self._delay = anyio.CancelScope()
         self._idle: anyio.Event | None = None
+        self._limited: set[tuple[str, bool]] = set()
 
     def continues(self, record: JobRecord) -> bool:
         """Return whether a job that has ended is submitted again; if so, that is started."""
@@ -76,9 +79,35 @@ class LogicalJob:
         if prepare is None:
             return False
         self._delay, self._idle = anyio.CancelScope(), anyio.Event()
-        self._recovery.note_failed(result, len(self.submissions) + 1)
+        self._recovery.note_failed(record, result, len(self.submissions) + 1)
         self._recovery.start(record, lambda: self._resubmit(record, prepare))
         return True
+
+    def note(self, record: JobRecord, description: JobDescription) -> None:
+        """Take a description of a live job: one that does not start may be cancelled."""
+        policy = self._policy
+        if description.status is not JobStatus.RUNNABLE or description.attempts:
+            return
+        reason = wait_reason_of(description) if policy.cancel_blocked else None
+        if reason is not None and not reason.transient:
+            self._cancel_after(record, 0.0, f"{NOT_STARTED}: {reason.message}")
+        elif policy.start_within is not None:
+            seconds = policy.start_within
+            self._cancel_after(record, seconds, f"{NOT_STARTED} within {seconds:g} s")
+
+    def _cancel_after(self, record: JobRecord, seconds: float, reason: str) -> None:
+        """Cancel a job that has not started after a time; the first call of each kind counts."""
+        is_now = seconds == 0
+        if (record.id, is_now) not in self._limited:
+            self._limited.add((record.id, is_now))
+            self._recovery.start(record, lambda: self._cancel_unstarted(record, seconds, reason))
+
+    async def _cancel_unstarted(self, record: JobRecord, seconds: float, reason: str) -> None:
+        await anyio.sleep(seconds)  # noqa: TID251 - the policy's limit
+        status = record.description.status if record.description else JobStatus.SUBMITTED
+        if status is JobStatus.RUNNABLE and not self._is_stopped:
+            logger.warning("job %s (%s) cancelled: %s", record.id, record.name, reason)
+            await self._recovery.cancel(record.id, reason[:_MAX_REASON])
 
     def _next(self, result: JobResult) -> Prepare | None:
         """Return what waits until the job can be submitted again; None if it is not."""
@@ -192,6 +221,9 @@ class LogicalArray:
         self._is_stopped = False
         self._delay = anyio.CancelScope()
         self._idle: anyio.Event | None = None
+
+    def note(self, record: JobRecord, description: JobDescription) -> None:
+        """Do nothing: an array has no limit for its start."""
 
     def continues(self, record: JobRecord) -> bool:
         """Return whether an array or a child that has ended runs again."""

@@ -48,6 +48,10 @@ class Logical(Protocol):
 
     submissions: "list[JobSubmission]"
 
+    def note(self, record: "JobRecord", description: JobDescription) -> None:
+        """Take a description of a live job."""
+        ...
+
     def continues(self, record: "JobRecord") -> bool:
         """Return whether a job that has ended is submitted again; if so, that is started."""
         ...
@@ -272,6 +276,8 @@ class JobRecord:
                 )
             )
             self._records.blocked.note(self, description)
+        if self.logical is not None:
+            self.logical.note(self, description)
         # A summary has no attempts, and so no exit code: the description will follow.
         if description.status.is_terminal and not description.is_summary:
             self.result = result_of(description)

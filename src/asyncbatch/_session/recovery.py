@@ -14,6 +14,7 @@ from asyncbatch._aws.api import API
 from asyncbatch._logs.reader import LogReader
 from asyncbatch._session.records import JobRecord, JobRecords
 from asyncbatch._submitting.marks import SubmissionLog
+from asyncbatch._submitting.termination import Terminator
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, InternalError
 from asyncbatch._values.events import JobResubmitted
@@ -78,6 +79,7 @@ class Recovery:
         records: JobRecords,
         logs: LogReader,
         log_lines: int,
+        canceller: Terminator,
         submit: Submit,
         group: "TaskGroup",
         rng: random.Random,
@@ -90,6 +92,7 @@ class Recovery:
             records: The records of its jobs.
             logs: Reads their logs.
             log_lines: How many last log lines of a failed job the journal keeps.
+            canceller: Cancels jobs that have not started.
             submit: Submits a job and follows it.
             group: The client's task group.
             rng: Random number generator for delays.
@@ -103,6 +106,7 @@ class Recovery:
         self.records = records
         self._logs = logs
         self._log_lines = log_lines
+        self._canceller = canceller
         self._submit = submit
         self._group = group
 
@@ -110,7 +114,7 @@ class Recovery:
         """Return the policy for a request; None if its job is not recovered."""
         own = None if request is None else request.recovery
         policy = self._policy if own is None else optional_policy(own)
-        return policy if policy is not None and policy.rules else None
+        return None if policy is None or policy.is_empty else policy
 
     def note_earlier(self, submissions: Iterable[JobSubmission], record: JobRecord) -> None:
         """Note that a record is the last submission of a job with earlier ones."""
@@ -147,9 +151,13 @@ class Recovery:
             return None
 
     def start(self, record: JobRecord, work: Callable[[], Awaitable[None]]) -> None:
-        """Start work after the failure of a job; a bug in it concerns only that job."""
-        self._failed[record.id] = record
+        """Start work for a job; a bug in it concerns only that job."""
         self._group.start_soon(self._run, record, work)
+
+    async def cancel(self, job_id: str, reason: str) -> None:
+        """Cancel a job, unless it has started."""
+        for error in (await self._canceller.terminate([job_id], reason)).values():
+            logger.warning("job %s could not be cancelled: %s", job_id, error)
 
     async def _run(self, record: JobRecord, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -158,8 +166,9 @@ class Recovery:
             logger.exception("recovery of job %s failed; please report this", record.id)
             record.lose(InternalError(record.id, error))
 
-    def note_failed(self, result: JobResult, number: int) -> None:
+    def note_failed(self, record: JobRecord, result: JobResult, number: int) -> None:
         """Log, and write into the journal, that a job failed and is submitted again."""
+        self._failed[record.id] = record
         assert result.failure is not None  # noqa: S101 - it FAILED
         if self.journal is not None:
             self.journal.note_failed(result.description)

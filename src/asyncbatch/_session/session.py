@@ -135,6 +135,7 @@ class Session:
             records=self.records,
             logs=self.logs,
             log_lines=settings.logs.failure_lines,
+            canceller=self.canceller,
             submit=self._submit,
             group=group,
             rng=settings.rng,

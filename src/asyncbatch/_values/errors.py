@@ -425,6 +425,10 @@ class JobFailed(JobError):
         return f"{head}\n  last {len(self.log_tail)} log lines:\n{lines}"
 
 
+class JobNotStarted(JobFailed):
+    """A job was cancelled since it did not start in the time that its `RecoveryPolicy` allows."""
+
+
 class JobVanished(JobError):
     """DescribeJobs has not returned a job for the grace time of `PollPolicy`.
 

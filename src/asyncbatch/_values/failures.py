@@ -87,6 +87,9 @@ def _is(pattern: str) -> Callable[[_Facts], bool]:
     return lambda facts: any(re.fullmatch(pattern, each) for each in facts.status_reasons)
 
 
+NOT_STARTED = "asyncbatch: not started"
+"""Begins the reason with which a `RecoveryPolicy` cancels a job that waited too long."""
+
 _K = FailureKind
 
 _TRANSIENT, _PERMANENT = True, False
@@ -308,6 +311,12 @@ _ENDED_BY: tuple[_Rule, ...] = (
         _K.QUEUE_POLICY,
         _PERMANENT,
         "the queue limits the time in a state and ended it; see what it waited for",
+    ),
+    _Rule(
+        lambda f: f.is_cancelled and f.contains(rf"\A{NOT_STARTED}"),
+        _K.NOT_STARTED,
+        _PERMANENT,
+        "it waited too long; use another queue, or ask for less",
     ),
     _Rule(lambda f: f.is_cancelled, _K.CANCELLED, _PERMANENT, "it was cancelled"),
     _Rule(lambda f: f.is_terminated, _K.TERMINATED, _PERMANENT, "it was terminated"),

@@ -211,6 +211,12 @@ class RecoveryPolicy:
     Attributes:
         rules: The rules, in the order in which they are tried. Without any, nothing is recovered.
         max_submissions: Maximum number of submissions of a job, with the first one, 1 to 100.
+        start_within: Seconds that a job may be RUNNABLE before its first attempt, from when that
+            was first seen; then it is cancelled (CancelJob), unless it has started meanwhile. Its
+            failure has the kind NOT_STARTED, for which there may be a rule. None for no limit; not
+            for array jobs.
+        cancel_blocked: Whether a job is cancelled in the same way as soon as AWS names a reason
+            that keeps it from starting, and that does not pass by itself.
 
     Raises:
         InvalidRequest: A value breaks a rule.
@@ -225,6 +231,8 @@ class RecoveryPolicy:
 
     rules: Sequence[RecoveryRule] = ()
     max_submissions: int = 3
+    start_within: float | None = None
+    cancel_blocked: bool = False
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -234,14 +242,24 @@ class RecoveryPolicy:
             if not isinstance(rule, RecoveryRule):
                 raise InvalidRequest("rules", rule, "every item must be a RecoveryRule")
         check.integer("max_submissions", self.max_submissions, 1, _MAX_SUBMISSIONS)
+        check.optional_number("start_within", self.start_within, above=0)
+        check.flag("cancel_blocked", self.cancel_blocked)
 
     def __or__(self, other: object) -> Self:
         """Return a policy with the rules of both; those of the left one decide first."""
         if not isinstance(other, RecoveryPolicy):
             return NotImplemented
         return type(self)(
-            (*self.rules, *other.rules), max(self.max_submissions, other.max_submissions)
+            (*self.rules, *other.rules),
+            max(self.max_submissions, other.max_submissions),
+            other.start_within if self.start_within is None else self.start_within,
+            self.cancel_blocked or other.cancel_blocked,
         )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it does nothing."""
+        return not self.rules and self.start_within is None and not self.cancel_blocked
 
     @classmethod
     def for_spot(
@@ -292,11 +310,40 @@ class RecoveryPolicy:
         return cls((rule,), max_submissions)
 
     @classmethod
+    def start_limit(
+        cls,
+        within: float | None = None,
+        *,
+        blocked: bool = True,
+        fallback_queue: str | Sequence[str] = (),
+    ) -> Self:
+        """Return a policy for jobs that do not start: stuck in RUNNABLE.
+
+        Args:
+            within: Seconds that a job may be RUNNABLE before its first attempt; None for no limit.
+            blocked: Whether to act at once where AWS names a reason that does not pass by itself.
+            fallback_queue: Queue for the next submission, or several, one after the other. Empty
+                ends the job with `JobNotStarted`.
+
+        Raises:
+            InvalidRequest: A value breaks a rule.
+        """
+        queues = (fallback_queue,) if isinstance(fallback_queue, str) else tuple(fallback_queue)
+        rules = [
+            RecoveryRule(
+                kinds=(FailureKind.NOT_STARTED,), times=len(queues), delay=0.0, queues=queues
+            )
+            for _ in queues[:1]
+        ]
+        return cls(rules, 1 + len(queues), within, blocked)
+
+    @classmethod
     def from_text(cls, text: str) -> Self:
         """Return the policy that a short form stands for.
 
         ``spot:3,fallback=on-demand`` is `for_spot` with 3 submissions; ``memory:x2,max=64000`` is
-        `more_memory` with a factor of 2 and at most 64,000 MiB. ``|`` combines several.
+        `more_memory` with a factor of 2 and at most 64,000 MiB; ``start:600,fallback=on-demand`` is
+        `start_limit` with 600 seconds. ``|`` combines several.
 
         Raises:
             InvalidRequest: The text is not a short form.
@@ -316,6 +363,9 @@ class RecoveryPolicy:
                 max_memory_mib=None if memory["most"] is None else int(memory["most"]),
                 max_submissions=int(memory["count"] or 3),
             )
+        if start := _START_TEXT.fullmatch(part):
+            queues = start["queues"].split(",fallback=")[1:]
+            return cls.start_limit(int(start["seconds"]), fallback_queue=queues)
         raise InvalidRequest("recovery", text, _SHORT_FORM)
 
     def decide(
@@ -365,6 +415,7 @@ _SHORT_FORM = (
     " 'memory:x2,max=64000'"
 )
 _SPOT_TEXT = re.compile(r"spot:(?P<count>\d{1,3})(?P<queues>(,fallback=[^,|=\s]+)*)")
+_START_TEXT = re.compile(r"start:(?P<seconds>\d{1,7})(?P<queues>(,fallback=[^,|=\s]+)*)")
 _MEMORY_TEXT = re.compile(
     r"memory:x(?P<factor>\d+(\.\d+)?)(,max=(?P<most>\d+))?(,(?P<count>\d{1,3}))?"
 )

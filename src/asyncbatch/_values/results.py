@@ -31,6 +31,7 @@ class FailureKind(enum.StrEnum):
     ARRAY_CHILD = "array child"
     TERMINATED = "terminated"
     CANCELLED = "cancelled"
+    NOT_STARTED = "not started"
     QUEUE_POLICY = "queue policy"
     DEFINITION = "job definition"
     CAPACITY = "capacity"
