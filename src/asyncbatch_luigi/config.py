@@ -4,6 +4,7 @@ The section is read when a client is made, once for each client.
 """
 
 import configparser
+import math
 import weakref
 from typing import Any
 
@@ -156,14 +157,17 @@ def _kind_of(parameter: object) -> str:
     return "a whole number" if isinstance(parameter, luigi.IntParameter) else "a number"
 
 
-def poll_policy(poll_time: float) -> PollPolicy:
+def poll_policy(poll_time: object) -> PollPolicy:
     """Return the `PollPolicy` for a maximum polling interval in seconds.
 
     Raises:
-        InvalidRequest: `poll_time` is negative.
+        InvalidRequest: `poll_time` is no number of 0 or more.
     """
-    if poll_time < 0:
-        raise InvalidRequest("poll_time", poll_time, "must be 0 or more seconds")
+    rule = "must be 0 or more seconds"
+    if not isinstance(poll_time, int | float) or isinstance(poll_time, bool):
+        raise InvalidRequest("poll_time", poll_time, rule)
+    if not 0 <= poll_time < math.inf:
+        raise InvalidRequest("poll_time", poll_time, rule)
     max_interval = max(poll_time, _MIN_POLL_SECONDS)
     min_interval = min(PollPolicy().min_interval, max_interval)
     return PollPolicy(min_interval=min_interval, max_interval=max_interval)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from configparser import SectionProxy
+from typing import Any
 
 import luigi
 import pytest
@@ -76,6 +77,8 @@ def test_tag_jobs_false_adds_no_tags(aws: Aws, section: dict[str, str]) -> None:
         ("log_drain", "-1"),
         ("log_interval", "0"),
         ("poll_time", "-1"),
+        ("poll_time", "nan"),
+        ("poll_time", "inf"),
     ],
 )
 def test_number_out_of_range_is_reported_with_the_options_name(
@@ -85,6 +88,12 @@ def test_number_out_of_range_is_reported_with_the_options_name(
     with pytest.raises(InvalidRequest) as caught:
         new_client()
     assert caught.value.field == option
+
+
+@pytest.mark.parametrize("value", ["", "10", None, True, [], 1j])
+def test_poll_time_of_a_task_that_is_no_number_is_refused(value: Any) -> None:  # noqa: ANN401 - of a wrong type
+    with pytest.raises(InvalidRequest, match=r"poll_time=.*must be 0 or more seconds"):
+        poll_policy(value)
 
 
 @pytest.mark.parametrize(
