@@ -1,8 +1,11 @@
 """`BatchJobException`; all other errors of the adapter are those of `asyncbatch`."""
 
-from typing import Self
+from typing import Any, Self
 
-from asyncbatch import JobFailed, JobResult, LogEvent, fit_for_terminal
+from asyncbatch import JobDescription, JobFailed, JobResult, JobStatus, fit_for_terminal
+
+# What an error that the user raised says of its job.
+_NO_JOB = JobResult(description=JobDescription(job_id="", status=JobStatus.FAILED))
 
 
 class BatchJobException(JobFailed):
@@ -16,8 +19,20 @@ class BatchJobException(JobFailed):
         log_tail: Last log events of the failed attempt; empty if there are none.
     """
 
-    def __init__(self, result: JobResult, log_tail: tuple[LogEvent, ...] = ()) -> None:
-        """Build the message in the form that users of ``luigi.contrib.batch`` know."""
+    def __init__(self, *args: object) -> None:
+        """Make the message of a failed job, or keep a text.
+
+        Args:
+            *args: A `JobResult` and a tuple of the last log events. Or anything else, such as a
+                text, for code that raises this itself as with ``luigi.contrib.batch``: then the
+                error is of no job.
+        """
+        result = args[0] if args else None
+        if not isinstance(result, JobResult):
+            super().__init__(_NO_JOB)
+            self.args = args
+            return
+        log_tail: Any = args[1] if len(args) > 1 else ()
         super().__init__(result, log_tail)
         reason = self.failure.message if self.failure else "AWS Batch gave no reason"
         lines = [f"Job {self.job_id} failed: {fit_for_terminal(result.name)}: {reason}"]

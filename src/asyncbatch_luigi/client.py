@@ -39,6 +39,11 @@ _LIVE = (
 )
 
 
+# Events of one GetLogEvents.
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
+_MOST_LINES = 10_000
+
+
 class BatchClient:
     """Submits jobs and waits for them, in synchronous code.
 
@@ -103,16 +108,19 @@ class BatchClient:
 
         Args:
             log_stream_name: Name of the stream; for one that does not exist, no lines are returned.
-            get_last: Maximum number of lines.
+            get_last: Maximum number of lines; 0 for as many as ``luigi.contrib.batch`` reads then,
+                which is 10,000.
 
         Raises:
+            InvalidRequest: `get_last` is negative.
             AsyncBatchError: AWS returned an error, or could not be reached.
         """
-        if get_last < 1:
-            return ""
+        tail = get_last or _MOST_LINES
+        if tail < 0:
+            raise InvalidRequest("get_last", get_last, "must be 0 or more lines")
 
         async def read(batch: AsyncBatchClient) -> str:
-            events = await batch.read_log_stream(log_stream_name, tail=get_last)
+            events = await batch.read_log_stream(log_stream_name, tail=tail)
             return "\n".join(event.message for event in events)
 
         return self._run(read)
@@ -183,7 +191,8 @@ class BatchClient:
             json_fpath: Path of the file; the definition is in AWS's spelling.
 
         Returns:
-            Name, revision and ARN, in AWS's spelling.
+            Name, revision and ARN, in AWS's spelling, and the HTTP status in ``ResponseMetadata``,
+            as boto3 returns it.
 
         Raises:
             InvalidRequest: The file cannot be read, or the definition is not valid.
@@ -196,6 +205,8 @@ class BatchClient:
                 "jobDefinitionName": registered.name,
                 "jobDefinitionArn": registered.arn,
                 "revision": registered.revision,
+                # Programs for luigi.contrib.batch may check it. Other statuses raise an error.
+                "ResponseMetadata": {"HTTPStatusCode": 200},
             }
 
         return self._run(register)

@@ -1,15 +1,18 @@
 """The same tests for `luigi.contrib.batch` and for this adapter, against the same endpoint."""
 
+import datetime as dt
 import importlib
 import inspect
 import json
 import logging
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import luigi
 import pytest
+from luigi.task_register import Register
 
 from tests.luigi.support import SCRIPTS, Aws, Run, make
 
@@ -159,6 +162,7 @@ def test_get_logs_returns_the_last_lines(aws: Aws, client: Client) -> None:
     stream = job["container"]["logStreamName"]
     assert client.get_logs(stream) == "reading\nno such table: users"
     assert client.get_logs(stream, get_last=1) == "no such table: users"
+    assert client.get_logs(stream, get_last=0) == "reading\nno such table: users"
 
 
 def test_register_job_definition_reads_a_file(client: Client, tmp_path: Path) -> None:
@@ -177,6 +181,175 @@ def test_register_job_definition_reads_a_file(client: Client, tmp_path: Path) ->
     assert [response["revision"] for response in revisions] == [1, 2]
     assert {response["jobDefinitionName"] for response in revisions} == {"etl"}
     assert revisions[0]["jobDefinitionArn"].endswith("job-definition/etl:1")
+    assert revisions[0]["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+@pytest.mark.parametrize("arguments", [(), ("no rows",), ("no rows", 3)])
+def test_batch_job_exception_can_be_raised_by_the_user(
+    batch: Module, arguments: tuple[object, ...]
+) -> None:
+    error = batch.BatchJobException(*arguments)
+    assert error.args == arguments
+    assert str(error) == str(Exception(*arguments))
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+    assert (type(copy), copy.args) == (type(error), arguments)
+
+
+def test_submit_job_takes_the_first_of_several_queues(aws: Aws, client: Client) -> None:
+    aws.create_queue("night")
+    job_id = client.submit_job("endless", {})
+    [job] = aws.call("describe_jobs", jobs=[job_id])["jobs"]
+    first = aws.call("describe_job_queues")["jobQueues"][0]
+    assert job["jobQueue"] == first["jobQueueArn"]
+
+
+# -- pipelines: the ways to subclass `BatchTask` that are found in public code ---------------------
+
+
+def pipelines(batch: Module) -> dict[str, luigi.Task]:  # noqa: C901 - one class for each kind
+    """Return a task of each kind."""
+    # Luigi finds the tasks that `run` yields by their names, which must be unambiguous.
+    registered: list[type] = Register._reg
+    registered[:] = [each for each in registered if "pipelines" not in each.__qualname__]
+
+    class Marked(batch.BatchTask):  # type: ignore[misc] # its class is the parameter
+        poll_time = 0
+
+        def complete(self) -> bool:
+            return Path(f"{self.task_family}.done").exists()
+
+        def run(self) -> None:
+            super().run()
+            Path(f"{self.task_family}.done").touch()
+
+    class Attributes(Marked):
+        job_definition = "succeeds"
+        job_name = "attributes"
+
+    class Properties(Marked):
+        job_definition = "succeeds"
+        date = luigi.DateParameter(default=dt.date(2024, 1, 15))
+
+        @property
+        def job_name(self) -> str:
+            return f"properties-{self.date}"
+
+        @property
+        def parameters(self) -> dict[str, str]:
+            return {"date": str(self.date)}
+
+    class OwnParameters(Marked):
+        job_definition = luigi.Parameter(default="succeeds")
+        job_queue = luigi.OptionalParameter(default="night")
+        poll_time = luigi.IntParameter(default=0)
+
+    class Positional(batch.BatchTask):  # type: ignore[misc] # as above
+        def complete(self) -> bool:
+            return Path("Positional.done").exists()
+
+        def on_success(self) -> None:
+            Path("Positional.done").touch()
+
+    class Yields(Marked):
+        job_definition = "succeeds"
+
+        def run(self) -> Any:  # noqa: ANN401 - Luigi declares None
+            yield make(Attributes)
+            super().run()
+
+    class Fails(Marked):
+        job_definition = "fails"
+
+    class Recovers(Marked):
+        job_definition = "fails"
+
+        def run(self) -> None:
+            try:
+                super().run()
+            except batch.BatchJobException as error:
+                if "no such table" not in str(error):
+                    raise batch.BatchJobException("another failure") from None
+                Path(f"{self.task_family}.done").touch()
+
+    class Requires(Marked):
+        job_definition = "succeeds"
+
+        def requires(self) -> luigi.Task:
+            return make(Fails)
+
+    class ByHand(luigi.Task):
+        def run(self) -> None:
+            client = batch.BatchClient(0)
+            job_id = client.submit_job("succeeds", {}, "by-hand", "night")
+            assert client.wait_on_job(job_id)
+            Path("ByHand.done").touch()
+
+        def complete(self) -> bool:
+            return Path("ByHand.done").exists()
+
+    return {
+        "attributes": make(Attributes),
+        "properties": make(Properties),
+        "own parameters": make(OwnParameters),
+        "positional": make(Positional, "succeeds", "named", "default", 0),
+        "yields": make(Yields),
+        "fails": make(Fails),
+        "recovers": make(Recovers),
+        "requires": make(Requires),
+        "client": make(ByHand),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*unclosed:ResourceWarning")
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("attributes", "properties", "own parameters", "positional", "yields", "fails"),
+        *("recovers", "requires", "client"),
+    ],
+)
+def test_pipeline_has_the_same_outcome_with_both_modules(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    """Only the import differs. Two queues are enabled, and most of the tasks name none."""
+    import boto3
+
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    aws.create_queue("night")
+    outcomes = []
+    for number, name in enumerate(MODULES):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        monkeypatch.chdir(directory)
+        submitted = len(aws.local.ledger.submissions)
+        run = Run()
+        task = pipelines(importlib.import_module(name))[kind]
+        succeeded = run(task)
+        jobs = aws.local.ledger.submissions[submitted:]
+        described = [aws.call("describe_jobs", jobs=[job.job_id])["jobs"][0] for job in jobs]
+        outcomes.append(
+            {
+                "task id": task.task_id,
+                "succeeded": succeeded,
+                "statuses": {
+                    task_id: facts["status"] for task_id, facts in run.scheduler.task_list().items()
+                },
+                "jobs": [
+                    (job["jobDefinition"], job["jobQueue"], job["parameters"], job["status"])
+                    for job in described
+                ],
+                "names": [job["jobName"] for job in described if is_named(job["jobName"])],
+                "files": sorted(path.name for path in directory.iterdir()),
+            }
+        )
+    theirs, ours = outcomes
+    assert ours == theirs
+    assert theirs["jobs"]
+
+
+def is_named(name: str) -> bool:
+    """Return whether the user named a job."""
+    return name.startswith(("attributes", "properties", "named", "by-hand"))
 
 
 def task_of(batch: Module, definition: str) -> luigi.Task:
