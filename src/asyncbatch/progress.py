@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.events import Event, JobLost, JobSubmitted, Observer, StatusChanged
+from asyncbatch._values.events import (
+    Event,
+    JobLost,
+    JobResubmitted,
+    JobSubmitted,
+    Observer,
+    StatusChanged,
+)
 from asyncbatch._values.status import JobStatus
 
 if TYPE_CHECKING:
@@ -97,12 +104,21 @@ class _Tally:
         """Count an event; return whether a count has changed."""
         if isinstance(event, JobSubmitted):
             return self._put(event.job_id, {JobStatus.SUBMITTED: event.array_size or 1})
+        if isinstance(event, JobResubmitted):
+            return self._take_over(event.previous_id, event.job_id)
         if isinstance(event, StatusChanged):
             return self._put(event.job_id, _shares(event.description))
         if isinstance(event, JobLost):
             known = self._jobs.get(event.job_id, {_LOST: 1})
             return self._put(event.job_id, {_LOST: sum(known.values())})
         return False
+
+    def _take_over(self, previous_id: str, job_id: str) -> bool:
+        """Count jobs that failed only as those that were submitted for them."""
+        previous = self._jobs.get(previous_id, {})
+        again = sum(self._jobs.get(job_id, {}).values())
+        failed = max(previous.get(JobStatus.FAILED, 0) - again, 0)
+        return self._put(previous_id, {**previous, JobStatus.FAILED: failed})
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs by state, without empty states, in the order of the states."""

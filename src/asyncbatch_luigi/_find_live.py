@@ -39,7 +39,8 @@ async def find_live_job(client: AsyncBatchClient, plan: RunPlan) -> Job | None:
     name = plan.request.name or ""
     if plan.has_own_name and not plan.identity:
         return None  # without tags, jobs of other tasks with that name look the same
-    queues = plan.searched_queues or (plan.request.queue,)
+    queues = (*(plan.searched_queues or (plan.request.queue,)), *plan.fallback_queues)
+    queues = tuple(dict.fromkeys(queues))
     searches = _searches.setdefault(client, {}).setdefault(queues, _Search(queues))
     jobs = await searches.jobs_named(client, name)
     if plan.has_own_name and jobs:

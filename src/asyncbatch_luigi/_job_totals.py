@@ -3,7 +3,7 @@
 import logging
 import weakref
 
-from asyncbatch import AsyncBatchClient, Event, JobResult, JobSubmitted
+from asyncbatch import AsyncBatchClient, Event, JobResubmitted, JobResult, JobSubmitted
 
 logger = logging.getLogger("luigi-interface")
 
@@ -18,16 +18,20 @@ class JobTotals:
         succeeded: Jobs that ended SUCCEEDED.
         failed: Jobs that ended FAILED.
         retried: Jobs that AWS Batch started more than once.
+        resubmitted: Jobs that were submitted again as their recovery policy decided.
     """
 
     def __init__(self) -> None:
         """Start with zero of each."""
         self.submitted = self.followed = self.found = 0
-        self.succeeded = self.failed = self.retried = 0
+        self.succeeded = self.failed = self.retried = self.resubmitted = 0
         self._submitted_ids: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         """Count a submission."""
+        if isinstance(event, JobResubmitted):
+            self.submitted -= 1
+            self.resubmitted += 1
         if isinstance(event, JobSubmitted):
             self.submitted += 1
             self._submitted_ids.add(event.job_id)
@@ -51,6 +55,7 @@ class JobTotals:
         """Return all numbers that are not zero, in words."""
         starts = [
             (self.submitted, "submitted"),
+            (self.resubmitted, "submitted again"),
             (self.followed, "followed from earlier runs"),
             (self.found, "found in the journal"),
         ]

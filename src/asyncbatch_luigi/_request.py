@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from asyncbatch import InvalidRequest, JobRequest
+from asyncbatch import InvalidRequest, JobRequest, RecoveryPolicy
 from asyncbatch_luigi import config
 from asyncbatch_luigi._conversions import as_text, as_timeout, to_plain
 
@@ -66,6 +66,7 @@ class TaskAttributes(Protocol):
     job_array_size: Any
     job_depends_on: Any
     job_retry: Any
+    job_recovery: Any
     job_attempt_timeout: Any
     job_share_identifier: Any
     job_scheduling_priority: Any
@@ -97,6 +98,7 @@ class RunPlan:
         has_own_name: Whether the task sets the job's name, so that other jobs may have it as well.
         follow_live_job: Whether to search for a live job of an earlier run first.
         searched_queues: Job queues to search; empty for that of the request.
+        fallback_queues: Job queues to which the task's recovery policy may submit the job.
         stream_logs: Whether to copy the job's log to Luigi's log.
         terminate_on_interrupt: Whether to terminate the job if the run is interrupted.
     """
@@ -106,6 +108,7 @@ class RunPlan:
     has_own_name: bool = True
     follow_live_job: bool = False
     searched_queues: tuple[str, ...] = ()
+    fallback_queues: tuple[str, ...] = ()
     stream_logs: bool = False
     terminate_on_interrupt: bool = False
 
@@ -131,12 +134,14 @@ def plan_run(task: TaskAttributes, request: JobRequest, settings: config.asyncba
     }
     if request.name is not None:
         identity[CONTENT_TAG] = content
+    policy = request.recovery
     return RunPlan(
         request=request.replace(name=request.name or _name(task.task_id, content), key=key),
         identity=identity if settings.tag_jobs else {},
         has_own_name=request.name is not None,
         follow_live_job=key is None
         and bool(_setting(task.follow_live_job, settings.follow_live_job)),
+        fallback_queues=policy.queues if isinstance(policy, RecoveryPolicy) else (),
         stream_logs=bool(_setting(task.stream_logs, settings.stream_logs)),
         terminate_on_interrupt=_terminates(_setting(task.on_interrupt, settings.on_interrupt)),
     )
@@ -162,6 +167,7 @@ def build_request(task: TaskAttributes, settings: config.asyncbatch) -> JobReque
         array_size=task.job_array_size,
         depends_on=task.job_depends_on,
         retry=task.job_retry,
+        recovery=task.job_recovery or settings.job_recovery or None,
         attempt_timeout=as_timeout(task.job_attempt_timeout),
         tags=as_text("tags", task.job_tags or {}),
         propagate_tags=task.job_propagate_tags,

@@ -48,8 +48,11 @@ def state_of(job: Job) -> str:
     """Return a job's state in words.
 
     The status is followed by an array job's counts, and by AWS's reason unless the job SUCCEEDED.
+    From the second submission on (`job_recovery`), it is preceded by the submission's number.
     """
     state = fit_for_terminal(str(job.status))
+    if len(job.submissions) > 1:
+        state = f"submission {len(job.submissions)}: {state}"
     if isinstance(job, ArrayJob) and any(job.counts.values()):
         counts = [f"{count} {status}" for status, count in job.counts.items() if count]
         state += f", children: {', '.join(counts)}"

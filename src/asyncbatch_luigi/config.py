@@ -40,6 +40,8 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
         when_no_queue: Which job queue to use if neither the task nor `job_queue` names one:
             ``first``, the first that AWS lists and that is ENABLED and VALID, as in
             ``luigi.contrib.batch``; or ``only``, an error if there are several.
+        job_recovery: How failed jobs of tasks without a `job_recovery` of their own are submitted
+            again, in short form, such as ``spot:3,fallback=on-demand``.
         poll_time: Maximum polling interval in seconds for a client that many tasks share. A client
             of one task uses the task's own `poll_time`.
         submit_per_second: Maximum submissions per second and client; see `asyncbatch.RateLimits`.
@@ -66,6 +68,7 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
     endpoint_url = luigi.OptionalParameter(default=None)
     job_queue = luigi.OptionalParameter(default=None)
     when_no_queue: Any = luigi.Parameter(default="first")
+    job_recovery = luigi.OptionalParameter(default=None)
     poll_time = luigi.OptionalFloatParameter(default=None)
     submit_per_second = luigi.OptionalFloatParameter(default=None)
     describe_per_second = luigi.OptionalFloatParameter(default=None)

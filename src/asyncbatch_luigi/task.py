@@ -64,6 +64,9 @@ class BatchTask(luigi.Task):
             values.
         job_retry: An `asyncbatch.RetryStrategy`, a number of attempts, or ``spot:3`` for up to
             three attempts if Spot or a host interrupts the job.
+        job_recovery: How the job is submitted again when it FAILED: an `asyncbatch.RecoveryPolicy`,
+            or a short form such as ``spot:3,fallback=on-demand`` or ``memory:x2,max=64000``. To
+            Luigi it stays one run of the task. None uses the configuration.
         job_attempt_timeout: Maximum duration of one attempt: a timedelta or seconds, 60 or more.
         job_share_identifier: Share of a queue with a fair-share policy.
         job_scheduling_priority: 0 to 9,999 within the share.
@@ -108,6 +111,7 @@ class BatchTask(luigi.Task):
     job_array_size: Any = None
     job_depends_on: Any = ()
     job_retry: Any = None
+    job_recovery: Any = None
     job_attempt_timeout: Any = None
     job_share_identifier: Any = None
     job_scheduling_priority: Any = None

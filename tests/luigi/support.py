@@ -22,10 +22,19 @@ SCRIPTS = {
         startup=0, duration=0, exit_code=3, lines=[(0, "reading"), (0, "no such table: users")]
     ),
     "endless": Script(startup=0, duration=None),
+    # Each job of this definition but the third loses its host.
+    "reclaimed": Script(
+        startup=0,
+        duration=0,
+        exit_code=None,
+        status_reason="Host EC2 (instance i-1) terminated.",
+    ),
     "unstartable": Script(
         startup=0, fails_to_start=True, exit_code=None, status_reason="Task failed to start"
     ),
 }
+
+_RECLAIMED = 3  # jobs of the definition until one succeeds
 
 
 class Aws:
@@ -40,7 +49,8 @@ class Aws:
     def _script(self, launch: Launch) -> Script:
         """Return the script with the name of the job definition."""
         self.started.append(launch)
-        return SCRIPTS[launch.job_definition]
+        jobs = [each for each in self.started if each.job_definition == "reclaimed"]
+        return SCRIPTS["succeeds" if len(jobs) == _RECLAIMED else launch.job_definition]
 
     def statuses(self) -> list[str]:
         """Return the status of each submitted job, in the order of submission."""

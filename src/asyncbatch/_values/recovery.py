@@ -257,6 +257,12 @@ class RecoveryPolicy:
         )
 
     @property
+    def queues(self) -> tuple[str, ...]:
+        """All queues to which its rules may submit a job, each once."""
+        named = (queue for rule in self.rules for queue in (*rule.queues, rule.fields.get("queue")))
+        return tuple(dict.fromkeys(queue for queue in named if queue is not None))
+
+    @property
     def is_empty(self) -> bool:
         """Whether it does nothing."""
         return not self.rules and self.start_within is None and not self.cancel_blocked
