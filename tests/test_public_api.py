@@ -68,7 +68,7 @@ JOB_MEMBERS = {
         (asyncbatch.Job, JOB_MEMBERS, {"__await__"}),
         (
             asyncbatch.ArrayJob,
-            JOB_MEMBERS | {"counts", "failed_children"},
+            JOB_MEMBERS | {"counts", "failed_children", "rerun_failed"},
             {"__await__", "__len__", "__getitem__", "__iter__"},
         ),
     ],

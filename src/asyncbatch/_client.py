@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 from asyncbatch._aws import connection
 from asyncbatch._aws.connection import Target
 from asyncbatch._group import JobGroup, OnError
-from asyncbatch._jobs import arguments, finding, many
+from asyncbatch._jobs import arguments, finding, many, rerun_many
 from asyncbatch._jobs.array_job import ArrayJob
 from asyncbatch._jobs.handles import job_handle
 from asyncbatch._jobs.job import Job
@@ -360,6 +360,41 @@ class AsyncBatchClient:
         else:
             jobs = await many.submit_all(session, requests, max_in_flight=max_in_flight)
         return await many.results_in_order(jobs, check=check)
+
+    async def rerun_failed(self, jobs: Iterable[Job], **changes: Unpack[JobFields]) -> list[Job]:
+        """Submit those of some jobs that FAILED again, and nothing else.
+
+        Failed children of one array, such as those of requests that were submitted with
+        ``coalesce=True``, become one smaller array, and each keeps its original index; see
+        `ArrayJob.rerun_failed`. Other jobs are submitted again from their descriptions; see
+        `Job.clone`. All requests are made first: if one job cannot run again, nothing is sent.
+
+        Args:
+            jobs: Handles of jobs that have ended: those of `submit_many`, of `resume` for a journal
+                that is finished, or of `find`.
+            **changes: Fields of `JobRequest` that replace those of the failed jobs.
+
+        Returns:
+            A handle for each job, in order: of its new submission, or the same one if it SUCCEEDED.
+
+        Raises:
+            InvalidRequest: A job has not ended, or cannot run again; the rule says why.
+            APIError, SubmitUncertain, JournalError: As `submit_many`.
+            ClientClosed: The client is not open.
+
+        Example:
+            ```python
+            jobs = await batch.submit_many(
+                [JobRequest("etl", command=["false"]), JobRequest("etl")]
+            )
+            for job in jobs:
+                await job.result(check=False)
+            again = await batch.rerun_failed(jobs, command=["true"])
+            assert again[1] is jobs[1]
+            ```
+        """
+        session = self._require_open()
+        return await rerun_many.rerun_failed(session, arguments.handles(jobs), changes)
 
     def job_group(
         self,

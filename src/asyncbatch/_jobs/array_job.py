@@ -7,13 +7,17 @@ id costs the same as a call for a hundred (`JobRecords.follow_siblings`).
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Unpack, overload
 from weakref import ref
+
+import anyio
 
 from asyncbatch._jobs.job import Job
 from asyncbatch._jobs.parts import LISTED_FOR_MESSAGE, index_of, summary_of, with_children
+from asyncbatch._jobs.reruns import request_of_children
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.errors import JobFailed
+from asyncbatch._values.errors import InvalidRequest, JobFailed
+from asyncbatch._values.requests import JobFields, JobRequest
 from asyncbatch._values.results import JobResult
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
@@ -21,6 +25,10 @@ from asyncbatch._values.text import one_line
 if TYPE_CHECKING:  # loaded when a client opens
     from asyncbatch._session.records import JobRecord
     from asyncbatch._session.session import Session
+
+_LISTINGS = 5
+_BETWEEN_LISTINGS = 3.0
+"""Seconds; ListJobs may show a child as FAILED later than DescribeJobs counts it."""
 
 
 class ArrayJob(Job):
@@ -95,6 +103,73 @@ class ArrayJob(Job):
             children.append(child)
         return children
 
+    async def rerun_failed(self, **changes: Unpack[JobFields]) -> Job:
+        """Submit the children that FAILED again, as a smaller array whose children are the same.
+
+        Each child sees its original ``AWS_BATCH_JOB_ARRAY_INDEX`` and ``AWS_BATCH_JOB_ARRAY_SIZE``:
+        a line of POSIX sh before the command sets them. So the command must be in the request or
+        the job definition, the image needs ``sh``, and its ENTRYPOINT, if any, must run its
+        arguments as a command, which AWS does not show. The array itself is not changed. Child
+        ``n`` of the new array is the failed child with the n-th lowest index.
+
+        Args:
+            **changes: Fields of `JobRequest` that replace those of the array, such as `memory_mib`.
+                The new job depends on nothing, unless `depends_on` is given.
+
+        Returns:
+            The handle of the smaller array, or of a plain job for a single failed child.
+
+        Raises:
+            InvalidRequest: The array has not ended, no child of it failed, AWS no longer lists all
+                failed children, or they cannot keep their indexes; the rule says why.
+            ClientClosed: The client is not open.
+            APIError, SubmitUncertain, JournalError: As `AsyncBatchClient.submit`.
+
+        Example:
+            ```python
+            command = ["sh", "-c", "test $AWS_BATCH_JOB_ARRAY_INDEX != 1"]
+            array = await batch.submit_array("etl", size=3, command=command)
+            await array.result(check=False)
+            job = await array.rerun_failed(command=["true"])  # child 1
+            await job
+            ```
+        """
+        self._session.require_open()
+        request = await self._request_of_failed(changes)
+        return job_handle(self._session, await self._session.start(self._session.submit, request))
+
+    async def _request_of_failed(self, changes: JobFields) -> JobRequest:
+        """Return the request that runs the failed children again.
+
+        Raises:
+            InvalidRequest: As `rerun_failed`.
+            APIError: AWS refused.
+        """
+        description = self._first_record.description
+        if description is None or not (self.is_finished and description.status.is_terminal):
+            raise InvalidRequest("array", self.id, "the array has not ended. Await it first.")
+        failed = await self._all_failed()
+        if not failed:
+            raise InvalidRequest("array", self.id, "no child of it FAILED")
+        return request_of_children(description, failed, map(index_of, failed), changes)
+
+    async def _all_failed(self) -> list[JobDescription]:
+        """Return summaries of all children that FAILED, once ListJobs has as many as were counted.
+
+        Raises:
+            InvalidRequest: It has fewer: AWS forgets jobs some days after their end.
+        """
+        # With a recovery policy, AWS also counts children that ran again.
+        counted = 0 if self._record.logical else self.counts[JobStatus.FAILED]
+        for again in range(_LISTINGS):
+            if again:
+                await anyio.sleep(_BETWEEN_LISTINGS)  # noqa: TID251 - lists lag behind
+            failed = await self._list_failed(math.inf)
+            if len(failed) >= counted:
+                return failed
+        rule = f"{counted} children FAILED, and AWS lists {len(failed)} of them"
+        raise InvalidRequest("array", self.id, rule)
+
     def _child(self, index: int) -> Job:
         record = self._record.child(index)
         # A handle that was made by id (`AsyncBatchClient.job`) is kept: one handle for each id.
@@ -159,6 +234,17 @@ class ChildJob(Job):
         """Made by its array."""
         super().__init__(session, record)
         self._array = array
+
+
+def job_handle(session: "Session", record: "JobRecord") -> Job:
+    """Return the handle of a record, the one in use if there is one."""
+    record = record.latest  # a job and its further submissions have one handle
+    handle: Job | None = record.handle() if record.handle else None
+    if handle is None:
+        size = record.array_size
+        handle = Job(session, record) if size is None else ArrayJob(session, record, size)
+        record.handle = ref(handle)
+    return handle
 
 
 def arrays_of(jobs: Iterable[Job]) -> list[ArrayJob]:
