@@ -29,8 +29,9 @@ class LineSplitter:
         """Add bytes and yield the lines that are complete."""
         *lines, rest = data.split(b"\n")
         for line in lines:
-            self._rest += line
-            yield from self.flush()
+            if line or self._rest:  # millions of empty lines would keep the event loop busy
+                self._rest += line
+                yield from self.flush()
         self._rest += rest
         while len(self._rest) > MAX_LINE_BYTES:
             yield self._cut(MAX_LINE_BYTES)
