@@ -46,6 +46,7 @@ from asyncbatch._values.errors import LogsUnavailable as LogsUnavailable
 from asyncbatch._values.errors import NoCredentials as NoCredentials
 from asyncbatch._values.errors import NoRegion as NoRegion
 from asyncbatch._values.errors import ResourceNotFound as ResourceNotFound
+from asyncbatch._values.errors import RunStopped as RunStopped
 from asyncbatch._values.errors import ServiceFault as ServiceFault
 from asyncbatch._values.errors import SubmitUncertain as SubmitUncertain
 from asyncbatch._values.errors import Throttled as Throttled
@@ -59,6 +60,7 @@ from asyncbatch._values.events import Observer as Observer
 from asyncbatch._values.events import RequestRetried as RequestRetried
 from asyncbatch._values.events import RequestThrottled as RequestThrottled
 from asyncbatch._values.events import StatusChanged as StatusChanged
+from asyncbatch._values.policies import FailureLimit as FailureLimit
 from asyncbatch._values.policies import Journal as Journal
 from asyncbatch._values.policies import LogPolicy as LogPolicy
 from asyncbatch._values.policies import PollPolicy as PollPolicy

@@ -27,7 +27,7 @@ from asyncbatch._values.defaults import JobDefaults
 from asyncbatch._values.descriptions import Container, JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, InvalidRequest
 from asyncbatch._values.events import Observer
-from asyncbatch._values.policies import Journal, LogPolicy, PollPolicy, RateLimits
+from asyncbatch._values.policies import FailureLimit, Journal, LogPolicy, PollPolicy, RateLimits
 from asyncbatch._values.recovery import RecoveryPolicy, optional_policy
 from asyncbatch._values.requests import JobFields, JobRequest
 from asyncbatch._values.results import JobResult, LogEvent
@@ -326,6 +326,7 @@ class AsyncBatchClient:
         coalesce: bool = False,
         check: bool = True,
         recovery: RecoveryPolicy | str | None = None,
+        stop_on: FailureLimit | None = None,
     ) -> list[JobResult]:
         """Submit many jobs, wait until all have ended, and return their results.
 
@@ -339,12 +340,16 @@ class AsyncBatchClient:
                 results.
             recovery: How failed jobs are submitted again, for requests with no policy of their own;
                 None takes that of the client.
+            stop_on: When to stop submitting since jobs fail for the same permanent reason; not
+                together with `coalesce`. None submits all requests, whatever happens to the jobs.
 
         Returns:
             Results, in the order of the requests.
 
         Raises:
             JobFailed: A job FAILED; the first in order, with a note on the others.
+            RunStopped: No further job was submitted, as `stop_on` says; jobs that were submitted
+                before continue.
             JobVanished: AWS no longer knows a job.
             InvalidRequest: A value breaks a rule.
             ClientClosed: The client is not open.
@@ -354,11 +359,16 @@ class AsyncBatchClient:
         arguments.check_run(max_in_flight=max_in_flight, coalesce=coalesce, check=check)
         if coalesce and max_in_flight is not None:
             raise InvalidRequest("max_in_flight", max_in_flight, "None where coalesce is True")
+        if stop_on is not None and (coalesce or not isinstance(stop_on, FailureLimit)):
+            rule = "must be a FailureLimit or None, and None where coalesce is True"
+            raise InvalidRequest("stop_on", stop_on, rule)
         requests = many.with_recovery(requests, optional_policy(recovery))
         if coalesce:
             jobs = await many.submit_coalesced(session, requests)
         else:
-            jobs = await many.submit_all(session, requests, max_in_flight=max_in_flight)
+            jobs = await many.submit_all(
+                session, requests, max_in_flight=max_in_flight, stop_on=stop_on
+            )
         return await many.results_in_order(jobs, check=check)
 
     async def rerun_failed(self, jobs: Iterable[Job], **changes: Unpack[JobFields]) -> list[Job]:

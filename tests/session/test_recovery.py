@@ -1,11 +1,15 @@
 """Recovery: a failed job is submitted again as its policy decides, and stays one job."""
 
+from typing import Any
+
 import anyio
 import pytest
 
 from asyncbatch import (
     ClientClosed,
     FailureKind,
+    FailureLimit,
+    InvalidRequest,
     JobFailed,
     JobFinished,
     JobNotStarted,
@@ -15,6 +19,7 @@ from asyncbatch import (
     JobSubmitted,
     RecoveryPolicy,
     RecoveryRule,
+    RunStopped,
 )
 from asyncbatch.local import Launch, Script
 from tests.fixtures.bench import MakeBench
@@ -271,3 +276,56 @@ async def test_a_blocked_job_is_submitted_to_the_fallback_queue(bench: MakeBench
         assert {each.failure and each.failure.kind for each in job.submissions} == {
             FailureKind.NOT_STARTED
         }
+
+
+# -- limits of a run -------------------------------------------------------------------------------
+
+BAD_IMAGE = Script(
+    fails_to_start=True,
+    exit_code=None,
+    status_reason="Task failed to start",
+    reason="CannotPullContainerError: image not found: manifest unknown",
+)
+
+
+async def test_all_jobs_of_a_client_share_a_limit_of_resubmissions(bench: MakeBench) -> None:
+    rules = SAME_QUEUE.rules
+    policy = RecoveryPolicy(rules, max_resubmissions=3)
+    async with bench(SPOT, recovery=policy) as b:
+        await b.batch.run([JobRequest("hello") for _ in range(4)], check=False)
+        assert b.local.calls["SubmitJob"] == 4 + 3
+
+
+async def test_run_stops_submitting_when_jobs_fail_for_the_same_permanent_reason(
+    bench: MakeBench,
+) -> None:
+    requests = [JobRequest("hello", name=f"job-{number}") for number in range(50)]
+
+    def script(launch: Launch) -> Script:
+        return BAD_IMAGE if int(launch.name.removeprefix("job-")) >= 10 else GOOD
+
+    limit = FailureLimit(share=0.3, at_least=4)
+    async with bench(script) as b:
+        with pytest.raises(RunStopped, match=r"jobs failed \(image pull\)") as caught:
+            await b.batch.run(requests, max_in_flight=2, stop_on=limit)
+        assert caught.value.failed == 5
+        assert 15 <= len(caught.value.submitted) <= 17
+
+
+@pytest.mark.parametrize("scripts", [SPOT, GOOD, Script(exit_code=1)])
+async def test_run_submits_all_where_its_limit_is_not_reached(
+    bench: MakeBench, scripts: Script
+) -> None:
+    """Transient failures do not count, and each reason counts for itself."""
+    limit = FailureLimit(share=1, at_least=11)
+    async with bench(scripts) as b:
+        requests = [JobRequest("hello") for _ in range(10)]
+        await b.batch.run(requests, max_in_flight=3, stop_on=limit, check=False)
+        assert b.local.calls["SubmitJob"] == 10
+
+
+@pytest.mark.parametrize("stop_on", [5, "half", True])
+async def test_run_refuses_a_limit_of_another_type(bench: MakeBench, stop_on: Any) -> None:  # noqa: ANN401
+    async with bench() as b:
+        with pytest.raises(InvalidRequest, match="stop_on"):
+            await b.batch.run([], stop_on=stop_on)

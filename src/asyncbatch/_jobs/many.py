@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ from asyncbatch._jobs.handles import job_handle, job_records
 from asyncbatch._jobs.job import Job
 from asyncbatch._submitting.coalesce import coalesce
 from asyncbatch._values import checks
-from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed
+from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed, RunStopped
+from asyncbatch._values.policies import FailureLimit
 from asyncbatch._values.recovery import RecoveryPolicy
 from asyncbatch._values.requests import JobRequest
-from asyncbatch._values.results import JobResult
+from asyncbatch._values.results import FailureKind, JobResult
 
 if TYPE_CHECKING:  # loaded when a client opens
     import asyncio
@@ -43,10 +45,13 @@ _NAMED_FAILURES = 10
 class _Submissions:
     """Requests that are being submitted: their records by position, and the first error."""
 
-    def __init__(self, start: Start, max_in_flight: int | None) -> None:
+    def __init__(
+        self, start: Start, max_in_flight: int | None, stop_on: FailureLimit | None
+    ) -> None:
         self.records: dict[int, JobRecord] = {}
         self.error: BaseException | None = None
         self._start = start
+        self._failures = None if stop_on is None else _Failures(stop_on)
         self._in_progress: set[asyncio.Future[JobRecord]] = set()
         self._few_left = anyio.Event()
         self._few = 0
@@ -106,14 +111,41 @@ class _Submissions:
                 self._release()
                 return
             record = self.records[place] = submission.result()
-            if self._in_flight is not None:
-                record.add_done_callback(lambda _record, _error: self._release())
+            if self._in_flight is not None or self._failures is not None:
+                record.add_done_callback(lambda record, _error: self._ended(record))
 
         return done
+
+    def _ended(self, record: "JobRecord") -> None:
+        """Take the end of a job."""
+        if self._failures is not None:
+            self.error = self.error or self._failures.take(record.result)
+        self._release()
 
     def _release(self) -> None:
         if self._in_flight is not None:
             self._in_flight.release()
+
+
+class _Failures:
+    """Counts the ends of jobs, and their failures by kind."""
+
+    def __init__(self, limit: FailureLimit) -> None:
+        self._limit = limit
+        self._ended = 0
+        self._failed: Counter[FailureKind] = Counter()
+
+    def take(self, result: JobResult | None) -> RunStopped | None:
+        """Count an end; return the error if too many jobs failed for one permanent reason."""
+        self._ended += 1
+        failure = None if result is None else result.failure
+        if failure is None or failure.transient:
+            return None
+        self._failed[failure.kind] += 1
+        count = self._failed[failure.kind]
+        if count < max(self._limit.at_least, self._limit.share * self._ended):
+            return None
+        return RunStopped(failure, count, self._ended)
 
 
 def with_recovery(requests: Requests, policy: RecoveryPolicy | None) -> Requests:
@@ -134,6 +166,7 @@ async def submit_all(
     start: Start | None = None,
     *,
     max_in_flight: int | None = None,
+    stop_on: FailureLimit | None = None,
 ) -> list[Job]:
     """Submit jobs and return their handles in order.
 
@@ -142,6 +175,7 @@ async def submit_all(
         requests: Read as fast as jobs are submitted.
         start: Starts a submission; None uses `Session.start_submission`.
         max_in_flight: Maximum number of jobs that are submitted and have not ended.
+        stop_on: When failures end the submissions; None for never.
 
     Raises:
         AsyncBatchError: A submission failed; ``error.submitted`` has the handles of the others.
@@ -151,7 +185,7 @@ async def submit_all(
     def start_submission(request: JobRequest) -> "asyncio.Future[JobRecord]":
         return session.start_submission(session.submit, request).outcome
 
-    submissions = _Submissions(start or start_submission, max_in_flight)
+    submissions = _Submissions(start or start_submission, max_in_flight, stop_on)
     try:
         await submissions.submit(requests)
     except BaseException:

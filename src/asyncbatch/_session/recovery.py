@@ -100,6 +100,7 @@ class Recovery:
         self.journal: RecoveryJournal | None = None
         # Jobs that were submitted again, as others may depend on them.
         self._failed: dict[str, JobRecord] = {}
+        self._count = 0
         self._api = api
         self._rng = rng
         self._policy = policy
@@ -144,6 +145,13 @@ class Recovery:
         self, policy: RecoveryPolicy, result: JobResult, submissions: Sequence[JobSubmission]
     ) -> Resubmission | None:
         """Return what a policy decides; None where a function of it raises."""
+        if policy.max_resubmissions is not None and self._count >= policy.max_resubmissions:
+            logger.warning(
+                "job %s is not submitted again: %d jobs were (max_resubmissions)",
+                result.job_id,
+                self._count,
+            )
+            return None
         try:
             return policy.decide(result, submissions, self._rng)
         except Exception:  # of a user's function: the job's own failure is what matters
@@ -169,6 +177,7 @@ class Recovery:
     def note_failed(self, record: JobRecord, result: JobResult, number: int) -> None:
         """Log, and write into the journal, that a job failed and is submitted again."""
         self._failed[record.id] = record
+        self._count += 1
         assert result.failure is not None  # noqa: S101 - it FAILED
         if self.journal is not None:
             self.journal.note_failed(result.description)

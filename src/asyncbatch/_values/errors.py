@@ -429,6 +429,28 @@ class JobNotStarted(JobFailed):
     """A job was cancelled since it did not start in the time that its `RecoveryPolicy` allows."""
 
 
+class RunStopped(AsyncBatchError):
+    """A run stopped submitting, since too many of its jobs failed for one reason (`FailureLimit`).
+
+    Its `submitted` has the handles of all jobs that were submitted.
+
+    Attributes:
+        failure: Why the last of them failed, classified.
+        failed: Number of jobs that failed for this reason.
+        ended: Number of jobs that had ended.
+    """
+
+    def __init__(self, failure: Failure, failed: int, ended: int) -> None:
+        """Make the message with the reason and the numbers."""
+        self.failure = failure
+        self.failed = failed
+        self.ended = ended
+        super().__init__(
+            f"{failed} of {ended} jobs failed ({failure.kind}), so no further job was submitted."
+            f" The last one: {failure.message}"
+        )
+
+
 class JobVanished(JobError):
     """DescribeJobs has not returned a job for the grace time of `PollPolicy`.
 

@@ -192,6 +192,29 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailureLimit:
+    """When a run stops submitting since its jobs fail for the same permanent reason.
+
+    Attributes:
+        share: Share of the jobs that have ended, above 0 and at most 1.
+        at_least: Number of failed jobs, 1 or more.
+
+    Raises:
+        InvalidRequest: A number is out of range.
+    """
+
+    share: float = 0.5
+    at_least: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check.number("share", self.share, above=0)
+        if self.share > 1:
+            raise InvalidRequest("share", self.share, "must be at most 1")
+        check.integer("at_least", self.at_least, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """Exponential backoff between tries, with jitter on the upper half of each delay.
 

@@ -36,7 +36,8 @@ CHANGEABLE = frozenset(
     (
         *("job_definition", "queue", "parameters", "command", "environment", "vcpus", "memory_mib"),
         *("gpus", "retry", "attempt_timeout", "tags", "propagate_tags", "share_identifier"),
-        *("scheduling_priority", "extra"),
+        *("scheduling_priority", "consumable_resources", "node_overrides", "instance_type"),
+        *("ecs_properties_override", "eks_properties_override", "extra"),
     )
 )
 
@@ -211,6 +212,9 @@ class RecoveryPolicy:
     Attributes:
         rules: The rules, in the order in which they are tried. Without any, nothing is recovered.
         max_submissions: Maximum number of submissions of a job, with the first one, 1 to 100.
+        max_resubmissions: Maximum number of further submissions of all jobs of one client together,
+            0 or more, so that a fault which hits every job does not double the cost of a run; None
+            for no limit.
         start_within: Seconds that a job may be RUNNABLE before its first attempt, from when that
             was first seen; then it is cancelled (CancelJob), unless it has started meanwhile. Its
             failure has the kind NOT_STARTED, for which there may be a rule. None for no limit; not
@@ -231,6 +235,7 @@ class RecoveryPolicy:
 
     rules: Sequence[RecoveryRule] = ()
     max_submissions: int = 3
+    max_resubmissions: int | None = None
     start_within: float | None = None
     cancel_blocked: bool = False
 
@@ -242,6 +247,7 @@ class RecoveryPolicy:
             if not isinstance(rule, RecoveryRule):
                 raise InvalidRequest("rules", rule, "every item must be a RecoveryRule")
         check.integer("max_submissions", self.max_submissions, 1, _MAX_SUBMISSIONS)
+        check.optional_integer("max_resubmissions", self.max_resubmissions, 0)
         check.optional_number("start_within", self.start_within, above=0)
         check.flag("cancel_blocked", self.cancel_blocked)
 
@@ -249,9 +255,11 @@ class RecoveryPolicy:
         """Return a policy with the rules of both; those of the left one decide first."""
         if not isinstance(other, RecoveryPolicy):
             return NotImplemented
+        limits = (self.max_resubmissions, other.max_resubmissions)
         return type(self)(
             (*self.rules, *other.rules),
             max(self.max_submissions, other.max_submissions),
+            min((limit for limit in limits if limit is not None), default=None),
             other.start_within if self.start_within is None else self.start_within,
             self.cancel_blocked or other.cancel_blocked,
         )
@@ -341,7 +349,7 @@ class RecoveryPolicy:
             )
             for _ in queues[:1]
         ]
-        return cls(rules, 1 + len(queues), within, blocked)
+        return cls(rules, 1 + len(queues), start_within=within, cancel_blocked=blocked)
 
     @classmethod
     def from_text(cls, text: str) -> Self:
