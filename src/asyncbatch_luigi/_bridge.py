@@ -19,8 +19,8 @@ The handlers only put an item into a `queue.SimpleQueue`, whose `put` is reentra
 the `get` of the same thread. So no exception is raised at an unexpected place, and the wait has a
 time limit that does not depend on the loop.
 
-A worker that already has a loop and an open client registers them with `share`, and the tasks of
-its process use those. Its forked children have neither, so for them no runner is shared.
+A worker that already has a loop and an open client shares them with the tasks that it runs; see
+`_current_runner`.
 
 Luigi's own workers fork for each task. The modules that a client needs are imported once before the
 first fork, instead of in each child.
@@ -41,9 +41,10 @@ from collections.abc import Callable, Coroutine, Iterator
 # `concurrent.futures.thread` acquires a lock before each fork and releases it after the fork. If
 # `_before_fork` imported it for the first time, only the release would happen, and fail.
 from concurrent.futures import Future, thread  # noqa: F401 - as explained
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from asyncbatch import AsyncBatchClient, JournalError, preload
+from asyncbatch_luigi._current_runner import current_runner
 
 logger = logging.getLogger("luigi-interface")
 
@@ -119,7 +120,7 @@ def run_with_client(
     Raises:
         BaseException: What they raise, and what `run` raises.
     """
-    runner = shared_runner()
+    runner = current_runner()
     if runner is not None:
         return runner.run(start)
     client = new_client()
@@ -154,34 +155,6 @@ def _journal_advice() -> Iterator[None]:
                 " one process."
             )
         raise
-
-
-class SharedRunner(Protocol):
-    """Runs coroutines on the loop of a worker, with the client that is open there."""
-
-    def run(self, start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]], /) -> T:
-        """Run what `start` makes of the client to its end, and return its result.
-
-        Called in any thread except the loop's. `start` is called in the same thread, and may raise.
-        """
-        ...
-
-
-_shared: tuple[SharedRunner, int] | None = None
-
-
-def share(runner: SharedRunner | None) -> None:
-    """Use `runner` for the tasks of this process from now on; None for one loop for each run."""
-    global _shared  # noqa: PLW0603 - it is the state of the process
-    _shared = None if runner is None else (runner, os.getpid())
-
-
-def shared_runner() -> SharedRunner | None:
-    """Return the runner that tasks of this process use; None if there is none."""
-    # A forked child inherits the variable, but not the thread of the runner's loop.
-    if _shared is None or _shared[1] != os.getpid():
-        return None
-    return _shared[0]
 
 
 class _CoroutineThread(Generic[T]):

@@ -1,6 +1,7 @@
 """`BatchTask`: a Luigi task that runs as an AWS Batch job."""
 
 import difflib
+import inspect
 import operator
 import warnings
 import weakref
@@ -136,8 +137,13 @@ class BatchTask(luigi.Task):
             )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        """Set the values of the Luigi parameters."""
+        """Set the values of the Luigi parameters.
+
+        Raises:
+            TypeError: `run` is a coroutine function, which Luigi would not await.
+        """
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # as Luigi declares it
+        _refuse_async_run(type(self))
         _bridge.note_task_created()
 
     @classmethod
@@ -237,6 +243,16 @@ def _has_attributes(cls: type, attributes: list[tuple[Any, ...]]) -> bool:
         if len(own) != len(known) or not all(map(operator.is_, own, known)):
             return False
     return True
+
+
+def _refuse_async_run(task: type[BatchTask]) -> None:
+    """Raise if Luigi would take the run of a task for done without awaiting it."""
+    if inspect.iscoroutinefunction(task.run) or inspect.isasyncgenfunction(task.run):
+        raise TypeError(
+            f"{task.__module__}.{task.__qualname__}.run is `async def`: Luigi calls run() and does"
+            " not await it. Write `def run(self)`, and in it asyncio.run(...) for your coroutines"
+            " and super().run() for the job."
+        )
 
 
 def _misspelt(task: type[BatchTask]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,8 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from asyncbatch import AsyncBatchClient, InvalidRequest
-from asyncbatch_luigi import BatchJobException, _bridge
+from asyncbatch_luigi import BatchJobException
+from asyncbatch_luigi._current_runner import activate, current_runner, deactivate
 from asyncbatch_luigi.config import new_client
 from tests.luigi.support import Aws, Run, make
 from tests.luigi.tasks import Quick
@@ -42,9 +43,9 @@ def worker(aws: Aws) -> Iterator[Worker]:
         portal.wrap_async_context_manager(new_client()) as client,
     ):
         worker = Worker(portal, client)
-        _bridge.share(worker)
+        activate(worker)
         yield worker
-        _bridge.share(None)
+        deactivate(worker)
 
 
 def test_task_runs_with_the_workers_client(aws: Aws, run: Run, worker: Worker) -> None:
@@ -67,10 +68,10 @@ def test_invalid_value_is_reported_before_the_coroutine_starts(worker: Worker) -
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_forked_child_does_not_share_the_client(worker: Worker) -> None:
-    assert _bridge.shared_runner() is worker
+    assert current_runner() is worker
     child = os.fork()
     if child == 0:
-        os._exit(0 if _bridge.shared_runner() is None else 1)
+        os._exit(0 if current_runner() is None else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 

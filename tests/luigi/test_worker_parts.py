@@ -5,19 +5,19 @@ import multiprocessing
 import pickle
 import queue
 import threading
-import types
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import luigi
 import pytest
-from luigi.worker import Worker
+from luigi.worker import TaskStatusReporter, Worker
 
 from asyncbatch_luigi import build
 from asyncbatch_luigi.worker import _luigi_private
 from asyncbatch_luigi.worker._garbage_collection import FewerCollections
 from asyncbatch_luigi.worker._get_work_pace import GetWorkPace
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
-from asyncbatch_luigi.worker._report_thread import ReportThread, TaskReporter
+from asyncbatch_luigi.worker._report_thread import ReportedCalls, ReportThread
 from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
 from asyncbatch_luigi.worker._thread_pool import DaemonThreadPool
 from tests.luigi.support import Aws, make
@@ -131,16 +131,16 @@ def test_scheduler_proxy_pickles_as_the_scheduler_itself() -> None:
 def test_only_the_latest_report_is_sent_and_none_after_the_end() -> None:
     scheduler = RecordingScheduler()
     proxy = SchedulerProxy(scheduler, "me", 1, lambda _: False, 1.0)
-    reporter = TaskReporter(ReportThread(proxy), proxy, "me", "task", None)
+    calls = ReportedCalls(ReportThread(proxy), proxy, "task")
+    reporter: Any = make(TaskStatusReporter, calls, "task", "me", None)
     reporter.update_status_message("one")
     reporter.update_tracking_url("http://example.org")
     reporter.update_status_message("two")
     reporter.decrease_running_resources({"a": 1})
     reporter.decrease_running_resources({"a": 1})
-    task = types.SimpleNamespace()
-    reporter.close(task)
+    calls.close()
     reporter.update_status_message("late")
-    reporter.close(task)
+    calls.close()
     assert scheduler.calls == [
         ("message", "task", "two"),
         ("url", "http://example.org"),

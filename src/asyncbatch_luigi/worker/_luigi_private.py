@@ -10,6 +10,8 @@ import functools
 import logging
 import math
 import queue
+import signal
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Self
@@ -22,14 +24,14 @@ import luigi.worker
 from luigi.task_status import PENDING, RUNNING
 
 from asyncbatch_luigi import _bridge
+from asyncbatch_luigi._current_runner import activate, deactivate
 from asyncbatch_luigi.worker._deadlines import Deadlines
 from asyncbatch_luigi.worker._garbage_collection import FewerCollections
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue
 from asyncbatch_luigi.worker._registration import owner_of
-from asyncbatch_luigi.worker._report_thread import ReportThread, TaskReporter
+from asyncbatch_luigi.worker._report_thread import ReportedCalls, ReportThread
 from asyncbatch_luigi.worker._resources import WorkerResources
 from asyncbatch_luigi.worker._run_modes import RunMode, run_mode_of
-from asyncbatch_luigi.worker._run_settings import RunSettings
 from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
 from asyncbatch_luigi.worker._shared_runner import WorkerRunner
 from asyncbatch_luigi.worker._signals import SignalHandlers
@@ -50,6 +52,7 @@ NEWEST = (3, 8)
 
 _REQUIRED: dict[Any, tuple[str, ...]] = {
     luigi.interface: ("_run",),
+    luigi.worker.TaskProcess: ("forward_reporter_attributes",),
     luigi.worker.Worker: (
         *("_add_task", "_create_task_process", "_get_work", "_handle_next_task"),
         *("_purge_children", "_run_task", "__enter__", "__exit__", "run"),
@@ -76,6 +79,28 @@ def unsupported() -> str | None:
             if not hasattr(owner, name):
                 return f"Luigi {version} has no {owner.__name__}.{name}"
     return None
+
+
+class _MainThreadSignals:
+    """The module `signal` as Luigi's worker uses it: no handlers outside the main thread.
+
+    Luigi's worker handles SIGUSR1, and Python allows handlers in the main thread only. In Luigi's
+    own workers the main thread runs a task; here it may be another thread, which must be able to
+    start a build as well.
+    """
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(signal, name)
+
+    def signal(self, number: int, handler: Any) -> object:  # noqa: ANN401 - as in `signal`
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        return signal.signal(number, handler)
+
+
+def allow_builds_in_threads() -> None:
+    """Make Luigi's workers usable in all threads of this process, from now on."""
+    _worker.signal = _MainThreadSignals()
 
 
 def run_command(arguments: list[str], factory: object) -> None:
@@ -108,6 +133,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Luigi calls it
         """Create the worker with the arguments of Luigi's; threads start when it is entered."""
+        allow_builds_in_threads()
         super().__init__(*args, **kwargs)
         self._scheduler: Any = SchedulerProxy(
             self._scheduler, self._id, self._limit, self._is_batch_task, self._config.wait_interval
@@ -116,20 +142,12 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         self._main_thread = MainThreadQueue(from_children)
         self._task_result_queue: Any = self._main_thread  # Luigi's worker reads results from this
         self._reports = ReportThread(self._scheduler)
-        self._resources = WorkerResources(self._id, self._main_thread, self._run_settings())
+        self._resources = WorkerResources(self._main_thread)
+        self._runner = WorkerRunner(self._resources)
         self._signals = SignalHandlers()
         self._collections = FewerCollections()
         self._deadlines = Deadlines()
         self._purge_due = math.inf
-
-    def _run_settings(self) -> RunSettings:
-        config = self._config
-        return RunSettings(
-            checks_requirements=config.check_unfulfilled_deps,
-            checks_outputs=config.check_complete_on_run,
-            context=config.task_process_context,
-            completed=self._task_completion_cache,
-        )
 
     def _is_batch_task(self, task_id: str) -> bool:
         """Return whether a task is one that runs in this process, and not in Luigi's way."""
@@ -152,8 +170,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         self._collections.start()
         self._resources.start()
         self._reports.start()
-        self._previous_runner = _bridge.shared_runner()
-        _bridge.share(WorkerRunner(self._resources))
+        activate(self._runner)
         self._signals.install()
         super().__enter__()
         return self
@@ -162,7 +179,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         """Terminate what still runs, wait for its cleanup within a time limit, stop the threads."""
         self._signals.ignore()
         try:
-            _bridge.share(self._previous_runner)
+            deactivate(self._runner)
             runs = [run for run in self._running_tasks.values() if isinstance(run, TaskRun)]
             terminate_all(runs, self._main_thread)
             super().__exit__(*error)
@@ -175,17 +192,18 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
     # -- running tasks ----------------------------------------------------------------------------
 
     def _create_task_process(self, task: Any) -> Any:  # noqa: ANN401 - Luigi's
+        process = super()._create_task_process(task)
         mode = run_mode_of(task)
         if mode is RunMode.LUIGI:
-            process = super()._create_task_process(task)
             if process.use_multiprocessing:
                 self._main_thread.expect_children()
                 self._purge_due = 0.0
             return process
         messages: queue.Queue[Any] | None = queue.Queue() if task.accepts_messages else None
-        reporter = TaskReporter(self._reports, self._scheduler, self._id, task.task_id, messages)
-        timeout = self._config.timeout if task.worker_timeout is None else task.worker_timeout
-        run = TaskRun(task, mode, self._resources, reporter, timeout)
+        calls = ReportedCalls(self._reports, self._scheduler, task.task_id)
+        reporter = _worker.TaskStatusReporter(calls, task.task_id, self._id, messages)
+        process.status_reporter = reporter
+        run = TaskRun(process, mode, self._resources, self._runner, calls)
         self._deadlines.add(run.deadline, run)
         return run
 

@@ -6,25 +6,23 @@ value is sent. When a task ends, the main thread sends what is left first: Luigi
 tracking URL by declaring the task RUNNING, so a late one would make a finished task RUNNING again.
 """
 
+import functools
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from luigi.task_status import RUNNING
+from typing import Any
 
 from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
-
-if TYPE_CHECKING:
-    import queue
 
 logger = logging.getLogger("luigi-interface")
 
 # Seconds between two rounds. People cannot read faster changes on luigid's page.
 _INTERVAL = 0.1
+# Methods of the scheduler of which only the latest call counts; a running task calls `add_task` to
+# report its tracking URL. All other calls are sent, such as those that release resources.
+_REPLACING = ("add_task", "set_task_status_message", "set_task_progress_percentage")
 
 Send = Callable[[], object]
-F = TypeVar("F", bound=Callable[..., object])
 
 
 class ReportThread:
@@ -89,92 +87,57 @@ class ReportThread:
                 logger.warning("Report to Luigi's scheduler failed for task %s: %r", task_id, error)
 
 
-def _instant(report: F) -> F:
-    """Mark a report as one that returns at once, so that it may be made on an event loop."""
-    setattr(report, "is_instant", True)  # noqa: B010 - functions declare no attributes
-    return report
+class ReportedCalls:
+    """The scheduler, as Luigi's reporter of one running task uses it: calls are sent soon.
 
-
-class TaskReporter:
-    """The reports of one running task; it has the shape of Luigi's `TaskStatusReporter`.
-
-    Attributes:
-        scheduler_messages: Messages from the scheduler to the task; None if it accepts none.
+    It takes any call, so that reporters of later versions of Luigi work too.
     """
 
     def __init__(
         self,
         thread: ReportThread,
         scheduler: Any,  # noqa: ANN401 - Luigi's, which has no types
-        worker_id: str,
         task_id: str,
-        scheduler_messages: "queue.Queue[Any] | None",
     ) -> None:
-        """Store where the reports go, and what they are about."""
-        self.scheduler_messages = scheduler_messages
+        """Store where the calls go, and which task they are about."""
         self._thread = thread
         self._scheduler = scheduler
-        self._worker_id = worker_id
         self._task_id = task_id
         self._is_closed = False
 
-    @_instant
-    def update_tracking_url(self, tracking_url: str) -> None:
-        """Report a page on which the task can be watched."""
-        self._add(
-            "tracking URL",
-            lambda: self._scheduler.add_task(
-                task_id=self._task_id,
-                worker=self._worker_id,
-                status=RUNNING,
-                tracking_url=tracking_url,
-            ),
-        )
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Return a function that has a method of the scheduler called."""
+        method = getattr(self._scheduler, name)
+        subject = name if name in _REPLACING else None
 
-    @_instant
-    def update_status_message(self, message: str) -> None:
-        """Report the state of the task in words."""
-        self._add(
-            "status message",
-            lambda: self._scheduler.set_task_status_message(self._task_id, message),
-        )
+        def call(*args: object, **values: object) -> None:
+            if not self._is_closed:
+                send = functools.partial(method, *args, **values)
+                self._thread.add(self._task_id, subject or object(), send)
 
-    @_instant
-    def update_progress_percentage(self, percentage: float) -> None:
-        """Report the progress of the task, in percent."""
-        self._add(
-            "progress",
-            lambda: self._scheduler.set_task_progress_percentage(self._task_id, percentage),
-        )
+        return call
 
-    @_instant
-    def decrease_running_resources(self, decrease_resources: dict[str, int]) -> None:
-        """Release resources before the task ends; every call counts, so none is replaced."""
-        self._add(
-            object(),
-            lambda: self._scheduler.decrease_running_task_resources(
-                self._task_id, decrease_resources
-            ),
-        )
-
-    def attach(self, task: Any) -> None:  # noqa: ANN401 - a luigi.Task, which has no types
-        """Give a task the attributes with which it reports while it runs, as Luigi documents."""
-        task.set_tracking_url = self.update_tracking_url
-        task.set_status_message = self.update_status_message
-        task.set_progress_percentage = self.update_progress_percentage
-        task.decrease_running_resources = self.decrease_running_resources
-        task.scheduler_messages = self.scheduler_messages
-
-    def close(self, task: Any) -> None:  # noqa: ANN401 - as above
-        """Take the attributes from the task, send its remaining reports, and drop later ones."""
-        task.set_tracking_url = None
-        task.set_status_message = None
-        task.set_progress_percentage = None
-        task.decrease_running_resources = None
-        task.scheduler_messages = None
+    def close(self) -> None:
+        """Send the remaining calls, and drop later ones."""
         self._is_closed = True
         self._thread.flush(self._task_id)
 
-    def _add(self, subject: object, send: Send) -> None:
-        if not self._is_closed:
-            self._thread.add(self._task_id, subject, send)
+
+def attach(process: Any) -> None:  # noqa: ANN401 - Luigi's process of a task
+    """Give a task the attributes with which it reports while it runs, as Luigi documents."""
+    for name, attribute in process.forward_reporter_attributes.items():
+        value = getattr(process.status_reporter, name)
+        setattr(process.task, attribute, _instant(value) if callable(value) else value)
+
+
+def detach(process: Any) -> None:  # noqa: ANN401 - as above
+    """Take the attributes from the task."""
+    for attribute in process.forward_reporter_attributes.values():
+        setattr(process.task, attribute, None)
+
+
+def _instant(report: Callable[..., object]) -> Callable[..., object]:
+    """Mark a report as one that returns at once, so that it may be made on an event loop."""
+    marked = functools.partial(report)
+    setattr(marked, "is_instant", True)  # noqa: B010 - partials declare no attributes
+    return marked

@@ -6,7 +6,6 @@ from asyncbatch import AsyncBatchClient
 from asyncbatch_luigi.config import new_client
 from asyncbatch_luigi.worker._loop_thread import LoopTask, LoopThread, Work
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue
-from asyncbatch_luigi.worker._run_settings import RunSettings
 from asyncbatch_luigi.worker._thread_pool import DaemonThreadPool
 
 # Tasks that override `run`, at a time. 2,000 threads took 34 MB.
@@ -19,19 +18,15 @@ class WorkerResources:
     """The event loop, the client and the threads that the tasks of one worker share.
 
     Attributes:
-        worker_id: Luigi's id of the worker.
         main_thread: Queue for results, and for calls to be made in the main thread.
-        settings: What Luigi's configuration says about each run.
         loop: Runs coroutines.
         run_threads: Run overridden `run` methods.
         complete_threads: Call `complete()` of tasks.
     """
 
-    def __init__(self, worker_id: str, main_thread: MainThreadQueue, settings: RunSettings) -> None:
+    def __init__(self, main_thread: MainThreadQueue) -> None:
         """Prepare the loop and the threads; `start` starts the loop."""
-        self.worker_id = worker_id
         self.main_thread = main_thread
-        self.settings = settings
         self.loop = LoopThread()
         self.run_threads = DaemonThreadPool("asyncbatch-run", _RUN_THREADS)
         self.complete_threads = DaemonThreadPool("asyncbatch-complete", _COMPLETE_THREADS)

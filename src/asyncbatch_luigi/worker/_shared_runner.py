@@ -1,8 +1,8 @@
 """How a `run()` method in a thread uses the worker's event loop and client.
 
-`BatchTask.run` and `BatchClient` run their coroutines on a `SharedRunner` of the process if there
-is one. The worker provides this one, so that tasks which override `run` and call `super().run()`
-share the client of all others.
+`BatchTask.run` and `BatchClient` run their coroutines on the `SharedRunner` of the worker that runs
+them (see `_current_runner`). The worker provides this one, so that tasks which override `run` and
+call `super().run()` share the client of all others.
 """
 
 import concurrent.futures
@@ -12,8 +12,10 @@ from typing import Any, Protocol, TypeVar
 
 from asyncbatch import AsyncBatchClient
 from asyncbatch_luigi._bridge import GRACE
+from asyncbatch_luigi._current_runner import used_in_this_thread
 from asyncbatch_luigi.worker._loop_thread import LoopTask
 from asyncbatch_luigi.worker._resources import WorkerResources
+from asyncbatch_luigi.worker._thread_event_loop import thread_event_loop
 
 T = TypeVar("T")
 
@@ -35,21 +37,27 @@ class Cancellable(Protocol):
 _current = threading.local()
 
 
-def run_in_thread_of(run: Cancellable, function: Callable[[], T]) -> T:
-    """Call a function in this thread; `run` can cancel the coroutines that it waits for."""
-    _current.run = run
-    try:
-        return function()
-    finally:
-        del _current.run
-
-
 class WorkerRunner:
     """Runs coroutines on the worker's loop for callers in other threads, which wait."""
 
     def __init__(self, resources: WorkerResources) -> None:
         """Store the resources that hold the loop and the client."""
         self._resources = resources
+
+    def call(self, function: Callable[[], T], run: Cancellable | None = None) -> T:
+        """Call a function of a task in this thread, with what it would find in the main thread.
+
+        Args:
+            function: Uses the client of this worker, if it needs one.
+            run: Can cancel the coroutines that the function waits for.
+        """
+        outer_run = getattr(_current, "run", None)
+        _current.run = run
+        try:
+            with used_in_this_thread(self), thread_event_loop():
+                return function()
+        finally:
+            _current.run = outer_run
 
     def run(self, start: Callable[[AsyncBatchClient], Coroutine[Any, Any, T]], /) -> T:
         """Run what `start` makes of the client to its end, and return its result.

@@ -27,6 +27,8 @@ there without waiting. KeyboardInterrupt and `Terminated` leave the coroutine an
 
 import asyncio
 import contextlib
+import functools
+import importlib
 import logging
 import os
 import time
@@ -44,10 +46,10 @@ from asyncbatch_luigi._tracebacks import trim
 from asyncbatch_luigi.worker._dynamic_requirements import run_until_new_requirements
 from asyncbatch_luigi.worker._loop_thread import LoopTask
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue
-from asyncbatch_luigi.worker._report_thread import TaskReporter
+from asyncbatch_luigi.worker._report_thread import ReportedCalls, attach, detach
 from asyncbatch_luigi.worker._resources import WorkerResources
 from asyncbatch_luigi.worker._run_modes import RunMode
-from asyncbatch_luigi.worker._shared_runner import run_in_thread_of
+from asyncbatch_luigi.worker._shared_runner import WorkerRunner
 from asyncbatch_luigi.worker._signals import Terminated
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ class TaskRun:
 
     Attributes:
         task: The task.
-        worker_id: Luigi's id of the worker.
+        process: Luigi's process of the task, which is never started; it holds Luigi's settings.
         status_reporter: Sends the reports of the task.
         worker_timeout: Maximum duration of the run in seconds; 0 for no limit.
         deadline: When the run times out, in seconds since 1970; None for never.
@@ -99,21 +101,22 @@ class TaskRun:
 
     def __init__(
         self,
-        task: Any,  # noqa: ANN401 - a luigi.Task, whose attributes have no types
+        process: Any,  # noqa: ANN401 - Luigi's, which has no types
         mode: RunMode,
         resources: WorkerResources,
-        reporter: TaskReporter,
-        worker_timeout: float,
+        runner: WorkerRunner,
+        reported_calls: ReportedCalls,
     ) -> None:
         """Store the values; `run` starts the run."""
-        self.task = task
-        self.worker_id = resources.worker_id
-        self.status_reporter = reporter
-        self.worker_timeout = worker_timeout
-        self.deadline = time.time() + worker_timeout if worker_timeout else None
+        self.process = process
+        self.task = process.task
+        self.status_reporter = process.status_reporter
+        self.worker_timeout = process.worker_timeout
+        self.deadline = process.timeout_time
         self._mode = mode
         self._resources = resources
-        self._settings = resources.settings
+        self._runner = runner
+        self._reported_calls = reported_calls
         self._coroutine: Coroutine[Any, None, None]
         self._context = contextlib.ExitStack()
         self._loop_task: LoopTask | None = None
@@ -197,31 +200,31 @@ class TaskRun:
 
     async def _run(self) -> None:
         """Do what Luigi's `TaskProcess.run` does, in the same order."""
-        task, settings = self.task, self._settings
+        task, process = self.task, self.process
         end: _End | None
         try:
             self._enter_context()
 
-            requirements = task.deps() if settings.checks_requirements else []
+            requirements = task.deps() if process.check_unfulfilled_deps else []
             if requirements:
-                check = self._call_in_thread(lambda: _missing(requirements, settings.is_complete))
+                check = self._call_in_thread(lambda: _missing(requirements, process.check_complete))
                 self._missing = (await done(check)).result()
                 _raise_if_missing(self._missing)
 
             task.trigger_event(luigi.Event.START, task)
             started_at = time.time()
-            self.status_reporter.attach(task)
+            attach(process)
             new_requirements = (await done(self._start_task())).result()
 
             if new_requirements:
                 self._log("new requirements     ")
                 end = _End(PENDING, new_requirements=new_requirements)
             else:
-                if settings.checks_outputs:
-                    output_check = self._call_in_thread(lambda: settings.is_complete(task))
+                if process.check_complete_on_run:
+                    output_check = self._call_in_thread(lambda: process.check_complete(task))
                     _raise_unless_complete((await done(output_check)).result())
-                else:
-                    settings.note_complete(task)
+                elif process.task_completion_cache is not None:
+                    process.task_completion_cache[task.task_id] = True
                 end = self._succeed(time.time() - started_at)
         except (KeyboardInterrupt, Terminated, GeneratorExit):
             raise
@@ -230,14 +233,18 @@ class TaskRun:
             end = _End(FAILED, self._timeout_reason) if self._timeout_reason else None
         except BaseException as error:  # as in Luigi: even a SystemExit is a failure
             trim(error)
-            logger.exception("[pid %s] Worker %s failed    %s", os.getpid(), self.worker_id, task)
+            logger.exception(
+                "[pid %s] Worker %s failed    %s", os.getpid(), process.worker_id, task
+            )
             end = _End(FAILED, self._call_failure_handlers(error))
         self._clean_up()
         self._put(end)
 
     def _enter_context(self) -> None:
-        context = self._settings.new_context(self)
-        if context is not None:
+        """Enter the ``task_process_context``, the name of a class, as Luigi does."""
+        if self.process.context:
+            module, name = self.process.context.rsplit(".", 1)
+            context = getattr(importlib.import_module(module), name)(self.process)
             self._context.enter_context(context)
 
     def _start_task(self) -> "Future[list[Any] | None]":
@@ -245,15 +252,12 @@ class TaskRun:
         if self._mode is RunMode.COROUTINE:
             self._loop_task = self._resources.run_with_client(self.task._run_on)  # noqa: SLF001 - of this package
             return self._loop_task.outcome
-        return self._resources.run_threads.submit(
-            lambda: run_in_thread_of(
-                self, lambda: run_until_new_requirements(self.task, self._settings.is_complete)
-            )
-        )
+        run = functools.partial(run_until_new_requirements, self.task, self.process.check_complete)
+        return self._resources.run_threads.submit(lambda: self._runner.call(run, self))
 
     def _call_in_thread(self, function: Callable[[], T]) -> "Future[T]":
         """Call `complete()` in a thread, as it may take its time: often it is a request to S3."""
-        return self._resources.complete_threads.submit(function)
+        return self._resources.complete_threads.submit(lambda: self._runner.call(function))
 
     def _succeed(self, seconds: float) -> _End:
         """Call the task's handlers of a success."""
@@ -276,11 +280,12 @@ class TaskRun:
             return ""
 
     def _clean_up(self) -> None:
-        self.status_reporter.close(self.task)
+        detach(self.process)
         try:
             self._context.close()
         except Exception:
             logger.exception("task_process_context raised an exception at the end of %s", self.task)
+        self._reported_calls.close()
 
     def _put(self, end: _End | None) -> None:
         """Put the result into the queue from which Luigi's worker reads it."""
@@ -292,7 +297,9 @@ class TaskRun:
 
     def _log(self, event: str) -> None:
         """Log an event of the run, in the words and columns of Luigi's own worker."""
-        logger.info("[pid %s] Worker %s %s %s", os.getpid(), self.worker_id, event, self.task)
+        logger.info(
+            "[pid %s] Worker %s %s %s", os.getpid(), self.process.worker_id, event, self.task
+        )
 
 
 def terminate_all(runs: Iterable[TaskRun], main_thread: MainThreadQueue) -> None:
