@@ -34,6 +34,15 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Aws"]:
         yield aws
 
 
+@pytest.fixture(scope="session")
+def luigid() -> Iterator[str]:
+    """Return the URL of a `luigid`, which all tests of this process use."""
+    from tests.luigi.luigid import running_luigid
+
+    with running_luigid() as url:
+        yield url
+
+
 @pytest.fixture(params=["ordinary", "one process"])
 def workers(request: pytest.FixtureRequest, aws: "Aws") -> "Workers":
     """Run the test with either kind of worker: both must behave the same."""

@@ -3,10 +3,6 @@
 import itertools
 import json
 import os
-import socket
-import subprocess
-import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,37 +29,7 @@ from tests.luigi.workers import (
     noting,
 )
 
-START_LUIGID = "from luigi.cmdline import luigid; luigid()"
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def luigid() -> Iterator[str]:
-    """Start `luigid` on the loopback address; all tests of this module use it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "LUIGI_CONFIG_PATH": os.devnull, "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", START_LUIGID, "--address", "127.0.0.1", "--port", str(port)],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    reader = threading.Thread(target=process.stderr.read)
-    try:
-        for line in process.stderr:
-            if "Scheduler starting up" in line:
-                break
-        # It logs each request, and would block if the pipe were not read.
-        reader.start()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-        reader.join()
-        process.stderr.close()
 
 
 @dataclass(frozen=True)

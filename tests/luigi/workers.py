@@ -115,18 +115,22 @@ class Workers:
 
     def run(self, *tasks: luigi.Task, workers: int = 1) -> LuigiRunResult:
         """Run tasks to their end; return Luigi's detailed result."""
+        with configured("asyncbatch", {"poll_time": 0}), configured("worker", self.settings):
+            return self.build(*tasks, workers=workers)
+
+    def build(self, *tasks: luigi.Task, workers: int = 1) -> LuigiRunResult:
+        """Do the same with the configuration as it is."""
         factory: Any = make(OneProcess if self.kind == ONE_PROCESS else _WorkerSchedulerFactory)
         factory.create_local_scheduler = lambda: self.scheduler
-        with configured("asyncbatch", {"poll_time": 0}), configured("worker", self.settings):
-            result: LuigiRunResult = make(
-                cast("Callable[..., LuigiRunResult]", luigi.build),
-                tasks,
-                worker_scheduler_factory=factory,
-                detailed_summary=True,
-                local_scheduler=True,
-                workers=workers,
-            )
-            return result
+        result: LuigiRunResult = make(
+            cast("Callable[..., LuigiRunResult]", luigi.build),
+            tasks,
+            worker_scheduler_factory=factory,
+            detailed_summary=True,
+            local_scheduler=True,
+            workers=workers,
+        )
+        return result
 
     def renew_scheduler(self) -> None:
         """Create a new scheduler, which reads the configuration."""
