@@ -158,7 +158,7 @@ class BatchTask(luigi.Task):
         # user could conflict, only a comparison detects that.
         known_attributes, params = _params.get(cls, ([], []))
         if not _has_attributes(cls, known_attributes):
-            attributes = [tuple(vars(base).values()) for base in cls.__mro__]
+            attributes = [tuple(vars(base).values()) for base in cls.__mro__[:-1]]
             params = super().get_params()  # type: ignore[no-untyped-call] # Luigi's
             _params[cls] = (attributes, params)
         return list(params)
@@ -236,9 +236,10 @@ class BatchTask(luigi.Task):
 
 def _has_attributes(cls: type, attributes: list[tuple[Any, ...]]) -> bool:
     """Return whether a class and its bases have these very attributes; this takes microseconds."""
-    if len(attributes) != len(cls.__mro__):
+    bases = cls.__mro__[:-1]  # without `object`, which never changes
+    if len(attributes) != len(bases):
         return False
-    for base, known in zip(cls.__mro__, attributes, strict=True):
+    for base, known in zip(bases, attributes, strict=True):
         own = vars(base).values()
         if len(own) != len(known) or not all(map(operator.is_, own, known)):
             return False
