@@ -1,7 +1,8 @@
 """Submissions whose responses are lost, in virtual time: `python -m bench.lost [SEED ...]`.
 
 Prints how long submissions took, how many calls their look-ups cost, and whether each request has
-exactly one job.
+exactly one job. The floor is the earliest time at which all can be done with the faults of the
+run: a submission that AWS did not accept is sent again after 15 s, and not before.
 """
 
 import argparse
@@ -36,6 +37,7 @@ _DEFINITION: dict[str, Any] = {
     },
 }
 _LOOK_UP_CALLS = frozenset({"ListJobs", "DescribeJobs"})
+_ABSENCE = 15.0  # seconds after which a submission whose job is not listed was not accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ class Outcome:
 
     Attributes:
         seconds: When each one was done, in order.
+        floor: When the last one could be done at the earliest, in seconds.
+        most_sent: How often the submission was sent that was sent most often.
         look_up_calls: ListJobs and DescribeJobs calls of look-ups, by operation.
         handles: Requests that got a handle.
         doubled: Jobs of the service that no handle stands for.
@@ -83,6 +87,8 @@ class Outcome:
     """
 
     seconds: list[float]
+    floor: float
+    most_sent: int
     look_up_calls: Counter[str]
     handles: int
     doubled: int
@@ -96,7 +102,8 @@ class Outcome:
         """Return the outcome as one line of text."""
         calls = ", ".join(f"{count} {name}" for name, count in sorted(self.look_up_calls.items()))
         return (
-            f"{loss.title}: 90 % after {self.after(0.9):.1f} s, all after {self.after(1):.1f} s;"
+            f"{loss.title}: 90 % after {self.after(0.9):.1f} s, all after {self.after(1):.1f} s"
+            f" (floor {self.floor:.1f} s, one was sent {self.most_sent} times);"
             f" {self.look_up_calls.total()} look-up calls ({calls}); {self.handles} handles,"
             f" {self.doubled} doubled, errors: {dict(self.errors) or 'none'}"
         )
@@ -110,7 +117,8 @@ async def submit_with_losses(loss: Loss, seed: int) -> Outcome:
         async with AsyncBatchClient(session=local.session) as batch:
             await batch.register_job_definition(_DEFINITION)
             await batch.default_queue()
-            calls = _count_look_ups(batch)
+            batch._require_open().settings.rng.seed(seed)  # noqa: SLF001
+            calls = _Calls(batch)
             if not loss.may_tag:
                 denied = Fault.error(
                     "AccessDeniedException", "batch:TagResource", status=403, times=1
@@ -130,7 +138,7 @@ async def submit_with_losses(loss: Loss, seed: int) -> Outcome:
     return outcome
 
 
-async def _submit(batch: AsyncBatchClient, loss: Loss, calls: Counter[str]) -> Outcome:
+async def _submit(batch: AsyncBatchClient, loss: Loss, calls: "_Calls") -> Outcome:
     loop = asyncio.get_running_loop()
     started = loop.time()
     jobs: list[Job] = []
@@ -152,23 +160,47 @@ async def _submit(batch: AsyncBatchClient, loss: Loss, calls: Counter[str]) -> O
             group.start_soon(submit, number)
     handles = len({job.id for job in jobs})
     return Outcome(
-        seconds=sorted(seconds), look_up_calls=calls, handles=handles, doubled=0, errors=errors
+        seconds=sorted(seconds),
+        floor=calls.floor() - started,
+        most_sent=calls.most_sent(),
+        look_up_calls=calls.look_ups,
+        handles=handles,
+        doubled=0,
+        errors=errors,
     )
 
 
-def _count_look_ups(batch: AsyncBatchClient) -> Counter[str]:
-    """Count calls of look-ups; polling uses the same operations, without the SDK's validation."""
-    connection: Any = batch._require_open().connection  # noqa: SLF001
-    send = connection.call
-    calls: Counter[str] = Counter()
+class _Calls:
+    """Counts calls of look-ups, and notes when each submission was sent.
 
-    async def call(service: str, operation: str, *rest: object, validate: bool) -> object:
-        if operation in _LOOK_UP_CALLS and validate:
-            calls[operation] += 1
-        return await send(service, operation, *rest, validate=validate)
+    Polling uses the same operations as look-ups, without the SDK's validation.
+    """
 
-    connection.call = call
-    return calls
+    def __init__(self, batch: AsyncBatchClient) -> None:
+        self.look_ups: Counter[str] = Counter()
+        self._sent: dict[int, tuple[object, list[float]]] = {}
+        connection: Any = batch._require_open().connection  # noqa: SLF001
+        self._send = connection.call
+        connection.call = self._call
+
+    def floor(self) -> float:
+        """Return when the last submission could be done at the earliest, by the loop's clock."""
+        return max(times[0] + _ABSENCE * (len(times) - 1) for _, times in self._sent.values())
+
+    def most_sent(self) -> int:
+        """Return how often the submission was sent that was sent most often."""
+        return max(len(times) for _, times in self._sent.values())
+
+    async def _call(
+        self, service: str, operation: str, arguments: object, *rest: object, validate: bool
+    ) -> object:
+        if operation == "SubmitJob":
+            # One submission has one object, which is kept so that no other gets its identity.
+            _, times = self._sent.setdefault(id(arguments), (arguments, []))
+            times.append(asyncio.get_running_loop().time())
+        elif operation in _LOOK_UP_CALLS and validate:
+            self.look_ups[operation] += 1
+        return await self._send(service, operation, arguments, *rest, validate=validate)
 
 
 def main() -> None:

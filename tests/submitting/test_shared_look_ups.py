@@ -5,7 +5,14 @@ from collections.abc import AsyncGenerator, Iterable
 import anyio
 import pytest
 
-from asyncbatch import AsyncBatchClient, Job, JobDescription, JobRequest, SubmitUncertain
+from asyncbatch import (
+    AsyncBatchClient,
+    Job,
+    JobDescription,
+    JobRequest,
+    RateLimits,
+    SubmitUncertain,
+)
 from asyncbatch._aws.wire.responses import ListedJob
 from asyncbatch._submitting import look_up, marks, submitter
 from asyncbatch.local import Fault, Script
@@ -50,6 +57,7 @@ async def test_300_submissions_with_lost_responses_and_faults(name: str | None, 
     assert outcome.after(0.9) <= 7
     assert outcome.after(1) <= 32
     assert outcome.look_up_calls.total() <= 40
+    assert outcome.floor < outcome.after(1) < outcome.floor + 5
 
 
 @pytest.mark.parametrize(
@@ -74,13 +82,13 @@ async def test_jobs_known_as_own_are_not_described(
     described: set[str] = set()
     async with bench(Script(duration=600)) as b:
         own = await b.batch.submit_many([JobRequest("hello", name="mine")] * 50)
-        describe = b.session.api.describe_jobs
+        describe = b.session.api.describe_for_look_up
 
         async def spy(ids: list[str]) -> list[JobDescription]:
             described.update(ids)
             return await describe(ids)
 
-        monkeypatch.setattr(b.session.api, "describe_jobs", spy)
+        monkeypatch.setattr(b.session.api, "describe_for_look_up", spy)
         b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
         job = await b.batch.submit("hello", name="mine")
         assert described == {job.id}
@@ -94,6 +102,114 @@ async def test_one_unique_name_is_listed_by_name(bench: MakeBench) -> None:
         b.local.faults.add("SubmitJob", Fault.server_error(times=1))
         await b.batch.submit("hello", queue="default")
         assert b.local.calls["ListJobs"] == 4
+
+
+async def test_listing_that_decides_ends_where_the_submission_was_first_sent(
+    bench: MakeBench,
+) -> None:
+    """All jobs of the name would take two pages."""
+    async with bench(Script(duration=600)) as b:
+        request = JobRequest("hello", queue="default", name="mine")
+        await b.batch.submit_many([request] * 150)
+        await anyio.sleep(20)
+        b.local.faults.add("SubmitJob", Fault.server_error(times=1))
+        await b.batch.submit(request)
+        assert b.local.calls["ListJobs"] == 4
+
+
+async def test_listing_that_is_not_sorted_by_time_is_read_to_its_end(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(Script(duration=600)) as b:
+        request = JobRequest("hello", queue="default", name="mine")
+        await b.batch.submit_many([request] * 150)
+        await anyio.sleep(20)
+        pages = b.session.api.list_for_look_up
+
+        async def oldest_first(queue: str, **options: object) -> AsyncGenerator[list[ListedJob]]:
+            listed = [page async for page in pages(queue, **options)]  # type: ignore[arg-type]
+            for page in reversed(listed):
+                yield page[::-1]
+
+        monkeypatch.setattr(b.session.api, "list_for_look_up", oldest_first)
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        job = await b.batch.submit(request)
+        assert submitted(b)[150:] == [job.id]
+
+
+# -- when it is decided ----------------------------------------------------------------------------
+
+
+@each_name
+async def test_absence_is_decided_when_15_seconds_are_over(
+    bench: MakeBench, name: str | None
+) -> None:
+    """Also if another look-up makes rounds shortly before, and ListJobs fails at that moment."""
+    async with bench(Script(duration=600)) as b, anyio.create_task_group() as group:
+        request = JobRequest("hello", queue="default", name=name)
+        b.local.faults.add("SubmitJob", Fault.server_error(times=1))
+
+        async def submit_another() -> None:
+            await anyio.sleep(13.5)
+            b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+            await b.batch.submit(request)
+
+        group.start_soon(submit_another)
+        group.start_soon(fail_next_listing, b, 14.9)
+        ((_, seconds),) = await submit_all(b, [request])
+        assert 15 <= seconds <= 15.2
+
+
+async def fail_next_listing(b: Bench, after: float) -> None:
+    await anyio.sleep(after)
+    b.local.faults.add("ListJobs", Fault.server_error(times=1))
+
+
+async def test_submissions_that_fail_within_a_second_are_decided_by_one_listing(
+    bench: MakeBench,
+) -> None:
+    async with bench(Script(duration=600), limits=RateLimits(submit_per_second=2)) as b:
+        b.local.faults.add("SubmitJob", Fault.server_error(times=3))
+        requests = [JobRequest("hello", queue="default", name="mine")] * 3
+        before = 0
+        async with anyio.create_task_group() as group:
+            group.start_soon(submit_all, b, requests)
+            await anyio.sleep(14.9)
+            before = b.local.calls["ListJobs"]
+            await anyio.sleep(3)
+        assert b.local.calls["ListJobs"] == before + 1
+        assert len(submitted(b)) == 3
+
+
+async def test_absence_is_decided_when_another_job_of_the_name_is_described(
+    bench: MakeBench,
+) -> None:
+    """That job is listed 15 s after the fault, but not described before 15.5 s after it."""
+    async with bench(Script(duration=600)) as b, b.local.session.create_client("batch") as aws:
+        b.local.faults.add("DescribeJobs", Fault.lag(2))
+        b.local.faults.add("SubmitJob", Fault.server_error(times=1))
+
+        async def submit_another() -> None:
+            await anyio.sleep(13.5)
+            await aws.submit_job(jobName="mine", jobQueue="default", jobDefinition="hello")
+
+        done: list[tuple[Job, float]] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(submit_another)
+            done += await submit_all(b, [JobRequest("hello", queue="default", name="mine")])
+        assert [15.5 <= seconds <= 16.1 for _, seconds in done] == [True]
+
+
+async def test_submission_begins_when_it_is_first_sent(bench: MakeBench) -> None:
+    """Not when it begins to wait for its rate limit: a look-up would list more jobs."""
+    async with bench(limits=RateLimits(submit_per_second=0.1)) as b:
+        await b.batch.submit("hello", queue="default")
+        started = marks.wall_clock()
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        b.local.faults.add("ListJobs", Fault.error("AccessDeniedException", "no", status=403))
+        with pytest.raises(SubmitUncertain) as caught:
+            await b.batch.submit("hello", queue="default")
+        assert caught.value.since.timestamp() >= started + 9
 
 
 # -- what is found ---------------------------------------------------------------------------------

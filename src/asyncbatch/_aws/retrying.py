@@ -40,6 +40,7 @@ BuildArguments = Callable[[], Awaitable[Arguments | None]]
 
 _FIRST_CONTACT_TRIES = 3
 _CREDENTIAL_SECONDS = 60.0
+_BACKOFF = Backoff()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +75,17 @@ class Patience:
         seconds: Time from the first fault after which the next one is raised; None never raises
             them. Throttling is always tolerated: the rate is lowered instead.
         may_repeat: Whether the call may be sent again although it may have arrived.
+        backoff: Delays between tries.
     """
 
     seconds: float | None
     may_repeat: bool = True
+    backoff: Backoff = _BACKOFF
 
 
 READING = Patience(120.0)
+LOOKING_UP = Patience(120.0, backoff=Backoff(first=0.1))
+"""For calls that many submissions wait for together."""
 POLLING = Patience(None)
 SENDING = Patience(600.0, may_repeat=False)
 
@@ -100,7 +105,6 @@ class Calls:
         self._limits = limits
         self._rng = rng
         self._report = report
-        self._backoff = Backoff()
         self._has_responded = False
         self._has_succeeded = False
         self._pacers = {
@@ -153,7 +157,7 @@ class Calls:
                 self._has_responded |= isinstance(fault, APIError) and fault.status is not None
                 if not self._tolerates(fault, patience, tries, now - first_fault_at):
                     raise
-                await self._wait(fault, tries, pacer)
+                await self._wait(fault, tries, pacer, patience.backoff)
                 await pacer.turn()
             else:
                 self._has_responded = self._has_succeeded = True
@@ -216,7 +220,9 @@ class Calls:
             repeatable = patience.may_repeat and isinstance(fault, ServiceFault)
         return repeatable and (patience.seconds is None or seconds < patience.seconds)
 
-    async def _wait(self, fault: AsyncBatchError, tries: int, pacer: Pacer) -> None:
+    async def _wait(
+        self, fault: AsyncBatchError, tries: int, pacer: Pacer, backoff: Backoff
+    ) -> None:
         """Lower the rate after throttling, back off after any other fault."""
         if not isinstance(fault, APIError):
             return
@@ -225,7 +231,7 @@ class Calls:
             logger.debug("%s throttled; rate lowered to %.1f calls/s", fault.operation, rate)
             self._report(RequestThrottled(operation=fault.operation, per_second=rate))
             return
-        delay = self._backoff.delay(tries, self._rng)
+        delay = backoff.delay(tries, self._rng)
         logger.info(
             "%s failed (%s); retrying in %.1f s (try %d): %s",
             *(fault.operation, fault.code, delay, tries, fault),

@@ -12,15 +12,17 @@ serves every look-up that is open:
 * All attempts but the last only have to find the job soon. Their listing begins with the newest
   jobs and ends where an earlier listing has been.
 * The last attempt decides, so its listing is complete: all jobs of the queue that AWS can have
-  created since the submission began, or of single names where that takes fewer pages. A listing
-  that fails, or contains a job that cannot be read, decides nothing.
+  created since the submission was first sent, or of single names where that takes fewer pages. A
+  listing that fails, or contains a job that cannot be read, decides nothing.
 * A summary of ListJobs has no tags. Jobs of a name that is not unique are described, 100 with one
   call, unless they are known to belong to other submissions. A job that is listed but not described
   yet leaves the look-ups undecided that it may belong to.
 
-A round begins 1.4 to 3 seconds after the last one: later where all look-ups are older than some
-seconds, and where it made many calls. So look-ups cost one or two calls per second and queue,
-however many are open.
+A round begins 1.3 to 3 seconds after the last one: later where all look-ups are older than some
+seconds, and where it made many calls. A round that decides begins when the 15 seconds of a look-up
+are over, or up to 1.3 seconds later if others can then be decided with the same listing; up to 3
+seconds where listings are long. So look-ups cost one or two calls per second and queue, however
+many are open.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 """
@@ -46,21 +48,30 @@ if TYPE_CHECKING:
     from asyncbatch._values.descriptions import JobDescription
 
 # Seconds from the fault, or from the start of the look-up, to each attempt.
-AFTER_A_FAULT = (1.0, 3.0, 7.0, 15.0)
+AFTER_A_FAULT = (1.0, 2.2, 5.0, 15.0)
 WHILE_CLOSING = (0.0, 1.0, 3.0, 7.0, 15.0)
 AFTER_A_RESTART = (0.0, 5.0, 15.0)
 
 # Seconds before each further attempt to describe what the last listing has.
-_DESCRIBE_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+_DESCRIBE_AGAIN = (1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 _USUAL_SKEW = 5.0  # seconds between our clock and AWS's
 
-_SOON = 5.0  # seconds in which most jobs are found
+_SOON = 3.5  # seconds in which most jobs are found
 
-_SHORT_PAUSE = 1.4  # seconds between two rounds while a look-up is that young
-_LONG_PAUSE = 2.0
-_MAX_PAUSE = 3.0  # seconds between two rounds
+# Seconds between two rounds: at least, while a look-up is younger than `_SOON`, and at most.
+_MIN_PAUSE = 1.3
+_MAX_PAUSE = 3.0
+_PAUSE_PER_CALL = 0.5
+
+# Seconds that a decision may wait for others, so that they share a listing.
+_MIN_SHARING = 1.3
+_MAX_SHARING = 3.0
+_SHARING_PER_CALL = 0.4
+
 _PAGES_OF_A_GLANCE = 5  # in a listing that only has to find jobs soon
+
+_NOT_LISTED = "no complete listing was received"
 
 
 class Unsettled(Exception):
@@ -128,30 +139,36 @@ class _LookUp:
     Attributes:
         sought: The submission.
         began_at: When the look-up began, by the monotonic clock.
+        decides_at: When its last attempt is due: from then on, a complete listing decides.
         job_id: The id of its job, once found.
-        is_found: Set when it is found.
+        is_decided: Set when it is found or certainly absent, or when no further round can tell.
         candidates: Ids in the complete listing that may be its job; None before there was one.
         is_waited_for: Whether it may be decided soon: a job is not described yet, for example.
-        doubt: Why the last round did not decide it; None where it has no job yet.
+        doubt: Why the last round did not decide it; None where it did.
         failure: Why the last round failed.
         is_readable: Whether all jobs in the complete listing that may be its own could be read.
     """
 
     sought: Submission
     began_at: float
+    decides_at: float = math.inf
     job_id: str | None = None
-    is_found: anyio.Event = field(default_factory=anyio.Event)
+    is_decided: anyio.Event = field(default_factory=anyio.Event)
     candidates: Collection[str] | None = None
     is_waited_for: bool = False
-    doubt: str | None = None
+    doubt: str | None = _NOT_LISTED
     failure: AsyncBatchError | None = None
     is_readable: bool = True
 
+    def is_due(self, now: float) -> bool:
+        """Return whether a complete listing decides it, and there was none yet."""
+        return now >= self.decides_at and self.candidates is None and self.job_id is None
+
     async def wait_until(self, moment: float) -> bool:
-        """Wait for a time, or until it is found; return whether it is."""
+        """Wait for a time, or until it is decided; return whether it is."""
         with anyio.move_on_after(moment - anyio.current_time()):
-            await self.is_found.wait()
-        return self.job_id is not None
+            await self.is_decided.wait()
+        return self.is_decided.is_set()
 
 
 class _Search:
@@ -165,7 +182,8 @@ class _Search:
         self._needs: dict[_LookUp, _Need] = {}
         self._lock = anyio.Lock()
         self._calls = 0  # of this round
-        self._next_at = -math.inf
+        self._next_at = -math.inf  # of rounds that do not decide
+        self._sharing = _MIN_SHARING
         self._names: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._listed_at: dict[str, float] = {}
         self._described: dict[str, JobDescription] = {}
@@ -195,17 +213,14 @@ class _Search:
             AsyncBatchError: AWS refused a call, or did not respond to it.
         """
         started = anyio.current_time()
+        look_up.decides_at = started + attempts[-1]
         needs = [_Need.NEWEST] * (len(attempts) - 1) + [_Need.ALL]
         for after, need in zip(attempts, needs, strict=True):
-            if await look_up.wait_until(started + after):
-                return
-            await self._attempt(look_up, need)
+            if not await look_up.wait_until(started + after):
+                await self._attempt(look_up, need)
         for delay in _DESCRIBE_AGAIN:
-            if not look_up.is_waited_for:
-                break
-            if await look_up.wait_until(anyio.current_time() + delay):
-                return
-            await self._attempt(look_up, _Need.DESCRIPTIONS)
+            if not await look_up.wait_until(anyio.current_time() + delay):
+                await self._attempt(look_up, _Need.DESCRIPTIONS)
         if look_up.job_id is None and look_up.doubt is not None:
             raise Unsettled(look_up.doubt)
 
@@ -213,11 +228,13 @@ class _Search:
         """Take part in the next round."""
         self._needs[look_up] = need
         try:
-            async with self._lock:
-                if look_up in self._needs and look_up.job_id is None:
-                    # Meanwhile, more attempts become due: the round serves them all.
-                    await anyio.sleep_until(self._next_at)  # noqa: TID251 - bounds the calls
-                    await self._round()
+            while look_up in self._needs:
+                # Meanwhile, more attempts become due: the round serves them all.
+                if await look_up.wait_until(self._round_at(need)):
+                    return
+                async with self._lock:
+                    if look_up in self._needs and anyio.current_time() >= self._round_at(need):
+                        await self._round()
         finally:
             self._needs.pop(look_up, None)
         if look_up.failure is not None and look_up.job_id is None:
@@ -226,11 +243,15 @@ class _Search:
     # -- a round ----------------------------------------------------------------------------------
 
     async def _round(self) -> None:
-        needs = dict(self._needs)
-        complete = [look_up for look_up, need in needs.items() if need is _Need.ALL]
+        began_at, self._calls = anyio.current_time(), 0
+        complete = [
+            each
+            for each in self._open
+            if each.is_due(began_at) or self._needs.get(each) is _Need.ALL
+        ]
+        needs = self._needs | dict.fromkeys(complete, _Need.ALL)
         for look_up in needs:
             look_up.failure = None
-        began_at, self._calls = anyio.current_time(), 0
         self._unreadable.clear()
         failing = list(needs)
         try:
@@ -245,16 +266,28 @@ class _Search:
                 look_up.failure = error
         finally:
             self._next_at = began_at + self._pause()
+            if complete:
+                sharing = self._calls * _SHARING_PER_CALL
+                self._sharing = min(max(_MIN_SHARING, sharing), _MAX_SHARING)
         for look_up in needs:
             self._needs.pop(look_up, None)
         self._settle(each for each in complete if each.failure is None)
         self._forget_old()
 
+    def _round_at(self, need: _Need) -> float:
+        """Return when the next round for a need may begin: one that decides serves all needs."""
+        deciding = [each.decides_at for each, need in self._needs.items() if need is _Need.ALL]
+        if deciding:
+            latest = min(deciding) + self._sharing
+            return max(each.decides_at for each in self._open if each.decides_at <= latest)
+        return self._next_at if need is _Need.NEWEST else -math.inf
+
     def _pause(self) -> float:
         """Return the time between two rounds in seconds: longer where little is to be gained."""
         now = anyio.current_time()
         is_soon = any(now - each.began_at < _SOON and each.job_id is None for each in self._open)
-        return min(max(_SHORT_PAUSE if is_soon else _LONG_PAUSE, self._calls / 2), _MAX_PAUSE)
+        pause = max(_MIN_PAUSE, self._calls * _PAUSE_PER_CALL)
+        return min(pause, _MAX_PAUSE) if is_soon else _MAX_PAUSE
 
     async def _list_all(self, look_ups: Iterable[_LookUp]) -> None:
         """List all jobs that submissions may have made."""
@@ -272,7 +305,7 @@ class _Search:
         """List new jobs, back to those that were listed before."""
         # A wrong clock does no harm here, as the last attempt takes it into account.
         earliest = min(
-            max(self._earliest(each), each.sought.since - _USUAL_SKEW) for each in self._open
+            max(self._earliest(each), each.sought.last_sent_at - _USUAL_SKEW) for each in self._open
         )
         names = {look_up.sought.name for look_up in self._open}
         name = names.pop() if len(names) == 1 else None
@@ -294,8 +327,10 @@ class _Search:
                 count += 1
                 self._calls += 1
                 is_known_from_here = any(job.job_id in self._listed_at for job in page)
-                is_new = [self._add(job) >= earliest for job in page]
-                if page and not any(is_new):  # of a name, where AWS cannot filter by time as well
+                created_at = [self._add(job) for job in page]
+                # AWS cannot filter by name and time. It lists the newest first.
+                is_sorted = created_at == sorted(created_at, reverse=True)
+                if page and is_sorted and created_at[-1] < earliest:
                     return True
                 if count >= max_pages or (only_new and is_known_from_here):
                     return False
@@ -318,7 +353,7 @@ class _Search:
         """Describe the jobs that may belong to open look-ups, unless they have unique names."""
         ids = [job_id for job_id in self._candidates(self._open) if job_id not in self._described]
         self._calls += math.ceil(len(ids) / DESCRIBE_LIMIT)
-        for job in await self._api.describe_jobs(ids):
+        for job in await self._api.describe_for_look_up(ids):
             self._described[job.job_id] = job
             if tag := job.tags.get(TAG):
                 self._tags[tag] = job.job_id
@@ -373,13 +408,13 @@ class _Search:
         for look_ups in unmarked.values():
             self._settle_unmarked(look_ups)
         for look_up in self._open:
-            self._note_hidden(look_up)
+            self._note_absence(look_up)
 
     @staticmethod
     def _found(look_up: _LookUp, job_id: str | None) -> None:
         if job_id is not None:
             look_up.job_id = job_id
-            look_up.is_found.set()
+            look_up.is_decided.set()
 
     def _settle_unmarked(self, look_ups: Sequence[_LookUp]) -> None:
         """Settle look-ups of one name that only time and content identify."""
@@ -405,11 +440,16 @@ class _Search:
                 look_up.doubt = "other jobs of this name are being submitted"
                 look_up.is_waited_for = True
 
-    def _note_hidden(self, look_up: _LookUp) -> None:
-        """Note a job of the complete listing that is not described yet, or could not be read."""
-        for job_id in look_up.candidates or ():
+    def _note_absence(self, look_up: _LookUp) -> None:
+        """Decide that it has no job, or note what prevents that."""
+        if look_up.candidates is None:
+            look_up.doubt = _NOT_LISTED
+            return
+        for job_id in look_up.candidates:
             if job_id not in self._described and job_id not in self._known:
                 look_up.doubt = f"ListJobs has job {job_id} and DescribeJobs does not"
                 look_up.is_waited_for = True
         if not look_up.is_readable:
             look_up.doubt = "ListJobs returned a job that cannot be read"
+        if not look_up.is_waited_for:
+            look_up.is_decided.set()

@@ -8,8 +8,10 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+import anyio
 
 from asyncbatch._values.additions import NONCE_BYTES, SUBMISSION_TAG, name_stem
 from asyncbatch._values.requests import JobRequest
@@ -51,8 +53,10 @@ class Submission:
         name: Its job name.
         queue: Name or ARN of its job queue.
         job_definition: Its job definition, as the request names it.
-        since: When it began, in seconds since the epoch.
-        began_at: The same by this process's monotonic clock; None if it began in an earlier one.
+        since: When it was first sent, or was made if it is not sent yet; seconds since the epoch.
+        began_at: When it was first sent, by this process's monotonic clock; None before, and if an
+            earlier process sent it.
+        last_sent_at: When it was last sent, as far as is known, in seconds since the epoch.
         has_unique_name: Whether no other submission uses the name.
         tag: Value of its tag, where the name is not unique; None where it has none.
         request: What is submitted; None where only the journal knows of it.
@@ -72,6 +76,17 @@ class Submission:
     began_at: float | None = None
     twins: Callable[[], int] = lambda: 0
     settle_by: str | None = None
+    last_sent_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin as not sent by this process."""
+        self.last_sent_at = self.since
+
+    def note_sending(self) -> None:
+        """Note that it is about to be sent."""
+        self.last_sent_at = wall_clock()
+        if self.began_at is None:
+            self.since, self.began_at = self.last_sent_at, anyio.current_time()
 
     @property
     def mark(self) -> str | None:

@@ -154,10 +154,10 @@ class Submitter:
             request, name=submission.name, queue=submission.queue, marks=marks
         )
         is_logged = submission.log is None
-        is_begun = False
 
         async def build() -> Arguments:
-            nonlocal is_logged, is_begun
+            nonlocal is_logged
+            submission.note_sending()
             # Written only when the call may be sent: a killed program leaves few intents to settle.
             if submission.log is not None and not is_logged:
                 with anyio.CancelScope(shield=True):  # else it might be written after `refused`
