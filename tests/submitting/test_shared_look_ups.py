@@ -281,6 +281,39 @@ async def test_wrong_clock_does_not_hide_a_job(
         assert len(submitted(b)) == 60
 
 
+@pytest.mark.parametrize(("wrong_by", "others"), [(0.0, 0), (0.0, 3), (290.0, 3)])
+async def test_wrong_time_of_creation_hides_no_job(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, wrong_by: float, others: int
+) -> None:
+    """One job of our own was created in the future, it seems.
+
+    Our clock shows that this is wrong, or other jobs of our own do.
+    """
+    async with bench(Script(duration=600)) as b:
+        request = JobRequest("hello", queue="default", name="mine")
+        odd = await b.batch.submit(request)
+        for _ in range(others):
+            await b.batch.submit(request)
+        pages = b.session.api.list_for_look_up
+
+        async def with_odd_time(queue: str, **options: object) -> AsyncGenerator[list[ListedJob]]:
+            async for page in pages(queue, **options):  # type: ignore[arg-type]
+                yield [
+                    job._replace(created_at=(job.created_at or 0) + 250)
+                    if job.job_id == odd.id
+                    else job
+                    for job in page
+                ]
+
+        monkeypatch.setattr(b.session.api, "list_for_look_up", with_odd_time)
+        for module in (submitter, look_up):
+            monkeypatch.setattr(module, "wall_clock", lambda: marks.wall_clock() + wrong_by)
+        b.local.faults.add("SubmitJob", Fault.drop_after(times=1))
+        job = await b.batch.submit(request)
+        assert submitted(b)[-1] == job.id
+        assert len(submitted(b)) == others + 2
+
+
 UNREADABLE = {
     "no id": ListedJob(None, "mine", None),
     "nothing": ListedJob(None, None, None),

@@ -69,15 +69,22 @@ class KnownJobs:
         sleeps, after which the result is too small and a listing reaches back further than needed.
         """
         answered_at = self._accepted.get(job_id)
-        if answered_at is not None and answered_at >= self._clock.answered_at:
-            self._clock = _ClockSample(answered_at=answered_at, ahead=created_at - answered_at)
+        if answered_at is None:
+            return
+        sample = _ClockSample(answered_at=answered_at, ahead=created_at - answered_at)
+        # A time of creation that is wrong must hide no job, so the lowest sample counts.
+        if sample.ahead < self._clock.ahead or not self._is_recent(self._clock):
+            self._clock = sample
 
     def earliest_creation(self, submission: Submission) -> float:
         """Return the earliest time at which AWS can have created a job, by AWS's clock."""
-        is_recent = anyio.current_time() - self._clock.answered_at < _CLOCK_SECONDS
-        if not is_recent or submission.began_at is None:
+        if not self._is_recent(self._clock) or submission.began_at is None:
             return submission.since - MAX_SKEW
-        return submission.began_at + self._clock.ahead - _KNOWN_SKEW
+        return min(submission.began_at + self._clock.ahead, submission.since) - _KNOWN_SKEW
+
+    @staticmethod
+    def _is_recent(sample: _ClockSample) -> bool:
+        return anyio.current_time() - sample.answered_at < _CLOCK_SECONDS
 
     # -- unmarked submissions in progress ---------------------------------------------------------
 

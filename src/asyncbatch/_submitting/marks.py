@@ -82,11 +82,11 @@ class Submission:
         """Begin as not sent by this process."""
         self.last_sent_at = self.since
 
-    def note_sending(self) -> None:
-        """Note that it is about to be sent."""
-        self.last_sent_at = wall_clock()
+    def note_sending(self, now: float) -> None:
+        """Note that it is about to be sent; `now` is in seconds since the epoch."""
+        self.last_sent_at = now
         if self.began_at is None:
-            self.since, self.began_at = self.last_sent_at, anyio.current_time()
+            self.since, self.began_at = now, anyio.current_time()
 
     @property
     def mark(self) -> str | None:

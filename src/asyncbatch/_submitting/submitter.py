@@ -157,7 +157,7 @@ class Submitter:
 
         async def build() -> Arguments:
             nonlocal is_logged
-            submission.note_sending()
+            submission.note_sending(wall_clock())
             # Written only when the call may be sent: a killed program leaves few intents to settle.
             if submission.log is not None and not is_logged:
                 with anyio.CancelScope(shield=True):  # else it might be written after `refused`
