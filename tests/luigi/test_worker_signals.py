@@ -95,7 +95,7 @@ def test_workers_cleanup_is_abandoned_after_its_time_limit(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(_bridge, "GRACE", 0.1)
-    monkeypatch.setattr("asyncbatch_luigi.worker._luigi_private._CLOSING_SECONDS", 0.1)
+    monkeypatch.setattr("asyncbatch_luigi.worker._leaving.CLOSING_SECONDS", 0.1)
     notes.clear()
     workers = Workers(kind=ONE_PROCESS)
     with pytest.raises(KeyboardInterrupt):

@@ -27,7 +27,8 @@ from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._current_runner import activate, deactivate
 from asyncbatch_luigi.worker._deadlines import Deadlines
 from asyncbatch_luigi.worker._garbage_collection import FewerCollections
-from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue
+from asyncbatch_luigi.worker._leaving import Leaving
+from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
 from asyncbatch_luigi.worker._registration import owner_of
 from asyncbatch_luigi.worker._report_thread import ReportedCalls, ReportThread
 from asyncbatch_luigi.worker._resources import WorkerResources
@@ -35,11 +36,9 @@ from asyncbatch_luigi.worker._run_modes import RunMode, run_mode_of
 from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
 from asyncbatch_luigi.worker._shared_runner import WorkerRunner
 from asyncbatch_luigi.worker._signals import SignalHandlers
-from asyncbatch_luigi.worker._task_run import TaskRun, terminate_all
+from asyncbatch_luigi.worker._task_run import TaskRun
 
 logger = logging.getLogger("luigi-interface")
-
-_CLOSING_SECONDS = 5.0
 
 # As Any, since Luigi declares types only in part.
 _worker: Any = luigi.worker
@@ -148,6 +147,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         self._collections = FewerCollections()
         self._deadlines = Deadlines()
         self._purge_due = math.inf
+        self._is_leaving = False
 
     def _is_batch_task(self, task_id: str) -> bool:
         """Return whether a task is one that runs in this process, and not in Luigi's way."""
@@ -176,18 +176,37 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Terminate what still runs, wait for its cleanup within a time limit, stop the threads."""
-        self._signals.ignore()
+        """Report known results, cancel what still runs, stop the threads: see `_leaving`."""
+        self._signals.leave()
+        self._is_leaving = True
+        runs = [run for run in self._running_tasks.values() if isinstance(run, TaskRun)]
+        leaving = Leaving(runs, self._main_thread, self._reports, self._signals, _bridge.GRACE)
         try:
             deactivate(self._runner)
-            runs = [run for run in self._running_tasks.values() if isinstance(run, TaskRun)]
-            terminate_all(runs, self._main_thread)
-            super().__exit__(*error)
-            self._resources.close(_CLOSING_SECONDS)
-            self._reports.close(_CLOSING_SECONDS)
+            if self._running_tasks:
+                leaving.finish_tasks(self._report_result)
+            leaving.close(
+                lambda: self._end_luigis_worker(error), self._resources.close, self._reports.close
+            )
         finally:
             self._collections.stop()
             self._signals.restore_all()
+        if leaving.was_interrupted and not any(error):
+            raise KeyboardInterrupt
+
+    def _report_result(self, result: Result) -> None:
+        """Report a result as Luigi's worker does with one that it reads from its queue."""
+        self._task_result_queue = queue.SimpleQueue()
+        self._task_result_queue.put(result)
+        super()._handle_next_task()
+
+    def _end_luigis_worker(self, error: tuple[object, ...]) -> None:
+        # Luigi ends its children only after its pings, which may wait for a `luigid` that is gone.
+        for process in list(self._running_tasks.values()):
+            if not isinstance(process, TaskRun) and process.is_alive():
+                process.terminate()
+        self._task_result_queue = self._main_thread
+        super().__exit__(*error)
 
     # -- running tasks ----------------------------------------------------------------------------
 
@@ -213,6 +232,8 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         Luigi calls this for each result, and looks at all running tasks each time. Here it may take
         a tenth of the time.
         """
+        if self._is_leaving:
+            return
         now = time.time()
         if now >= self._purge_due:
             super()._purge_children()

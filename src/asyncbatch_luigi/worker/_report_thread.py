@@ -39,6 +39,7 @@ class ReportThread:
         self._unsent: dict[str, dict[object, Send]] = {}
         self._wake_up = threading.Event()
         self._stopped = threading.Event()
+        self._keeps = False
         self._thread = threading.Thread(target=self._work, name="asyncbatch-reports", daemon=True)
 
     def start(self) -> None:
@@ -59,6 +60,16 @@ class ReportThread:
 
     def flush(self, task_id: str) -> None:
         """Send the remaining reports of a task now, before the scheduler is notified of its end."""
+        if not self._keeps:
+            self.send_kept(task_id)
+
+    def keep(self) -> None:
+        """Send no more from now on, except with `send_kept`: the worker ends."""
+        self._keeps = True
+        self._stopped.set()
+
+    def send_kept(self, task_id: str) -> None:
+        """Send the remaining reports of a task."""
         with self._scheduler_lock:  # waits for a report of the task that is being sent right now
             self._send(task_id)
 

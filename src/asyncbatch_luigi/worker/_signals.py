@@ -7,7 +7,8 @@ Handlers that the application installed are left alone; only Python's defaults a
 1. The first signal raises in the main thread, which leaves the worker.
 2. A signal within a second of the one before is taken for the same event: Ctrl-C reaches a whole
    process group, and process managers often send SIGTERM right after it.
-3. During the cleanup (`ignore`), signals have no effect. The cleanup has a time limit of its own.
+3. While the worker leaves (`leave`), signals have no effect, as that has a time limit of its own,
+   except a second Ctrl-C: where the worker waits (`raising`), it leaves at once.
 4. After the cleanup (`restore_all`), SIGTERM is raised again for the handler that was there before,
    so that the process dies of it as it would without this worker. If an exception were raised
    instead, Luigi would take it for a failed task and start the next one.
@@ -19,10 +20,13 @@ Forked children get the handlers back that were there before: a child must die o
 since Luigi waits for a terminated child without a time limit.
 """
 
+import contextlib
+import math
 import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from types import FrameType
 
 _DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
@@ -33,6 +37,13 @@ class Terminated(SystemExit):
     """SIGTERM was received: the main thread leaves the worker."""
 
 
+class LeaveAtOnce(KeyboardInterrupt):
+    """Ctrl-C was pressed a second time, or time is up: the worker waits no longer.
+
+    A KeyboardInterrupt, as Luigi passes no other exception of an event handler on.
+    """
+
+
 class SignalHandlers:
     """Handlers of SIGINT and SIGTERM while a worker runs in the main thread."""
 
@@ -40,7 +51,8 @@ class SignalHandlers:
         """Change nothing yet; `install` does."""
         self._previous: dict[signal.Signals, object] = {}
         self._first: int | None = None
-        self._last_at = 0.0
+        self._last_at = -math.inf
+        self._second: type[BaseException] | None = None
 
     def install(self) -> None:
         """Install the handlers, if this is the main thread and the application has none."""
@@ -60,10 +72,31 @@ class SignalHandlers:
         if self._first is not None:
             raise Terminated(128 + self._first)
 
-    def ignore(self) -> None:
-        """Ignore further signals, so that they do not interrupt the cleanup."""
+    def leave(self) -> None:
+        """Ignore further signals, except within `raising`."""
         if threading.current_thread() is threading.main_thread():
-            self._replace_defaults(_ignore)
+            self._replace_defaults(self._on_signal_while_leaving)
+
+    @contextlib.contextmanager
+    def raising(self, error: type[BaseException]) -> Iterator[None]:
+        """While the block runs, let Ctrl-C raise an error in the main thread, once."""
+        self._second = error
+        try:
+            yield
+        finally:
+            self._second = None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether this handles SIGINT."""
+        return signal.SIGINT in self._previous
+
+    def interrupt(self) -> None:
+        """Raise the error of `raising` in the main thread; callable from any thread."""
+        self._last_at = -math.inf
+        main = threading.main_thread().ident
+        if self._second is not None and main is not None:
+            signal.pthread_kill(main, signal.SIGINT)
 
     def restore_all(self) -> None:
         """Restore the previous handlers; raise SIGTERM again if it was received."""
@@ -87,19 +120,25 @@ class SignalHandlers:
                 signal.signal(number, handler)  # type: ignore[arg-type] # one of this module
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if not self._note(number):
+            self.check()
+
+    def _on_signal_while_leaving(self, number: int, _frame: FrameType | None) -> None:
+        is_same_event = self._note(number)
+        if number == signal.SIGINT and not is_same_event and self._second is not None:
+            error, self._second = self._second, None
+            raise error
+
+    def _note(self, number: int) -> bool:
+        """Note a signal; return whether it is the same event as the one before."""
         now = time.monotonic()
-        is_same_event = self._first is not None and now - self._last_at < _SAME_EVENT_SECONDS
+        is_same_event = now - self._last_at < _SAME_EVENT_SECONDS
         self._first = self._first or number
         self._last_at = now
-        if not is_same_event:
-            self.check()
+        return is_same_event
 
 
 _installed: list[SignalHandlers] = []
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing. Unlike SIG_IGN, a Python function is not inherited by executed programs."""
 
 
 def _restore_in_child() -> None:

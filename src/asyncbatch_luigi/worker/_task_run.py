@@ -33,7 +33,7 @@ import logging
 import os
 import time
 import types
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import luigi
@@ -41,11 +41,9 @@ from luigi.task import flatten as _flatten
 from luigi.task_status import DONE, FAILED, PENDING
 from luigi.worker import TaskException
 
-from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._tracebacks import trim
 from asyncbatch_luigi.worker._dynamic_requirements import run_until_new_requirements
 from asyncbatch_luigi.worker._loop_thread import LoopTask
-from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue
 from asyncbatch_luigi.worker._report_thread import ReportedCalls, attach, detach
 from asyncbatch_luigi.worker._resources import WorkerResources
 from asyncbatch_luigi.worker._run_modes import RunMode
@@ -120,6 +118,9 @@ class TaskRun:
         self._coroutine: Coroutine[Any, None, None]
         self._context = contextlib.ExitStack()
         self._loop_task: LoopTask | None = None
+        self._work: Future[Any] | None = None
+        self._may_start = True
+        self._started_at = 0.0
         self._missing: list[str] = []
         self._is_running = False
         self._is_terminated = False
@@ -158,10 +159,19 @@ class TaskRun:
         """Whether the run has exceeded its maximum duration."""
         return self._timeout_reason is not None
 
+    def start_no_more(self) -> None:
+        """End the run before the task's own work starts, if that has not started yet."""
+        self._may_start = False
+
+    @property
+    def is_finishing(self) -> bool:
+        """Whether the task's own work has ended, and its result has yet to be put."""
+        return self._is_running and self._work is not None and self._work.done()
+
     def abandon(self) -> None:
         """End the run without waiting any longer for its cleanup."""
-        self._is_terminated = True
-        self._resume()
+        if self._is_running:
+            self._advance(lambda: self._coroutine.throw(_Terminate()))
 
     # -- for the thread of an overridden `run` ----------------------------------------------------
 
@@ -186,11 +196,21 @@ class TaskRun:
         """Continue `_run` to its next `await`, or to its end."""
         if not self._is_running:  # it was abandoned, and what it waited for has ended only now
             return
+        if self._is_terminated and not self._has_succeeded:
+            self.abandon()
+        else:
+            self._advance(lambda: self._coroutine.send(None))
+
+    @property
+    def _has_succeeded(self) -> bool:
+        """Whether the task's own work succeeded in the moment in which the run was terminated."""
+        work = self._work
+        is_known = work is not None and work.done() and not self.is_timed_out
+        return is_known and work is not None and work.exception() is None
+
+    def _advance(self, resume: "Callable[[], Future[Any]]") -> None:
         try:
-            if self._is_terminated:
-                outcome = self._coroutine.throw(_Terminate())
-            else:
-                outcome = self._coroutine.send(None)
+            outcome = resume()
             outcome.add_done_callback(lambda _: self._resources.main_thread.call(self._resume))
         except StopIteration:
             self._is_running = False
@@ -211,9 +231,7 @@ class TaskRun:
                 self._missing = (await done(check)).result()
                 _raise_if_missing(self._missing)
 
-            task.trigger_event(luigi.Event.START, task)
-            started_at = time.time()
-            attach(process)
+            self._begin()
             new_requirements = (await done(self._start_task())).result()
 
             if new_requirements:
@@ -225,7 +243,7 @@ class TaskRun:
                     _raise_unless_complete((await done(output_check)).result())
                 elif process.task_completion_cache is not None:
                     process.task_completion_cache[task.task_id] = True
-                end = self._succeed(time.time() - started_at)
+                end = self._succeed(time.time() - self._started_at)
         except (KeyboardInterrupt, Terminated, GeneratorExit):
             raise
         except _Terminate:
@@ -247,8 +265,19 @@ class TaskRun:
             context = getattr(importlib.import_module(module), name)(self.process)
             self._context.enter_context(context)
 
+    def _begin(self) -> None:
+        if not self._may_start:
+            raise _Terminate
+        self.task.trigger_event(luigi.Event.START, self.task)
+        self._started_at = time.time()
+        attach(self.process)
+
     def _start_task(self) -> "Future[list[Any] | None]":
         """Start the task's own work; the future has the requirements that it yielded, if any."""
+        self._work = self._new_work()
+        return self._work
+
+    def _new_work(self) -> "Future[list[Any] | None]":
         if self._mode is RunMode.COROUTINE:
             self._loop_task = self._resources.run_with_client(self.task._run_on)  # noqa: SLF001 - of this package
             return self._loop_task.outcome
@@ -300,24 +329,6 @@ class TaskRun:
         logger.info(
             "[pid %s] Worker %s %s %s", os.getpid(), self.process.worker_id, event, self.task
         )
-
-
-def terminate_all(runs: Iterable[TaskRun], main_thread: MainThreadQueue) -> None:
-    """Terminate runs when the worker ends; wait for their cleanup, within a time limit."""
-    runs = list(runs)
-    for run in runs:
-        run.terminate()
-    deadline = time.monotonic() + _bridge.GRACE
-    while any(run.is_alive() for run in runs) and time.monotonic() < deadline:
-        main_thread.receive(0.1)
-        main_thread.results.clear()  # Luigi's worker reads no more results
-    late = [run for run in runs if run.is_alive()]
-    if late:
-        logger.warning(
-            "Cleanup of %d tasks abandoned: not finished after %g s", len(late), _bridge.GRACE
-        )
-    for run in late:
-        run.abandon()
 
 
 def _raise_if_missing(missing: list[str]) -> None:
