@@ -50,7 +50,8 @@ def request_of_children(
     smaller = smaller_array(request, indexes)
     if smaller is not request:
         _require_sh(array, failed)
-    return smaller if changes.get("key") is None else smaller.replace(key=changes["key"])
+    key = changes.get("key")
+    return smaller if key is None else smaller.replace(key=key)
 
 
 def _changed(

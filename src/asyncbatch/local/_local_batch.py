@@ -35,7 +35,8 @@ from asyncbatch.local._time.clock import Clock, LoopClock
 
 NOTICE = (
     "Local engine: jobs run as processes on this machine, as this user. There is no container:"
-    " the image is ignored and memory is not limited. Jobs and logs are lost when it closes."
+    " the image is ignored, and memory is limited only with enforce_memory. Jobs and logs are lost"
+    " when it closes."
 )
 _LOGGER = logging.getLogger("asyncbatch.local")
 _STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL, as with AWS Batch
@@ -49,6 +50,7 @@ class LocalBatch:
 
     Args:
         vcpus: Number of vCPUs that the jobs share; by default, the number of the machine's CPUs.
+        gpus: Number of GPUs that the jobs share. They are counted only: commands find no device.
         executor: Runs the jobs; by default, a `ProcessExecutor`.
         quotas: Rate limits of the operations; by default, unlimited.
         seed: Seed of identifiers and random numbers, for repeatable runs; None draws a new one.
@@ -73,6 +75,7 @@ class LocalBatch:
         self,
         *,
         vcpus: int | None = None,
+        gpus: int = 0,
         executor: Executor | None = None,
         quotas: Quotas | None = None,
         seed: int | None = None,
@@ -80,6 +83,7 @@ class LocalBatch:
         stop_grace: float = _STOP_GRACE,
     ) -> None:
         self._vcpus = vcpus if vcpus is not None else os.cpu_count() or 1
+        self._gpus = gpus
         self._executor = executor if executor is not None else ProcessExecutor()
         self._quotas = quotas if quotas is not None else Quotas.unlimited()
         self._ids = IdMaker(seed)
@@ -178,6 +182,7 @@ class LocalBatch:
             ids=self._ids,
             logs=logs,
             vcpus=self._vcpus,
+            gpus=self._gpus,
             stop_grace=self._stop_grace,
         )
         service = Service(

@@ -49,7 +49,8 @@ BAD_OVERRIDES: list[tuple[Json, str]] = [
     ({"environment": [{"name": "AWS_BATCH_X", "value": "1"}]}, "AWS_BATCH"),
     ({"resourceRequirements": [{"type": "VCPU", "value": "many"}]}, "should be a number"),
     ({"resourceRequirements": [{"type": "VCPU", "value": "0"}]}, "greater than 0"),
-    ({"resourceRequirements": [{"type": "GPU", "value": "1"}]}, "does not support GPUs"),
+    ({"resourceRequirements": [{"type": "GPU", "value": "0"}]}, "whole number above 0"),
+    ({"resourceRequirements": [{"type": "MEMORY", "value": "much"}]}, "whole number above 0"),
     ({"instanceType": "m5.large"}, "does not support instanceType"),
 ]
 

@@ -56,6 +56,7 @@ class Engine:
         ids: Source of the attempts' task ids.
         logs: Receives the attempts' output.
         vcpus: Number of vCPUs that the jobs share.
+        gpus: Number of GPUs that the jobs share.
         stop_grace: Seconds between the stop of an attempt (SIGTERM) and its forced end (SIGKILL).
     """
 
@@ -69,6 +70,7 @@ class Engine:
         logs: LogStore,
         vcpus: int,
         stop_grace: float,
+        gpus: int = 0,
     ) -> None:
         self._clock = clock
         self._executor = executor
@@ -76,7 +78,7 @@ class Engine:
         self._ids = ids
         self._logs = logs
         self._stop_grace = stop_grace
-        self._scheduler = Scheduler(vcpus)
+        self._scheduler = Scheduler(vcpus, gpus)
         self._submitted: deque[Job] = deque()
         self._ended: deque[Job] = deque()
         self._is_pass_scheduled = False
@@ -239,7 +241,7 @@ class Engine:
         else:
             self._finish(job, verdict.status, verdict.reason)
         self._settle()
-        self._schedule_pass()  # vCPUs are free now
+        self._schedule_pass()  # resources are free now
 
     def _time_out(self, job: Job) -> None:
         if job.stop is None:

@@ -6,6 +6,7 @@ These records are the state of the state machine. Only `engine`, `job_store`, `d
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from asyncbatch._values.status import JobStatus
 from asyncbatch.local._engine.definitions import JobDefinition
@@ -50,6 +51,33 @@ class CurrentAttempt:
     timeout: Timer | None = None
 
 
+class Resources(NamedTuple):
+    """What jobs share.
+
+    Attributes:
+        millicpus: Thousandths of a vCPU.
+        gpus: GPUs.
+    """
+
+    millicpus: int = 0
+    gpus: int = 0
+
+    def fit_into(self, others: "Resources") -> bool:
+        """Return whether others are at least as much of each."""
+        return self.millicpus <= others.millicpus and self.gpus <= others.gpus
+
+    def plus(self, others: "Resources") -> "Resources":
+        """Return the sum."""
+        return Resources(self.millicpus + others.millicpus, self.gpus + others.gpus)
+
+    def minus(self, others: "Resources") -> "Resources":
+        """Return the difference."""
+        return Resources(self.millicpus - others.millicpus, self.gpus - others.gpus)
+
+
+NOTHING = Resources()
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Array:
     """The children of an array job, kept by the parent.
@@ -84,7 +112,7 @@ class Job:
         dependency_failed: Whether a dependency had failed before this job was submitted.
         dependents: Jobs that depend on this one and still wait for it.
         queued_at: When the job last became RUNNABLE.
-        millicpus_held: Thousandths of a vCPU that the job occupies now.
+        held: What the job occupies now.
         stop: Why the engine stops the job; None if it does not.
         stop_reason: The caller's reason that came with `stop`.
     """
@@ -111,7 +139,7 @@ class Job:
     blockers: int = 1
     dependency_failed: bool = False
     dependents: list["Job"] = field(default_factory=list)
-    millicpus_held: int = 0
+    held: Resources = NOTHING
     stop: Stop | None = None
     stop_reason: str | None = None
 

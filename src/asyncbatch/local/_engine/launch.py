@@ -27,6 +27,7 @@ def build_launch(job: Job, attempt: int, rng: random.Random) -> Launch:
         parameters=spec.parameters,
         tags=job.tags,
         random=rng,
+        memory_mib=spec.memory_mib,
     )
 
 

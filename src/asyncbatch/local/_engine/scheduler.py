@@ -1,16 +1,16 @@
-"""Which RUNNABLE job starts next: first in, first out, while vCPUs are free.
+"""Which RUNNABLE job starts next: first in, first out, while vCPUs and GPUs are free.
 
 Queues with a higher priority are served first. The first job that does not fit stops the admission,
 in all queues: the jobs behind it wait too, so that a steady stream of small jobs cannot starve a
-large one. A job that needs more vCPUs than the engine has is not queued at all: as on AWS it stays
-RUNNABLE with a status reason that says so, and blocks no other job.
+large one. A job that needs more vCPUs or GPUs than the engine has is not queued at all: as on AWS
+it stays RUNNABLE with a status reason that says so, and blocks no other job.
 """
 
 from collections import deque
 from collections.abc import Iterator
 
 from asyncbatch._values.status import JobStatus
-from asyncbatch.local._engine.jobs import Job
+from asyncbatch.local._engine.jobs import NOTHING, Job, Resources
 from asyncbatch.local._engine.queues import JobQueue
 
 NEVER_FITS = (
@@ -20,45 +20,45 @@ NEVER_FITS = (
 
 
 class Scheduler:
-    """Assigns a fixed number of vCPUs to jobs.
+    """Assigns a fixed number of vCPUs and GPUs to jobs.
 
     Args:
         vcpus: Total number of vCPUs.
+        gpus: Total number of GPUs.
     """
 
-    def __init__(self, vcpus: int) -> None:
+    def __init__(self, vcpus: int, gpus: int = 0) -> None:
         # Thousandths: fractions such as 0.25 vCPU add up exactly.
-        self._total = vcpus * 1000
-        self._free = self._total
+        self._total = self._free = Resources(millicpus=vcpus * 1000, gpus=gpus)
         self._waiting: dict[JobQueue, deque[Job]] = {}
 
     def enqueue(self, job: Job) -> None:
         """Add a job that has just become RUNNABLE."""
-        if job.spec.millicpus > self._total:
+        if not _needs(job).fit_into(self._total):
             job.status_reason = NEVER_FITS
         else:
             self._waiting.setdefault(job.queue, deque()).append(job)
 
     def admit(self) -> Iterator[Job]:
-        """Yield the jobs that may start now; each holds its vCPUs until `release`."""
+        """Yield the jobs that may start now; each holds its resources until `release`."""
         for queue in sorted(self._waiting, key=lambda queue: -queue.priority):
             waiting = self._waiting[queue]
             while waiting:
                 job = waiting[0]
                 if job.status is not JobStatus.RUNNABLE:  # cancelled while it waited
                     waiting.popleft()
-                elif job.spec.millicpus > self._free:
+                elif not _needs(job).fit_into(self._free):
                     return
                 else:
                     waiting.popleft()
-                    self._free -= job.spec.millicpus
-                    job.millicpus_held = job.spec.millicpus
+                    job.held = _needs(job)
+                    self._free = self._free.minus(job.held)
                     yield job
 
     def release(self, job: Job) -> None:
-        """Free the vCPUs that a job holds."""
-        self._free += job.millicpus_held
-        job.millicpus_held = 0
+        """Free what a job holds."""
+        self._free = self._free.plus(job.held)
+        job.held = NOTHING
 
     def front(self, queue: JobQueue, limit: int) -> list[Job]:
         """Return the first waiting jobs of a queue, in order."""
@@ -73,3 +73,7 @@ class Scheduler:
     def forget(self, queue: JobQueue) -> None:
         """Drop the waiting jobs of a queue."""
         self._waiting.pop(queue, None)
+
+
+def _needs(job: Job) -> Resources:
+    return Resources(millicpus=job.spec.millicpus, gpus=job.spec.gpus)

@@ -44,6 +44,8 @@ class JobSpec:
         parameters: Parameters of the job definition, overridden by the job's.
         container: `container` in DescribeJobs, before the first attempt.
         millicpus: Thousandths of a vCPU that an attempt occupies.
+        gpus: GPUs that an attempt occupies.
+        memory_mib: Memory limit of an attempt in MiB; None for none.
         retry: Retry strategy.
         timeout_seconds: Maximum duration of an attempt; None is unlimited.
         log: Target of the output; None for a log driver other than `awslogs`.
@@ -55,6 +57,8 @@ class JobSpec:
     parameters: Mapping[str, str]
     container: Mapping[str, Any]
     millicpus: int
+    gpus: int
+    memory_mib: int | None
     retry: RetryRules
     timeout_seconds: int | None
     log: LogTarget | None
@@ -81,6 +85,8 @@ def build_spec(request: Mapping[str, Any], definition: JobDefinition) -> JobSpec
         parameters=parameters,
         container=container,
         millicpus=_millicpus(container),
+        gpus=_whole(container, "GPU", None) or 0,
+        memory_mib=_whole(container, "MEMORY", container.get("memory")),
         retry=parse_retry_strategy(retry),
         timeout_seconds=(timeout or {}).get("attemptDurationSeconds"),
         log=_log_target(container, definition.name),
@@ -175,9 +181,7 @@ def _merge_resources(
 
 
 def _millicpus(container: Mapping[str, Any]) -> int:
-    requirements = {entry["type"]: entry["value"] for entry in container["resourceRequirements"]}
-    if requirements.get("GPU"):
-        raise not_supported("GPUs")
+    requirements = _requirements(container)
     vcpus: Any = requirements.get("VCPU", container.get("vcpus"))
     try:
         millicpus = round(float(vcpus) * 1000)
@@ -186,6 +190,24 @@ def _millicpus(container: Mapping[str, Any]) -> int:
     if millicpus <= 0:
         raise client_error("Container vcpus should be greater than 0.")
     return millicpus
+
+
+def _whole(container: Mapping[str, Any], kind: str, default: object) -> int | None:
+    """Return a whole number of a resource; None where the container does not ask for it."""
+    value: Any = _requirements(container).get(kind, default)
+    if value is None:
+        return None
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = 0
+    if number <= 0:
+        raise client_error(f"Container {kind} {value} should be a whole number above 0.")
+    return number
+
+
+def _requirements(container: Mapping[str, Any]) -> dict[str, Any]:
+    return {entry["type"]: entry["value"] for entry in container["resourceRequirements"]}
 
 
 def _log_target(container: Mapping[str, Any], definition_name: str) -> LogTarget | None:

@@ -12,6 +12,12 @@ from typing import Protocol
 
 from asyncbatch.local._time.clock import Clock
 
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+"""ECS's reason of a container that exceeded its memory limit; its exit code is 137.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
@@ -28,6 +34,7 @@ class Launch:
         environment: The variables set by the job definition, the job and AWS Batch.
         parameters: The job's parameters.
         tags: The job's tags.
+        memory_mib: The memory limit in MiB; None where the job definition has none.
         random: A random generator for this attempt only: the same in every run with the same
             seed, independent of other attempts.
     """
@@ -43,6 +50,7 @@ class Launch:
     parameters: Mapping[str, str]
     tags: Mapping[str, str]
     random: random.Random
+    memory_mib: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

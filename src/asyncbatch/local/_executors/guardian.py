@@ -9,11 +9,18 @@ Each message is one JSON object on one line. `key` identifies a command.
 
 From the engine:
     {"spawn": key, "argv": [...], "env": {...}, "cwd": path}
-        with the write end of the output pipe attached (SCM_RIGHTS)
+        with the write end of the output pipe attached (SCM_RIGHTS); "memory": bytes is optional
     {"signal": key, "number": 15}
 To the engine:
     {"started": key, "pid": 123} or {"failed": key, "errno": 2, "message": "..."}
     {"exited": key, "status": 0}       (the exit code; 128 + n for signal n)
+        with "exceeded": true for a command that was killed at its memory limit
+
+Memory limits
+-------------
+On Linux, the resident memory of all processes of a command's session is added up ten times per
+second, from /proc. Where it exceeds the limit, the process group is killed. Memory that processes
+share counts for each of them, and peaks between two measurements are missed.
 
 Why a separate process
 ----------------------
@@ -54,6 +61,7 @@ from typing import Any
 _GRACE = 1.0  # seconds between SIGTERM and SIGKILL after the end of the engine
 _KILL_TIMEOUT = 2.0  # seconds to wait for processes after SIGKILL; some belong to another user
 _PARENT_CHECK_INTERVAL = 0.5  # seconds between checks that the engine's process exists
+_MEMORY_CHECK_INTERVAL = 0.1  # seconds between measurements of memory
 _PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 _PR_SET_CHILD_SUBREAPER = 36
 _HAS_PROC = sys.platform == "linux" and os.path.exists("/proc/self/stat")  # noqa: PTH110 (keeps the script small)
@@ -78,6 +86,9 @@ class Guardian:
         self._received = b""
         self._pipes: list[int] = []
         self._commands: dict[int, str] = {}  # pid: key
+        self._limits: dict[int, int] = {}  # pid: bytes
+        self._exceeded: set[int] = set()
+        self._next_memory_check = 0.0
         self._immortal: set[int] = set()
         self._wake_read, self._wake_write = os.pipe()
 
@@ -95,10 +106,12 @@ class Guardian:
         selector.register(self._engine, selectors.EVENT_READ)
         selector.register(self._wake_read, selectors.EVENT_READ)
         while self._has_engine():
-            ready = [key.fileobj for key, _ in selector.select(_PARENT_CHECK_INTERVAL)]
+            wait = _MEMORY_CHECK_INTERVAL if self._limits else _PARENT_CHECK_INTERVAL
+            ready = [key.fileobj for key, _ in selector.select(wait)]
             if self._wake_read in ready:
                 os.read(self._wake_read, _READ)
             self._reap()
+            self._check_memory()
             if self._engine in ready and not self._receive():
                 return
 
@@ -147,6 +160,8 @@ class Guardian:
         else:
             process.returncode = 0  # `_reap` waits for it; keeps Popen from doing so as well
             self._commands[process.pid] = key
+            if request.get("memory"):
+                self._limits[process.pid] = request["memory"]
             self._send({"started": key, "pid": process.pid})
         finally:
             os.close(pipe)
@@ -155,6 +170,18 @@ class Guardian:
         for pid, known in self._commands.items():
             if known == key:
                 _kill_group(pid, number)
+
+    def _check_memory(self) -> None:
+        """Kill the commands that exceed their memory limit."""
+        now = time.monotonic()
+        if not self._limits or now < self._next_memory_check:
+            return
+        self._next_memory_check = now + _MEMORY_CHECK_INTERVAL
+        used = memory_by_session()
+        for pid, limit in self._limits.items():
+            if used.get(pid, 0) > limit:
+                self._exceeded.add(pid)
+                _kill_group(pid, signal.SIGKILL)
 
     def _send(self, message: dict[str, Any]) -> None:
         # If the engine has ended, `_serve` notices it at the end of the socket.
@@ -178,7 +205,12 @@ class Guardian:
                 _kill_group(pid, signal.SIGKILL)
                 self._immortal |= _end_children({*self._commands, *self._immortal})
                 code = os.waitstatus_to_exitcode(status)
-                self._send({"exited": key, "status": code if code >= 0 else 128 - code})
+                exited = {"exited": key, "status": code if code >= 0 else 128 - code}
+                self._limits.pop(pid, None)
+                if pid in self._exceeded:
+                    self._exceeded.discard(pid)
+                    exited["exceeded"] = code < 0  # else it ended by itself at that moment
+                self._send(exited)
 
     def _end_everything(self) -> None:
         for pid in self._commands:
@@ -321,6 +353,25 @@ def _parent(pid: int) -> int:
     except OSError:
         return 0
     return int(stat[stat.rindex(b")") + 2 :].split()[1])  # "pid (command) state parent ..."
+
+
+def memory_by_session() -> dict[int, int]:
+    """Return the resident memory in bytes of the processes of each session; empty without /proc."""
+    used: dict[int, int] = {}
+    if not _HAS_PROC:
+        return used
+    page = os.sysconf("SC_PAGE_SIZE")
+    for name in os.listdir("/proc"):  # noqa: PTH208 (keeps the script small)
+        if not name.isdecimal():
+            continue
+        with contextlib.suppress(OSError, ValueError):  # it has ended
+            with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 (keeps the script small)
+                stat = file.read()
+            # "pid (command) state parent group session ...": proc(5)
+            fields = stat[stat.rindex(b")") + 2 :].split()
+            session = int(fields[3])
+            used[session] = used.get(session, 0) + int(fields[21]) * page
+    return used
 
 
 if __name__ == "__main__":

@@ -79,6 +79,7 @@ class GuardianLink:
         environment: Mapping[str, str],
         directory: str,
         output: int,
+        memory: int | None = None,
     ) -> None:
         """Request the start of a command.
 
@@ -88,12 +89,14 @@ class GuardianLink:
             environment: Its complete environment.
             directory: Its working directory; created if it is directly in `scratch`.
             output: The file descriptor for its output; closed here after it was sent.
+            memory: Its memory limit in bytes; None for none.
         """
         request = {
             "spawn": key,
             "argv": list(argv),
             "env": dict(environment),
             "cwd": directory,
+            "memory": memory,
         }
         self._send(request, output)
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import anyio
 
-from asyncbatch.local._executors.base import AttemptEvents, Exit, Launch
-from asyncbatch.local._executors.guardian import remove_directory
+from asyncbatch.local._executors.base import OUT_OF_MEMORY, AttemptEvents, Exit, Launch
+from asyncbatch.local._executors.guardian import memory_by_session, remove_directory
 from asyncbatch.local._executors.guardian_link import GuardianLink, Message
 from asyncbatch.local._executors.lines import BoundedOutput
 from asyncbatch.local._time.clock import Clock, Timer
@@ -57,6 +57,10 @@ class ProcessExecutor:
         environment: Variables for every command.
         exit_grace: Seconds between SIGTERM and SIGKILL for commands that still run when the engine
             closes.
+        enforce_memory: Whether a command whose processes use more resident memory than the job's
+            memory limit is killed, as on AWS: exit code 137 and ``OutOfMemoryError``. Memory is
+            measured ten times per second, on Linux only; what processes share counts for each of
+            them, and processes that leave the session do not count.
         output_limit: Memory in bytes for the output of an attempt; 64 MiB by default. Of what
             exceeds it, the last 256 KiB are kept, and the log says how much was dropped.
     """
@@ -67,12 +71,14 @@ class ProcessExecutor:
         directory: str | Path | None = None,
         environment: Mapping[str, str] | None = None,
         exit_grace: float = _EXIT_GRACE,
+        enforce_memory: bool = False,
         output_limit: int = _OUTPUT_LIMIT,
     ) -> None:
         self._directory = None if directory is None else str(directory)
         self._scratch = ""
         self._environment = {**_inherited(os.environ), **(environment or {})}
         self._exit_grace = exit_grace
+        self._enforce_memory = enforce_memory
         self._output_limit = output_limit
         self._running: dict[str, _LocalProcess] = {}
         self._link: GuardianLink | None = None
@@ -83,12 +89,14 @@ class ProcessExecutor:
         """Start the guardian.
 
         Raises:
-            RuntimeError: The system is not POSIX.
+            RuntimeError: The system is not POSIX, or not Linux and memory is to be limited.
         """
         if os.name != "posix":
             raise RuntimeError(
                 f"ProcessExecutor needs a POSIX system, not {os.name!r}. Use ScriptedExecutor."
             )
+        if self._enforce_memory and not await asyncio.to_thread(memory_by_session):
+            raise RuntimeError("ProcessExecutor(enforce_memory=True) needs Linux with /proc.")
         self._clock = clock
         self._scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="asyncbatch-")
         self._link = await GuardianLink.start(
@@ -121,8 +129,18 @@ class ProcessExecutor:
             return process
         # A colon would separate two directories in a variable such as PYTHONPATH.
         own = f"{self._scratch}/{launch.id.replace(':', '-')}-{launch.attempt}"
-        process.begin({**self._environment, **launch.environment}, self._directory or own)
+        process.begin(
+            {**self._environment, **launch.environment},
+            self._directory or own,
+            memory=self._memory_limit(launch),
+        )
         return process
+
+    def _memory_limit(self, launch: Launch) -> int | None:
+        """Return the memory limit of an attempt in bytes; None for none."""
+        if not self._enforce_memory or launch.memory_mib is None:
+            return None
+        return launch.memory_mib * 1024**2
 
     async def aclose(self) -> None:
         """Stop all processes and wait for their exits."""
@@ -145,7 +163,8 @@ class ProcessExecutor:
         elif "failed" in message:
             self._end(message["failed"]).failed(message["errno"], message["message"])
         else:
-            self._end(message["exited"]).exited(message["status"])
+            process = self._end(message["exited"])
+            process.exited(message["status"], exceeded=message.get("exceeded", False))
 
     def _end(self, key: str) -> "_LocalProcess":
         process = self._running.pop(key)
@@ -184,7 +203,7 @@ class _LocalProcess:
         self._kill: Timer | None = None
         self._kill_at = math.inf
 
-    def begin(self, environment: Mapping[str, str], directory: str) -> None:
+    def begin(self, environment: Mapping[str, str], directory: str, *, memory: int | None) -> None:
         """Send the command to the guardian."""
         self._output, output = os.pipe()
         os.set_blocking(self._output, False)
@@ -194,6 +213,7 @@ class _LocalProcess:
             environment=environment,
             directory=directory,
             output=output,
+            memory=memory,
         )
 
     def stop(self, grace: float) -> None:
@@ -219,10 +239,10 @@ class _LocalProcess:
         self._close_output()
         self._events.exited(_failure_to_start(self._command, number, message))
 
-    def exited(self, status: int) -> None:
-        """Handle the command's exit."""
+    def exited(self, status: int, *, exceeded: bool) -> None:
+        """Handle the command's exit, perhaps at its memory limit."""
         self._drain()
-        self._events.exited(Exit(exit_code=status))
+        self._events.exited(Exit(exit_code=status, reason=OUT_OF_MEMORY if exceeded else None))
 
     def lost(self) -> None:
         """Handle the loss of the guardian, as AWS Batch handles the loss of a host."""

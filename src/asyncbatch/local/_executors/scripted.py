@@ -3,12 +3,17 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from asyncbatch.local._executors.base import AttemptEvents, Exit, Launch
+from asyncbatch.local._executors.base import OUT_OF_MEMORY, AttemptEvents, Exit, Launch
 from asyncbatch.local._time.clock import Clock, Timer
 
 _SIGTERM_EXIT = 143  # 128 + the signal's number, as a shell reports it
 _SIGKILL_EXIT = 137
+_NO_IMAGE = (
+    "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve"
+    " ref docker.io/library/none:latest: docker.io/library/none:latest: not found"
+)
 _TICK = 1e-6  # seconds; sums of floating-point times may differ by less than this
 
 
@@ -38,6 +43,36 @@ class Script:
     fails_to_start: bool = False
     stops_after: float | None = 0.0
 
+    @classmethod
+    def host_lost(cls, *, after: float = 1.0, instance: str = "i-0123456789abcdef0") -> Self:
+        """Return a script whose host is terminated, as when EC2 reclaims a Spot instance.
+
+        Args:
+            after: Seconds from RUNNING to the loss.
+            instance: Id of the EC2 instance.
+        """
+        reason = f"Host EC2 (instance {instance}) terminated."
+        return cls(duration=after, exit_code=None, status_reason=reason)
+
+    @classmethod
+    def out_of_memory(cls, *, after: float = 1.0) -> Self:
+        """Return a script that exceeds its memory limit `after` seconds from RUNNING."""
+        return cls(duration=after, exit_code=_SIGKILL_EXIT, reason=OUT_OF_MEMORY)
+
+    @classmethod
+    def image_error(cls, reason: str = _NO_IMAGE) -> Self:
+        """Return a script whose image cannot be pulled, so that it never runs.
+
+        Args:
+            reason: The container's reason, in the words of Amazon ECS.
+        """
+        return cls(
+            exit_code=None,
+            reason=reason,
+            status_reason="Task failed to start",
+            fails_to_start=True,
+        )
+
 
 class ScriptedExecutor:
     """Plays a script for each attempt.
@@ -50,8 +85,9 @@ class ScriptedExecutor:
     Example:
         ```python
         def script(job: Launch) -> Script:
-            spot_loss = Script(exit_code=None, status_reason="Host EC2 (instance i-1) terminated.")
-            return spot_loss if job.attempt == 1 else Script(duration=job.random.uniform(5, 15))
+            if job.attempt == 1:
+                return Script.host_lost(after=30)
+            return Script(duration=job.random.uniform(5, 15))
 
 
         executor = ScriptedExecutor(script)
