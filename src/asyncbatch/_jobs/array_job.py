@@ -161,6 +161,7 @@ class ArrayJob(Job):
         """
         # With a recovery policy, AWS also counts children that ran again.
         counted = 0 if self._record.logical else self.counts[JobStatus.FAILED]
+        failed: list[JobDescription] = []
         for again in range(_LISTINGS):
             if again:
                 await anyio.sleep(_BETWEEN_LISTINGS)  # noqa: TID251 - lists lag behind
