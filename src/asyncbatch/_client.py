@@ -666,7 +666,7 @@ class AsyncBatchClient:
             async for job in session.api.list_jobs(queue=queue, condition=condition, status=state):
                 if search.matches(job):
                     found[job.job_id] = job
-        records = [session.records.described(job) for job in found.values()]
+        records = [session.records.listed(job) for job in found.values()]
         return [job_handle(session, record) for record in records]
 
     async def job_queues(self) -> list[JobQueue]:

@@ -119,6 +119,15 @@ class JobRecords:
         record.update(description)
         return record
 
+    def listed(self, summary: JobDescription) -> "JobRecord":
+        """Return the record of a job after taking what ListJobs returned; details are kept."""
+        record = self.record(summary.job_id)
+        if summary.status.is_terminal:
+            record.update(summary)
+        else:
+            record.update_from_list(summary)
+        return record
+
     def logical_array_of(self, child_id: str) -> Logical | None:
         """Return the array of a child, if its failed children run again; else None."""
         parent_id, colon, _ = child_id.partition(":")

@@ -20,6 +20,7 @@ from asyncbatch.local._engine.ids import IdMaker
 from asyncbatch.local._engine.job_store import JobStore
 from asyncbatch.local._engine.log_store import LogStore
 from asyncbatch.local._engine.queues import JobQueues
+from asyncbatch.local._engine.scheduling_policies import SchedulingPolicies
 from asyncbatch.local._executors.base import Executor
 from asyncbatch.local._executors.processes import ProcessExecutor
 from asyncbatch.local._service.faults import Faults
@@ -27,6 +28,7 @@ from asyncbatch.local._service.job_api import JobApi
 from asyncbatch.local._service.ledger import Ledger
 from asyncbatch.local._service.logs_api import LogsApi
 from asyncbatch.local._service.messages import BATCH, LOGS
+from asyncbatch.local._service.policy_api import PolicyApi
 from asyncbatch.local._service.quotas import Quotas
 from asyncbatch.local._service.resource_api import ResourceApi
 from asyncbatch.local._service.routing import Router
@@ -201,7 +203,8 @@ class LocalBatch:
 
     def _batch_handlers(self, clock: Clock, jobs: JobStore, engine: Engine) -> dict[str, Handler]:
         """Return the handlers of the operations of AWS Batch."""
-        queues, definitions = JobQueues(), JobDefinitions()
+        policies, definitions = SchedulingPolicies(), JobDefinitions()
+        queues = JobQueues(policies)
         job_api = JobApi(
             engine=engine,
             jobs=jobs,
@@ -217,7 +220,8 @@ class LocalBatch:
             jobs=jobs,
             vcpus=self._vcpus,
         )
-        return job_api.handlers() | resource_api.handlers()
+        policy_api = PolicyApi(policies, queues)
+        return job_api.handlers() | resource_api.handlers() | policy_api.handlers()
 
 
 class _Running:

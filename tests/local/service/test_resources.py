@@ -55,7 +55,7 @@ async def test_a_queue_is_created_changed_and_deleted() -> None:
         ({"jobQueueName": "no spaces"}, "valid pattern"),
         ({"computeEnvironmentOrder": [CLOUD]}, "does not exist"),
         ({"state": "OPEN"}, "OPEN should be one of"),
-        ({"schedulingPolicyArn": "arn:aws:batch:x"}, "does not support scheduling policies"),
+        ({"schedulingPolicyArn": "arn:aws:batch:x"}, "arn:aws:batch:x does not exist"),
         ({"jobQueueType": "EKS"}, "does not support job queues of type EKS"),
     ],
 )  # fmt: skip
@@ -153,10 +153,10 @@ async def test_tags_can_be_changed_on_jobs_queues_and_definitions() -> None:
 async def test_an_unsupported_operation_is_an_unknown_operation() -> None:
     async with open_engine() as engine:
         with pytest.raises(ClientError) as rejected:
-            await engine.batch.describe_scheduling_policies(arns=["arn"])
+            await engine.batch.list_consumable_resources()
         with pytest.raises(ClientError, match="does not support the operation StartQuery"):
             await engine.logs.start_query(startTime=0, endTime=1, queryString="x")
     assert rejected.value.response["Error"] == {
         "Code": "UnknownOperationException",
-        "Message": "The local engine does not support the operation DescribeSchedulingPolicies.",
+        "Message": "The local engine does not support the operation ListConsumableResources.",
     }

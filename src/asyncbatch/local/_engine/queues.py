@@ -7,6 +7,7 @@ from typing import Any
 from asyncbatch.local._engine.errors import client_error, not_supported
 from asyncbatch.local._engine.ids import batch_arn, resource_name
 from asyncbatch.local._engine.limits import JOB_QUEUES, check_tags, is_name
+from asyncbatch.local._engine.scheduling_policies import SchedulingPolicies, SchedulingPolicy
 
 COMPUTE_ENVIRONMENT = "local"
 COMPUTE_ENVIRONMENT_ARN = batch_arn("compute-environment", COMPUTE_ENVIRONMENT)
@@ -14,7 +15,6 @@ DEFAULT_QUEUE = "default"
 
 _STATES = ("ENABLED", "DISABLED")
 _UNSUPPORTED = {
-    "schedulingPolicyArn": "scheduling policies (fair-share queues)",
     "serviceEnvironmentOrder": "service environments",
     "jobStateTimeLimitActions": "job state time limit actions",
 }
@@ -28,12 +28,14 @@ class JobQueue:
         name: Unique name.
         priority: Queues with a higher priority are served first.
         enabled: Whether the queue accepts new jobs.
+        policy: Its fair-share policy; None for first in, first out.
         tags: Tags of the queue.
     """
 
     name: str
     priority: int = 1
     enabled: bool = True
+    policy: SchedulingPolicy | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -45,7 +47,8 @@ class JobQueue:
 class JobQueues:
     """All job queues by name; `default` exists from the start."""
 
-    def __init__(self) -> None:
+    def __init__(self, policies: SchedulingPolicies | None = None) -> None:
+        self._policies = policies if policies is not None else SchedulingPolicies()
         self._by_name: dict[str, JobQueue] = {DEFAULT_QUEUE: JobQueue(name=DEFAULT_QUEUE)}
 
     def __iter__(self) -> Iterator[JobQueue]:
@@ -93,13 +96,22 @@ class JobQueues:
         tags = dict(request.get("tags", {}))
         check_tags(tags)
         queue = JobQueue(name=name, tags=tags)
+        if request.get("schedulingPolicyArn"):
+            queue.policy = self._policies.get(request["schedulingPolicyArn"])
         _apply(queue, request)
         self._by_name[name] = queue
         return queue
 
     def update(self, reference: str, request: Mapping[str, Any]) -> JobQueue:
-        """Change a queue's state or priority."""
+        """Change a queue's state or priority.
+
+        Raises:
+            ServiceError: There is no such queue, or a value is invalid.
+        """
         queue = self.get(reference)
+        arn = request.get("schedulingPolicyArn")
+        if arn and (queue.policy is None or queue.policy.arn != arn):
+            raise not_supported("another scheduling policy for a queue that exists")
         _apply(queue, request)
         return queue
 

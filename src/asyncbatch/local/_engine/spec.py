@@ -9,6 +9,7 @@ from asyncbatch.local._engine.errors import client_error, not_supported
 from asyncbatch.local._engine.retry import RetryRules, parse_retry_strategy
 
 _DEFAULT_GROUP = "/aws/batch/job"
+_PRIORITIES = range(10_000)
 _STREAM_NAME_CHARACTERS = 200  # AWS cuts the job definition's name in a stream's name
 
 _UNSUPPORTED = {
@@ -23,7 +24,6 @@ _UNSUPPORTED_IN_DEFINITIONS = {
     "ecsProperties": "jobs with more than one container",
     "consumableResourceProperties": "consumable resources",
 }
-_NO_POLICY = "A job queue without a scheduling policy does not accept {}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,8 @@ class JobSpec:
         millicpus: Thousandths of a vCPU that an attempt occupies.
         gpus: GPUs that an attempt occupies.
         memory_mib: Memory limit of an attempt in MiB; None for none.
+        share_identifier: Share of a fair-share queue that the job belongs to.
+        scheduling_priority: Priority within the share; None where neither sets one.
         retry: Retry strategy.
         timeout_seconds: Maximum duration of an attempt; None is unlimited.
         log: Target of the output; None for a log driver other than `awslogs`.
@@ -59,6 +61,8 @@ class JobSpec:
     millicpus: int
     gpus: int
     memory_mib: int | None
+    share_identifier: str | None
+    scheduling_priority: int | None
     retry: RetryRules
     timeout_seconds: int | None
     log: LogTarget | None
@@ -87,6 +91,8 @@ def build_spec(request: Mapping[str, Any], definition: JobDefinition) -> JobSpec
         millicpus=_millicpus(container),
         gpus=_whole(container, "GPU", None) or 0,
         memory_mib=_whole(container, "MEMORY", container.get("memory")),
+        share_identifier=request.get("shareIdentifier"),
+        scheduling_priority=_priority(request, definition),
         retry=parse_retry_strategy(retry),
         timeout_seconds=(timeout or {}).get("attemptDurationSeconds"),
         log=_log_target(container, definition.name),
@@ -108,7 +114,20 @@ def _described_members(
         "propagateTags": request.get("propagateTags", definition.body.get("propagateTags", False)),
         "platformCapabilities": definition.body.get("platformCapabilities", []),
     }
-    return {**described, "timeout": dict(timeout)} if timeout else described
+    optional = {
+        "timeout": timeout and dict(timeout),
+        "shareIdentifier": request.get("shareIdentifier"),
+        "schedulingPriority": _priority(request, definition),
+    }
+    return described | {name: value for name, value in optional.items() if value is not None}
+
+
+def _priority(request: Mapping[str, Any], definition: JobDefinition) -> int | None:
+    of_definition: int | None = definition.body.get("schedulingPriority")
+    priority: int | None = request.get("schedulingPriorityOverride", of_definition)
+    if priority is not None and priority not in _PRIORITIES:
+        raise client_error(f"Scheduling priority {priority} should be between 0 and 9999.")
+    return priority
 
 
 def _check_supported(request: Mapping[str, Any], definition: JobDefinition) -> None:
@@ -118,10 +137,6 @@ def _check_supported(request: Mapping[str, Any], definition: JobDefinition) -> N
     for member, feature in _UNSUPPORTED_IN_DEFINITIONS.items():
         if definition.body.get(member):
             raise not_supported(feature)
-    if request.get("shareIdentifier"):
-        raise client_error(_NO_POLICY.format("a shareIdentifier"))
-    if request.get("schedulingPriorityOverride") is not None:
-        raise client_error(_NO_POLICY.format("a schedulingPriorityOverride"))
     container = definition.body.get("containerProperties")
     if container is None:  # one of the other kinds, and empty
         raise client_error("The job definition has no containerProperties.")

@@ -65,6 +65,8 @@ def job_summary(job: Job) -> dict[str, Any]:
         }
     elif job.position is not None:
         summary["arrayProperties"] = {"index": job.position}
+    if job.spec.share_identifier is not None:
+        summary["shareIdentifier"] = job.spec.share_identifier
     if job.stop is Stop.CANCELLED:
         summary["isCancelled"] = True
     if job.stop is Stop.TERMINATED:
@@ -74,7 +76,9 @@ def job_summary(job: Job) -> dict[str, Any]:
 
 def queue_detail(queue: JobQueue) -> dict[str, Any]:
     """Return a job queue as in DescribeJobQueues."""
+    policy = {} if queue.policy is None else {"schedulingPolicyArn": queue.policy.arn}
     return {
+        **policy,
         "jobQueueName": queue.name,
         "jobQueueArn": queue.arn,
         "state": "ENABLED" if queue.enabled else "DISABLED",

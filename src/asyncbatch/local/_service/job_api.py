@@ -26,7 +26,7 @@ from asyncbatch.local._engine.limits import (
 )
 from asyncbatch.local._engine.queues import JobQueues
 from asyncbatch.local._engine.spec import build_spec
-from asyncbatch.local._engine.submission import Submission
+from asyncbatch.local._engine.submission import Submission, check_share
 from asyncbatch.local._service.descriptions import job_detail, job_summary
 from asyncbatch.local._service.ledger import Ledger, SubmittedJob
 from asyncbatch.local._service.listing import IsVisible, list_jobs
@@ -77,6 +77,7 @@ class JobApi:
         if not is_name(params["jobName"]):
             raise executing_error("Job name should match valid pattern", call.request_id)
         queue = self._queues.for_job(params["jobQueue"])
+        check_share(params, queue)
         definition = self._definitions.for_job(params["jobDefinition"])
         size = _array_size(params)
         tags = dict(params.get("tags", {}))

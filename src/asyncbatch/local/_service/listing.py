@@ -81,7 +81,7 @@ def _by_filter(params: Mapping[str, Any], jobs: QueueJobs, is_visible: IsVisible
     size = page_size(params.get("maxResults"), FILTERED_JOBS)
     before = decode_token(params.get("nextToken"))
     found: list[Job] = []
-    for job in _filtered(params["filters"], jobs):
+    for job in _filtered(params, jobs):
         if (before is not None and job.sequence >= before) or not is_visible(job):
             continue
         if len(found) == size:
@@ -90,8 +90,9 @@ def _by_filter(params: Mapping[str, Any], jobs: QueueJobs, is_visible: IsVisible
     return found, None
 
 
-def _filtered(filters: list[Mapping[str, Any]], jobs: QueueJobs) -> Iterator[Job]:
-    """Return the jobs that match a filter, newest first."""
+def _filtered(params: Mapping[str, Any], jobs: QueueJobs) -> Iterator[Job]:
+    """Return the jobs that match a filter, newest first; only a share is combined with a state."""
+    filters: list[Mapping[str, Any]] = params["filters"]
     if len(filters) > 1:
         raise client_error("Only one filter can be used at a time.")
     name = filters[0].get("name")
@@ -105,7 +106,12 @@ def _filtered(filters: list[Mapping[str, Any]], jobs: QueueJobs) -> Iterator[Job
     if name in {"BEFORE_CREATED_AT", "AFTER_CREATED_AT"}:
         return _created(jobs, name, _milliseconds(values[0]))
     if name == "SHARE_IDENTIFIER":
-        return iter(())  # the local queues have no fair shares
+        state = params.get("jobStatus")
+        return (
+            job
+            for job in jobs.newest_first()
+            if job.spec.share_identifier in values and state in (None, job.status)
+        )
     raise client_error(f"Filter name {name} is not supported.")
 
 
