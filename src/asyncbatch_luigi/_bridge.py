@@ -9,8 +9,10 @@ anything, and it does not matter whether the calling thread has a running loop, 
 While the main thread waits, it also handles SIGINT and SIGTERM, unless the application has handlers
 of its own for them:
 
-* The first signal cancels the coroutine, once, so that its cleanup can use `await`. Later signals
-  have no effect: Ctrl-C reaches a whole process group, and Luigi then sends SIGTERM to its workers.
+* The first signal cancels the coroutine, once, so that its cleanup can use `await`. SIGTERM after
+  it has no effect: Ctrl-C reaches a whole process group, and Luigi then sends SIGTERM to its
+  workers.
+* A second Ctrl-C, at least a second later, ends the cleanup.
 * After the cleanup, or after its time limit, the first signal is raised again for the previous
   handler: the result is a KeyboardInterrupt, or death by SIGTERM. If SIGTERM raised an exception
   instead, Luigi would take it for a failure of the task, and start the next one.
@@ -30,6 +32,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import math
 import multiprocessing
 import os
 import queue
@@ -56,6 +59,9 @@ GRACE = 30.0
 # Seconds between two returns to Python code while the main thread waits; see `_wait`.
 _WAKE_UP_SECONDS = 0.5
 
+# Signals within this time belong to one event.
+SAME_EVENT_SECONDS = 1.0
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
 
@@ -77,10 +83,16 @@ def run(main: Callable[[], Coroutine[Any, Any, T]], *, grace: float = GRACE) -> 
     wake_ups: WakeUps = queue.SimpleQueue()
     work = _CoroutineThread(main, on_end=lambda: wake_ups.put(None))
     received: list[signal.Signals] = []
+    last_at = -math.inf
 
     def on_signal(number: int, _frame: object) -> None:
+        nonlocal last_at
+        now = time.monotonic()
+        is_new = not received or (number == signal.SIGINT and now - last_at >= SAME_EVENT_SECONDS)
+        last_at = now
         received.append(signal.Signals(number))
-        wake_ups.put(received[-1])
+        if is_new:
+            wake_ups.put(received[-1])
 
     with _signals_handled_by(on_signal):
         try:
@@ -180,10 +192,16 @@ class _CoroutineThread(Generic[T]):
         self._cancel()
         while not self.outcome.done():
             try:
-                wake_ups.get(timeout=max(0.0, deadline - time.monotonic()))
+                remaining = max(0.0, deadline - time.monotonic())
+                number = wake_ups.get(timeout=min(remaining, _WAKE_UP_SECONDS))
             except queue.Empty:
-                logger.warning("Cleanup abandoned: not finished after %g s", grace)
-                return
+                if time.monotonic() >= deadline:
+                    logger.warning("Cleanup abandoned: not finished after %g s", grace)
+                    return
+            else:
+                if number is not None:
+                    logger.warning("Cleanup abandoned: Ctrl-C was pressed again")
+                    return
 
     def _cancel(self) -> None:
         self._is_cancelled = True

@@ -7,6 +7,7 @@ the next run of the task finds the job.
 import asyncio
 import contextlib
 import logging
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
@@ -27,6 +28,7 @@ from asyncbatch_luigi._errors import BatchJobException
 from asyncbatch_luigi._find_live import find_live_job
 from asyncbatch_luigi._job_totals import totals_of
 from asyncbatch_luigi._request import RunPlan
+from asyncbatch_luigi._run_clock import is_timed_out, waiting
 from asyncbatch_luigi._scheduler_reports import SchedulerReports, state_of
 
 logger = logging.getLogger("luigi-interface")
@@ -35,6 +37,12 @@ logger = logging.getLogger("luigi-interface")
 # the whole cleanup.
 _TERMINATION_GRACE = 20.0
 _MAX_TAGS = 50  # of a job, by AWS
+
+_INTERRUPTED = "the run of its Luigi task was interrupted"
+_TIMED_OUT = "the run of its Luigi task exceeded worker_timeout"
+
+# Ids of jobs that were terminated because a run of their task timed out, by client.
+_timed_out: "weakref.WeakKeyDictionary[AsyncBatchClient, set[str]]" = weakref.WeakKeyDictionary()
 
 
 class JobRun:
@@ -78,8 +86,9 @@ class JobRun:
         """
         self._region = self._client.region_name  # a closed client has none
         try:
-            self._plan = await with_default_queue(self._client, self._plan)
-            job = self._job = await self._find() or await self._submit()
+            with waiting():
+                self._plan = await with_default_queue(self._client, self._plan)
+                job = self._job = await self._find_or_submit()
             await self._reports.report_link(job)
             await (self._follow_with_log(job) if self._plan.stream_logs else self._follow(job))
             await self._end(job)
@@ -92,6 +101,15 @@ class JobRun:
             raise
 
     # -- find or submit ---------------------------------------------------------------------------
+
+    async def _find_or_submit(self) -> Job:
+        job = await self._find() or await self._submit()
+        if job.id in _timed_out.get(self._client, ()):
+            logger.info("AWS Batch job %s timed out in an earlier run; waiting for its end", job.id)
+            with contextlib.suppress(JobError):
+                await job.wait()
+            job = await self._submit()
+        return job
 
     async def _find(self) -> Job | None:
         if not self._plan.follow_live_job:
@@ -190,10 +208,13 @@ class JobRun:
         job = self._job
         if job is None or job.is_finished:
             return
-        if self._plan.terminate_on_interrupt:
+        if is_timed_out():
+            # Even if it cannot be terminated: a retry must not follow it.
+            _timed_out.setdefault(self._client, set()).add(job.id)
+        if self._plan.terminate_on_interrupt or is_timed_out():
             with anyio.move_on_after(_TERMINATION_GRACE, shield=True):
                 try:
-                    await job.terminate("the run of its Luigi task was interrupted")
+                    await job.terminate(_TIMED_OUT if is_timed_out() else _INTERRUPTED)
                 except AsyncBatchError as error:
                     logger.warning("Termination of AWS Batch job %s failed: %s", job.id, error)
                 else:

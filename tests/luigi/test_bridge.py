@@ -102,6 +102,26 @@ def test_later_signals_do_not_interrupt_the_cleanup(number: signal.Signals) -> N
     assert steps == ["cleaned up"]
 
 
+def test_second_ctrl_c_ends_the_cleanup(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_bridge, "SAME_EVENT_SECONDS", 0.0)
+    release = threading.Event()
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(send, signal.SIGINT)
+        try:
+            await until_cancelled()
+        finally:
+            send(signal.SIGINT)
+            release.wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        _bridge.run(main)
+    assert "Ctrl-C was pressed again" in caplog.text
+    release.set()
+
+
 def test_signal_at_the_start_of_the_wait_is_not_lost() -> None:
     """Python then only marks the signal as pending, as `interrupt_main` does."""
 

@@ -16,15 +16,14 @@ class Deadlines:
         # The id keeps the heap from comparing two runs with the same deadline.
         self._heap: list[tuple[float, int, Any]] = []
 
-    def add(self, deadline: float | None, run: Any) -> None:  # noqa: ANN401 - a `TaskRun`
-        """Add a run; None means that it never times out.
+    def add(self, deadline: float, run: Any) -> None:  # noqa: ANN401 - a `TaskRun`
+        """Add a run.
 
         Args:
             deadline: Seconds since 1970.
             run: The run.
         """
-        if deadline is not None:
-            heapq.heappush(self._heap, (deadline, id(run), run))
+        heapq.heappush(self._heap, (deadline, id(run), run))
 
     def pop_due(self, now: float) -> list[Any]:
         """Remove and return the runs whose deadline has passed.

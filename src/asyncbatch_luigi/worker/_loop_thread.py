@@ -7,6 +7,7 @@ the first one started.
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -28,11 +29,12 @@ class LoopTask:
         outcome: Its result or exception, for any thread.
     """
 
-    __slots__ = ("_is_cancelled", "_loop", "_task", "outcome")
+    __slots__ = ("_context", "_is_cancelled", "_loop", "_task", "outcome")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Store the loop; the coroutine starts with `start`."""
+        """Store the loop; the coroutine starts with `start`, in a copy of the current context."""
         self.outcome: Future[Any] = Future()
+        self._context = contextvars.copy_context()
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._is_cancelled = False
@@ -44,7 +46,7 @@ class LoopTask:
 
     def start(self, work: Work, group: asyncio.TaskGroup) -> None:
         """Start the coroutine, in the loop's thread."""
-        self._task = group.create_task(self._run(work))
+        self._task = group.create_task(self._run(work), context=self._context)
         self._task.add_done_callback(lambda _task: self._task_done(work))
 
     async def wait(self) -> None:

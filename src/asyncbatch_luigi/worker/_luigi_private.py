@@ -223,7 +223,8 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         reporter = _worker.TaskStatusReporter(calls, task.task_id, self._id, messages)
         process.status_reporter = reporter
         run = TaskRun(process, mode, self._resources, self._runner, calls)
-        self._deadlines.add(run.deadline, run)
+        if run.clock is not None:
+            self._deadlines.add(run.clock.deadline, run)
         return run
 
     def _purge_children(self) -> None:
@@ -239,11 +240,13 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
             super()._purge_children()
             self._purge_due = now + 10 * (time.time() - now)
         for run in self._deadlines.pop_due(now):
-            if not run.is_timed_out and run.is_alive():
+            if run.is_timed_out or not run.is_alive():
+                run.abandon()
+            elif run.clock.deadline > now:  # it had to wait meanwhile
+                self._deadlines.add(run.clock.deadline, run)
+            else:
                 run.time_out(self._trigger_timeout(run))
                 self._deadlines.add(now + _bridge.GRACE, run)  # the time limit of its cleanup
-            else:
-                run.abandon()
 
     def _trigger_timeout(self, run: TaskRun) -> str:
         """Trigger the event of a run that has timed out; return the reason."""

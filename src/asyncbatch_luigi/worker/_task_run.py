@@ -41,6 +41,7 @@ from luigi.task import flatten as _flatten
 from luigi.task_status import DONE, FAILED, PENDING
 from luigi.worker import TaskException
 
+from asyncbatch_luigi._run_clock import RunClock, run_clock
 from asyncbatch_luigi._tracebacks import trim
 from asyncbatch_luigi.worker._dynamic_requirements import run_until_new_requirements
 from asyncbatch_luigi.worker._loop_thread import LoopTask
@@ -87,7 +88,7 @@ class TaskRun:
         process: Luigi's process of the task, which is never started; it holds Luigi's settings.
         status_reporter: Sends the reports of the task.
         worker_timeout: Maximum duration of the run in seconds; 0 for no limit.
-        deadline: When the run times out, in seconds since 1970; None for never.
+        clock: Measures the time that counts for that; None without a limit.
         timeout_time: None: it is not for Luigi's worker to terminate the run.
         use_multiprocessing: False: the run has no process of its own.
         exitcode: None, as there is no process that could exit.
@@ -110,7 +111,7 @@ class TaskRun:
         self.task = process.task
         self.status_reporter = process.status_reporter
         self.worker_timeout = process.worker_timeout
-        self.deadline = process.timeout_time
+        self.clock = RunClock(self.worker_timeout) if process.timeout_time else None
         self._mode = mode
         self._resources = resources
         self._runner = runner
@@ -152,6 +153,8 @@ class TaskRun:
     def time_out(self, reason: str) -> None:
         """Terminate; when the cleanup has ended, report the task as failed for this reason."""
         self._timeout_reason = reason
+        if self.clock is not None:
+            self.clock.is_over = True
         self.terminate()
 
     @property
@@ -279,10 +282,15 @@ class TaskRun:
 
     def _new_work(self) -> "Future[list[Any] | None]":
         if self._mode is RunMode.COROUTINE:
-            self._loop_task = self._resources.run_with_client(self.task._run_on)  # noqa: SLF001 - of this package
+            with run_clock(self.clock):
+                self._loop_task = self._resources.run_with_client(self.task._run_on)  # noqa: SLF001 - of this package
             return self._loop_task.outcome
         run = functools.partial(run_until_new_requirements, self.task, self.process.check_complete)
-        return self._resources.run_threads.submit(lambda: self._runner.call(run, self))
+        return self._resources.run_threads.submit(lambda: self._call_with_clock(run))
+
+    def _call_with_clock(self, function: Callable[[], T]) -> T:
+        with run_clock(self.clock):
+            return self._runner.call(function, self)
 
     def _call_in_thread(self, function: Callable[[], T]) -> "Future[T]":
         """Call `complete()` in a thread, as it may take its time: often it is a request to S3."""
