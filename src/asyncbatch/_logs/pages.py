@@ -87,7 +87,7 @@ class Walk:
         self.empty = empty
         self._token = token
         self._seen = set() if token is None else {token}
-        self._previous: list[Wire] = []
+        self._previous: list[object] = []
 
     def step(self, page: Page, token: str | None) -> Step:
         """Return what a page means.
@@ -96,8 +96,10 @@ class Walk:
             page: The page.
             token: Its token for the next page.
         """
-        is_repeated = bool(page.events) and page.events == self._previous
-        self._previous = page.events
+        # By their ids, which only FilterLogEvents returns, or else by all that they contain.
+        events = [event.get("eventId", event) for event in page.events]
+        is_repeated = bool(events) and events == self._previous
+        self._previous = events
         self.empty = 0 if page.events else self.empty + 1
         passed, self._token = self._token, token
         if is_repeated:
