@@ -185,7 +185,9 @@ async def test_logs_go_on_with_the_next_submission_and_label_it(bench: MakeBench
         assert tail == ["second"]
 
 
-async def test_closing_the_client_during_the_delay_ends_every_wait(bench: MakeBench) -> None:
+async def test_closing_the_client_during_the_delay_ends_every_wait(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
     policy = RecoveryPolicy.for_spot(delay=600)
     async with bench(SPOT, recovery=policy) as b:
         job = await b.batch.submit("hello")
@@ -200,6 +202,8 @@ async def test_closing_the_client_during_the_delay_ends_every_wait(bench: MakeBe
             await b.batch.aclose()
         with pytest.raises(ClientClosed):
             await job
+    assert "client closed before 1 failed jobs were submitted again" in caplog.text
+    assert "submit them yourself" in caplog.text
 
 
 async def test_a_job_that_depends_on_a_recovered_one_is_submitted_on_the_new_id(

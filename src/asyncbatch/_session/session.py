@@ -177,6 +177,24 @@ class Session:
         self.poller.fail_all(reason)
         for record in list(self.records.recovering):
             record.fail(reason)
+        self._log_unrecovered()
+
+    def _log_unrecovered(self) -> None:
+        """Log how many failed jobs would have been submitted again."""
+        jobs = [record for record in self.records.recovering if ":" not in record.id]
+        if jobs:
+            next_step = (
+                "without a journal they are not; submit them yourself"
+                if self.resumption is None
+                else "to continue, run the program again with the same journal, or call resume()"
+            )
+            logger.warning(
+                "client closed before %d failed jobs were submitted again, first %s (%s): %s",
+                len(jobs),
+                jobs[0].id,
+                jobs[0].name,
+                next_step,
+            )
 
     def remaining_jobs_message(self) -> str | None:
         """Return the message about jobs that continue although the client was closed."""
