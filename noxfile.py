@@ -205,6 +205,23 @@ def bench_short(session: nox.Session) -> None:
 
 
 @nox.session
+def luigi_suite(session: nox.Session) -> None:
+    """Run Luigi's tests with the one-process worker; `-- PATH` names a checkout of Luigi."""
+    if not session.posargs:
+        session.error("pass a checkout of Luigi's repository: nox -s luigi_suite -- PATH")
+    checkout = session.posargs[0]
+    tag = subprocess.run(
+        ["git", "-C", checkout, "describe", "--tags", "--exact-match"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    version = [f"luigi=={tag.removeprefix('v')}"] if tag else []
+    session.install(".[luigi]", *version, *groups("test"), "mock", "psutil")
+    session.run("python", "-m", "tests.luigi_suite", checkout)
+
+
+@nox.session
 def chaos(session: nox.Session) -> None:
     """Run 200 chaos tests; `-- --seeds 17..17` replays one of them."""
     session.install(".")
