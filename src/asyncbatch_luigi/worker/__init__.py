@@ -14,10 +14,11 @@ threads share the work:
 - **Daemon threads** (`_thread_pool`) run what blocks: `run()` methods that a subclass overrides,
   and `complete()`.
 
-`_task_run` is the run of one task, from its requirements to its result. Tasks of other kinds run as
-in Luigi: in forked processes, or in the main thread. All private API of Luigi is used in
-`_luigi_private` and nowhere else; if this Luigi is one that it does not know, `OneProcess` makes
-Luigi's ordinary workers.
+The scheduler knows this worker as two, one for ordinary tasks and one for `BatchTask`s; see
+`_scheduler_proxy`. `_task_run` is the run of one task, from its requirements to its result. Tasks
+of other kinds run as in Luigi: in forked processes, or in the main thread. All private API of Luigi
+is used in `_luigi_private` and nowhere else; if this Luigi is one that it does not know,
+`OneProcess` makes Luigi's ordinary workers.
 """
 
 from asyncbatch_luigi.worker._entry_points import OneProcess as OneProcess
