@@ -233,3 +233,10 @@ def chaos_short(session: nox.Session) -> None:
     """Run six chaos tests with fixed seeds, in less than a minute."""
     session.install(".")
     session.run("python", "-m", "tests.chaos", "--seeds", "1..6", "--jobs", "30")
+
+
+@nox.session
+def mutations(session: nox.Session) -> None:
+    """Mutate 20,000 responses; `-- --seed 17 --rounds 1` replays one round."""
+    session.install(".", *groups("test"))
+    session.run("python", "-m", "tests.mutations", *session.posargs)

@@ -6,11 +6,11 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.model import Shape, StructureShape
-from botocore.parsers import ResponseParserError, create_parser
+from botocore.parsers import create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncbatch._aws.sdk_hooks import parse_plain_json
+from asyncbatch._aws.sdk_hooks import UnreadableBody, parse_plain_json
 
 _SESSION = botocore.session.Session()
 OPERATIONS = [
@@ -113,7 +113,7 @@ def test_response_that_is_no_success_is_left_to_botocores_parser(response: dict[
 def test_json_that_is_no_object_is_a_parser_error(body: bytes) -> None:
     """Botocore's parser would fail with an AttributeError."""
     response = {"status_code": 200, "body": body}
-    with pytest.raises(ResponseParserError, match="no JSON object"):
+    with pytest.raises(UnreadableBody, match="no JSON object"):
         parse_plain_json(response_dict=response, customized_response_dict={})
 
 

@@ -15,44 +15,21 @@ from asyncbatch import JobDescription, JobStatus
 from asyncbatch._aws.wire import definitions, responses
 from asyncbatch._aws.wire.sharing import SharedValues
 from asyncbatch._values.failures import result_of, wait_reason_of
+from tests.fixtures.odd_values import ODD_VALUES, Path, member_paths, with_single_items
 from tests.fixtures.shapes import filled, output_shape
 
-ODD_VALUES: list[Any] = [
-    *(None, True, False, 0, -1, 5, 1.5, 10**400, -(2**80), float("inf"), float("nan")),
-    *("", "text", "2024-01-01T00:00:00Z", "\x00", "\ud800", [], {}, [None], [[]], [{}], [5]),
-    *({"": None}, {"key": []}, {"name": 5, "value": 5}, [{"type": None, "value": "1,5"}]),
-]
-Path = tuple[str | int, ...]
 SHARED = SharedValues()
 
 
 def _detail() -> dict[str, Any]:
     """Return a JobDetail with every member that AWS documents."""
-    detail: dict[str, Any] = _with_single_items(filled(output_shape("DescribeJobs", "jobs")))
+    detail: dict[str, Any] = with_single_items(filled(output_shape("DescribeJobs", "jobs")))
     return {**detail, "status": "FAILED"}
-
-
-def _with_single_items(value: Any) -> Any:  # noqa: ANN401 - whatever JSON has
-    """Return a response whose lists have one item: with two, it is a hundred times as large."""
-    if isinstance(value, dict):
-        return {name: _with_single_items(member) for name, member in value.items()}
-    return [_with_single_items(item) for item in value[:1]] if isinstance(value, list) else value
 
 
 def _summary() -> dict[str, Any]:
     summary: dict[str, Any] = filled(output_shape("ListJobs", "jobSummaryList"))
     return {**summary, "status": "RUNNING"}
-
-
-def _paths(value: object, path: Path = ()) -> Iterator[Path]:
-    """Yield the path of every member of a response."""
-    if isinstance(value, Mapping):
-        for name, member in value.items():
-            yield (*path, name)
-            yield from _paths(member, (*path, name))
-    elif isinstance(value, list) and value:  # the other items have the same members
-        yield (*path, 0)
-        yield from _paths(value[0], (*path, 0))
 
 
 @contextmanager
@@ -130,7 +107,7 @@ def summary(response: Any) -> JobDescription:  # noqa: ANN401 - as above
 def test_each_member_may_be_anything(
     decode: Callable[[Any], JobDescription], whole: dict[str, Any]
 ) -> None:
-    for number, path in enumerate(list(_paths(whole))):
+    for number, path in enumerate(list(member_paths(whole))):
         # Members of the job itself meet all odd values, deeper ones two of them in turn.
         odd_values = ODD_VALUES if len(path) == 1 else ODD_VALUES[number % 12 :: 12]
         for odd in odd_values:
@@ -150,7 +127,7 @@ def test_several_members_may_be_anything(
     decode: Callable[[Any], JobDescription], whole: dict[str, Any], seed: int
 ) -> None:
     rng = random.Random(seed)
-    paths = list(_paths(whole))
+    paths = list(member_paths(whole))
     for _ in range(40):
         with ExitStack() as stack:
             # Deepest first: a member that is replaced has no members any longer.

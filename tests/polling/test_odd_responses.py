@@ -16,8 +16,8 @@ from asyncbatch import (
     PollPolicy,
 )
 from asyncbatch.local import Script
-from tests.aws.test_wire_total import ODD_VALUES
 from tests.fixtures.bench import Bench, MakeBench
+from tests.fixtures.odd_values import ODD_VALUES
 
 pytestmark = pytest.mark.virtual_time
 

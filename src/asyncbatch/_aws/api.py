@@ -24,6 +24,7 @@ from asyncbatch._aws.connection import Connection
 from asyncbatch._aws.retrying import (
     LOOKING_UP,
     POLLING,
+    POLLING_MANY,
     READING,
     SENDING,
     Arguments,
@@ -35,6 +36,7 @@ from asyncbatch._aws.retrying import (
 )
 from asyncbatch._aws.wire import responses
 from asyncbatch._aws.wire.responses import UNREADABLE
+from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import APIError, ServiceFault
 from asyncbatch._values.events import Event
@@ -115,7 +117,8 @@ class Polled:
     Attributes:
         jobs: By id, the description of a job that changed, and None for one that did not, or whose
             state cannot be read. Ids that AWS does not know are absent.
-        is_complete: Whether every job in the response has an id. Else an absent id proves nothing.
+        is_complete: Whether every job in the response has an id, of its own. Else an absent id
+            proves nothing.
     """
 
     jobs: dict[str, JobDescription | None] = field(default_factory=dict)
@@ -150,7 +153,10 @@ class API:
         """
         operation = _SUBMIT_JOB if validate else _SUBMIT_OWN_ARGUMENTS
         response = await self._calls.send(operation, build, SENDING)
-        return str(response["jobId"])
+        job_id = str(response["jobId"])
+        if not check.is_job_id(job_id):
+            raise ServiceFault("SubmitJob", UNREADABLE, f"{job_id!r:.100} is no job id")
+        return job_id
 
     async def describe_jobs(self, ids: Sequence[str]) -> list[JobDescription]:
         """Describe jobs, 100 with one call; ids that AWS does not know are absent."""
@@ -173,26 +179,36 @@ class API:
     ) -> Polled:
         """Describe up to 100 jobs, and decode only those that changed.
 
-        Faults that may pass are tolerated without limit.
+        Faults that may pass are tolerated without limit, but for responses that cannot be read.
 
         Args:
             choose: Returns the ids, when the rate limit allows the call; none sends nothing.
             has_changed: Whether a job is worth decoding.
+
+        Raises:
+            ServiceFault: Twice in a row, the response cannot be read: see `is_unreadable`.
+            APIError: AWS refused the call.
         """
 
         async def build() -> Arguments | None:
             ids = choose()
             return {"jobs": list(ids)} if ids else None
 
-        response = await self._calls.send(_POLL_JOBS, build, POLLING)
+        response = await self._calls.send(_POLL_JOBS, build, POLLING_MANY)
         polled = Polled()
+        by_id: dict[str, Any] = {}
         for job in response.get("jobs", ()):
             job_id = job.get("jobId") if isinstance(job, dict) else None
             if not isinstance(job_id, str):
                 polled.is_complete = False
                 logger.warning("DescribeJobs returned a job without an id; ignoring it")
-                continue
-            polled.jobs[job_id] = self._description_if_changed(job, has_changed)
+            elif by_id.setdefault(job_id, job) != job:
+                polled.is_complete = False
+                by_id[job_id] = None
+                logger.warning("DescribeJobs returned two different jobs %s; ignoring both", job_id)
+        for job_id, job in by_id.items():
+            changed = job and self._description_if_changed(job, has_changed)
+            polled.jobs[job_id] = changed or None
         return polled
 
     async def poll_queue(

@@ -8,11 +8,14 @@ decides.
 
 import re
 import socket
+import traceback
+import types
 
 import aiohttp
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
+from asyncbatch._aws.sdk_hooks import UnreadableBody
 from asyncbatch._aws.wire.responses import UNREADABLE
 from asyncbatch._values.errors import (
     AccessDenied,
@@ -67,6 +70,8 @@ _EXPIRED = frozenset(
         "MissingAuthenticationTokenException",
     ]
 )
+_REDIRECT = 300
+_CLIENT_SIDE = 400
 _TOO_MANY_REQUESTS = 429
 _FORBIDDEN = 403
 _SERVER_SIDE = 500
@@ -98,6 +103,8 @@ _NEEDS_LOGIN = (
 )
 _WHILE_CONNECTING = (boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)
 _CONNECTOR_ERRORS = (aiohttp.ClientConnectorError, socket.gaierror, ConnectionRefusedError)
+# Packages whose code reads responses.
+_READERS = {"aiobotocore", "botocore", "json"}
 # A line of the SDK's validation.
 _WRONG_TYPE = re.compile(r"(for parameter \S*, value: )(.*?)(, type: <class)", re.DOTALL)
 
@@ -181,6 +188,9 @@ def _response_error(error: boto.ClientError, operation: str) -> APIError:
     code = str(body.get("Code", "Unknown"))
     message = str(body.get("Message") or "AWS gave no message")
     status = meta.get("HTTPStatusCode")
+    if status is not None and _REDIRECT <= status < _CLIENT_SIDE:
+        problem = f"HTTP status {status} is not from AWS (a proxy or a login page?)"
+        return ConnectionFailed(operation, "UnexpectedResponse", problem, may_have_arrived=True)
     kind = _kind(code, message, status or 0)
     return kind(operation, code, message, status=status, request_id=meta.get("RequestId"))
 
@@ -202,8 +212,8 @@ def _kind(code: str, message: str, status: int) -> type[APIError]:
 def _connection_error(error: Exception, operation: str) -> AsyncBatchError | None:
     """Translate a fault of the network, or a response that was cut off."""
     name = type(error).__name__
-    if isinstance(error, UnicodeError):  # botocore's parser raises it for a body that is no text
-        return ServiceFault(operation, UNREADABLE, f"the response is no text: {error}")
+    if isinstance(error, UnreadableBody) or _is_about_the_response(error):
+        return ServiceFault(operation, UNREADABLE, str(error) or name)
     if isinstance(error, _WHILE_CONNECTING):
         return ConnectionFailed(operation, name, str(error), may_have_arrived=False)
     if isinstance(error, boto.EndpointConnectionError):
@@ -217,6 +227,20 @@ def _connection_error(error: Exception, operation: str) -> AsyncBatchError | Non
     ):
         return ConnectionFailed(operation, name, str(error) or name, may_have_arrived=True)
     return None
+
+
+def _is_about_the_response(error: Exception) -> bool:
+    """Return whether the SDK failed on a response; it raises whatever Python does on odd ones."""
+    if isinstance(error, AsyncBatchError | boto.BotoCoreError | ResponseParserError):
+        return False
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    calls = {(_module(frame), frame.f_code.co_name) for frame in frames}
+    is_response = ("aiobotocore.endpoint", "_do_get_response") in calls
+    return is_response and _module(frames[-1]).partition(".")[0] in _READERS
+
+
+def _module(frame: types.FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 def _without_secret(wrong: re.Match[str]) -> str:

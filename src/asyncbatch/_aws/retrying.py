@@ -76,17 +76,22 @@ class Patience:
             them. Throttling is always tolerated: the rate is lowered instead.
         may_repeat: Whether the call may be sent again although it may have arrived.
         backoff: Delays between tries.
+        unreadable: Number of responses in a row that cannot be read, after which the fault is
+            raised; None for as many as `seconds` allows.
     """
 
     seconds: float | None
     may_repeat: bool = True
     backoff: Backoff = _BACKOFF
+    unreadable: int | None = None
 
 
 READING = Patience(120.0)
 LOOKING_UP = Patience(120.0, backoff=Backoff(first=0.1))
 """For calls that many submissions wait for together."""
 POLLING = Patience(None)
+# One odd job may make the response for many jobs unreadable: the caller then divides them.
+POLLING_MANY = Patience(None, unreadable=2)
 SENDING = Patience(600.0, may_repeat=False)
 
 
@@ -145,17 +150,20 @@ class Calls:
         built = await arguments() if callable(arguments) else arguments
         if built is None:
             return {}
-        tries = 0
+        tries = unreadable = 0
         first_fault_at: float | None = None
         while True:
             try:
                 response = await self._send_once(operation, built, region, patience)
             except AsyncBatchError as fault:
                 tries += 1
+                unreadable = unreadable + 1 if is_unreadable(fault) else 0
                 now = anyio.current_time()
                 first_fault_at = now if first_fault_at is None else first_fault_at
                 self._has_responded |= isinstance(fault, APIError) and fault.status is not None
-                if not self._tolerates(fault, patience, tries, now - first_fault_at):
+                if unreadable == patience.unreadable or not self._tolerates(
+                    fault, patience, tries, now - first_fault_at
+                ):
                     raise
                 await self._wait(fault, tries, pacer, patience.backoff)
                 await pacer.turn()
@@ -240,6 +248,11 @@ class Calls:
             RequestRetried(operation=fault.operation, code=fault.code, tries=tries, delay=delay)
         )
         await anyio.sleep(delay)  # noqa: TID251 - back-off: gives a fault time to pass
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Return whether AWS answered, but the response cannot be read."""
+    return isinstance(error, ServiceFault) and error.code == UNREADABLE
 
 
 def _require_readable(operation: Operation, response: Response) -> None:

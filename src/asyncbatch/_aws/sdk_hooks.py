@@ -44,6 +44,10 @@ _ERROR_MEMBERS = ("__type", "code", "Code", "message", "Message")
 _RESPONSE_SECONDS = 90.0  # from the start of a request to the end of its response
 
 
+class UnreadableBody(ValueError):
+    """The body of a successful response cannot be read."""
+
+
 def install(client: Any) -> None:
     """Install the hooks in a client; other clients of the same session are not changed."""
     service = client.meta.service_model.service_id.hyphenize()
@@ -108,26 +112,26 @@ def parse_plain_json(
     an error, the code and the message are left to it.
 
     Raises:
-        ResponseParserError: The body is JSON, but no object: botocore's parser would fail on it.
+        UnreadableBody: The body is no object, or nested too deeply: botocore's parser would fail.
     """
-    from botocore.parsers import ResponseParserError
-
     if response_dict is None or customized_response_dict is None:
         return
     is_error = response_dict.get("status_code", _FIRST_ERROR_STATUS) >= _FIRST_ERROR_STATUS
+    body = response_dict.get("body")
     try:
-        response = json.loads(response_dict["body"])
-    except (KeyError, TypeError, ValueError):
-        return
-    except RecursionError as error:
+        response = json.loads(body)  # type: ignore[arg-type] # other types raise a TypeError
+    except RecursionError:
         if not is_error:
-            raise ResponseParserError("the response is nested too deeply") from error
+            raise UnreadableBody("the response is nested too deeply") from None
         response = None
+    except (TypeError, ValueError):
+        if not isinstance(body, bytes) or (response := _parsed_leniently(body)) is None:
+            return
     if is_error:
         response_dict["body"] = json.dumps(_error_members(response)).encode()
         return
     if not isinstance(response, dict):
-        raise ResponseParserError(f"the response is no JSON object: {response!r:.100}")
+        raise UnreadableBody(f"the response is no JSON object: {response!r:.100}")
     customized_response_dict.update(response)
     response_dict["body"] = b"{}"
 
@@ -138,3 +142,22 @@ def _error_members(response: object) -> dict[str, str]:
         return {} if response is None else {"message": f"{response!r:.200}"}
     members = {name: response.get(name) for name in _ERROR_MEMBERS}
     return {name: value for name, value in members.items() if isinstance(value, str)}
+
+
+def _parsed_leniently(body: bytes) -> Any:
+    """Parse JSON in which single values cannot be read; None if it is no JSON.
+
+    Bytes that are no UTF-8 become U+FFFD, numbers that are too long for an int become infinity.
+    Such a value costs its own job, not the other jobs in the response.
+    """
+    try:
+        return json.loads(body.decode(errors="replace"), parse_int=_int_or_infinity)
+    except (RecursionError, ValueError):
+        return None
+
+
+def _int_or_infinity(digits: str) -> float:
+    try:
+        return int(digits)
+    except ValueError:  # Python has a limit of some thousand digits
+        return float(digits)

@@ -33,7 +33,7 @@ async def read_stream(pages: Pages, cursor: Cursor) -> None:
             await _read_tail(pages, cursor, cursor.tail, began)
             if not cursor.is_followed or cursor.tail is not None:
                 return
-        walk = Walk(cursor.token, empty=cursor.empty_pages)
+        walk = Walk(cursor.token, earlier=cursor.earlier_tokens, empty=cursor.empty_pages)
         while not cursor.feed.is_full:
             began = anyio.current_time()
             if await _read_page(pages, cursor, walk, began):
@@ -78,7 +78,7 @@ async def _read_page(pages: Pages, cursor: Cursor, walk: Walk, began: float) -> 
     if step is Step.REPEATED or step is Step.LOST:
         cursor.start_over(unusable_token("GetLogEvents"))
         return True
-    cursor.token = token
+    cursor.move_to(token)
     if step is Step.EMPTY:
         # Taken for the end, but not for complete: the next read continues here, ever later.
         now = anyio.current_time()

@@ -17,6 +17,7 @@ from asyncbatch._values.results import LogEvent
 
 _MAX_INTERVAL = 15.0  # seconds between two reads of a stream that is missing or empty
 _MAX_TRIES = 5
+_REMEMBERED_TOKENS = 8
 
 
 class Missing(enum.Enum):
@@ -39,6 +40,7 @@ class Cursor:
         is_followed: Whether the consumer waits for events to come.
         by_token: Whether GetLogEvents reads it; else FilterLogEvents, together with other streams.
         token: Where GetLogEvents continues; None at the beginning.
+        earlier_tokens: The last tokens before it: one that comes again would repeat events.
         token_start: Time (ms) that a read by token without a `token` starts from.
         is_heavy: Whether it writes so much that only GetLogEvents should read it.
         is_busy: Whether a read of it is under way.
@@ -58,7 +60,8 @@ class Cursor:
     """
 
     __slots__ = (
-        "_progress", "by_token", "complete_at", "complete_at_ms", "due", "empty_pages", "error",
+        "_progress", "by_token", "complete_at", "complete_at_ms", "due", "earlier_tokens",
+        "empty_pages", "error",
         "feed", "is_busy", "is_followed", "is_heavy", "lag", "last_full_read", "last_line_at",
         "missing", "on_fail", "resume_from", "stream", "tail", "token", "token_start", "tries",
         "window",
@@ -84,6 +87,7 @@ class Cursor:
         # Only GetLogEvents can read backwards from the end.
         self.by_token = tail is not None
         self.token: str | None = None
+        self.earlier_tokens: tuple[str, ...] = ()
         self.token_start = stream.start
         self.is_heavy = False
         self.is_busy = False
@@ -109,8 +113,14 @@ class Cursor:
         """Read it with the other operation from now on; delivered events are recognised."""
         self.window.restart()
         self.by_token = by_token
-        self.token = None
+        self.token, self.earlier_tokens = None, ()
         self.token_start = self.window.start
+
+    def move_to(self, token: str | None) -> None:
+        """Continue at a token of GetLogEvents."""
+        if self.token is not None and token != self.token:
+            self.earlier_tokens = (*self.earlier_tokens, self.token)[-_REMEMBERED_TOKENS:]
+        self.token = token
 
     def deliver(self, events: Iterable[Wire], now: float) -> None:
         """Put new events into the feed."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import anyio
 
 from asyncbatch._aws.api import API
+from asyncbatch._aws.retrying import is_unreadable
 from asyncbatch._logs import plan
 from asyncbatch._logs.by_filter import FilterRead
 from asyncbatch._logs.by_token import read_stream
@@ -148,7 +149,11 @@ class Hub:
                 cursor.switch(by_token=True)
         except AsyncBatchError as error:
             for cursor in read.cursors:
-                cursor.fail(error)
+                # One odd stream may make the page of all unreadable.
+                if is_unreadable(error):
+                    cursor.read_alone()
+                else:
+                    cursor.fail(error)
         except Exception:
             # Read one by one, so that only the stream that it is about fails.
             together = read.cursors or candidates

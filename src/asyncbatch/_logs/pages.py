@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from asyncbatch._aws.api import API
-from asyncbatch._aws.retrying import POLLING, READING, BuildArguments
+from asyncbatch._aws.retrying import POLLING, POLLING_MANY, READING, BuildArguments, Patience
 from asyncbatch._aws.wire.responses import UNREADABLE
 from asyncbatch._logs.cursor import Missing
 from asyncbatch._logs.decoding import Page, Wire, page_of
@@ -77,16 +77,19 @@ class Step(enum.Enum):
 class Walk:
     """The way through the pages of one read. It always ends: see `Step`."""
 
-    def __init__(self, token: str | None = None, *, empty: int = 0) -> None:
+    def __init__(
+        self, token: str | None = None, *, earlier: Iterable[str] = (), empty: int = 0
+    ) -> None:
         """Begin a read.
 
         Args:
             token: The token of the first request; None for the beginning.
+            earlier: Tokens of earlier reads, which lead back to events that were read.
             empty: Number of empty pages in a row before this read.
         """
         self.empty = empty
         self._token = token
-        self._seen = set() if token is None else {token}
+        self._seen = {*earlier} if token is None else {*earlier, token}
         self._previous: list[object] = []
 
     def step(self, page: Page, token: str | None) -> Step:
@@ -160,7 +163,8 @@ class Pages:
             "logStreamName": stream.name,
             **arguments,
         }
-        return await self._call("GetLogEvents", request, is_followed=is_followed)
+        patience = POLLING if is_followed else READING
+        return await self._call("GetLogEvents", request, patience)
 
     async def end_of_stream(self, stream: Stream, lines: int, *, is_followed: bool) -> Tail:
         """Return the last events of a stream.
@@ -221,15 +225,17 @@ class Pages:
 
         Raises:
             ResourceNotFound: The group, or one of the streams, does not exist, or not yet.
+            ServiceFault: The page cannot be read, and the streams can be read one by one.
             APIError: They cannot be read.
         """
-        return await self._call("FilterLogEvents", request, is_followed=is_followed)
+        return await self._call(
+            "FilterLogEvents", request, POLLING_MANY if is_followed else READING
+        )
 
     async def _call(
-        self, operation: str, request: Wire | BuildArguments, *, is_followed: bool
+        self, operation: str, request: Wire | BuildArguments, patience: Patience
     ) -> Page:
         # A log that is followed survives an outage of any length; a single read fails after it.
-        patience = POLLING if is_followed else READING
         response = await self._api.read_logs(operation, request, patience, region=self._region)
         page = page_of(response)
         for event in page.left_out:

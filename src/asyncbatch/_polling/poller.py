@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from asyncbatch._aws.api import API, Polled
+from asyncbatch._aws.retrying import is_unreadable
 from asyncbatch._aws.wire.responses import JobMark
 from asyncbatch._polling.changes import is_progress
 from asyncbatch._polling.followed import FollowedJob, Pollable
@@ -143,12 +144,17 @@ class Poller:
         except Exception as error:
             if not batch:  # a bug that is about no job
                 raise
+            if len(batch) == 1 and is_unreadable(error):
+                logger.warning("%s; job %s is polled again", error, batch[0])
+                self._schedule.note_unread(batch[0], anyio.current_time())
+                return
             is_own = not isinstance(error, AsyncBatchError)
-            if len(batch) == 1 or not (is_own or type(error) is APIError):
+            may_be_about_one = is_own or is_unreadable(error) or type(error) is APIError
+            if len(batch) == 1 or not may_be_about_one:
                 self._fail(batch, error)
                 return
-            # AWS refuses a call for one malformed id in it, and does not say which; or a bug of
-            # ours, or of the SDK, is about one job in the response.
+            # AWS refuses a call for one malformed id in it, and does not say which; one odd job can
+            # make the response for many unreadable; or a bug of ours is about one job in it.
             middle = len(batch) // 2
             for half in (batch[:middle], batch[middle:]):
                 await self._describe(functools.partial(list, half), half)

@@ -239,10 +239,12 @@ class Sweeper:
             if followed is None:
                 continue
             followed.expected_from = now
+            # AWS may list a job that has moved on already. Only a description has its exit code.
+            is_current = summary is None or summary.status is state
             # A job that moves on while the queue is listed is in two lists: both report a change.
-            if summary is not None and self._update(followed, summary):
+            if summary is not None and is_current and self._update(followed, summary):
                 self._note_change(followed, now)
-            if followed.state is not state or followed.needs_details:
+            if not is_current or followed.state is not state or followed.needs_details:
                 # What is known of it is older than the list, or less than a waiter needs.
                 self._schedule.make_due(job_id, now, changed=False)
             else:

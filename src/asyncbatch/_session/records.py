@@ -308,8 +308,8 @@ class JobRecord:
         known = self.description
         if known is None:
             return self.update(summary)
-        if known.status.is_terminal:
-            return False
+        if known.status.is_terminal or summary.status.is_terminal:
+            return False  # a summary does not show how it ended
         return self.update(
             dataclasses.replace(
                 known,

@@ -27,13 +27,13 @@ many are open.
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 """
 
+import dataclasses
 import enum
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -41,11 +41,9 @@ from asyncbatch._aws.api import API, DESCRIBE_LIMIT, FILTERED_PAGE
 from asyncbatch._aws.wire.responses import ListedJob
 from asyncbatch._submitting.known_jobs import KnownJobs
 from asyncbatch._submitting.marks import TAG, Submission, wall_clock
-from asyncbatch._submitting.matching import match
+from asyncbatch._submitting.matching import Likeness, likeness, match
+from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError
-
-if TYPE_CHECKING:
-    from asyncbatch._values.descriptions import JobDescription
 
 # Seconds from the fault, or from the start of the look-up, to each attempt.
 AFTER_A_FAULT = (1.0, 2.2, 5.0, 15.0)
@@ -351,7 +349,11 @@ class _Search:
 
     async def _describe(self) -> None:
         """Describe the jobs that may belong to open look-ups, unless they have unique names."""
-        ids = [job_id for job_id in self._candidates(self._open) if job_id not in self._described]
+        ids = [
+            job_id
+            for job_id in self._candidates(self._open)
+            if job_id not in self._described or "tags" in self._described[job_id].extra
+        ]
         self._calls += math.ceil(len(ids) / DESCRIBE_LIMIT)
         for job in await self._api.describe_for_look_up(ids):
             self._described[job.job_id] = job
@@ -446,10 +448,24 @@ class _Search:
             look_up.doubt = _NOT_LISTED
             return
         for job_id in look_up.candidates:
-            if job_id not in self._described and job_id not in self._known:
+            if job_id in self._known:
+                continue
+            if job_id not in self._described:
                 look_up.doubt = f"ListJobs has job {job_id} and DescribeJobs does not"
                 look_up.is_waited_for = True
+            elif look_up.sought.tag is not None and _may_lack_tags(
+                look_up.sought, self._described[job_id]
+            ):
+                look_up.doubt = f"job {job_id} has this name, and no tags that can be read"
+                look_up.is_waited_for |= "tags" in self._described[job_id].extra
         if not look_up.is_readable:
             look_up.doubt = "ListJobs returned a job that cannot be read"
         if not look_up.is_waited_for:
             look_up.is_decided.set()
+
+
+def _may_lack_tags(sought: Submission, job: JobDescription) -> bool:
+    """Return whether a job may be that of a tagged submission, with tags that cannot be read."""
+    is_unreadable = not job.tags or "tags" in job.extra
+    without_tags = dataclasses.replace(job, tags={})
+    return is_unreadable and likeness(sought, without_tags) is not Likeness.NONE

@@ -45,12 +45,17 @@ def job_id(field: str, value: object) -> str:
     checked = text(field, value, rule="every item must be a Job or a job id")
     if checked.startswith("arn:"):
         raise InvalidRequest(field, value, "pass the job id: the part of the ARN after 'job/'")
-    if not _JOB_ID.fullmatch(checked):
+    if not is_job_id(checked):
         rule = (
             "a job id is letters, digits and '-'; an array child's ends in ':3', a node's in '#0'"
         )
         raise InvalidRequest(field, value, rule)
     return checked
+
+
+def is_job_id(value: str) -> bool:
+    """Whether `value` can be a job id."""
+    return _JOB_ID.fullmatch(value) is not None
 
 
 def argument(field: str, value: object) -> str:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from asyncbatch._aws.wire import parts, shapes
 from asyncbatch._aws.wire.sharing import SharedValues, interned
+from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import AccessDenied, APIError, ServiceFault, Throttled
 from asyncbatch._values.status import JobStatus
@@ -284,6 +285,10 @@ def _summary(summary: Wire, shared: SharedValues, queue: str | None) -> JobDescr
     )
 
 
+_FIRST_MS = 1_480_550_400_000  # AWS Batch was announced on 2016-12-01
+_LAST_MS = 253_402_300_799_000  # the end of the year 9999, where datetime ends
+
+
 class ListedJob(NamedTuple):
     """Members of a JobSummary by which a submission is looked up; None where not readable."""
 
@@ -292,16 +297,21 @@ class ListedJob(NamedTuple):
     created_at: float | None  # seconds since the epoch
 
 
+def _can_be_name(name: str) -> bool:
+    """Return whether AWS can have accepted a job name; else bytes of it were lost, for example."""
+    return name.isascii() and name.isprintable() and bool(name)
+
+
 def listed_job(summary: object) -> ListedJob:
     """Return what identifies a listed job; an unreadable member is None, never an error."""
     members: Wire = summary if isinstance(summary, Mapping) else {}
     job_id, name = members.get("jobId"), members.get("jobName")
     created: Any = members.get("createdAt")
-    has_time = isinstance(created, int | float) and not isinstance(created, bool)
+    is_number = isinstance(created, int | float) and not isinstance(created, bool)
     return ListedJob(
-        job_id if isinstance(job_id, str) and job_id else None,
-        name if isinstance(name, str) and name else None,
-        created / 1000 if has_time else None,
+        job_id if isinstance(job_id, str) and check.is_job_id(job_id) else None,
+        name if isinstance(name, str) and _can_be_name(name) else None,
+        created / 1000 if is_number and _FIRST_MS <= created <= _LAST_MS else None,
     )
 
 
