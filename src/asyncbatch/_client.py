@@ -20,7 +20,7 @@ from asyncbatch._jobs.array_job import ArrayJob
 from asyncbatch._jobs.handles import job_handle
 from asyncbatch._jobs.job import Job
 from asyncbatch._jobs.submission import Submission
-from asyncbatch._session.observers import Observers, is_async
+from asyncbatch._session.observers import Observers, is_async, makes_a_context
 from asyncbatch._session.settings import Settings
 from asyncbatch._values import checks as check
 from asyncbatch._values.defaults import JobDefaults
@@ -879,6 +879,12 @@ def _functions(observers: Iterable[Observer]) -> tuple[Observer, ...]:
     check.iterable("observers", observers, rule="give a list of functions, even for one")
     given = tuple(observers)
     for observer in given:
+        if makes_a_context(observer):
+            rule = (
+                "this makes a context manager, or is one. The observer is what it returns when it"
+                " is entered: `with display() as observer:`, then observers=[observer]"
+            )
+            raise InvalidRequest("observers", observer, rule)
         if not callable(observer):
             raise InvalidRequest("observers", observer, "every item must be a function")
         if is_async(observer):

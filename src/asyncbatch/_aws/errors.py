@@ -55,21 +55,31 @@ _THROTTLED = frozenset(
 )
 # https://docs.aws.amazon.com/batch/latest/APIReference/CommonErrors.html, and names that other
 # services and older endpoints use for the same.
-_EXPIRED = frozenset(
-    [
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "RequestExpired",
-        "UnrecognizedClientException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "SignatureDoesNotMatch",
-        "RequestTimeTooSkewed",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-    ]
+_LOG_IN = "Log in again (aws sso login) or renew the credentials."
+_WRONG_KEY = (
+    "The secret key does not belong to the access key. Check both where they are set:"
+    " `aws configure list` shows the place."
 )
+_UNKNOWN_KEY = (
+    "AWS does not know the access key or its session token: it is deleted, inactive, mistyped, or"
+    " of another partition, or a session token of earlier credentials is left in the environment."
+    " `aws configure list` shows where they are set."
+)
+_WRONG_CLOCK = "Set the clock of this machine: AWS allows a difference of five minutes."
+_CREDENTIALS = {
+    "ExpiredToken": _LOG_IN,
+    "ExpiredTokenException": _LOG_IN,
+    "RequestExpired": _WRONG_CLOCK,
+    "RequestTimeTooSkewed": _WRONG_CLOCK,
+    "UnrecognizedClientException": _UNKNOWN_KEY,
+    "InvalidClientTokenId": _UNKNOWN_KEY,
+    "InvalidToken": _UNKNOWN_KEY,
+    "InvalidSignatureException": _WRONG_KEY,
+    "SignatureDoesNotMatch": _WRONG_KEY,
+    "MissingAuthenticationToken": _LOG_IN,
+    "MissingAuthenticationTokenException": _LOG_IN,
+}
+"""What to do about each error code for credentials that AWS does not accept."""
 _REDIRECT = 300
 _CLIENT_SIDE = 400
 _TOO_MANY_REQUESTS = 429
@@ -192,6 +202,15 @@ def _response_error(error: boto.ClientError, operation: str) -> APIError:
         problem = f"HTTP status {status} is not from AWS (a proxy or a login page?)"
         return ConnectionFailed(operation, "UnexpectedResponse", problem, may_have_arrived=True)
     kind = _kind(code, message, status or 0)
+    if kind is CredentialsExpired:
+        # A clock that is wrong is reported as a signature that has expired, or is not yet valid.
+        is_clock = "Signature expired" in message or "Signature not yet current" in message
+        return CredentialsExpired(
+            *(operation, code, message),
+            next_step=_WRONG_CLOCK if is_clock else _CREDENTIALS[code],
+            status=status,
+            request_id=meta.get("RequestId"),
+        )
     return kind(operation, code, message, status=status, request_id=meta.get("RequestId"))
 
 
@@ -200,7 +219,7 @@ def _kind(code: str, message: str, status: int) -> type[APIError]:
         return Throttled
     if status >= _SERVER_SIDE:
         return ServiceFault
-    if code in _EXPIRED:
+    if code in _CREDENTIALS:
         return CredentialsExpired
     if code.startswith("AccessDenied") or status == _FORBIDDEN:
         return AccessDenied

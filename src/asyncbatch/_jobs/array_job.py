@@ -67,8 +67,18 @@ class ArrayJob(Job):
     def __getitem__(self, index: slice) -> list[Job]: ...
 
     def __getitem__(self, index: int | slice) -> Job | list[Job]:
-        """Return the handle of a child, or of several; no call is made."""
-        chosen = range(self._size)[index]
+        """Return the handle of a child, or of several; no call is made.
+
+        Raises:
+            IndexError: The array has no child with this index.
+        """
+        try:
+            chosen = range(self._size)[index]
+        except IndexError:
+            raise IndexError(
+                f"array job {self.id} has {self._size:,} children, with indexes from 0 to"
+                f" {self._size - 1:,}, and none with index {index}"
+            ) from None
         if isinstance(chosen, range):
             return [self._child(place) for place in chosen]
         return self._child(chosen)

@@ -91,7 +91,7 @@ class Background(Generic[T]):
     async def stop(self) -> None:
         """Stop the task, wait until it has ended, and raise what it raised.
 
-        When this is cancelled, the background task is cancelled too.
+        When this is cancelled, the background task is cancelled too, and waited for.
         """
         if self._task is None:
             return
@@ -101,6 +101,7 @@ class Background(Generic[T]):
                 await asyncio.wait({self._task})
         except asyncio.CancelledError:
             self._scope.cancel()
+            await asyncio.wait({self._task})
             raise
         if not self._task.cancelled():
             self._task.result()

@@ -1,5 +1,6 @@
 """Reporting events: to the journal first, then to the client's observers."""
 
+import contextlib
 import inspect
 import logging
 from collections.abc import Callable, Iterable
@@ -45,3 +46,14 @@ def is_async(observer: object) -> bool:
     """Return whether calling an observer only makes a coroutine, which nothing would await."""
     call = getattr(observer, "__call__", None)  # noqa: B004 - to look at it, not to call it
     return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(call)
+
+
+def makes_a_context(observer: object) -> bool:
+    """Return whether an observer is `display()` or `display`: calling these shows nothing."""
+    is_context = isinstance(
+        observer, contextlib.ContextDecorator | contextlib.AsyncContextDecorator
+    )
+    function = inspect.unwrap(observer) if callable(observer) else None
+    return (
+        is_context or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    )

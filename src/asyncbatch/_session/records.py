@@ -26,7 +26,7 @@ from asyncbatch._session.background import require_loop
 from asyncbatch._session.blocked_jobs import BlockedJobs
 from asyncbatch._session.observers import Observers
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.errors import AsyncBatchError, ClientClosed, JobVanished
+from asyncbatch._values.errors import AsyncBatchError, ClientClosed, JobVanished, copy_of
 from asyncbatch._values.events import JobFinished, JobLost, StatusChanged
 from asyncbatch._values.failures import result_of
 from asyncbatch._values.part_ids import child_index
@@ -378,7 +378,7 @@ class JobRecord:
             APIError: AWS refuses to describe the job.
         """
         if self.lost is not None:
-            raise self.lost
+            raise copy_of(self.lost)
         self._records.require_open()
         if ":" in self.id:
             self._records.follow_siblings(self.id)
@@ -395,7 +395,7 @@ class JobRecord:
             self._details_wanted -= details
             self.remove_waiter()
         if change.error is not None:
-            raise change.error
+            raise copy_of(change.error)
 
     def add_waiter(self) -> None:
         """Count one more waiter; the job is followed, and polled first while it has any."""
@@ -421,7 +421,7 @@ class JobRecord:
         """
         record = self.latest
         if record.is_settled:
-            callback(record, record.lost)
+            callback(record, record.lost and copy_of(record.lost))
         else:
             self._records.require_open()
             self._waiting.callbacks.append(callback)
@@ -515,6 +515,6 @@ class JobRecord:
         callbacks, self._waiting.callbacks = self._waiting.callbacks, []
         for callback in callbacks:
             try:
-                callback(self, error)
+                callback(self, error and copy_of(error))
             except Exception:  # one waiter's trouble is no other's
                 logger.exception("a callback of job %s failed; please report this", self.id)

@@ -31,6 +31,7 @@ from asyncbatch._values.errors import (
     ClientClosed,
     InvalidRequest,
     SubmitUncertain,
+    copy_of,
 )
 from asyncbatch._values.events import JobSubmitted
 from asyncbatch._values.requests import JobRequest
@@ -276,9 +277,9 @@ class Session:
                 outcome.set_result(value)
 
     def _closed(self) -> ClientClosed:
-        return self.records.closed or ClientClosed(
-            "the client was closed before the job was submitted"
-        )
+        if self.records.closed is not None:
+            return copy_of(self.records.closed)
+        return ClientClosed("the client was closed before the job was submitted")
 
     # -- submitting -------------------------------------------------------------------------------
 

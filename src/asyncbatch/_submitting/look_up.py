@@ -43,7 +43,7 @@ from asyncbatch._submitting.known_jobs import KnownJobs
 from asyncbatch._submitting.marks import TAG, Submission, wall_clock
 from asyncbatch._submitting.matching import Likeness, likeness, match
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.errors import AsyncBatchError
+from asyncbatch._values.errors import AsyncBatchError, copy_of
 
 # Seconds from the fault, or from the start of the look-up, to each attempt.
 AFTER_A_FAULT = (1.0, 2.2, 5.0, 15.0)
@@ -236,7 +236,7 @@ class _Search:
         finally:
             self._needs.pop(look_up, None)
         if look_up.failure is not None and look_up.job_id is None:
-            raise look_up.failure
+            raise copy_of(look_up.failure)
 
     # -- a round ----------------------------------------------------------------------------------
 

@@ -28,9 +28,11 @@ _MIN_TIMEOUT = timedelta(seconds=60)
 
 
 def text(field: str, value: object, *, rule: str, at_most: int | None = None) -> str:
-    """Return `value` if it is a string that is not blank and has at most `at_most` characters."""
+    """Return `value` if it is a name, an id or a pattern: one line of text that is not blank."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest(field, value, rule)
+    if not value.isprintable():  # also half of a surrogate pair
+        raise InvalidRequest(field, value, "must not contain control characters")
     if at_most is not None and len(value) > at_most:
         rule = f"at most {at_most:,} characters are allowed, and this has {len(value):,}"
         raise InvalidRequest(field, value, rule)
@@ -98,7 +100,12 @@ def optional_share_identifier(value: object) -> None:
 
 def reason(value: object) -> None:
     """Require a reason that TerminateJob accepts."""
-    text("reason", value, rule="must be a non-empty string", at_most=_MAX_REASON)
+    rule = "must be a non-empty string"
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest("reason", value, rule)
+    if len(value) > _MAX_REASON:
+        rule = f"at most {_MAX_REASON:,} characters are allowed, and this has {len(value):,}"
+        raise InvalidRequest("reason", value, rule)
 
 
 def integer(field: str, value: object, least: int, most: int | None = None) -> None:

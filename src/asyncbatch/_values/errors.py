@@ -29,7 +29,8 @@ The type says who can fix it, the attributes carry the facts, the message ends w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asyncbatch._values.masking import masked
 from asyncbatch._values.text import fit_for_terminal, one_line, shortened
@@ -68,6 +69,9 @@ class AsyncBatchError(Exception):
         """Pickle message and attributes except `submitted`: handles belong to a client."""
         facts = {name: fact for name, fact in self.__dict__.items() if name != "submitted"}
         return _rebuild, (type(self), self.args, facts)
+
+
+E = TypeVar("E", bound=AsyncBatchError)
 
 
 class InvalidRequest(AsyncBatchError, ValueError):
@@ -197,9 +201,28 @@ class AccessDenied(APIError):
 
 
 class CredentialsExpired(APIError):
-    """The credentials are expired or unknown to AWS."""
+    """AWS does not accept the credentials: expired, unknown, or signed with a wrong key or clock.
+
+    Attributes:
+        next_step: What to do; it depends on the error code.
+    """
 
     next_step = "Log in again (aws sso login) or renew the credentials."
+
+    def __init__(
+        self,
+        operation: str,
+        code: str,
+        message: str,
+        *,
+        next_step: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        """Make the message with the next step for the error code."""
+        if next_step is not None:
+            self.next_step = next_step
+        super().__init__(operation, code, message, status=status, request_id=request_id)
 
 
 class ServiceFault(APIError):
@@ -471,6 +494,18 @@ class JobVanished(JobError):
         )
         what = one_line(f"job {job_id}")
         super().__init__(f"DescribeJobs has not returned {what} for {grace:.0f} s. {hint}")
+
+
+def copy_of(error: E) -> E:
+    """Return an error of its own for one of several waiters.
+
+    Each `raise` adds to the traceback of an error, and callers add notes and set `submitted`.
+    """
+    copied = copy.copy(error)
+    if notes := getattr(error, "__notes__", None):
+        copied.__notes__ = list(notes)
+    copied.__cause__ = error.__cause__
+    return copied
 
 
 def _rebuild(
