@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import json
 import traceback
 from collections.abc import AsyncIterator
@@ -9,10 +10,12 @@ from typing import Any
 
 import pytest
 from aiobotocore.session import AioSession
+from botocore.exceptions import ClientError
 
 from asyncbatch import (
     APIError,
     ConnectionFailed,
+    CredentialsExpired,
     InvalidRequest,
     ServiceFault,
     fit_for_terminal,
@@ -101,7 +104,7 @@ async def test_redirect_of_the_endpoint_is_not_followed() -> None:
         async with Connection.connect(target) as connection:
             with pytest.raises(APIError) as caught:
                 await connection.call("batch", "DescribeJobs", {"jobs": ["one"]})
-    assert caught.value.status == 307
+    assert "HTTP status 307" in str(caught.value)
     assert len(requests) == 1
 
 
@@ -202,3 +205,30 @@ async def test_traceback_of_an_error_response_has_no_control_characters() -> Non
     text = "".join(traceback.format_exception(caught.value))
     assert text == fit_for_terminal(text)
     assert "title" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "advice"),
+    [
+        ("ExpiredTokenException", "The security token is expired", "Log in again"),
+        ("SignatureDoesNotMatch", "The signature does not match", "secret key does not belong"),
+        ("InvalidSignatureException", "The signature does not match", "secret key does not belong"),
+        ("InvalidSignatureException", "Signature expired: 20240115T1000", "Set the clock"),
+        ("RequestTimeTooSkewed", "The difference is too large", "Set the clock"),
+        ("UnrecognizedClientException", "The token is invalid", "does not know the access key"),
+        ("InvalidClientTokenId", "The token is invalid", "does not know the access key"),
+    ],
+)
+def test_each_refusal_of_credentials_has_its_own_advice(
+    code: str, message: str, advice: str
+) -> None:
+    from asyncbatch._aws.errors import translated
+
+    answer = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 403},
+    }
+    error = translated(ClientError(answer, "SubmitJob"), "SubmitJob")
+    assert isinstance(error, CredentialsExpired)
+    assert advice in str(error)
+    assert copy.copy(error).next_step == error.next_step

@@ -1,12 +1,14 @@
 """Misuse of a client raises or warns and names it: event loops, observers, a dropped client."""
 
 import asyncio
+import contextlib
 import gc
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from asyncbatch import (
@@ -17,9 +19,10 @@ from asyncbatch import (
     Event,
     InvalidRequest,
     Job,
+    JobRequest,
     NoCredentials,
 )
-from asyncbatch.local import LocalBatch, ScriptedExecutor
+from asyncbatch.local import LocalBatch, Script, ScriptedExecutor
 from tests.fixtures.bench import MakeBench
 
 # -- event loops -----------------------------------------------------------------------------------
@@ -199,3 +202,61 @@ def test_client_that_is_dropped_after_its_loop_was_closed_warns() -> None:
         clients.clear()
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined] # that is this test's doing
+
+
+# -- values and observers that do nothing, and errors of their own ---------------------------------
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "a\nb", "\x1b[2J", "\ud800"], ids=repr)
+@pytest.mark.parametrize(
+    ("field", "make"),
+    [
+        ("queue", lambda odd: JobRequest("hello", queue=odd)),
+        ("job_definition", JobRequest),
+        ("key", lambda odd: JobRequest("hello", key=odd)),
+        ("depends_on", lambda odd: JobRequest("hello", depends_on=[odd])),
+    ],
+)
+def test_control_characters_in_identifiers_are_refused(
+    field: str, make: Callable[[str], object], odd: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"{field}.*must not contain control characters"):
+        make(odd)
+
+
+@contextlib.contextmanager
+def _display() -> Iterator[Callable[[object], None]]:
+    yield print
+
+
+@pytest.mark.parametrize("observer", [_display, _display()], ids=["display", "display()"])
+def test_context_manager_as_observer_is_refused(observer: Any) -> None:  # noqa: ANN401
+    with pytest.raises(InvalidRequest, match=r"with display\(\) as observer"):
+        AsyncBatchClient(observers=[observer])
+
+
+@pytest.mark.virtual_time
+async def test_missing_child_is_named(bench: MakeBench) -> None:
+    async with bench() as b:
+        array = await b.batch.submit_array("hello", size=8)
+        with pytest.raises(IndexError, match=r"8 children, with indexes from 0 to 7.*index 9"):
+            array[9]
+        assert array[-1].id == f"{array.id}:7"
+
+
+@pytest.mark.virtual_time
+async def test_each_waiter_gets_an_error_of_its_own(bench: MakeBench) -> None:
+    errors: list[ClientClosed] = []
+    async with anyio.create_task_group() as group, bench(Script(duration=None)) as b:
+        job = await b.batch.submit("hello")
+
+        async def wait() -> None:
+            with pytest.raises(ClientClosed) as caught:
+                await job
+            errors.append(caught.value)
+
+        group.start_soon(wait)
+        group.start_soon(wait)
+        await anyio.sleep(5)
+    assert errors[0] is not errors[1]
+    assert str(errors[0]) == str(errors[1])

@@ -145,3 +145,13 @@ async def test_cancelling_does_not_interrupt_what_the_task_shields(step: str) ->
     assert scope.cancelled_caught
     await background.stop()
     assert log == ["complete"]
+
+
+async def test_cancelled_stop_waits_for_the_end_of_the_task() -> None:
+    service = Service(hang_at="stopping")
+    background = Background(service.main)
+    await background.start()
+    with anyio.move_on_after(1) as scope:
+        await background.stop()
+    assert scope.cancelled_caught
+    assert service.log[-1] == "ended"
