@@ -44,15 +44,16 @@ def job_id(field: str, value: object) -> str:
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html
     """
-    checked = text(field, value, rule="every item must be a Job or a job id")
-    if checked.startswith("arn:"):
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest(field, value, "every item must be a Job or a job id")
+    if value.startswith("arn:"):
         raise InvalidRequest(field, value, "pass the job id: the part of the ARN after 'job/'")
-    if not is_job_id(checked):
+    if not is_job_id(value):
         rule = (
             "a job id is letters, digits and '-'; an array child's ends in ':3', a node's in '#0'"
         )
         raise InvalidRequest(field, value, rule)
-    return checked
+    return value
 
 
 def is_job_id(value: str) -> bool:
