@@ -172,10 +172,10 @@ async def test_error_response_of_any_content_is_an_error_of_the_package(
 
 
 async def test_response_that_is_nested_too_deeply_is_lost() -> None:
-    """As every `ServiceFault`, it leaves open whether SubmitJob took effect: the job is looked up."""
+    """As every `ServiceFault`, it leaves open whether there is a job, which is looked up."""
     body = b'{"jobId": ' + b"[" * 100_000
     async with endpoint_that_sends(_response(200, body)) as connection:
-        with pytest.raises(ServiceFault, match="UnreadableResponse.*nested too deeply"):
+        with pytest.raises(ServiceFault, match=r"UnreadableResponse.*nested too deeply"):
             await connection.call("batch", "SubmitJob", {}, validate=False)
 
 
