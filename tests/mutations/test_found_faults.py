@@ -191,7 +191,7 @@ def test_listed_job_without_odd_members(
     assert listed_job(summary) == ListedJob(*expected)
 
 
-@pytest.mark.parametrize("tags", [None, {}, 5, {"asyncbatch-submission": 5}], ids=repr)
+@pytest.mark.parametrize("tags", [None, 5, {"asyncbatch-submission": 5}], ids=repr)
 async def test_unreadable_tags_prove_no_absence(bench: MakeBench, tags: object) -> None:
     async with bench(Script(duration=5)) as b:
 

@@ -457,7 +457,7 @@ class _Search:
                 look_up.sought, self._described[job_id]
             ):
                 look_up.doubt = f"job {job_id} has this name, and no tags that can be read"
-                look_up.is_waited_for |= "tags" in self._described[job_id].extra
+                look_up.is_waited_for = True
         if not look_up.is_readable:
             look_up.doubt = "ListJobs returned a job that cannot be read"
         if not look_up.is_waited_for:
@@ -466,6 +466,6 @@ class _Search:
 
 def _may_lack_tags(sought: Submission, job: JobDescription) -> bool:
     """Return whether a job may be that of a tagged submission, with tags that cannot be read."""
-    is_unreadable = not job.tags or "tags" in job.extra
-    without_tags = dataclasses.replace(job, tags={})
-    return is_unreadable and likeness(sought, without_tags) is not Likeness.NONE
+    if "tags" not in job.extra:
+        return False
+    return likeness(sought, dataclasses.replace(job, tags={})) is not Likeness.NONE

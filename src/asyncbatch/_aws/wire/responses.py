@@ -92,6 +92,8 @@ def job_description(detail: Wire, shared: SharedValues) -> JobDescription:
     """
     readable, odd = _readable(detail, shapes.JOB_DETAIL, ("jobId", "status"), shared)
     description = _description(readable, shared)
+    if readable.get("tags", ()) is None:  # AWS has no such job: its tags are unknown, not empty
+        odd["tags"] = None
     return description if not odd else _with_odd(description, odd)
 
 
