@@ -41,9 +41,9 @@ def test_short_forms_and_the_configuration_give_a_policy() -> None:
         job_recovery = "memory:x2,max=64000"
 
     short = "spot:3,fallback=on-demand"
-    assert request_of(Configured()).recovery is None
-    assert request_of(Configured(), short).recovery == RecoveryPolicy.from_text(short)
-    assert request_of(Own(), short).recovery == RecoveryPolicy.more_memory(max_memory_mib=64000)
+    assert request_of(make(Configured)).recovery is None
+    assert request_of(make(Configured), short).recovery == RecoveryPolicy.from_text(short)
+    assert request_of(make(Own), short).recovery == RecoveryPolicy.more_memory(max_memory_mib=64000)
 
 
 def test_a_wrong_short_form_names_the_attribute(aws: Aws) -> None:
@@ -51,7 +51,7 @@ def test_a_wrong_short_form_names_the_attribute(aws: Aws) -> None:
         job_recovery = "spot"
 
     with pytest.raises(InvalidRequest, match="job_recovery='spot'"):
-        Wrong().run()
+        make(Wrong).run()
 
 
 def test_a_rerun_searches_the_queues_to_which_a_policy_may_submit() -> None:
@@ -59,6 +59,6 @@ def test_a_rerun_searches_the_queues_to_which_a_policy_may_submit() -> None:
         job_queue = "spot"
         job_recovery = "spot:3,fallback=on-demand"
 
-    settings = make(asyncbatch)
-    plan = plan_run(Spot(), build_request(Spot(), settings), settings)
+    task, settings = make(Spot), make(asyncbatch)
+    plan = plan_run(task, build_request(task, settings), settings)
     assert plan.fallback_queues == ("on-demand",)
