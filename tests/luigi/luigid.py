@@ -44,17 +44,20 @@ def open_luigid() -> Iterator[Luigid]:
     )
     assert process.stderr is not None
     reader = threading.Thread(target=process.stderr.read)
+    output = ""
     try:
-        for line in process.stderr:
-            if "Scheduler starting up" in line:
-                break
+        while "Scheduler starting up" not in output:
+            line = process.stderr.readline()
+            assert line, f"luigid did not start:\n{output}"
+            output += line
         # It logs each request, and would block if the pipe were not read.
         reader.start()
         yield Luigid(f"http://127.0.0.1:{port}", process)
     finally:
         process.kill()
         process.wait()
-        reader.join()
+        if reader.ident is not None:
+            reader.join()
         process.stderr.close()
 
 
