@@ -31,8 +31,10 @@ _SAME_NAMES = (
 # Similarity from which on a name is taken for a misspelt attribute; ``job_date`` must stay below.
 _SIMILARITY = 0.8
 
-# Luigi parameters of each class, with all attributes of its bases when they were read.
-_params: "weakref.WeakKeyDictionary[type, tuple[list[tuple[Any, ...]], list[tuple[str, Any]]]]" = (
+_PARAMETERS = ("job_definition", "job_name", "job_queue", "poll_time")
+
+# Luigi parameters of each class, with the attributes that it had when they were read.
+_params: "weakref.WeakKeyDictionary[type, tuple[_Attributes, list[tuple[str, Any]]]]" = (
     weakref.WeakKeyDictionary()
 )
 
@@ -156,12 +158,12 @@ class BatchTask(luigi.Task):
         # Classes change after their definition: `luigi.util.inherits` adds parameters, and tests
         # replace attributes. Without a metaclass of our own, with which other metaclasses of the
         # user could conflict, only a comparison detects that.
-        known_attributes, params = _params.get(cls, ([], []))
-        if not _has_attributes(cls, known_attributes):
-            attributes = [tuple(vars(base).values()) for base in cls.__mro__[:-1]]
-            params = super().get_params()  # type: ignore[no-untyped-call] # Luigi's
-            _params[cls] = (attributes, params)
-        return list(params)
+        known = _params.get(cls)
+        if known is None or not known[0].are_those_of(cls):
+            attributes = _Attributes(cls)
+            known = (attributes, super().get_params())  # type: ignore[no-untyped-call] # Luigi's
+            _params[cls] = known
+        return list(known[1])
 
     @property
     def parameters(self) -> Mapping[str, object]:
@@ -234,16 +236,34 @@ class BatchTask(luigi.Task):
         return error.renamed(field)
 
 
-def _has_attributes(cls: type, attributes: list[tuple[Any, ...]]) -> bool:
-    """Return whether a class and its bases have these very attributes; this takes microseconds."""
-    bases = cls.__mro__[:-1]  # without `object`, which never changes
-    if len(attributes) != len(bases):
-        return False
-    for base, known in zip(bases, attributes, strict=True):
-        own = vars(base).values()
-        if len(own) != len(known) or not all(map(operator.is_, own, known)):
+class _Attributes:
+    """The attributes of a class and of its bases at one moment, to compare in microseconds."""
+
+    __slots__ = ("_all", "_counts", "_mro", "_parameters")
+
+    def __init__(self, kind: type) -> None:
+        # Views, which change with the classes.
+        bases = [(base, vars(base)) for base in kind.__mro__[:-1]]  # `object` never changes
+        self._mro = kind.__mro__
+        self._counts = [(own, len(own)) for _, own in bases]
+        # The two classes that every task has have a hundred attributes; of those, only the
+        # parameters of `BatchTask` are compared.
+        common = (luigi.Task, BatchTask)
+        self._all = [(own, tuple(own.values())) for base, own in bases if base not in common]
+        self._parameters = [(name, vars(BatchTask)[name]) for name in _PARAMETERS]
+
+    def are_those_of(self, kind: type) -> bool:
+        """Return whether a class still has these very attributes."""
+        if kind.__mro__ is not self._mro:
             return False
-    return True
+        for own, count in self._counts:
+            if len(own) != count:
+                return False
+        own_parameters = vars(BatchTask)
+        for name, value in self._parameters:
+            if own_parameters[name] is not value:
+                return False
+        return all([all(map(operator.is_, own.values(), known)) for own, known in self._all])  # noqa: C419 - faster than a generator
 
 
 def _refuse_async_run(task: type[BatchTask]) -> None:
