@@ -22,6 +22,14 @@ def luigis_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InterfaceLogging, "_configured", True)
 
 
+@pytest.fixture(autouse=True)
+def tasks_of_modules_only() -> None:
+    """Forget the tasks of earlier tests: Luigi registers task classes and instances by name."""
+    from tests.luigi.register import forget_local_tasks
+
+    forget_local_tasks()
+
+
 @pytest.fixture
 def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Aws"]:
     """Run the test in an empty directory, with a local AWS Batch in the environment."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import luigi
 import pytest
-from luigi.task_register import Register
 
+from tests.luigi.register import forget_local_tasks
 from tests.luigi.support import SCRIPTS, Aws, Run, make
 
 # As Any, since luigi.contrib.batch has no types.
@@ -208,9 +208,8 @@ def test_submit_job_takes_the_first_of_several_queues(aws: Aws, client: Client) 
 
 def pipelines(batch: Module) -> dict[str, luigi.Task]:  # noqa: C901 - one class for each kind
     """Return a task of each kind."""
-    # Luigi finds the tasks that `run` yields by their names, which must be unambiguous.
-    registered: list[type] = Register._reg
-    registered[:] = [each for each in registered if "pipelines" not in each.__qualname__]
+    # The classes of the other module have the same names.
+    forget_local_tasks()
 
     class Marked(batch.BatchTask):  # type: ignore[misc] # its class is the parameter
         poll_time = 0

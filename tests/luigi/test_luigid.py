@@ -138,7 +138,7 @@ def test_task_receives_scheduler_messages(workers: Workers, page: Page, name: st
     assert response["response"] == "received hello"
 
 
-class Growing(Threaded):
+class Expanding(Threaded):
     """A task that yields a requirement while it runs."""
 
     def run(self) -> Iterator[Any]:  # type: ignore[override] # as Luigi's users do
@@ -148,7 +148,7 @@ class Growing(Threaded):
 
 def test_yielded_requirements_run_first(workers: Workers, name: str) -> None:
     with noting(Marked, luigi.Event.SUCCESS) as seen:
-        workers.run(make(Growing, name=name))
+        workers.run(make(Expanding, name=name))
     assert seen == [f"success {name}-needs", f"success {name}"]
 
 

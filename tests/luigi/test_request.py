@@ -181,7 +181,7 @@ def test_other_attributes_of_a_subclass_cause_no_warning() -> None:
 # -- identity --------------------------------------------------------------------------------------
 
 
-class Daily(BatchTask):
+class Dated(BatchTask):
     day = luigi.IntParameter()
     note: Any = luigi.Parameter(default="", significant=False)
 
@@ -191,9 +191,9 @@ class Daily(BatchTask):
 
 
 def test_generated_name_contains_the_task_and_is_reproducible() -> None:
-    names = [plan_of(make(Daily, "etl", day=3)).request.name for _ in range(2)]
+    names = [plan_of(make(Dated, "etl", day=3)).request.name for _ in range(2)]
     assert names[0] == names[1]
-    assert str(names[0]).startswith("Daily_")
+    assert str(names[0]).startswith("Dated_")
 
 
 @pytest.mark.parametrize(
@@ -205,25 +205,25 @@ def test_generated_name_contains_the_task_and_is_reproducible() -> None:
     ],
 )
 def test_different_requests_have_different_names(other: dict[str, Any]) -> None:
-    one, two = make(Daily, "etl", day=3), make(Daily, "etl", **other)
+    one, two = make(Dated, "etl", day=3), make(Dated, "etl", **other)
     assert plan_of(one).request.name != plan_of(two).request.name
 
 
 def test_very_long_task_family_makes_a_valid_name() -> None:
-    family = type("Very" * 60, (Daily,), {"task_namespace": "a.b"})
+    family = type("Very" * 60, (Dated,), {"task_namespace": "a.b"})
     names = {str(plan_of(make(family, "etl", day=day)).request.name) for day in range(3)}
     assert len(names) == 3
     assert {len(name) for name in names} == {128}
 
 
 def test_identity_tags_are_the_tasks_family_and_id() -> None:
-    task = make(Daily, "etl", day=3)
-    assert plan_of(task).identity == {"luigi:task-family": "Daily", "luigi:task-id": task.task_id}
+    task = make(Dated, "etl", day=3)
+    assert plan_of(task).identity == {"luigi:task-family": "Dated", "luigi:task-id": task.task_id}
 
 
 def test_identity_tags_of_named_jobs_differ_with_the_request() -> None:
     tags = [
-        plan_of(make(Daily, "etl", job_name="nightly", day=3, note=note)).identity
+        plan_of(make(Dated, "etl", job_name="nightly", day=3, note=note)).identity
         for note in ("one", "two", "one")
     ]
     assert tags[0] == tags[2] != tags[1]
