@@ -50,6 +50,7 @@ from asyncbatch._values.errors import RunStopped as RunStopped
 from asyncbatch._values.errors import ServiceFault as ServiceFault
 from asyncbatch._values.errors import SubmitUncertain as SubmitUncertain
 from asyncbatch._values.errors import Throttled as Throttled
+from asyncbatch._values.errors import UnknownField as UnknownField
 from asyncbatch._values.events import Event as Event
 from asyncbatch._values.events import JobBlocked as JobBlocked
 from asyncbatch._values.events import JobFinished as JobFinished

@@ -228,6 +228,7 @@ class AsyncBatchClient:
 
         Raises:
             InvalidRequest: A value breaks a rule; nothing was sent.
+            UnknownField: A request has no such field; the error names the one that was meant.
             JobQueueNotFound, JobDefinitionNotFound: AWS does not know it, or it is not usable.
             SubmitUncertain: The response was lost, and the look-up could not decide.
             JournalError: The journal cannot be written; nothing was sent.

@@ -5,6 +5,7 @@ import inspect
 import pickle
 import re
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -25,6 +26,7 @@ from asyncbatch import (
     JobDescription,
     JobError,
     JobFailed,
+    JobNotStarted,
     JobQueueNotFound,
     JobResult,
     JobStatus,
@@ -35,9 +37,11 @@ from asyncbatch import (
     NoCredentials,
     NoRegion,
     ResourceNotFound,
+    RunStopped,
     ServiceFault,
     SubmitUncertain,
     Throttled,
+    UnknownField,
 )
 from asyncbatch._values import errors
 
@@ -82,6 +86,10 @@ ERRORS: list[tuple[AsyncBatchError, str]] = [
         InvalidRequest("gpus", 0, "must be an integer of 1 or more"),
         "must be an integer of 1 or more",
     ),
+    (
+        UnknownField("env", "JobRequest has no such field; did you mean environment?"),
+        "did you mean environment?",
+    ),
     (ClientClosed("use `async with AsyncBatchClient()`"), "async with AsyncBatchClient()"),
     (GroupClosed(), "make a new group"),
     (ConfigurationError("said where it is raised"), "said where it is raised"),
@@ -102,6 +110,8 @@ ERRORS: list[tuple[AsyncBatchError, str]] = [
     (LogsUnavailable("j-1", "it writes to splunk, look there"), "look there"),
     (JobError("said where it is raised"), "said where it is raised"),
     (JobFailed(RESULT, [LINE]), "give it more"),
+    (JobNotStarted(RESULT, []), "give it more"),
+    (RunStopped(cast("Failure", RESULT.failure), 9, 12), "give it more"),
     (JobVanished("j-1", ever_seen=False, grace=30.0), "Check the id, the Region and the account."),
     (JobVanished("j-1", ever_seen=True, grace=270.0), "AWS deletes jobs"),
 ]

@@ -14,7 +14,7 @@ import anyio
 
 from asyncbatch._jobs.job import Job
 from asyncbatch._jobs.parts import LISTED_FOR_MESSAGE, index_of, summary_of, with_children
-from asyncbatch._jobs.reruns import request_of_children
+from asyncbatch._jobs.reruns import request_of_children, require_fields
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import InvalidRequest, JobFailed
 from asyncbatch._values.requests import JobFields, JobRequest
@@ -145,6 +145,7 @@ class ArrayJob(Job):
             ```
         """
         self._session.require_open()
+        require_fields(changes)
         request = await self._request_of_failed(changes)
         return job_handle(self._session, await self._session.start(self._session.submit, request))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asyncbatch._jobs.array_job import ArrayJob
 from asyncbatch._jobs.job import Job
 from asyncbatch._jobs.many import submit_all
-from asyncbatch._jobs.reruns import request_of_children, request_of_job
+from asyncbatch._jobs.reruns import request_of_children, request_of_job, require_fields
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.requests import JobFields, JobRequest
@@ -29,6 +29,7 @@ async def rerun_failed(session: "Session", jobs: Sequence[Job], changes: JobFiel
         InvalidRequest: A job has not ended, or cannot run again.
         AsyncBatchError: A submission failed.
     """
+    require_fields(changes)
     for description in await session.api.describe_jobs(
         [job.id for job in dict.fromkeys(jobs) if not job.status.is_terminal]
     ):

@@ -7,6 +7,7 @@ A job that has started had dependencies that succeeded. AWS forgets them some da
 refuse a new job that depends on them, so a rerun depends on nothing, unless the caller says so.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from asyncbatch._submitting.smaller_array import smaller_array
@@ -15,6 +16,17 @@ from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.failures import failure_of
 from asyncbatch._values.requests import Dependency, DependencyType, JobFields, JobRequest
 from asyncbatch._values.results import FailureKind
+from asyncbatch._values.unknown_fields import require_known
+
+
+def require_fields(changes: JobFields) -> None:
+    """Raise before anything else if a change names no field of a request.
+
+    Raises:
+        UnknownField: There is no such field.
+    """
+    known = {each.name for each in dataclasses.fields(JobRequest)}
+    require_known(JobRequest.__name__, changes, known)
 
 
 def request_of_job(job: JobDescription, changes: JobFields) -> JobRequest:

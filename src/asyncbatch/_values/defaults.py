@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from asyncbatch._values.requests import JobRequest, RetryStrategy
+from asyncbatch._values.unknown_fields import names_unknown_fields
 
 
+@names_unknown_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDefaults:
     """Values for requests that leave a field unset; pass them as ``defaults=`` to a client.
@@ -24,6 +26,7 @@ class JobDefaults:
 
     Raises:
         InvalidRequest: A value breaks a rule of `JobRequest`.
+        UnknownField: There is no default for this field.
     """
 
     queue: str | None = None

@@ -2,6 +2,7 @@
 
     AsyncBatchError
     ├── InvalidRequest (ValueError)      a value breaks a rule; nothing was sent
+    │   └── UnknownField (TypeError)     there is no such field
     ├── ClientClosed (RuntimeError)      the client is not open
     ├── GroupClosed (RuntimeError)       the job group is not open
     ├── ConfigurationError               this machine is not set up for AWS
@@ -20,8 +21,10 @@
     ├── JournalError                     the journal's file cannot be used
     ├── LogsUnavailable                  the job's logs are not in CloudWatch Logs, or not found
     ├── InternalError                    a bug in asyncbatch; the job itself is not affected
+    ├── RunStopped                       too many jobs failed for one reason
     └── JobError                         the job itself failed or disappeared
         ├── JobFailed                    it ended FAILED
+        │   └── JobNotStarted            it was cancelled, since it did not start in time
         └── JobVanished                  DescribeJobs no longer returns it
 
 The type says who can fix it, the attributes carry the facts, the message ends with the next step.
@@ -102,6 +105,23 @@ class InvalidRequest(AsyncBatchError, ValueError):
     def renamed(self, field: str) -> InvalidRequest:
         """Return the same error about a field that has another name for the user."""
         return InvalidRequest(field, self.value, self.rule, shown=self._shown)
+
+
+class UnknownField(InvalidRequest, TypeError):
+    """A request or a client's defaults have no field of this name; the rule says which was meant.
+
+    Its `value` is the name, since the value of a field that is not known may be a secret.
+    """
+
+    def __init__(self, field: str, rule: str) -> None:
+        """Make the message ``field: rule``.
+
+        Args:
+            field: The name that was given.
+            rule: What is wrong with it, and which fields there are.
+        """
+        super().__init__(field, field, rule)
+        self.args = (f"{one_line(field)}: {rule}",)
 
 
 class ClientClosed(AsyncBatchError, RuntimeError):

@@ -22,6 +22,7 @@ from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.fargate import fargate_size
 from asyncbatch._values.policies import Backoff
 from asyncbatch._values.results import Failure, FailureKind, JobResult, JobSubmission
+from asyncbatch._values.unknown_fields import advice
 
 # Ends that a person or a program wanted; no rule overrides them.
 _NEVER = frozenset({FailureKind.TERMINATED, FailureKind.CANCELLED})
@@ -420,7 +421,8 @@ def _changeable(field: str, value: object) -> dict[str, Any]:
     changed = check.mapping(field, value)
     for name in changed:
         if name not in CHANGEABLE:
-            raise InvalidRequest(field, name, f"must be one of {', '.join(sorted(CHANGEABLE))}")
+            rule = f"no field that a rule can change; {advice(name, CHANGEABLE)}"
+            raise InvalidRequest(field, name, rule)
     return changed
 
 

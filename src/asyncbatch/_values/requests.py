@@ -23,6 +23,7 @@ from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.masking import MaskedRepr
 from asyncbatch._values.recovery import RecoveryPolicy, optional_policy
+from asyncbatch._values.unknown_fields import names_unknown_fields
 
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 _MAX_RULES = 5
@@ -237,6 +238,7 @@ class JobFields(TypedDict, total=False):
     extra: Mapping[str, Any]
 
 
+@names_unknown_fields
 @dataclass(frozen=True, slots=True, repr=False)
 class JobRequest(MaskedRepr):
     """A job to submit. For a field that is None or empty, the job definition decides.
@@ -287,6 +289,7 @@ class JobRequest(MaskedRepr):
 
     Raises:
         InvalidRequest: A value breaks a rule; the error names field, value and rule.
+        UnknownField: There is no such field; the error names the one that was meant.
     """
 
     job_definition: str | HasArn
@@ -390,8 +393,7 @@ class JobRequest(MaskedRepr):
         """Return a copy with changed fields, checked like a new request; `self` without changes.
 
         Raises:
-            InvalidRequest: A value breaks a rule.
-            TypeError: A request has no such field.
+            InvalidRequest: A value breaks a rule, or a request has no such field.
         """
         return dataclasses.replace(self, **changes) if changes else self
 
