@@ -20,7 +20,10 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html,
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html,
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-errors.html,
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html,
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html,
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html,
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html (its errors),
+https://github.com/aws/amazon-ecs-agent (what the agent on EC2 writes),
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EksAttemptContainerDetail.html
 """
 
@@ -110,9 +113,10 @@ _MISSING = (
 _INVALID = r"invalid|json key|Validation|DecryptionFailure|malformed"
 _PLATFORM = (
     r"matching platform|no matching manifest|match for platform|exec format error|"
-    r"does not match the .{0,40}platform|image operating system"
+    r"does not match the .{0,40}platform|image operating system|image is incompatible with|"
+    r"host operating system"
 )
-_DISK_FULL = r"no space|disk quota exceeded"
+_DISK_FULL = r"no space|disk quota exceeded|free data blocks"
 _THROTTLED = r"too ?many ?requests|pull rate limit|\b429\b|Throttl|Rate exceeded"
 _NETWORK = (
     # Not "API error (500)", with which Docker begins errors of any kind.
@@ -121,31 +125,50 @@ _NETWORK = (
     r"RequestError|RequestCanceled|send request failed|server misbehaving|broken pipe|"
     r"try again|temporar|HTTP status: 5\d\d|\b50[234]\b|Service Unavailable"
 )
+# Fargate kills its own calls of services that do not respond.
+_UNREACHABLE = rf"{_NETWORK}|signal: killed"
+# These words end reasons that begin with another guess, such as a missing log group.
+_NO_CONNECTION = r"connection issue between the task and"
+
+
+def _unreachable(pattern: str, kind: FailureKind) -> _Rule:
+    """Return the row of a service that did not respond."""
+    return _Rule(
+        pattern,
+        kind,
+        _TRANSIENT,
+        "the network or a service did not respond; retry, then check subnets, routes, endpoints "
+        "and security groups",
+    )
 
 
 def _common_causes(kind: FailureKind, role: str) -> tuple[_Rule, ...]:
     """Return the rows of the causes that calls to other services have."""
     return (
+        _unreachable(_NO_CONNECTION, kind),
         _Rule(_THROTTLED, kind, _TRANSIENT, "the rate limit of a service was reached; retry later"),
         _Rule(_DENIED, kind, _PERMANENT, f"a permission is missing; check {role}"),
         _Rule(_MISSING, kind, _PERMANENT, "something that the job definition names does not exist"),
         _Rule(_INVALID, kind, _PERMANENT, "a value in the job definition or a secret is not valid"),
-        _Rule(
-            _NETWORK,
-            kind,
-            _TRANSIENT,
-            "the network or a service did not respond; retry, then check subnets, routes, "
-            "endpoints and security groups",
-        ),
+        _unreachable(_UNREACHABLE, kind),
     )
 
 
+_MAY_NOT_PULL = (
+    "pulling the image is not allowed: the execution role (Fargate) or the instance role (EC2) "
+    "needs ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer; other "
+    "registries need repositoryCredentials"
+)
+
 _PULL_CAUSES = (
+    # Docker goes on with "does not exist", which is not the cause.
+    _Rule(r"not authorized to perform", _K.IMAGE_PULL, _PERMANENT, _MAY_NOT_PULL),
     _Rule(
         _PLATFORM,
         _K.IMAGE_PULL,
         _PERMANENT,
-        "the image is not built for the CPU architecture of the compute environment",
+        "the image is not built for the CPU architecture or the operating system of the compute "
+        "environment",
     ),
     _Rule(
         r"authorization token has expired",
@@ -165,13 +188,12 @@ _PULL_CAUSES = (
         _PERMANENT,
         "the image does not exist, or pulling it is not allowed",
     ),
+    _Rule(_DENIED, _K.IMAGE_PULL, _PERMANENT, _MAY_NOT_PULL),
     _Rule(
-        _DENIED,
+        r"schema ?(?:version )?1\b",
         _K.IMAGE_PULL,
         _PERMANENT,
-        "pulling the image is not allowed: the execution role (Fargate) or the instance role (EC2) "
-        "needs ecr:GetAuthorizationToken, ecr:BatchGetImage and ecr:GetDownloadUrlForLayer; other "
-        "registries need repositoryCredentials",
+        "the image has an old format that is no longer supported; build and push it again",
     ),
     _Rule(
         _MISSING,
@@ -200,7 +222,7 @@ _PULL_CAUSES = (
         "the layers of the image cannot be read; check the VPC endpoint and its policy for S3",
     ),
     _Rule(
-        _NETWORK,
+        _UNREACHABLE,
         _K.IMAGE_PULL,
         _TRANSIENT,
         "the registry or the network failed; retry, then check the route to the registry",
@@ -208,8 +230,9 @@ _PULL_CAUSES = (
 )
 
 _LOG_DRIVER_CAUSES = (
+    _unreachable(_NO_CONNECTION, _K.RESOURCE_INITIALIZATION),
     _Rule(
-        r"log group does not exist",
+        r"log group does not exist|cannot find the Amazon CloudWatch log group",
         _K.RESOURCE_INITIALIZATION,
         _PERMANENT,
         "create the log group, or set awslogs-create-group",
@@ -232,7 +255,8 @@ _START_CAUSES = (
         _PLATFORM,
         _K.NOT_RUNNABLE,
         _PERMANENT,
-        "the image is built for another CPU architecture than that of the compute environment",
+        "the image is not built for the CPU architecture or the operating system of the compute "
+        "environment",
     ),
     _Rule(
         r"executable file not found|no command specified|"
@@ -240,6 +264,13 @@ _START_CAUSES = (
         _K.NOT_RUNNABLE,
         _PERMANENT,
         "the command does not exist in the image, or cannot be run",
+    ),
+    _Rule(
+        r"nvidia",
+        _K.CONTAINER_START,
+        _PERMANENT,
+        "the host has no GPU, or no driver that fits the image; check gpus, instance types and the "
+        "image's CUDA version",
     ),
     _Rule(
         r"failed to get container status",
@@ -275,7 +306,7 @@ _START_CAUSES = (
 
 _INITIALIZATION_CAUSES = (
     _Rule(
-        r"logger args|logging driver",
+        r"logger args|logging driver|CloudWatch log",
         _K.RESOURCE_INITIALIZATION,
         _PERMANENT,
         "the log driver could not be started; check the log configuration",
@@ -350,7 +381,8 @@ _REASONS: tuple[_Rule, ...] = (
         _START_CAUSES,
     ),
     _Rule(
-        r"ResourceInitializationError",
+        # The second is what the agent on EC2 writes.
+        r"ResourceInitializationError|\bfetching secret data from\b",
         _K.RESOURCE_INITIALIZATION,
         _PERMANENT,
         "secrets, registry or volumes could not be set up; check roles, names and subnets",
@@ -380,11 +412,18 @@ _REASONS: tuple[_Rule, ...] = (
         "the command does not exist in the image, or cannot be run",
     ),
     _Rule(
-        r"\bCreateContainer(?:Config)?Error\b|\bRunContainerError\b",
+        r"\bCreateContainer(?:Config)?Error\b|\bRun(?:Init)?ContainerError\b|"
+        r"\b(?:PreCreate|PreStart|PostStart)HookError\b",
         _K.CONTAINER_START,
         _PERMANENT,
         "the pod's configuration cannot be used; check its secrets, config maps and mounts",
         _START_CAUSES,
+    ),
+    _Rule(
+        r"\b(?:FailedCreatePodSandBox|CreatePodSandboxError)\b",
+        _K.CONTAINER_RUNTIME,
+        _TRANSIENT,
+        "the node could not set up the pod, such as its network; retry",
     ),
     _Rule(
         # As a whole: calls that took too long have it in their texts as well.
@@ -401,13 +440,15 @@ _REASONS: tuple[_Rule, ...] = (
     ),
     _Rule(
         r"\bEvicted\b|\bNodeLost\b|\bNodeShutdown\b|\bPreempt(?:ed|ing|ion\w*)\b|"
-        r"\bContainerStatusUnknown\b|\bDeletionBy\w+|\bTerminationByKubelet\b",
+        r"\bContainerStatusUnknown\b|\bDeletionBy\w+|\bTerminationByKubelet\b|"
+        r"\bimminent node shutdown\b",
         _K.HOST_LOST,
         _TRANSIENT,
         "the node was lost or needed its resources; retry",
     ),
     _Rule(
-        r"\bUnexpectedAdmissionError\b|(?-i:\bOutOf(?:cpu|memory|pods|ephemeral-storage)\b)",
+        r"\bUnexpectedAdmissionError\b|"
+        r"(?-i:\bOutOf(?:cpu|memory|pods|ephemeral-storage|[a-z.]+/\w+)\b)",
         _K.TASK_START,
         _TRANSIENT,
         "the node had no room left for the pod; retry",
@@ -427,13 +468,13 @@ _REASONS: tuple[_Rule, ...] = (
     ),
     _Rule(
         r"Container instance deregist|performing maintenance on the underlying infrastructure|"
-        r"(?-i:\bINACTIVE\b)",
+        r"(?-i:\bTerminationNotice\b|\bINACTIVE\b|^(?:TaskFailedToStart: )?MISSING$)",
         _K.HOST_LOST,
         _TRANSIENT,
         "the host was taken out of service; retry",
     ),
     _Rule(
-        r"^Task stopped by ",
+        r"^(?:UserInitiated: )?Task stopped by ",
         _K.TERMINATED,
         _PERMANENT,
         "the ECS task was stopped directly, not through AWS Batch",
@@ -477,7 +518,9 @@ _REASONS: tuple[_Rule, ...] = (
         "a role of the job definition is missing, or does not trust ecs-tasks.amazonaws.com",
     ),
     _Rule(
-        r"No Fargate configuration exists|Invalid '?(?:cpu|memory)|Fargate (?:only )?supports",
+        r"No Fargate configuration exists|Invalid '?(?:cpu|memory)|Fargate (?:only )?supports|"
+        r"Fargate launch type (?:does|do) not support|required capabilities|"
+        r"\bPlatformTaskDefinitionIncompatibility|\bPlatformUnknown|\bUnsupportedFeature",
         _K.DEFINITION,
         _PERMANENT,
         "Fargate does not offer this; see its table of vCPU and memory values",
@@ -496,7 +539,7 @@ _REASONS: tuple[_Rule, ...] = (
     ),
     _Rule(
         r"Capacity is unavailable|InsufficientInstanceCapacity|\bRESOURCE:\w+|"
-        r"EmptyCapacityProvider|No Container Instances were found",
+        r"Empty ?Capacity ?Provider|No Container Instances were found",
         _K.CAPACITY,
         _TRANSIENT,
         "there is no capacity now; retry, or allow more instance types and Availability Zones",
@@ -508,10 +551,10 @@ _REASONS: tuple[_Rule, ...] = (
         "the network interface or the disk took too long; retry",
     ),
     _Rule(
-        r"create network interface",
+        r"create network interface|while attempting to .{1,40} network interface",
         _K.RESOURCE_INITIALIZATION,
         _PERMANENT,
-        "the network interface could not be created; check subnets and security groups",
+        "the network interface could not be set up; check subnets and security groups",
         (
             _Rule(
                 r"InsufficientFreeAddresses|LimitExceeded",
@@ -530,6 +573,30 @@ _REASONS: tuple[_Rule, ...] = (
     ),
     _Rule(r"(?-i:\bAGENT\b)", _K.TASK_START, _TRANSIENT, "the host's agent was off; retry"),
     _Rule(
+        r"\bClusterNotFoundException\b",
+        _K.TASK_START,
+        _PERMANENT,
+        "the ECS cluster of the compute environment does not exist; make a new environment",
+    ),
+    _Rule(
+        r"\bBlockedException\b|\baccount is .{0,20}(?:blocked|suspended)",
+        _K.TASK_START,
+        _PERMANENT,
+        "AWS has blocked the account; contact AWS Support",
+    ),
+    _Rule(
+        r"\bServerException\b",
+        _K.TASK_START,
+        _TRANSIENT,
+        "ECS had a fault of its own; retry",
+    ),
+    _Rule(
+        r"\bThrottlingException\b",
+        _K.TASK_START,
+        _TRANSIENT,
+        "the rate limit of a service was reached; retry later",
+    ),
+    _Rule(
         r"\bClientException\b|\bInvalidParameterException\b",
         _K.DEFINITION,
         _PERMANENT,
@@ -542,7 +609,8 @@ _REASONS: tuple[_Rule, ...] = (
         "a permission is missing; check the roles of the job and of the compute environment",
     ),
     _Rule(
-        lambda f: f.contains(r"Task failed to start|TaskFailedToStart") and not f.reason,
+        # As a whole: further words are a reason that no rule knows.
+        lambda f: _is(r"Task failed to start\.?|TaskFailedToStart")(f) and not f.reason,
         _K.TASK_START,
         _TRANSIENT,
         "ECS could not start the task; retry",
