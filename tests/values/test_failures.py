@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncbatch import Attempt, Container, FailureKind, JobDescription, JobStatus
+from asyncbatch._values.additions import SUBMISSION_TAG
 from asyncbatch._values.failures import failure_of, result_of, wait_reason_of
 
 K = FailureKind
@@ -131,6 +132,19 @@ def test_reason_that_is_not_known_is_never_transient(outer: str | None, words: s
 @given(words=words_of_tomorrow.filter(lambda words: words.strip(string.whitespace + ".")))
 def test_status_reason_that_is_not_known_is_never_transient(prefix: str, words: str) -> None:
     assert not _is_transient(failed(f"{prefix}{words}", None))
+
+
+def test_job_with_too_many_tags_names_the_one_of_asyncbatch() -> None:
+    reason = "The combined tags from the job and the job definition are more than 50"
+    job = never_started(reason)
+    for tags, is_named in (({"team": "a"}, False), ({"team": "a", SUBMISSION_TAG: "m"}, True)):
+        failure = failure_of(replace(job, tags=tags))
+        assert failure is not None
+        assert (failure.kind, failure.transient) == (K.DEFINITION, False)
+        assert reason in failure.message
+        assert ("propagate_tags=True" in failure.message) is is_named
+    stopped = replace(job, tags={SUBMISSION_TAG: "m"}, is_terminated=True)
+    assert _kind(stopped) is K.TERMINATED
 
 
 @given(words=st.text(string.printable), exit_code=st.none() | st.integers(0, 255))

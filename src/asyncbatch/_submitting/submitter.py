@@ -240,7 +240,8 @@ def _has_room_for_tag(request: JobRequest) -> bool:
 
     AWS fails a job whose tags and those of its definition are more than 50 together, if it
     propagates them. How many the definition has is unknown here, and finding out would cost a call
-    and a permission. Where only the definition asks for propagation, that is unknown as well.
+    and a permission. Where only the definition asks for propagation, that is unknown as well: the
+    error of the failed job then names our tag (`_values/failures.py`).
     """
     return (
         not request.propagate_tags

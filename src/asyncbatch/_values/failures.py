@@ -33,6 +33,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from asyncbatch._values.additions import SUBMISSION_TAG
 from asyncbatch._values.descriptions import Attempt, JobDescription, deciding_container
 from asyncbatch._values.results import Failure, FailureKind, JobResult
 from asyncbatch._values.status import JobStatus
@@ -49,6 +50,7 @@ class _Facts:
     attempt: int | None = None
     is_cancelled: bool = False
     is_terminated: bool = False
+    has_mark: bool = False
 
     def contains(self, pattern: str) -> bool:
         """Whether the status reason or the container's reason contains a pattern, in any case."""
@@ -351,6 +353,14 @@ _ENDED_BY: tuple[_Rule, ...] = (
     ),
     _Rule(lambda f: f.is_cancelled, _K.CANCELLED, _PERMANENT, "it was cancelled"),
     _Rule(lambda f: f.is_terminated, _K.TERMINATED, _PERMANENT, "it was terminated"),
+    # https://docs.aws.amazon.com/batch/latest/userguide/tag-resources.html#propagate-tags
+    _Rule(
+        lambda f: f.has_mark and f.contains("combined tags"),
+        _K.DEFINITION,
+        _PERMANENT,
+        "job and job definition may have 50 tags in all, and asyncbatch added one to the job; with "
+        "propagate_tags=True in the request it adds none, and with False tags are not combined",
+    ),
     _Rule(r"^Dependent Job failed", _K.DEPENDENCY, _PERMANENT, "a job that it depends on failed"),
     _Rule(
         r"^Array Child Job failed", _K.ARRAY_CHILD, _PERMANENT, "see the failures of its children"
@@ -782,6 +792,7 @@ def _facts(description: JobDescription) -> _Facts:
         attempt=last.number if last else None,
         is_cancelled=description.is_cancelled,
         is_terminated=description.is_terminated,
+        has_mark=SUBMISSION_TAG in description.tags,
     )
 
 
