@@ -1,15 +1,20 @@
 """A `luigid` in a process of its own, for tests that need one or end it."""
 
-import os
+import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-_PROGRAM = "from luigi.cmdline import luigid; luigid()"
+from tests.fixtures.programs import Program
+from tests.luigi.processes import start
+
+_PROGRAM = """
+from luigi.cmdline import luigid
+
+luigid(["--address", "127.0.0.1", "--port", "{port}"])
+"""
 
 
 @dataclass(frozen=True)
@@ -18,16 +23,16 @@ class Luigid:
 
     Attributes:
         url: Its address.
-        process: Its process.
+        program: Its process.
     """
 
     url: str
-    process: "subprocess.Popen[str]"
+    program: Program
 
     def kill(self) -> None:
         """End it for good."""
-        self.process.kill()
-        self.process.wait()
+        self.program.send_signal(signal.SIGKILL)
+        self.program.wait()
 
 
 @contextmanager
@@ -36,29 +41,22 @@ def open_luigid() -> Iterator[Luigid]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, "--address", "127.0.0.1", "--port", str(port)],
-        env={**os.environ, "LUIGI_CONFIG_PATH": os.devnull, "PYTHONWARNINGS": "ignore"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    reader = threading.Thread(target=process.stderr.read)
+    program = start(_PROGRAM.format(port=port))
+    reader = threading.Thread(target=program.stdout.read)
     output = ""
     try:
         while "Scheduler starting up" not in output:
-            line = process.stderr.readline()
+            line = program.stdout.readline()
             assert line, f"luigid did not start:\n{output}"
             output += line
         # It logs each request, and would block if the pipe were not read.
         reader.start()
-        yield Luigid(f"http://127.0.0.1:{port}", process)
+        yield Luigid(f"http://127.0.0.1:{port}", program)
     finally:
-        process.kill()
-        process.wait()
+        program.kill()
         if reader.ident is not None:
             reader.join()
-        process.stderr.close()
+        program.stdout.close()
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.fixtures.programs import Program, launcher
+
+MODULES = ("asyncbatch_luigi.worker", "luigi.cmdline", "luigi.server", "tests.luigi.workers")
 # A process started in the background by a shell ignores SIGINT, and its children inherit that.
 PROGRAM = """
 import signal
@@ -35,6 +34,11 @@ signal.signal(signal.SIGUSR2, lambda *_: setattr(luigi.worker, "time", later))
 RUNNING = re.compile(r"AWS Batch job (\S+) is RUNNING")
 
 
+def start(program: str) -> Program:
+    """Start a program that uses Luigi, without a configuration file."""
+    return launcher(MODULES, (("LUIGI_CONFIG_PATH", os.devnull),)).start(program)
+
+
 class Process:
     """A process that runs Luigi tasks, whose jobs are all RUNNING."""
 
@@ -48,29 +52,14 @@ class Process:
         program: str = PROGRAM,
     ) -> None:
         program = program.format(workers=workers, tasks=tasks, prelude=prelude, build=build)
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "LUIGI_CONFIG_PATH": os.devnull,
-            "PYTHONWARNINGS": "ignore",
-        }
-        self.popen = subprocess.Popen(
-            [sys.executable, "-c", program],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # A process group of its own, so that Ctrl-C reaches all of it and not this process.
-            start_new_session=True,
-        )
+        self.program = start(program)
         self.output = ""
         self.jobs: set[str] = set()
         while len(self.jobs) < tasks:
             self.jobs.update(RUNNING.findall(self._line()))
 
     def _line(self) -> str:
-        assert self.popen.stdout is not None
-        line = self.popen.stdout.readline()
+        line = self.program.stdout.readline()
         assert line, f"the process ended too early:\n{self.output}"
         self.output += line
         return line
@@ -87,16 +76,16 @@ class Process:
 
     def press_ctrl_c(self) -> None:
         """Send SIGINT to the whole process group, as a terminal does."""
-        os.killpg(self.popen.pid, signal.SIGINT)
+        self.program.send_signal_to_all(signal.SIGINT)
 
     def kill(self) -> None:
         """Send SIGKILL to the whole process group."""
-        os.killpg(self.popen.pid, signal.SIGKILL)
+        self.program.send_signal_to_all(signal.SIGKILL)
 
     def end(self) -> int:
         """Read its output until all its processes have ended; return the exit code."""
-        self.output += self.popen.communicate()[0]
-        return self.popen.returncode
+        self.output += self.program.read_all()
+        return self.program.wait()
 
     @property
     def whereabouts(self) -> set[str]:
@@ -120,6 +109,5 @@ def started(
     try:
         yield process
     finally:
-        if process.popen.poll() is None:
-            os.killpg(process.popen.pid, signal.SIGKILL)
-            process.popen.communicate()
+        process.program.kill()
+        process.program.stdout.close()

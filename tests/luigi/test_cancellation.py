@@ -1,6 +1,5 @@
 """Interrupts while tasks wait for the rate limit: nothing is submitted any more."""
 
-import os
 import signal
 import time
 
@@ -39,7 +38,7 @@ def test_500_tasks_in_one_process_submit_nothing_after_an_interrupt(
 ) -> None:
     build = "asyncbatch_luigi.build"
     with started(1, tasks=4, build=build, program=PROGRAM, prelude=PACED) as process:
-        process.popen.send_signal(number)
+        process.program.send_signal(number)
         before = len(aws.local.ledger.submissions)
         assert process.end() == -number
         assert "continued" not in process.output
@@ -67,7 +66,7 @@ def test_interrupt_while_aws_throttles_submits_nothing(
     with started(workers, tasks=0, build=build, program=PROGRAM) as process:
         while aws.local.calls["SubmitJob"] < workers:
             time.sleep(0.01)
-        os.killpg(process.popen.pid, number)
+        process.program.send_signal_to_all(number)
         assert process.end() == -number
         assert "abandoned" not in process.output  # nothing waited for the end of the throttling
     assert aws.local.ledger.submissions == []

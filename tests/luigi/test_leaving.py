@@ -74,7 +74,7 @@ def test_leaves_although_luigid_is_gone(aws: Aws, luigid: Luigid) -> None:
     with started(1, tasks=8, program=PROGRAM, prelude=f"{use(luigid)}\n{ENDLESS}") as process:
         luigid.kill()
         process.read_until("Failed connecting to remote scheduler")
-        process.popen.send_signal(signal.SIGINT)
+        process.program.send_signal(signal.SIGINT)
         assert process.end() == -signal.SIGINT
         assert process.whereabouts == process.jobs
     assert len(aws.local.ledger.submissions) == 8
@@ -95,7 +95,7 @@ def test_results_that_are_known_are_reported_first(
     with started(1, tasks=0, program=PROGRAM, prelude=prelude) as process:
         process.read_until("blocks")
         process.read_until("is SUCCEEDED")
-        process.popen.send_signal(number)
+        process.program.send_signal(number)
         assert process.end() == -number
         assert re.search(
             r"Informed scheduler that task\s+Marked\S+ +has status +DONE", process.output
@@ -112,7 +112,7 @@ def test_results_that_luigid_does_not_take_are_logged(aws: Aws, luigid: Luigid) 
         process.read_until("blocks")
         process.read_until("is SUCCEEDED")
         luigid.kill()
-        process.popen.send_signal(signal.SIGINT)
+        process.program.send_signal(signal.SIGINT)
         assert process.end() == -signal.SIGINT
         assert process.output.count("Results of 1 tasks not reported to Luigi's scheduler") == 1
     assert len(list(Path.cwd().glob("Marked*.done"))) == 1  # its callback ran all the same
@@ -128,9 +128,9 @@ def test_second_ctrl_c_leaves_at_once(aws: Aws) -> None:
     with started(1, tasks=0, program=PROGRAM, prelude=prelude) as process:
         process.read_until("blocks")
         process.read_until("is SUCCEEDED")
-        process.popen.send_signal(signal.SIGINT)
+        process.program.send_signal(signal.SIGINT)
         process.read_until("callback")
-        process.popen.send_signal(signal.SIGINT)
+        process.program.send_signal(signal.SIGINT)
         assert process.end() == -signal.SIGINT
 
 
@@ -140,6 +140,6 @@ def test_callback_that_never_returns_is_interrupted_at_the_time_limit(aws: Aws) 
     with started(1, tasks=0, program=PROGRAM, prelude=prelude) as process:
         process.read_until("blocks")
         process.read_until("is SUCCEEDED")
-        process.popen.send_signal(signal.SIGTERM)
+        process.program.send_signal(signal.SIGTERM)
         assert process.end() == -signal.SIGTERM
         assert "callback" in process.output

@@ -17,7 +17,7 @@ def press_ctrl_c(process: Process) -> None:
 
 
 def terminate(process: Process) -> None:
-    process.popen.send_signal(signal.SIGTERM)
+    process.program.send_signal(signal.SIGTERM)
 
 
 def kill(process: Process) -> None:

@@ -15,7 +15,7 @@ from tests.luigi.support import Aws
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_a_process_with_one_worker(aws: Aws, number: signal.Signals) -> None:
     with started(workers=1) as process:
-        process.popen.send_signal(number)
+        process.program.send_signal(number)
         assert process.end() == -number
         assert process.whereabouts == process.jobs
         assert "continued" not in process.output
@@ -60,7 +60,7 @@ def test_ctrl_c_terminates_the_jobs_if_configured(aws: Aws, workers: int) -> Non
 @pytest.mark.parametrize("prelude", [TIMEOUT, TIMEOUT + TERMINATE], ids=["leave", "terminate"])
 def test_worker_timeout_leaves_or_terminates_the_job(aws: Aws, prelude: str) -> None:
     with started(workers=1, prelude=prelude) as process:
-        process.popen.send_signal(signal.SIGUSR2)
+        process.program.send_signal(signal.SIGUSR2)
         assert process.end() == 0
         assert "timed out after 3600 seconds" in process.output
         assert "continued" in process.output

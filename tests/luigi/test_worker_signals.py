@@ -47,7 +47,7 @@ def test_signal_ends_the_worker_and_logs_where_its_jobs_are(
     aws: Aws, number: signal.Signals
 ) -> None:
     with started(1, tasks=TASKS, program=PROGRAM) as process:
-        process.popen.send_signal(number)
+        process.program.send_signal(number)
         assert process.end() == -number
         assert process.whereabouts == process.jobs
         assert "continued" not in process.output
@@ -58,7 +58,7 @@ def test_signal_ends_the_worker_and_logs_where_its_jobs_are(
 def test_later_signals_do_not_interrupt_the_workers_cleanup(aws: Aws) -> None:
     with started(1, tasks=TASKS, program=PROGRAM) as process:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
-            process.popen.send_signal(number)
+            process.program.send_signal(number)
         assert process.end() in {-signal.SIGTERM, -signal.SIGINT}
         assert process.whereabouts == process.jobs
 
@@ -67,7 +67,7 @@ def test_sigterm_ends_the_worker_while_another_task_blocks_the_main_thread(aws: 
     """Luigi takes what the handler raises for a failure of that task, and would continue."""
     with started(1, tasks=TASKS, program=PROGRAM, prelude="others = [Blocking()]") as process:
         process.read_until("blocks")
-        process.popen.send_signal(signal.SIGTERM)
+        process.program.send_signal(signal.SIGTERM)
         assert process.end() == -signal.SIGTERM
         assert process.whereabouts == process.jobs
 
