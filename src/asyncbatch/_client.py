@@ -17,10 +17,10 @@ from asyncbatch._aws.connection import Target
 from asyncbatch._group import JobGroup, OnError
 from asyncbatch._jobs import arguments, finding, many, rerun_many
 from asyncbatch._jobs.array_job import ArrayJob
-from asyncbatch._jobs.handles import job_handle
+from asyncbatch._jobs.handles import job_handle, log_records
 from asyncbatch._jobs.job import Job
 from asyncbatch._jobs.submission import Submission
-from asyncbatch._session.observers import Observers, is_async, makes_a_context
+from asyncbatch._session.observers import Observers, makes_a_context
 from asyncbatch._session.settings import Settings
 from asyncbatch._values import checks as check
 from asyncbatch._values.defaults import JobDefaults
@@ -729,9 +729,9 @@ class AsyncBatchClient:
             ```
         """
         session = self._require_open()
-        ids = arguments.job_ids(arguments.jobs_each(jobs))
-        # The record itself, not `latest`: the log of each submission is read.
-        records = [session.records.record(job_id) for job_id in dict.fromkeys(ids)]
+        each = arguments.jobs_each(jobs)
+        arguments.job_ids(each)
+        records = log_records(session, each, tail)
         async for event in session.logs.events(records, follow=follow, tail=tail, since=since):
             yield event
 
@@ -888,7 +888,7 @@ def _functions(observers: Iterable[Observer]) -> tuple[Observer, ...]:
             raise InvalidRequest("observers", observer, rule)
         if not callable(observer):
             raise InvalidRequest("observers", observer, "every item must be a function")
-        if is_async(observer):
+        if check.is_async(observer):
             rule = "must be plain functions: nothing would await an async one"
             raise InvalidRequest("observers", observer, rule)
     return given

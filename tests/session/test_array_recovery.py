@@ -10,12 +10,16 @@ import pytest
 from asyncbatch import (
     ArrayJob,
     AsyncBatchClient,
+    FailureKind,
     JobFailed,
     JobFinished,
     JobRequest,
     JobResubmitted,
+    JobResult,
+    JobStatus,
     Journal,
     RecoveryPolicy,
+    RecoveryRule,
 )
 from asyncbatch.local import Launch, Script
 from tests.fixtures.bench import Bench, MakeBench
@@ -132,6 +136,30 @@ async def test_without_a_rule_for_its_children_an_array_fails(bench: MakeBench) 
         assert len(submitted(b)) == 1
 
 
+async def test_children_that_run_again_together_count_as_one_resubmission(
+    bench: MakeBench,
+) -> None:
+    policy = RecoveryPolicy(POLICY.rules, max_resubmissions=1)
+    async with bench(by_round({1: SPOT, 2: SPOT}, {0: SPOT})) as b:
+        array = await submit_array(b, policy)
+        with pytest.raises(JobFailed) as caught:
+            await array
+        assert len(submitted(b)) == 2
+        assert "max_resubmissions=1" in "".join(caught.value.__notes__)
+
+
+async def test_an_array_whose_policy_raises_fails_and_says_so(bench: MakeBench) -> None:
+    def fail(result: JobResult) -> dict[str, object]:
+        raise ValueError(result.job_id)
+
+    policy = RecoveryPolicy([RecoveryRule(kinds=[FailureKind.HOST_LOST], change=fail)])
+    async with bench(by_round({1: SPOT})) as b:
+        array = await submit_array(b, policy)
+        with pytest.raises(JobFailed) as caught:
+            await array
+        assert f"ValueError('{array.id}:1')" in "".join(caught.value.__notes__)
+
+
 async def test_an_array_whose_command_is_not_known_fails_and_says_why(bench: MakeBench) -> None:
     async with bench(by_round({1: SPOT})) as b:
         array = await b.batch.submit_array("hello", size=3, recovery=POLICY)
@@ -152,6 +180,84 @@ async def test_terminating_an_array_ends_its_parts(bench: MakeBench) -> None:
         with pytest.raises(JobFailed):
             await array
         assert len(submitted(b)) == 2
+
+
+async def until_submitted(b: Bench, number: int) -> None:
+    while len(submitted(b)) < number:  # noqa: ASYNC110 - submissions are not announced
+        await anyio.sleep(1)
+
+
+SLOW = replace(SPOT, duration=50.0)
+
+
+@pytest.mark.parametrize("after", [30, 53])
+async def test_terminating_a_failed_child_keeps_it_from_running_again(
+    bench: MakeBench, after: float
+) -> None:
+    # At 30 s it waits for the end of its array, at 53 s the array for the policy's delay.
+    async with bench(by_round({1: SPOT, 2: SPOT, 3: SLOW})) as b:
+        array = await submit_array(b, RecoveryPolicy.for_spot(delay=200))
+        child = array[1]
+        await anyio.sleep(after)
+        await child.terminate()
+        with pytest.raises(JobFailed):
+            await array
+        assert (await child.result(check=False)).description.job_id == f"{array.id}:1"
+        assert (await array[2]).succeeded
+        assert len(submitted(b)) == 2
+
+
+async def test_terminating_a_child_by_id_ends_the_part_that_it_is_in(bench: MakeBench) -> None:
+    endless = Script(duration=None)
+    async with bench(by_round({1: SPOT, 2: SPOT}, {0: endless})) as b:
+        array = await submit_array(b)
+        await until_submitted(b, 2)
+        await b.batch.terminate([f"{array.id}:1"])
+        with anyio.fail_after(1000):
+            result = await array[1].result(check=False)
+        assert result.description.is_terminated
+        assert (await array[2]).succeeded
+
+
+async def test_reading_the_log_of_an_array_keeps_those_who_wait_for_a_child_of_a_part(
+    bench: MakeBench,
+) -> None:
+    slow = Script(duration=100.0)
+    async with bench(by_round({1: SPOT, 2: SPOT}, {0: slow, 1: slow})) as b:
+        array = await submit_array(b)
+        await until_submitted(b, 2)
+        await anyio.sleep(5)
+        child = array[1]
+        ended = []
+
+        async def follow() -> None:
+            ended.extend([job async for job in b.batch.as_completed([child])])
+
+        with anyio.fail_after(1000):
+            async with anyio.create_task_group() as group:
+                group.start_soon(follow)
+                await anyio.sleep(1)
+                assert [event async for event in array.logs()] == []
+        assert ended == [child]
+        assert array[1] is child
+
+
+async def test_log_of_a_child_begins_with_its_first_submission(bench: MakeBench) -> None:
+    lost, good = replace(SPOT, lines=[(0.1, "a")]), Script(lines=[(0.1, "b")])
+    async with bench(by_round({3: lost, 7: lost}, {0: good, 1: good})) as b:
+        array = await submit_array(b)
+        await array
+        expected = [("[7]", "a"), ("submission 2 [7]", "b")]
+        assert [(e.label, e.message) async for e in array[7].logs()] == expected
+        assert [(e.label, e.message) async for e in b.batch.logs([array[7]])] == expected
+        assert [e.message async for e in array[7].logs(tail=1)] == ["b"]
+
+
+async def test_changes_of_an_array_end_with_its_success(bench: MakeBench) -> None:
+    async with bench(by_round({1: SPOT})) as b:
+        array = await submit_array(b)
+        states = [description.status async for description in array.changes()]
+        assert states[-2:] == [JobStatus.FAILED, JobStatus.SUCCEEDED]
 
 
 async def test_run_with_coalesce_recovers_children(bench: MakeBench) -> None:

@@ -1,5 +1,6 @@
 """Recovery: a failed job is submitted again as its policy decides, and stays one job."""
 
+import asyncio
 from typing import Any
 
 import anyio
@@ -15,6 +16,7 @@ from asyncbatch import (
     JobNotStarted,
     JobRequest,
     JobResubmitted,
+    JobResult,
     JobStatus,
     JobSubmitted,
     RecoveryPolicy,
@@ -181,6 +183,8 @@ async def test_logs_go_on_with_the_next_submission_and_label_it(bench: MakeBench
         assert seen == [("first", 1, ""), ("second", 2, "submission 2")]
         again = [event.message async for event in job.logs(follow=False)]
         assert again == ["first", "second"]
+        together = [event.message async for event in b.batch.logs([job])]
+        assert together == ["first", "second"]
         tail = [event.message async for event in job.logs(tail=5)]
         assert tail == ["second"]
 
@@ -298,6 +302,35 @@ async def test_all_jobs_of_a_client_share_a_limit_of_resubmissions(bench: MakeBe
     async with bench(SPOT, recovery=policy) as b:
         await b.batch.run([JobRequest("hello") for _ in range(4)], check=False)
         assert b.local.calls["SubmitJob"] == 4 + 3
+
+
+async def test_a_job_beyond_the_limit_of_resubmissions_says_so(bench: MakeBench) -> None:
+    policy = RecoveryPolicy(SAME_QUEUE.rules, max_resubmissions=0)
+    async with bench(Outcomes(SPOT, BAD_IMAGE), recovery=policy) as b:
+        with pytest.raises(JobFailed) as caught:
+            await (await b.batch.submit("hello"))
+        assert "not submitted again: max_resubmissions=0" in caught.value.__notes__[0]
+        with pytest.raises(JobFailed) as caught:  # no rule is about this failure
+            await (await b.batch.submit("hello"))
+        assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.parametrize("error", [ValueError("boom"), StopIteration(), asyncio.CancelledError()])
+async def test_a_policy_that_raises_ends_its_job_only_and_the_job_says_so(
+    bench: MakeBench, error: BaseException
+) -> None:
+    def fail(result: JobResult) -> dict[str, object]:
+        raise error
+
+    policy = RecoveryPolicy([RecoveryRule(kinds=[FailureKind.HOST_LOST], change=fail)])
+    async with bench(SPOT) as b:
+        job = await b.batch.submit("hello", recovery=policy)
+        with anyio.fail_after(1000):
+            with pytest.raises(JobFailed) as caught:
+                await job
+            assert repr(error) in caught.value.__notes__[0]
+            other = await b.batch.submit("hello")
+            assert (await other.result(check=False)).failure is not None
 
 
 async def test_run_stops_submitting_when_jobs_fail_for_the_same_permanent_reason(

@@ -1,5 +1,7 @@
 """The rules of a recovery policy: which failure is followed by which submission."""
 
+import copy
+import pickle
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -191,6 +193,14 @@ def test_delay_doubles_up_to_its_maximum_and_varies_in_its_upper_half() -> None:
         assert longest / 2 <= delay <= longest
 
 
+async def _is_wanted(failure: Failure) -> bool:
+    raise AssertionError(failure)
+
+
+async def _more(result: JobResult) -> dict[str, int]:
+    raise AssertionError(result)
+
+
 @pytest.mark.parametrize(
     ("make", "field"),
     [
@@ -215,7 +225,17 @@ def test_delay_doubles_up_to_its_maximum_and_varies_in_its_upper_half() -> None:
         (lambda: Policy([5]), "rules"),
         (lambda: Policy(max_submissions=0), "max_submissions"),
         (lambda: Policy.for_spot(max_submissions=1), "max_submissions"),
-        (lambda: Policy.more_memory(factor=0.5), "memory_factor"),
+        (lambda: Policy.more_memory(factor=0.5), "factor"),
+        (lambda: Policy.for_spot(fallback_queue=5), "fallback_queue"),
+        (lambda: Policy.for_spot(fallback_queue={"a", "b"}), "fallback_queue"),
+        (lambda: Policy.start_limit(60, fallback_queue=5), "fallback_queue"),
+        (lambda: Policy.start_limit(0), "within"),
+        (lambda: Policy.start_limit(blocked=False), "within"),
+        (lambda: Rule(when=_is_wanted, queues=["a"]), "when"),
+        (lambda: Rule(kinds=[SPOT], change=_more), "change"),
+        (lambda: Policy.from_text("memory:x1"), "recovery"),
+        (lambda: Policy.from_text("spot:1"), "recovery"),
+        (lambda: Policy.from_text(f"memory:x2,max={'9' * 5000}"), "recovery"),
         (lambda: Policy.from_text("spot"), "recovery"),
         (lambda: Policy.from_text("spot:3|"), "recovery"),
         (lambda: Policy.from_text("memory:2"), "recovery"),
@@ -253,6 +273,42 @@ def test_a_wrong_result_of_a_function_names_the_field() -> None:
     rule = RecoveryRule(kinds=[EXIT], change=lambda _: {"memory": 5})
     with pytest.raises(InvalidRequest, match="change='memory'"):
         RecoveryPolicy([rule]).decide(failed(EXIT), submissions(), random.Random(4))
+
+
+@pytest.mark.parametrize("name", ["when", "change"])
+def test_a_function_that_returns_a_coroutine_is_refused(name: str) -> None:
+    # Of a coroutine, `when` would match every failure.
+    rule = Rule(**{name: lambda _: _more(failed(EXIT))}, queues=["a"], exit_codes=[1])
+    with pytest.raises(InvalidRequest, match=f"{name}=.*must not be async"):
+        RecoveryPolicy([rule]).decide(
+            failed(EXIT, 1 if name == "change" else 2), submissions(), random.Random(4)
+        )
+
+
+def test_rules_take_iterators() -> None:
+    rule = Rule(kinds=iter([SPOT, OOM]), exit_codes=iter([3]), queues=iter(["a", "b"]))
+    assert rule == RecoveryRule(kinds=[OOM, SPOT], exit_codes=[3], queues=["a", "b"])
+
+
+def test_policies_and_requests_with_them_can_be_pickled_and_copied() -> None:
+    policy = RecoveryPolicy([RecoveryRule(kinds=[EXIT], fields={"vcpus": 4})], max_submissions=2)
+    request = JobRequest("etl", recovery=policy | BOTH)
+    assert pickle.loads(pickle.dumps(policy)) == copy.deepcopy(policy) == policy  # noqa: S301 - our own
+    assert pickle.loads(pickle.dumps(request)) == copy.deepcopy(request) == request  # noqa: S301 - our own
+
+
+def test_a_rule_keeps_the_fields_that_it_was_made_with() -> None:
+    fields: dict[str, object] = {"vcpus": 4}
+    rule = RecoveryRule(kinds=[EXIT], fields=fields)
+    fields["vcpus"] = 8
+    assert rule.fields == {"vcpus": 4}
+
+
+def test_memory_grows_up_to_the_maximum_where_the_product_is_infinite() -> None:
+    policy = RecoveryPolicy.more_memory(factor=1e308, max_memory_mib=5000)
+    decision = policy.decide(failed(OOM), submissions(), random.Random(4))
+    assert decision is not None
+    assert decision.changes == {"memory_mib": 5000}
 
 
 def test_fields_that_a_rule_may_change_are_fields_of_a_request() -> None:

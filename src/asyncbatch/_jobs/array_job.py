@@ -187,7 +187,7 @@ class ArrayJob(Job):
         # A handle that was made by id (`AsyncBatchClient.job`) is kept: one handle for each id.
         child = record.handle() if record.handle else None
         if child is None:
-            child = ChildJob(self._session, record, self)
+            child = ChildJob(self._session, record, self, index)
             record.handle = ref(child)
         return child
 
@@ -240,12 +240,21 @@ def _has_failed(record: "JobRecord") -> bool:
 class ChildJob(Job):
     """A child of an array job, whose handle it keeps in use; see `ArrayJob.__getitem__`."""
 
-    __slots__ = ("_array",)
+    __slots__ = ("_array", "_index")
 
-    def __init__(self, session: "Session", record: "JobRecord", array: ArrayJob) -> None:
+    def __init__(
+        self, session: "Session", record: "JobRecord", array: ArrayJob, index: int
+    ) -> None:
         """Made by its array."""
         super().__init__(session, record)
         self._array = array
+        self._index = index
+
+    def _log_record(self, tail: int | None) -> "JobRecord":
+        """Return the record whose log comes first: the child of the array itself."""
+        if tail is not None:
+            return self._record
+        return self._session.records.record(f"{self._array._first_record.id}:{self._index}")
 
 
 def job_handle(session: "Session", record: "JobRecord") -> Job:

@@ -225,7 +225,7 @@ class Job:
             APIError: AWS refuses access to the logs.
         """
         self._session.require_open()
-        record = self._first_record if tail is None else self._record
+        record = self._log_record(tail)
         events = self._session.logs.events([record], follow=follow, tail=tail, since=since)
         async for event in events:
             yield event
@@ -298,6 +298,10 @@ class Job:
             )
             raise InvalidRequest("job", self.id, rule)
         return JobRequest.from_description(description).replace(**changes)
+
+    def _log_record(self, tail: int | None) -> "JobRecord":
+        """Return the record whose log comes first; the logs of further submissions follow it."""
+        return self._first_record if tail is None else self._record
 
     @property
     def _result(self) -> JobResult | None:

@@ -18,6 +18,7 @@ from asyncbatch._logs.streams import Stream, streams_of
 from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, ResourceNotFound
+from asyncbatch._values.part_ids import child_index
 from asyncbatch._values.policies import LogPolicy
 from asyncbatch._values.results import LogEvent
 
@@ -174,12 +175,13 @@ class LogReader:
 
         Args:
             job: The job.
-            index: Its index in an array; None where it is no child.
+            index: Its index in an array; None where its id has it, or it is no child.
             options: Which lines are wanted.
             feed: Where they go.
             places: Gets the places of second and further submissions.
         """
         number = 1
+        index = child_index(job.id) if index is None else index
         submission: LogSource | None = job
         while submission is not None:
             await self._follow(submission, options, feed, places)

@@ -75,7 +75,7 @@ class LogicalJob:
         result = record.result
         assert result is not None  # noqa: S101 - called when it has ended
         self.submissions[-1] = submission_of(result, rule=self.submissions[-1].rule)
-        prepare = None if result.succeeded or self._is_stopped else self._next(result)
+        prepare = None if result.succeeded or self._is_stopped else self._next(record, result)
         if prepare is None:
             return False
         self._delay, self._idle = anyio.CancelScope(), anyio.Event()
@@ -109,13 +109,15 @@ class LogicalJob:
             logger.warning("job %s (%s) cancelled: %s", record.id, record.name, reason)
             await self._recovery.cancel(record.id, reason[:_MAX_REASON])
 
-    def _next(self, result: JobResult) -> Prepare | None:
+    def _next(self, record: JobRecord, result: JobResult) -> Prepare | None:
         """Return what waits until the job can be submitted again; None if it is not."""
         dependencies = self._recovery.dependencies_of(result)
         if dependencies:
             return lambda: _on_new_dependencies(result, dependencies)
-        decision = self._recovery.decision(self._policy, result, self.submissions)
-        return None if decision is None else lambda: _delayed(decision)
+        decision = self._recovery.decision(self._policy, record, result, self.submissions)
+        if decision is None or not self._recovery.admits(self._policy, record):
+            return None
+        return lambda: _delayed(decision)
 
     async def _resubmit(self, record: JobRecord, prepare: Prepare) -> None:
         """Submit the job again when that is due, or settle the record with its failure."""
@@ -169,6 +171,9 @@ class LogicalJob:
         """Return None: only an array has parts."""
         return None
 
+    async def stop_child(self, index: int) -> None:
+        """Do nothing: only an array has children."""
+
     def live_ids(self) -> list[str]:
         """Return no ids: the job itself is the only one."""
         return []
@@ -217,6 +222,8 @@ class LogicalArray:
         self._array_id = record.id
         self._parts: list[_Part] = []
         self._waiting: list[JobRecord] = []
+        self._stopped: set[int] = set()  # indexes of children
+        self._is_submitting = False
         self._is_decided = False
         self._is_stopped = False
         self._delay = anyio.CancelScope()
@@ -257,6 +264,16 @@ class LogicalArray:
             if part.record.latest.logical is not None:
                 await part.record.latest.logical.stop()
 
+    async def stop_child(self, index: int) -> None:
+        """Leave a child out of the parts; returns when those in progress were submitted."""
+        self._stopped.add(index)
+        for child in [each for each in self._waiting if index_of(each.id) == index]:
+            if not self._is_submitting:
+                self._waiting.remove(child)
+                child.settle()
+        if self._is_submitting and self._idle is not None:
+            await self._idle.wait()
+
     def abandon(self) -> None:
         """Settle the children that wait for the end of the array, which will not be known."""
         self._decided()
@@ -272,6 +289,8 @@ class LogicalArray:
         if result.succeeded:
             return False
         if not self._is_decided:
+            if index_of(child.id) in self._stopped and not self._is_submitting:
+                return False
             self._waiting.append(child)
             return True
         following = self.part_of(index_of(child.id))
@@ -314,7 +333,8 @@ class LogicalArray:
             record.lose(error)
             return
         if note or others or not self._parts or not all(map(_has_succeeded, self._parts)):
-            record.settle(note=note)
+            notes = (part.record.latest.note for part in self._parts)
+            record.settle(note=note or next(filter(None, notes), ""))
         else:
             record.settle(result=_succeeded(result))
 
@@ -332,7 +352,7 @@ class LogicalArray:
                 self._parts.append(_Part(part, indexes))
                 for index in indexes:
                     failed.pop(index, None)
-        plans = self._plans(failed)
+        plans = self._plans(record, failed)
         delay = max((decision.delay for decision, _ in plans), default=0.0)
         with self._delay:
             await anyio.sleep(delay)  # noqa: TID251 - the policy's delay
@@ -341,21 +361,27 @@ class LogicalArray:
         request = self.request
         if plans and request is None:
             request = JobRequest.from_description(result.description)
+        self._is_submitting = True
         for decision, indexes in plans:
             assert request is not None  # noqa: S101 - made above
-            await self._submit_part(record, request, decision, indexes)
-        return len(failed) - sum(len(indexes) for _, indexes in plans)
+            wanted = [index for index in indexes if index not in self._stopped]
+            if wanted:
+                await self._submit_part(record, request, decision, wanted)
+                failed = {index: each for index, each in failed.items() if index not in wanted}
+        return len(failed)
 
     def _plans(
-        self, failed: Mapping[int, JobDescription]
+        self, record: JobRecord, failed: Mapping[int, JobDescription]
     ) -> list[tuple[Resubmission, Sequence[int]]]:
         """Return which children run again together, and how."""
         plans: dict[tuple[int | None, str], tuple[Resubmission, list[int]]] = {}
         for index, summary in sorted(failed.items()):
             result = JobResult(description=summary, failure=failure_of(summary))
-            decision = self._recovery.decision(self._policy, result, self.submissions)
-            if decision is not None:
-                key = (decision.rule, repr(sorted(decision.changes.items())))
+            decision = self._recovery.decision(self._policy, record, result, self.submissions)
+            if decision is None:
+                continue
+            key = (decision.rule, repr(sorted(decision.changes.items())))
+            if key in plans or self._recovery.admits(self._policy, record):
                 plans.setdefault(key, (decision, []))[1].append(index)
         return list(plans.values())
 

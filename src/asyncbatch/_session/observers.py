@@ -42,12 +42,6 @@ class Observers:
                     logger.error("observer %r is async, so it did not get %r", observer, event)
 
 
-def is_async(observer: object) -> bool:
-    """Return whether calling an observer only makes a coroutine, which nothing would await."""
-    call = getattr(observer, "__call__", None)  # noqa: B004 - to look at it, not to call it
-    return inspect.iscoroutinefunction(observer) or inspect.iscoroutinefunction(call)
-
-
 def makes_a_context(observer: object) -> bool:
     """Return whether an observer is `display()` or `display`: calling these shows nothing."""
     is_context = isinstance(

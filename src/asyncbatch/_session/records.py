@@ -68,6 +68,10 @@ class Logical(Protocol):
         """Return the record of an array's child that runs again; None for another child."""
         ...
 
+    async def stop_child(self, index: int) -> None:
+        """Run a child of an array no more; returns when a submission that was in progress ended."""
+        ...
+
     def live_ids(self) -> list[str]:
         """Return the ids of further jobs that are to be terminated with this one."""
         ...
@@ -171,6 +175,13 @@ class _Waiting:
         self.callbacks: list[DoneCallback] = []
         self.subscriptions: tuple[deque[JobDescription], ...] = ()
 
+    def add(self, other: "_Waiting") -> None:
+        """Add those who wait for another submission of the same job."""
+        if other is not self:
+            self.count += other.count
+            self.callbacks += other.callbacks
+            self.subscriptions += other.subscriptions
+
 
 class JobRecord:
     """One job: its latest description, its end, and its waiters.
@@ -182,6 +193,7 @@ class JobRecord:
         result: How it ended; None before, and where it vanished.
         lost: The error for a job whose end will not be known: AWS no longer knows it, or it is not
             known whether it was submitted again.
+        note: What to add to the message of its failure; empty for nothing.
         logical: The job with all its submissions, if it is submitted again when it fails.
         following: Record of the next submission; None for the last one.
         handle: Weak reference to its handle, if it has one; kept by `_jobs`.
@@ -192,7 +204,6 @@ class JobRecord:
         "_change",
         "_details_wanted",
         "_name",
-        "_note",
         "_records",
         "_waiting",
         "array_size",
@@ -202,6 +213,7 @@ class JobRecord:
         "id",
         "logical",
         "lost",
+        "note",
         "result",
     )
 
@@ -212,6 +224,7 @@ class JobRecord:
         self.description: JobDescription | None = None
         self.result: JobResult | None = None
         self.lost: AsyncBatchError | None = None
+        self.note = ""
         self.logical: Logical | None = None
         self.following: JobRecord | None = None
         self.handle: ReferenceType[Any] | None = None
@@ -220,7 +233,6 @@ class JobRecord:
         self._change: _Change | None = None
         self._waiting = _Waiting()
         self._details_wanted = 0
-        self._note = ""
 
     @property
     def name(self) -> str:
@@ -249,11 +261,6 @@ class JobRecord:
         while record.following is not None:
             record = record.following
         return record
-
-    @property
-    def note(self) -> str:
-        """What to add to the message of its failure; empty for nothing."""
-        return self._note
 
     @property
     def is_awaited(self) -> bool:
@@ -340,9 +347,11 @@ class JobRecord:
             result: Its result; None for that of its own submission.
         """
         self._records.recovering.discard(self)
-        self._note = note
+        self.note = note or self.note
         if result is not None:
             self.result, self.description = result, result.description
+            for subscription in self._waiting.subscriptions:
+                subscription.append(result.description)
         if self.result is not None:
             self._records.observers.report(JobFinished(job_id=self.id, result=self.result))
         self._call_back(None)
@@ -358,9 +367,14 @@ class JobRecord:
     def pass_on_to(self, following: "JobRecord") -> None:
         """Make the record of the next submission take over waiters, callbacks and handle."""
         self.following = following
-        following.handle = self.handle
-        following._waiting = self._waiting  # noqa: SLF001 - of the same class
-        self._records.poller.note_waiters(following)
+        # The next submission of a child may be in use before the child itself is described.
+        self._waiting.add(following._waiting)  # noqa: SLF001 - of the same class
+        record: JobRecord | None = following
+        while record is not None:
+            record.handle = self.handle or record.handle
+            record._waiting = self._waiting  # noqa: SLF001 - of the same class
+            record = record.following
+        self._records.poller.note_waiters(following.latest)
         self._wake(None)
 
     # -- waiting ----------------------------------------------------------------------------------
@@ -440,16 +454,16 @@ class JobRecord:
     def subscribed(self) -> Iterator[deque[JobDescription]]:
         """Collect the job's descriptions in a queue: the current one first, then each change."""
         subscription: deque[JobDescription] = deque()
-        description, waiting = self.latest.description, self._waiting
+        description = self.latest.description
         if description is not None:
             subscription.append(description)
-        waiting.subscriptions += (subscription,)
+        self._waiting.subscriptions += (subscription,)
         try:
             yield subscription
         finally:
             # By identity: two queues with equal content are different subscriptions.
-            waiting.subscriptions = tuple(
-                each for each in waiting.subscriptions if each is not subscription
+            self._waiting.subscriptions = tuple(
+                each for each in self._waiting.subscriptions if each is not subscription
             )
 
     async def settled(self) -> None:

@@ -142,21 +142,35 @@ class Recovery:
         return None if record is None or record.logical is None else record
 
     def decision(
-        self, policy: RecoveryPolicy, result: JobResult, submissions: Sequence[JobSubmission]
+        self,
+        policy: RecoveryPolicy,
+        record: JobRecord | None,
+        result: JobResult,
+        submissions: Sequence[JobSubmission],
     ) -> Resubmission | None:
-        """Return what a policy decides; None where a function of it raises."""
-        if policy.max_resubmissions is not None and self._count >= policy.max_resubmissions:
-            logger.warning(
-                "job %s is not submitted again: %d jobs were (max_resubmissions)",
-                result.job_id,
-                self._count,
-            )
-            return None
+        """Return what a policy decides; None, with a note in the record, if its function raises."""
         try:
             return policy.decide(result, submissions, self._rng)
-        except Exception:  # of a user's function: the job's own failure is what matters
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        # Of a user's function: the job's own failure is what matters, and a CancelledError is no
+        # cancellation of the task that polls.
+        except BaseException as error:
             logger.exception("recovery policy failed for job %s, which ends FAILED", result.job_id)
+            if record is not None:
+                record.note = f"It was not submitted again: its recovery policy raised {error!r}."
             return None
+
+    def admits(self, policy: RecoveryPolicy, record: JobRecord) -> bool:
+        """Count one more submission; return False, with a note, if the policy allows no more."""
+        limit = policy.max_resubmissions
+        if limit is not None and self._count >= limit:
+            why = f"max_resubmissions={limit} was reached"
+            logger.warning("job %s (%s) not submitted again: %s", record.id, record.name, why)
+            record.note = f"It was not submitted again: {why}."
+            return False
+        self._count += 1
+        return True
 
     def start(self, record: JobRecord, work: Callable[[], Awaitable[None]]) -> None:
         """Start work for a job; a bug in it concerns only that job."""
@@ -177,7 +191,6 @@ class Recovery:
     def note_failed(self, record: JobRecord, result: JobResult, number: int) -> None:
         """Log, and write into the journal, that a job failed and is submitted again."""
         self._failed[record.id] = record
-        self._count += 1
         assert result.failure is not None  # noqa: S101 - it FAILED
         if self.journal is not None:
             self.journal.note_failed(result.description)

@@ -449,7 +449,7 @@ class Resumption:
         result = result_of(await self._journal.description(entry))
         submissions = [await self._submission(each) for each in self._journal.earlier(entry)]
         submissions.append(submission_of(result, rule=rule_of(entry.decision)))
-        return self._recovery.decision(policy, result, submissions) is None
+        return self._recovery.decision(policy, record, result, submissions) is None
 
     def _lock(self, identity: str, ordinal: int) -> anyio.Lock:
         """Return the lock of a request, so that it is not submitted twice at the same time."""

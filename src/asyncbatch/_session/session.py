@@ -34,6 +34,7 @@ from asyncbatch._values.errors import (
     copy_of,
 )
 from asyncbatch._values.events import JobSubmitted
+from asyncbatch._values.part_ids import child_index
 from asyncbatch._values.requests import JobRequest
 
 if TYPE_CHECKING:  # loaded with SQLite, only where there is a journal
@@ -348,6 +349,12 @@ class Session:
     async def _stopped(self, job_id: str) -> list[str]:
         """Have a job not submitted again; return the ids of the jobs that it consists of."""
         record = self.records.get(job_id)
+        last_id = job_id if record is None else record.latest.id
+        array, index = self.records.logical_array_of(last_id), child_index(last_id)
+        if array is not None and index is not None:
+            await array.stop_child(index)
+            if (part := array.part_of(index)) is not None:
+                return await self._stopped(part.latest.id)
         if record is None:
             return [job_id]
         if (logical := record.latest.logical) is not None:

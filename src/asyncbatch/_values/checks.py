@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 """
 
 import enum
+import inspect
 import math
 import os
 import re
@@ -179,6 +180,12 @@ def flag(field: str, value: object) -> None:
     """Require True or False."""
     if not isinstance(value, bool):
         raise InvalidRequest(field, value, "must be True or False")
+
+
+def is_async(function: object) -> bool:
+    """Whether calling `function` only makes a coroutine, which nothing would await."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - to look at it, not to call it
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def optional_flag(field: str, value: object) -> None:

@@ -8,13 +8,14 @@ A policy is a value. Its decisions depend on nothing but the failure and the sub
 """
 
 import functools
+import inspect
 import math
 import operator
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Self
 
 from asyncbatch._values import checks as check
@@ -26,6 +27,8 @@ from asyncbatch._values.unknown_fields import advice
 
 # Ends that a person or a program wanted; no rule overrides them.
 _NEVER = frozenset({FailureKind.TERMINATED, FailureKind.CANCELLED})
+
+_NOT_ASYNC = "must not be async: it is called while jobs are polled, and nothing would await it"
 
 _MAX_SUBMISSIONS = 100
 _UNLIMITED = 2**31
@@ -86,18 +89,16 @@ class RecoveryRule:
         """Normalise the values and check them."""
         check.iterable("kinds", self.kinds, rule="must be a list of failure kinds")
         check.iterable("exit_codes", self.exit_codes, rule="must be a list of exit codes")
-        check.iterable("queues", self.queues, rule="must be a list of job queues")
-        for kind in self.kinds:
+        kinds, codes = tuple(self.kinds), tuple(self.exit_codes)
+        for kind in kinds:
             check.choice("kinds", kind, FailureKind)
-        for code in self.exit_codes:
+        for code in codes:
             check.integer("exit_codes", code, 0, 255)
-        for queue in self.queues:
-            check.text("queues", queue, rule="every item must be a name or ARN of a job queue")
         values: dict[str, object] = {
-            "kinds": frozenset(map(FailureKind, self.kinds)),
-            "exit_codes": frozenset(self.exit_codes),
-            "queues": tuple(self.queues),
-            "fields": MappingProxyType(_changeable("fields", self.fields)),
+            "kinds": frozenset(map(FailureKind, kinds)),
+            "exit_codes": frozenset(codes),
+            "queues": _queues("queues", self.queues),
+            "fields": _changeable("fields", self.fields),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -120,6 +121,8 @@ class RecoveryRule:
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise InvalidRequest(name, value, "must be a function or None")
+            if check.is_async(value):
+                raise InvalidRequest(name, value, _NOT_ASYNC)
         never = _NEVER & set(self.kinds)
         if never:
             rule = "jobs that were terminated or cancelled are never submitted again"
@@ -142,7 +145,7 @@ class RecoveryRule:
         return (
             failure.kind in self.kinds
             or (result.exit_code is not None and result.exit_code in self.exit_codes)
-            or (self.when is not None and bool(self.when(failure)))
+            or (self.when is not None and bool(_returned("when", self.when(failure))))
         )
 
     def changes(
@@ -164,7 +167,7 @@ class RecoveryRule:
                 return None
             changed.update(size)
         if self.change is not None:
-            changed.update(_changeable("change", self.change(result)))
+            changed.update(_changeable("change", _returned("change", self.change(result))))
         return changed
 
     def _more_memory(self, factor: float, submission: JobSubmission) -> dict[str, Any] | None:
@@ -173,7 +176,7 @@ class RecoveryRule:
         at_most = self.max_memory_mib or _UNLIMITED
         if current is None or current >= at_most:
             return None
-        wanted = min(math.ceil(current * factor), at_most)
+        wanted = math.ceil(min(current * factor, at_most))  # the product may be infinite
         if not submission.is_fargate:
             return {"memory_mib": wanted}
         size = fargate_size(submission.vcpus or 0, wanted, at_most=at_most)
@@ -215,7 +218,8 @@ class RecoveryPolicy:
         max_submissions: Maximum number of submissions of a job, with the first one, 1 to 100.
         max_resubmissions: Maximum number of further submissions of all jobs of one client together,
             0 or more, so that a fault which hits every job does not double the cost of a run; None
-            for no limit.
+            for no limit. Children of an array that run again together are one submission. Jobs that
+            failed with a job that they depend on do not count.
         start_within: Seconds that a job may be RUNNABLE before its first attempt, from when that
             was first seen; then it is cancelled (CancelJob), unless it has started meanwhile. Its
             failure has the kind NOT_STARTED, for which there may be a rule. None for no limit; not
@@ -296,7 +300,7 @@ class RecoveryPolicy:
             InvalidRequest: A value breaks a rule.
         """
         check.integer("max_submissions", max_submissions, 2, _MAX_SUBMISSIONS)
-        queues = (fallback_queue,) if isinstance(fallback_queue, str) else fallback_queue
+        queues = _fallback(fallback_queue)
         rule = RecoveryRule(kinds=_SPOT, times=max_submissions - 1, delay=delay, queues=queues)
         return cls((rule,), max_submissions)
 
@@ -315,6 +319,7 @@ class RecoveryPolicy:
             InvalidRequest: A value breaks a rule.
         """
         check.integer("max_submissions", max_submissions, 2, _MAX_SUBMISSIONS)
+        check.number("factor", factor, above=1)
         rule = RecoveryRule(
             kinds=(FailureKind.OUT_OF_MEMORY,),
             times=max_submissions - 1,
@@ -343,7 +348,10 @@ class RecoveryPolicy:
         Raises:
             InvalidRequest: A value breaks a rule.
         """
-        queues = (fallback_queue,) if isinstance(fallback_queue, str) else tuple(fallback_queue)
+        check.optional_number("within", within, above=0)
+        if within is None and not blocked:
+            raise InvalidRequest("within", None, "give a number of seconds, or blocked=True")
+        queues = _fallback(fallback_queue)
         rules = [
             RecoveryRule(
                 kinds=(FailureKind.NOT_STARTED,), times=len(queues), delay=0.0, queues=queues
@@ -364,7 +372,12 @@ class RecoveryPolicy:
             InvalidRequest: The text is not a short form.
         """
         check.text("recovery", text, rule=_SHORT_FORM)
-        policies = [cls._from_part(part.strip(), text) for part in text.split("|")]
+        try:
+            policies = [cls._from_part(part.strip(), text) for part in text.split("|")]
+        except InvalidRequest as error:
+            if error.field == "recovery":
+                raise
+            raise InvalidRequest("recovery", text, str(error)) from None
         return functools.reduce(operator.or_, policies)
 
     @classmethod
@@ -417,6 +430,28 @@ def _failed_with_dependency(submission: JobSubmission) -> bool:
     return submission.failure is not None and submission.failure.kind is FailureKind.DEPENDENCY
 
 
+def _queues(field: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, AbstractSet):
+        raise InvalidRequest(field, value, "must be a list: a set has no order")
+    check.iterable(field, value, rule="must be a list of job queues")
+    queues: tuple[str, ...] = tuple(value)  # type: ignore[arg-type] # it was checked
+    for queue in queues:
+        check.text(field, queue, rule="every item must be a name or ARN of a job queue")
+    return queues
+
+
+def _fallback(value: object) -> tuple[str, ...]:
+    return _queues("fallback_queue", (value,) if isinstance(value, str) else value)
+
+
+def _returned(field: str, value: object) -> object:
+    """Return what a function of a rule returned, unless nothing awaits it."""
+    if inspect.iscoroutine(value):
+        value.close()
+        raise InvalidRequest(field, value, _NOT_ASYNC)
+    return value
+
+
 def _changeable(field: str, value: object) -> dict[str, Any]:
     changed = check.mapping(field, value)
     for name in changed:
@@ -433,7 +468,7 @@ _SHORT_FORM = (
 _SPOT_TEXT = re.compile(r"spot:(?P<count>\d{1,3})(?P<queues>(,fallback=[^,|=\s]+)*)")
 _START_TEXT = re.compile(r"start:(?P<seconds>\d{1,7})(?P<queues>(,fallback=[^,|=\s]+)*)")
 _MEMORY_TEXT = re.compile(
-    r"memory:x(?P<factor>\d+(\.\d+)?)(,max=(?P<most>\d+))?(,(?P<count>\d{1,3}))?"
+    r"memory:x(?P<factor>\d+(\.\d+)?)(,max=(?P<most>\d{1,9}))?(,(?P<count>\d{1,3}))?"
 )
 
 
