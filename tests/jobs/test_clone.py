@@ -12,12 +12,17 @@ from asyncbatch.local import Script, VirtualTimeLoop
 from tests.fixtures import strategies
 from tests.fixtures.bench import DEFINITION, MakeBench, open_bench
 
-# What is left out here needs resources of its own, or a queue with shares.
-_SIMULATED = {
-    name: each
-    for name, each in strategies.sensible.items()
-    if name not in ("queue", "depends_on", "gpus", "key", "share_identifier", "scheduling_priority")
-} | {"array_size": st.integers(2, 5)}
+# What is left out here needs resources of its own, a queue with shares, or jobs of another type.
+_LEFT_OUT = frozenset(
+    (
+        *("queue", "depends_on", "gpus", "key", "share_identifier", "scheduling_priority"),
+        *("consumable_resources", "instance_type", "node_overrides"),
+        *("ecs_properties_override", "eks_properties_override"),
+    )
+)
+_SIMULATED = {name: each for name, each in strategies.sensible.items() if name not in _LEFT_OUT} | {
+    "array_size": st.integers(2, 5)
+}
 
 
 def _request(fields: dict[str, Any]) -> JobRequest:

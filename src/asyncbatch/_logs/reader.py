@@ -184,7 +184,8 @@ class LogReader:
         index = child_index(job.id) if index is None else index
         submission: LogSource | None = job
         while submission is not None:
-            await self._follow(submission, options, feed, places)
+            if not await self._follow(submission, options, feed, places):
+                return
             try:
                 submission = await submission.next_submission(wait=options.follow)
             except AsyncBatchError as error:
@@ -196,8 +197,12 @@ class LogReader:
 
     async def _follow(
         self, job: LogSource, options: LogOptions, feed: Feed, places: Places
-    ) -> None:
-        """Follow one job, or the parts of one that writes no log itself."""
+    ) -> bool:
+        """Follow one job, or the parts of one that writes no log itself.
+
+        Returns:
+            Whether its log came to its end; an error goes to the feed.
+        """
         try:
             while options.follow and job.description is None:
                 await job.wait_for_change(within=math.inf, details=True)
@@ -210,6 +215,9 @@ class LogReader:
             feed.fail(error)
         except Exception as error:  # noqa: BLE001 - this runs in the client's background task
             feed.fail(internal_error(job.id, error))
+        else:
+            return True
+        return False
 
     async def _follow_parts(
         self, parts: Sequence[LogSource], options: LogOptions, feed: Feed, places: Places
