@@ -23,8 +23,14 @@ AIOBOTO3_AT_FLOOR = "aioboto3==15.4.0"
 
 # Twice as many workers as cores: many tests wait for programs that they start.
 WORKERS = str(2 * (os.cpu_count() or 1))
-# These tests do not depend on the Python version: they run only on the one that runs nox.
-SAME_EVERYWHERE = ("tests/bench", "tests/docs", "tests/examples")
+# These tests do not depend on the versions of Python and dependencies: they run only on the Python
+# that runs nox.
+SAME_EVERYWHERE = (
+    # The project's own texts, examples, benchmark and test tools.
+    *("tests/bench", "tests/docs", "tests/examples", "tests/test_programs.py"),
+    # Shells run the commands that these tests make from strings and numbers.
+    *("tests/submitting/test_coalesce_properties.py", "tests/submitting/test_smaller_array.py"),
+)
 # What depends most on the versions of Python and botocore: values, AWS access, journal, contract.
 QUICK_TESTS = (
     *("tests/values", "tests/aws", "tests/journal", "tests/test_public_api.py"),

@@ -38,14 +38,14 @@ def test_program_prints_and_ends_as_with_a_new_interpreter(
     )
     errors = tmp_path / "errors"
     with errors.open("w") as stderr:
-        started = launcher(()).start(program, stderr=stderr)
+        started = launcher(("asyncbatch.local",)).start(program, stderr=stderr)
         output = started.read_all()
     assert (started.returncode, output) == (done.returncode, done.stdout)
     assert errors.read_text().splitlines()[-1:] == done.stderr.splitlines()[-1:]
 
 
 def test_killed_program_leaves_no_process_of_its_group() -> None:
-    program = launcher(()).start(
+    program = launcher(("asyncbatch.local",)).start(
         "import os, time; os.fork(); print('up', flush=True); time.sleep(600)"
     )
     assert [program.stdout.readline() for _ in range(2)] == ["up\n"] * 2

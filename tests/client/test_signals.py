@@ -1,10 +1,8 @@
 """Ctrl-C and SIGTERM in real programs: blocks close, jobs continue, one message names them."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from asyncbatch import AsyncBatchClient, stop_on_sigterm
 from asyncbatch.local import LocalBatch, ScriptedExecutor
+from tests.fixtures.programs import launcher
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -83,31 +82,29 @@ class Program:
 
     def __init__(self, body: str, around: str = STOPPED, *, journal: str | None = None) -> None:
         code = PROGRAM.format(body=body.strip(), around=around.strip(), journal=journal)
-        self._popen = subprocess.Popen(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by `end`
+        self._program = launcher(("asyncbatch.local",)).start(code, stderr=self._errors)
         self.output = self.errors = ""
         self.wait_for("ready")
 
     def wait_for(self, word: str) -> None:
         """Read its output up to a line."""
-        assert self._popen.stdout is not None
-        while word not in (line := self._popen.stdout.readline()):
-            assert line, self._popen.communicate()[1]
+        while word not in (line := self._program.stdout.readline()):
+            if not line:
+                self.end()
+                raise AssertionError(self.errors)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the program."""
-        self._popen.send_signal(number)
+        self._program.send_signal(number)
 
     def end(self) -> int:
         """Wait for its end and return its exit code, negative for a signal."""
-        self.output, self.errors = self._popen.communicate()
-        return self._popen.returncode
+        self.output = self._program.read_all()
+        with self._errors:
+            self._errors.seek(0)
+            self.errors = self._errors.read()
+        return self._program.wait()
 
 
 SIGNALS = {signal.SIGINT: (PLAIN, -signal.SIGINT), signal.SIGTERM: (STOPPED, 143)}

@@ -81,6 +81,10 @@ def url(request: pytest.FixtureRequest) -> str | None:
     return str(request.getfixturevalue("luigid")) if request.param == "luigid" else None
 
 
+# For tests of what happens between two calls of the scheduler.
+with_local_scheduler = pytest.mark.parametrize("url", ["local"], indirect=True)
+
+
 @pytest.fixture(params=[ORDINARY, ONE_PROCESS])
 def workers(request: pytest.FixtureRequest, aws: Aws, url: str | None) -> Workers:
     notes.clear()
@@ -237,6 +241,7 @@ class Nesting(Threaded):
         super().run()
 
 
+@with_local_scheduler
 @pytest.mark.parametrize("builder", ["luigi", "asyncbatch_luigi"])
 def test_task_may_start_a_build(workers: Workers, name: str, builder: str, aws: Aws) -> None:
     task = make(Nesting, name=name, builder=builder)
@@ -267,6 +272,7 @@ class WithOwnLoop(Threaded):
         super().run()
 
 
+@with_local_scheduler
 @pytest.mark.usefixtures("loop_of_main_thread")
 def test_task_may_use_the_event_loop_of_its_thread(workers: Workers, name: str) -> None:
     tasks = [make(WithOwnLoop, name=f"{name}-{number}") for number in range(2)]
