@@ -349,7 +349,7 @@ def daily(
 
 def assigned(task: BatchTask, *, journal: str = "") -> RunPlan:
     settings = make(asyncbatch, journal=journal)
-    return plan_run(task, task._request(settings), settings)
+    return plan_run(task, task._asyncbatch_request(settings), settings)
 
 
 SEQUENTIAL = Dependency(type=DependencyType.SEQUENTIAL)
@@ -394,6 +394,26 @@ TASKS: Mapping[str, tuple[Callable[[], BatchTask], str]] = {
         "Daily_3___8201bd27e5-2b43060a27b1",
     ),
     "extra": (lambda: daily(job_extra=EXTRA), "Daily_3___8201bd27e5-18ecdd37afef"),
+    "consumable resources": (
+        lambda: daily(job_consumable_resources={"license": 2}),
+        "Daily_3___8201bd27e5-1c49857c330a",
+    ),
+    "instance type": (
+        lambda: daily(job_instance_type="p5.48xlarge"),
+        "Daily_3___8201bd27e5-ad4e95f5867b",
+    ),
+    "overrides of nodes": (
+        lambda: daily(job_node_overrides=EXTRA["nodeOverrides"]),
+        "Daily_3___8201bd27e5-444f983af02f",
+    ),
+    "overrides of a task on ECS": (
+        lambda: daily(job_ecs_properties_override={"taskProperties": []}),
+        "Daily_3___8201bd27e5-8d02247e00f7",
+    ),
+    "overrides of a pod": (
+        lambda: daily(job_eks_properties_override={"podProperties": {}}),
+        "Daily_3___8201bd27e5-4790904d4df1",
+    ),
     "namespace": (
         lambda: daily(task_namespace="team.a"),
         "team-a-Daily_3___8201bd27e5-4d7aba185f19",

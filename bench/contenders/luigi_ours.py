@@ -31,7 +31,7 @@ class Job(BatchTask):
 class Nap(Job):
     """A task without a job that sleeps on the event loop of the worker."""
 
-    async def _run_on(self, batch: AsyncBatchClient) -> None:  # noqa: ARG002 (what a BatchTask gets)
+    async def _asyncbatch_start(self, batch: AsyncBatchClient) -> None:  # noqa: ARG002 (what a BatchTask gets)
         await asyncio.sleep(_WORK.sleep or 0)
         _RECORDER.ended(self.task_id)
 

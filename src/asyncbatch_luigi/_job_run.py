@@ -21,6 +21,7 @@ from asyncbatch import (
     JobFailed,
     JobRequest,
     JobResult,
+    JobStatus,
     fit_for_terminal,
 )
 from asyncbatch_luigi._default_queue import with_default_queue
@@ -41,7 +42,8 @@ _MAX_TAGS = 50  # of a job, by AWS
 _INTERRUPTED = "the run of its Luigi task was interrupted"
 _TIMED_OUT = "the run of its Luigi task exceeded worker_timeout"
 
-# Ids of jobs that were terminated because a run of their task timed out, by client.
+# Ids of jobs that were terminated because a run of their task timed out, by client. A retry on the
+# same client waits for their end, while its own time does not count.
 _timed_out: "weakref.WeakKeyDictionary[AsyncBatchClient, set[str]]" = weakref.WeakKeyDictionary()
 
 
@@ -76,6 +78,8 @@ class JobRun:
         self._totals = totals_of(client)
         self._on_end = on_end
         self._job: Job | None = None
+        self._is_followed = False
+        self._is_log_copied = False
 
     async def run(self) -> None:
         """Run the job and wait for its end.
@@ -88,9 +92,13 @@ class JobRun:
         try:
             with waiting():
                 self._plan = await with_default_queue(self._client, self._plan)
-                job = self._job = await self._find_or_submit()
-            await self._reports.report_link(job)
-            await (self._follow_with_log(job) if self._plan.stream_logs else self._follow(job))
+                job = await self._find_or_submit()
+            await self._run_job(job)
+            if self._is_followed and _was_ended_by_a_run(job):
+                logger.info("AWS Batch job %s was terminated by an earlier run; submitting", job.id)
+                with waiting():
+                    job = await self._submit()
+                await self._run_job(job)
             await self._end(job)
         except asyncio.CancelledError:
             await self._handle_interrupt()
@@ -99,6 +107,12 @@ class JobRun:
             if self._job is not None and not isinstance(error, JobError):
                 error.add_note(self._where_to_find(self._job))
             raise
+
+    async def _run_job(self, job: Job) -> None:
+        """Wait for the end of a job."""
+        self._job = job
+        await self._reports.report_link(job)
+        await (self._follow_with_log(job) if self._plan.stream_logs else self._follow(job))
 
     # -- find or submit ---------------------------------------------------------------------------
 
@@ -116,14 +130,15 @@ class JobRun:
             return None
         job = await find_live_job(self._client, self._plan)
         if job is not None:
-            logger.info("Following AWS Batch job %s of an earlier run%s", job.id, _link(job))
+            logger.info("Following AWS Batch job %s of an earlier run%s", _named(job), _link(job))
             self._totals.followed += 1
+            self._is_followed = True
         return job
 
     async def _submit(self) -> Job:
         request, identity = self._plan.request, self._plan.identity
         tags = {**identity, **request.tags}
-        if len(tags) > _MAX_TAGS:
+        if len({**self._plan.default_tags, **tags}) > _MAX_TAGS:
             tags, identity = dict(request.tags), {}
         tagged = request.replace(tags=tags)
         try:
@@ -136,8 +151,9 @@ class JobRun:
             )
             job = await self._submit_or_withdraw(request)
         is_found = request.key is not None and self._totals.count_unless_submitted(job.id)
+        self._is_followed = is_found
         event = "Found in the journal:" if is_found else "Submitted"
-        logger.info("%s AWS Batch job %s%s", event, job.id, _link(job))
+        logger.info("%s AWS Batch job %s%s", event, _named(job), _link(job))
         return job
 
     async def _submit_or_withdraw(self, request: JobRequest) -> Job:
@@ -183,10 +199,19 @@ class JobRun:
                 group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
-            group.start_soon(_copy_log, job)
+            group.start_soon(self._copy_log, job)
             group.start_soon(follow)
         if errors:
             raise errors[0]
+
+    async def _copy_log(self, job: Job) -> None:
+        """Copy the lines of a job's log to Luigi's log; if that fails, the job is not affected."""
+        try:
+            async for event in job.logs():
+                logger.info("[%s] %s", event.job_id or job.id, fit_for_terminal(event.message))
+            self._is_log_copied = True
+        except AsyncBatchError as error:
+            logger.warning("Reading the log of AWS Batch job %s failed: %s", job.id, error)
 
     async def _end(self, job: Job) -> None:
         """Store the result; raise if the job FAILED."""
@@ -199,7 +224,9 @@ class JobRun:
         if self._on_end is not None:
             await self._on_end(job)
         if failure is not None:
-            raise BatchJobException.from_failure(failure) from None
+            raise BatchJobException.from_failure(
+                failure, is_log_copied=self._is_log_copied
+            ) from None
 
     # -- interrupts -------------------------------------------------------------------------------
 
@@ -208,9 +235,6 @@ class JobRun:
         job = self._job
         if job is None or job.is_finished:
             return
-        if is_timed_out():
-            # Even if it cannot be terminated: a retry must not follow it.
-            _timed_out.setdefault(self._client, set()).add(job.id)
         if self._plan.terminate_on_interrupt or is_timed_out():
             with anyio.move_on_after(_TERMINATION_GRACE, shield=True):
                 try:
@@ -219,14 +243,15 @@ class JobRun:
                     logger.warning("Termination of AWS Batch job %s failed: %s", job.id, error)
                 else:
                     logger.warning("Interrupted: AWS Batch job %s terminated", job.id)
+                    if is_timed_out():
+                        _timed_out.setdefault(self._client, set()).add(job.id)
                     return
         logger.warning("Interrupted: %s", self._where_to_find(job))
 
     def _where_to_find(self, job: Job) -> str:
         command = f"aws batch describe-jobs --region {self._region} --jobs {job.id}"
         where = job.console_url or command
-        name = fit_for_terminal(job.name)
-        return f"AWS Batch job {job.id} ({name}) continues in AWS; find it with: {where}"
+        return f"AWS Batch job {_named(job)} continues in AWS; find it with: {where}"
 
 
 @contextlib.contextmanager
@@ -239,13 +264,15 @@ def _errors_logged(request: JobRequest) -> Iterator[None]:
         logger.warning("Interrupted: submission of AWS Batch job %s failed: %s", name, error)
 
 
-async def _copy_log(job: Job) -> None:
-    """Copy the lines of a job's log to Luigi's log; if that fails, the job is not affected."""
-    try:
-        async for event in job.logs():
-            logger.info("[%s] %s", event.job_id or job.id, fit_for_terminal(event.message))
-    except AsyncBatchError as error:
-        logger.warning("Reading the log of AWS Batch job %s failed: %s", job.id, error)
+def _was_ended_by_a_run(job: Job) -> bool:
+    """Return whether a job FAILED because a run of its task was interrupted or took too long."""
+    reason = job.description.status_reason if job.description else None
+    return job.status is JobStatus.FAILED and reason in (_INTERRUPTED, _TIMED_OUT)
+
+
+def _named(job: Job) -> str:
+    """Return a job's id and name: the log of many tasks shows by that whose job it is."""
+    return f"{job.id} ({fit_for_terminal(job.name)})"
 
 
 def _link(job: Job) -> str:

@@ -72,6 +72,11 @@ class TaskAttributes(Protocol):
     job_scheduling_priority: Any
     job_tags: Any
     job_propagate_tags: Any
+    job_consumable_resources: Any
+    job_instance_type: Any
+    job_node_overrides: Any
+    job_ecs_properties_override: Any
+    job_eks_properties_override: Any
     job_extra: Any
     stream_logs: Any
     on_interrupt: Any
@@ -101,6 +106,7 @@ class RunPlan:
         fallback_queues: Job queues to which the task's recovery policy may submit the job.
         stream_logs: Whether to copy the job's log to Luigi's log.
         terminate_on_interrupt: Whether to terminate the job if the run is interrupted.
+        default_tags: Tags that the client adds; no part of the identity.
     """
 
     request: JobRequest
@@ -111,6 +117,7 @@ class RunPlan:
     fallback_queues: tuple[str, ...] = ()
     stream_logs: bool = False
     terminate_on_interrupt: bool = False
+    default_tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def plan_run(task: TaskAttributes, request: JobRequest, settings: config.asyncbatch) -> RunPlan:
@@ -144,6 +151,7 @@ def plan_run(task: TaskAttributes, request: JobRequest, settings: config.asyncba
         fallback_queues=policy.queues if isinstance(policy, RecoveryPolicy) else (),
         stream_logs=bool(_setting(task.stream_logs, settings.stream_logs)),
         terminate_on_interrupt=_terminates(_setting(task.on_interrupt, settings.on_interrupt)),
+        default_tags=settings.job_tags or {},
     )
 
 
@@ -173,6 +181,11 @@ def build_request(task: TaskAttributes, settings: config.asyncbatch) -> JobReque
         propagate_tags=task.job_propagate_tags,
         share_identifier=task.job_share_identifier or None,
         scheduling_priority=task.job_scheduling_priority,
+        consumable_resources=to_plain(task.job_consumable_resources or {}),
+        instance_type=task.job_instance_type or None,
+        node_overrides=to_plain(task.job_node_overrides or {}),
+        ecs_properties_override=to_plain(task.job_ecs_properties_override or {}),
+        eks_properties_override=to_plain(task.job_eks_properties_override or {}),
         extra=to_plain(task.job_extra or {}),
     )
 

@@ -2,10 +2,12 @@
 
 While a run waits to submit its job, for the rate limit or for the end of an earlier job, it cannot
 act, and its time does not count. The one-process worker provides a `RunClock` for each run, in the
-context of the coroutine that runs the job. Luigi's own workers have none: they count all time.
+context of the coroutine that runs the job. Luigi's own workers have none: they count all time, and
+end the process of a run that takes too long.
 """
 
 import contextlib
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -70,6 +72,10 @@ def waiting() -> Iterator[None]:
 
 
 def is_timed_out() -> bool:
-    """Return whether the current run was ended because of its time limit."""
+    """Return whether the current run, which was interrupted, has exceeded its time limit."""
     clock = _clock.get()
-    return clock is not None and clock.is_over
+    if clock is not None:
+        return clock.is_over
+    # In Luigi's process of a run. The worker sends it SIGTERM after this time (seconds since 1970).
+    deadline: float | None = getattr(multiprocessing.current_process(), "timeout_time", None)
+    return deadline is not None and time.time() > deadline

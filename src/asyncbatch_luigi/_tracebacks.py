@@ -6,14 +6,16 @@ loop would be thirty lines of it.
 """
 
 import itertools
+import sys
 import types
 from collections.abc import Iterator
 
 from asyncbatch import AsyncBatchError, InternalError
 
-# Packages whose frames are hidden in the traceback of an expected error, and in that of all errors
-# as long as no other code has been called.
-_EXPECTED = ("asyncbatch", "asyncbatch_luigi", "asyncio", "concurrent.futures", "anyio")
+# Packages whose frames are hidden in the traceback of an expected error, as are those of Python's
+# own modules, such as `asyncio` and `contextlib`.
+_EXPECTED = frozenset({"asyncbatch", "asyncbatch_luigi", "anyio", *sys.stdlib_module_names})
+# Modules whose frames are hidden in that of all errors, as long as no other code has been called.
 _CALLERS = ("asyncbatch_luigi.worker", "asyncio", "concurrent.futures")
 
 
@@ -28,9 +30,9 @@ def trim(error: BaseException) -> None:
     if is_expected(error):
         error.__suppress_context__ = True
         error.__cause__ = None
-        kept = [frame for frame in frames if not _is_of(frame, _EXPECTED)]
+        kept = [frame for frame in frames if _module(frame).partition(".")[0] not in _EXPECTED]
     else:
-        called = itertools.dropwhile(lambda frame: _is_of(frame, _CALLERS), frames)
+        called = itertools.dropwhile(_is_of_a_caller, frames)
         kept = list(called) or frames
     error.__traceback__ = _linked(kept)
 
@@ -46,10 +48,13 @@ def _frames(traceback: types.TracebackType | None) -> Iterator[types.TracebackTy
         traceback = traceback.tb_next
 
 
-def _is_of(frame: types.TracebackType, packages: tuple[str, ...]) -> bool:
-    """Return whether the code of a frame belongs to one of the packages."""
-    module = str(frame.tb_frame.f_globals.get("__name__", ""))
-    return any(module == package or module.startswith(f"{package}.") for package in packages)
+def _module(frame: types.TracebackType) -> str:
+    """Return the name of the module whose code a frame runs."""
+    return str(frame.tb_frame.f_globals.get("__name__", ""))
+
+
+def _is_of_a_caller(frame: types.TracebackType) -> bool:
+    return any(f"{_module(frame)}.".startswith(f"{caller}.") for caller in _CALLERS)
 
 
 def _linked(frames: list[types.TracebackType]) -> types.TracebackType | None:

@@ -44,7 +44,7 @@ class BatchArrayTask(BatchTask):
     wants_results: Any = "failed"
     child_results: Mapping[int, JobResult] = {}
 
-    def _request(self, settings: asyncbatch) -> JobRequest:
+    def _asyncbatch_request(self, settings: asyncbatch) -> JobRequest:
         if self.wants_results not in ("failed", "all", "none"):
             raise InvalidRequest(
                 "wants_results", self.wants_results, "must be 'failed', 'all' or 'none'"
@@ -63,7 +63,7 @@ class BatchArrayTask(BatchTask):
             )
         return _one_job(request, children)
 
-    async def _on_job_end(self, job: Job) -> None:
+    async def _asyncbatch_on_end(self, job: Job) -> None:
         self.child_results = {}
         if self.wants_results == "none":
             return

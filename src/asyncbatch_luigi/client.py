@@ -108,20 +108,17 @@ class BatchClient:
 
         Args:
             log_stream_name: Name of the stream; for one that does not exist, no lines are returned.
-            get_last: Maximum number of lines; 0 for as many as ``luigi.contrib.batch`` reads then,
-                which is 10,000.
+            get_last: Maximum number of lines; 0 for the last 10,000, and a negative number for the
+                last 10,000 without as many lines at their start, as ``luigi.contrib.batch`` does.
 
         Raises:
-            InvalidRequest: `get_last` is negative.
             AsyncBatchError: AWS returned an error, or could not be reached.
         """
-        tail = get_last or _MOST_LINES
-        if tail < 0:
-            raise InvalidRequest("get_last", get_last, "must be 0 or more lines")
+        tail = get_last if get_last > 0 else _MOST_LINES
 
         async def read(batch: AsyncBatchClient) -> str:
             events = await batch.read_log_stream(log_stream_name, tail=tail)
-            return "\n".join(event.message for event in events)
+            return "\n".join(event.message for event in events[-get_last:])
 
         return self._run(read)
 

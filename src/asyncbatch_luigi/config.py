@@ -6,12 +6,23 @@ The section is read when a client is made, once for each client.
 import configparser
 import math
 import weakref
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import luigi
 
-from asyncbatch import AsyncBatchClient, InvalidRequest, LogPolicy, PollPolicy, RateLimits
+from asyncbatch import (
+    AsyncBatchClient,
+    InvalidRequest,
+    JobDefaults,
+    LogPolicy,
+    PollPolicy,
+    RateLimits,
+)
+from asyncbatch_luigi._conversions import as_text
 from asyncbatch_luigi._job_totals import JobTotals, set_totals
+
+T = TypeVar("T")
 
 # Default of `poll_time` in seconds, as in ``luigi.contrib.batch``.
 POLL_TIME = 10
@@ -23,6 +34,16 @@ _LOG_OPTIONS = {
     "log_interval": "interval",
     "log_drain": "drain",
     "failure_log_lines": "failure_lines",
+}
+
+
+# Options of the section, and the fields of `JobDefaults` that they set. `job_queue` is not among
+# them: it is part of the identity of a task's job.
+_DEFAULT_OPTIONS = {
+    "job_propagate_tags": "propagate_tags",
+    "job_retry": "retry",
+    "job_share_identifier": "share_identifier",
+    "job_tags": "tags",
 }
 
 
@@ -40,6 +61,11 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
         when_no_queue: Which job queue to use if neither the task nor `job_queue` names one:
             ``first``, the first that AWS lists and that is ENABLED and VALID, as in
             ``luigi.contrib.batch``; or ``only``, an error if there are several.
+        job_tags: Tags of all jobs, as a JSON object; a task's own tag with the same key wins.
+        job_propagate_tags: Whether AWS copies the tags to the ECS task, for tasks that do not say.
+        job_retry: Attempts of jobs of tasks that do not say: a number, or a short form such as
+            ``spot:3``.
+        job_share_identifier: Share of jobs of tasks that name none.
         job_recovery: How failed jobs of tasks without a `job_recovery` of their own are submitted
             again, in short form, such as ``spot:3,fallback=on-demand``.
         poll_time: Maximum polling interval in seconds for a client that many tasks share. A client
@@ -68,6 +94,10 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
     endpoint_url = luigi.OptionalParameter(default=None)
     job_queue = luigi.OptionalParameter(default=None)
     when_no_queue: Any = luigi.Parameter(default="first")
+    job_tags: Any = luigi.OptionalDictParameter(default=None)
+    job_propagate_tags: Any = luigi.OptionalBoolParameter(default=None)
+    job_retry = luigi.OptionalParameter(default=None)
+    job_share_identifier = luigi.OptionalParameter(default=None)
     job_recovery = luigi.OptionalParameter(default=None)
     poll_time = luigi.OptionalFloatParameter(default=None)
     submit_per_second = luigi.OptionalFloatParameter(default=None)
@@ -108,6 +138,7 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
         logs=_log_policy(settings),
         journal=settings.journal,
         limits=RateLimits(**_given(settings, *_LIMITS)),
+        defaults=_job_defaults(settings),
         observers=[totals],
     )
     _settings[client] = settings
@@ -155,6 +186,8 @@ def _read() -> asyncbatch:
 
 
 def _kind_of(parameter: object) -> str:
+    if isinstance(parameter, luigi.DictParameter):
+        return 'a JSON object, such as {"team": "data"},'
     if isinstance(parameter, luigi.BoolParameter):
         return "true or false"
     return "a whole number" if isinstance(parameter, luigi.IntParameter) else "a number"
@@ -180,14 +213,40 @@ def _log_policy(settings: asyncbatch) -> LogPolicy:
     """Return the configured `LogPolicy`.
 
     Raises:
-        InvalidRequest: A value is out of range; the error names the option, not the field.
+        InvalidRequest: A value is out of range.
     """
-    given = _given(settings, *_LOG_OPTIONS)
+    return _made(LogPolicy, _LOG_OPTIONS, _given(settings, *_LOG_OPTIONS))
+
+
+def _job_defaults(settings: asyncbatch) -> JobDefaults:
+    """Return the configured `JobDefaults`.
+
+    Raises:
+        InvalidRequest: A value breaks a rule.
+    """
+    given = _given(settings, *_DEFAULT_OPTIONS)
+    if "job_tags" in given:
+        given["job_tags"] = as_text("job_tags", given["job_tags"])
+    return _made(JobDefaults, _DEFAULT_OPTIONS, given)
+
+
+def _made(kind: Callable[..., T], fields: Mapping[str, str], given: Mapping[str, Any]) -> T:
+    """Return a value made from options.
+
+    Args:
+        kind: Its class.
+        fields: Names of its fields, by option.
+        given: Values, by option.
+
+    Raises:
+        InvalidRequest: A value breaks a rule; the error names the option, not the field.
+    """
     try:
-        return LogPolicy(**{_LOG_OPTIONS[option]: value for option, value in given.items()})
+        return kind(**{fields[option]: value for option, value in given.items()})
     except InvalidRequest as error:
-        option = next(name for name, field in _LOG_OPTIONS.items() if field == error.field)
-        raise error.renamed(option) from None
+        name, bracket, key = error.field.partition("[")
+        option = next(option for option, field in fields.items() if field == name)
+        raise error.renamed(option + bracket + key) from None
 
 
 def _given(settings: asyncbatch, *names: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import luigi
 
 from asyncbatch import AsyncBatchClient, AsyncBatchError, InvalidRequest, Job, JobRequest, JobResult
 from asyncbatch_luigi import _bridge
+from asyncbatch_luigi._errors import with_last_lines
 from asyncbatch_luigi._job_run import JobRun
 from asyncbatch_luigi._request import build_request, plan_run
 from asyncbatch_luigi._scheduler_reports import SchedulerReports
@@ -75,6 +76,13 @@ class BatchTask(luigi.Task):
         job_scheduling_priority: 0 to 9,999 within the share.
         job_tags: Tags, in addition to those with the task's family and id.
         job_propagate_tags: Whether AWS copies the tags to the ECS task.
+        job_consumable_resources: Quantities by name or ARN of a consumable resource.
+        job_instance_type: EC2 instance type of a multi-node job.
+        job_node_overrides: ``nodeOverrides`` of a multi-node job, in AWS's spelling.
+        job_ecs_properties_override: ``ecsPropertiesOverride`` of a job with several containers, in
+            AWS's spelling.
+        job_eks_properties_override: ``eksPropertiesOverride`` of a job on Amazon EKS, in AWS's
+            spelling.
         job_extra: Further members of SubmitJob, in AWS's spelling.
         stream_logs: Whether to copy the job's log to Luigi's log as it arrives; None uses the
             configuration.
@@ -120,6 +128,11 @@ class BatchTask(luigi.Task):
     job_scheduling_priority: Any = None
     job_tags: Any = None
     job_propagate_tags: Any = None
+    job_consumable_resources: Any = None
+    job_instance_type: Any = None
+    job_node_overrides: Any = None
+    job_ecs_properties_override: Any = None
+    job_eks_properties_override: Any = None
     job_extra: Any = None
 
     stream_logs: Any = None
@@ -185,12 +198,21 @@ class BatchTask(luigi.Task):
                 job.
         """
         try:
-            _bridge.run_with_client(self._run_on, lambda: new_client(poll_policy(self.poll_time)))
+            _bridge.run_with_client(
+                self._asyncbatch_start, lambda: new_client(poll_policy(self.poll_time))
+            )
         except AsyncBatchError as error:
             trim(error)
             raise
 
-    def _run_on(self, batch: AsyncBatchClient) -> Coroutine[Any, Any, None]:
+    def on_failure(self, exception: BaseException) -> Any:  # noqa: ANN401 - as Luigi's
+        """Return what Luigi's page and e-mails show: the traceback, and the last log lines."""
+        luigi_explanation = super().on_failure(exception)  # type: ignore[no-untyped-call] # Luigi's
+        return with_last_lines(luigi_explanation, exception)
+
+    # Private methods have names that no subclass of the user overrides by accident.
+
+    def _asyncbatch_start(self, batch: AsyncBatchClient) -> Coroutine[Any, Any, None]:
         """Return the coroutine that does what `run` does, for the loop on which a client is open.
 
         The task's attributes are read before this returns, in the caller's thread: they may be
@@ -201,39 +223,40 @@ class BatchTask(luigi.Task):
         """
         settings = settings_of(batch)
         try:
-            plan = plan_run(self, self._request(settings), settings)
+            plan = plan_run(self, self._asyncbatch_request(settings), settings)
         except InvalidRequest as error:
-            raise self._with_attribute_name(error) from None
+            raise _with_attribute_name(error, self.job_extra) from None
         reports = SchedulerReports(
             tracking_url=self.set_tracking_url,
             status_message=self.set_status_message,
             progress=self.set_progress_percentage,
         )
-        return self._run_job(JobRun(batch, plan, reports, on_end=self._on_job_end))
+        return self._asyncbatch_run(JobRun(batch, plan, reports, on_end=self._asyncbatch_on_end))
 
-    async def _run_job(self, job: JobRun) -> None:
+    async def _asyncbatch_run(self, job: JobRun) -> None:
         self.job_result = None
         try:
             await job.run()
         except InvalidRequest as error:
-            raise self._with_attribute_name(error) from None
+            raise _with_attribute_name(error, self.job_extra) from None
         finally:
             self.job_result = job.result
 
-    def _request(self, settings: asyncbatch) -> JobRequest:
+    def _asyncbatch_request(self, settings: asyncbatch) -> JobRequest:
         return build_request(self, settings)
 
-    async def _on_job_end(self, job: Job) -> None:
+    async def _asyncbatch_on_end(self, job: Job) -> None:
         """Read more about the job after its end, while the client is open; for subclasses."""
 
-    def _with_attribute_name(self, error: InvalidRequest) -> InvalidRequest:
-        """Return the same error with the name of the task's attribute in place of the field's."""
-        if error.field == "SubmitJob" and self.job_extra:
-            # All other fields were validated before, so the SDK must have refused one of these.
-            return InvalidRequest("job_extra", self.job_extra, error.rule)
-        name = error.field.partition("[")[0]
-        field = error.field if name in _SAME_NAMES else f"job_{error.field}"
-        return error.renamed(field)
+
+def _with_attribute_name(error: InvalidRequest, job_extra: object) -> InvalidRequest:
+    """Return the same error with the name of the task's attribute in place of the field's."""
+    if error.field == "SubmitJob" and job_extra:
+        # All other fields were validated before, so the SDK must have refused one of these.
+        return InvalidRequest("job_extra", job_extra, error.rule)
+    name = error.field.partition("[")[0]
+    field = error.field if name in _SAME_NAMES else f"job_{error.field}"
+    return error.renamed(field)
 
 
 class _Attributes:

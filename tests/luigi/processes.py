@@ -23,13 +23,20 @@ tasks = [Numbered(number=number, job_definition="endless") for number in range({
 print("continued")
 """
 TERMINATE = "luigi.configuration.get_config().set('asyncbatch', 'on_interrupt', 'terminate')"
-# SIGUSR2 moves the clock of Luigi's worker past the tasks' timeout.
+# SIGUSR2 moves the clock of Luigi's worker, and of its process for the task, past the timeout.
 TIMEOUT = """
 import time, types, luigi.worker
+from asyncbatch_luigi import _run_clock
 
 Numbered.worker_timeout = 3600
 later = types.SimpleNamespace(time=lambda: time.time() + 7200, sleep=time.sleep)
-signal.signal(signal.SIGUSR2, lambda *_: setattr(luigi.worker, "time", later))
+
+
+def move(*_):
+    luigi.worker.time = _run_clock.time = later
+
+
+signal.signal(signal.SIGUSR2, move)
 """
 RUNNING = re.compile(r"AWS Batch job (\S+) is RUNNING")
 

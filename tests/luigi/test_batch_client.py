@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from asyncbatch import InvalidRequest, JobFailed, JobVanished
+from asyncbatch import JobFailed, JobVanished
 from asyncbatch.local import Fault
 from asyncbatch_luigi import BatchClient, BatchJobException
 from tests.luigi.support import Aws, make
@@ -68,11 +68,6 @@ def test_parameters_are_converted_to_text(aws: Aws, client: BatchClient) -> None
 
 def test_get_logs_of_an_unknown_stream_is_empty(client: BatchClient) -> None:
     assert client.get_logs("no/such/stream") == ""
-
-
-def test_get_logs_refuses_a_negative_number(client: BatchClient) -> None:
-    with pytest.raises(InvalidRequest, match="get_last=-1: must be 0 or more lines"):
-        client.get_logs("stream", get_last=-1)
 
 
 @pytest.mark.filterwarnings("ignore:.*unclosed:ResourceWarning")

@@ -44,11 +44,11 @@ def client(batch: Module) -> Iterator[Any]:
 
 
 def members(module: Module, name: str) -> dict[str, Any]:
-    """Return the public methods of a class, with their parameters and defaults."""
+    """Return the public methods of a class and its bases, with their parameters and defaults."""
     return {
         method: [(p.name, p.default, p.kind) for p in inspect.signature(value).parameters.values()]
-        for method, value in vars(getattr(module, name)).items()
-        if inspect.isfunction(value) and method[0] != "_"
+        for method, value in inspect.getmembers(getattr(module, name), inspect.isfunction)
+        if method[0] != "_"
     }
 
 
@@ -163,6 +163,7 @@ def test_get_logs_returns_the_last_lines(aws: Aws, client: Client) -> None:
     assert client.get_logs(stream) == "reading\nno such table: users"
     assert client.get_logs(stream, get_last=1) == "no such table: users"
     assert client.get_logs(stream, get_last=0) == "reading\nno such table: users"
+    assert client.get_logs(stream, get_last=-1) == "no such table: users"
 
 
 def test_register_job_definition_reads_a_file(client: Client, tmp_path: Path) -> None:

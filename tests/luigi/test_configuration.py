@@ -1,5 +1,6 @@
 """Luigi's configuration of the client and of tasks, and what importing the adapter does."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,60 @@ def test_number_out_of_range_is_reported_with_the_options_name(
     assert caught.value.field == option
 
 
+def test_job_options_are_defaults_of_all_tasks(aws: Aws, section: dict[str, str]) -> None:
+    plain = make(Quick, job_definition="succeeds")
+    settings = make(configuration)
+    name = plan_run(plain, build_request(plain, settings), settings).request.name
+    section["job_tags"] = '{"team": "data", "floor": 3}'
+    section["job_propagate_tags"] = "true"
+    section["job_retry"] = "spot:3"
+    plain.run()
+    own = type("Own", (Quick,), {"job_tags": {"team": "web"}, "job_retry": 2})
+    make(own, job_definition="succeeds").run()
+    described = [aws.call("describe_jobs", jobs=[job.id])["jobs"][0] for job in aws.started]
+    assert [job["tags"]["team"] for job in described] == ["data", "web"]
+    assert [job["tags"]["floor"] for job in described] == ["3", "3"]
+    assert [job["propagateTags"] for job in described] == [True, True]
+    assert [job["retryStrategy"]["attempts"] for job in described] == [3, 2]
+    assert aws.started[0].name == name  # a default changes no identity
+
+
+def test_job_share_identifier_is_the_share_of_tasks_without_one(section: dict[str, str]) -> None:
+    section["job_share_identifier"] = "research"
+    assert new_client()._settings.defaults.share_identifier == "research"
+
+
+def test_tags_of_the_configuration_leave_room_for_those_of_tasks(
+    aws: Aws, section: dict[str, str]
+) -> None:
+    """AWS allows 50: without that room, the tags that the adapter adds are left out."""
+    section["job_tags"] = json.dumps({f"tag{number}": "x" for number in range(49)})
+    make(Quick, job_definition="succeeds").run()
+    tags = aws.started[0].tags
+    assert sum(tag.startswith("tag") for tag in tags) == 49
+    assert not any(tag.startswith("luigi:") for tag in tags)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "field"),
+    [
+        ("job_tags", '["team"]', "job_tags"),
+        ("job_tags", '{"team": null}', "job_tags['team']"),
+        ("job_tags", '{"aws:team": "x"}', "job_tags"),
+        ("job_retry", "often", "job_retry"),
+        ("job_share_identifier", "a b", "job_share_identifier"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:OptionalDictParameter:UserWarning")
+def test_job_option_with_a_wrong_value_is_reported_with_its_name(
+    section: dict[str, str], option: str, value: str, field: str
+) -> None:
+    section[option] = value
+    with pytest.raises(InvalidRequest) as caught:
+        new_client()
+    assert caught.value.field == field
+
+
 @pytest.mark.parametrize("value", ["", "10", None, True, [], 1j])
 def test_poll_time_of_a_task_that_is_no_number_is_refused(value: Any) -> None:  # noqa: ANN401 - of a wrong type
     with pytest.raises(InvalidRequest, match=r"poll_time=.*must be 0 or more seconds"):
@@ -102,6 +157,8 @@ def test_poll_time_of_a_task_that_is_no_number_is_refused(value: Any) -> None:  
         ("poll_time", "soon", "a number"),
         ("failure_log_lines", "1.5", "a whole number"),
         ("stream_logs", "yess", "true or false"),
+        ("job_propagate_tags", "yess", "true or false"),
+        ("job_tags", "team", 'a JSON object, such as {"team": "data"},'),
     ],
 )
 def test_unreadable_option_is_reported_with_its_name(

@@ -67,14 +67,17 @@ def test_batch_client_takes_the_first_active_queue(
     assert caplog.text.count(WARNING) == 1
 
 
-def test_when_no_queue_only_refuses_several_queues(aws: Aws) -> None:
+def test_when_no_queue_only_refuses_several_queues(
+    aws: Aws, workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
     aws.create_queue("night")
     with configured("asyncbatch", {"when_no_queue": "only"}):
-        with pytest.raises(InvalidRequest, match="default, night") as caught:
-            make(Marked).run()
+        workers.run(make(Marked))
+        assert "InvalidRequest: job_queue=None: name one of the job queues: default, night" in (
+            caplog.text
+        )
         with pytest.raises(InvalidRequest, match="default, night"):
             BatchClient().submit_job("succeeds", {})
-    assert caught.value.field == "job_queue"
     assert aws.statuses() == []
 
 
@@ -86,10 +89,54 @@ def test_when_no_queue_has_two_values(aws: Aws) -> None:
         make(Marked).run()
 
 
-def test_no_active_queue_is_an_error(aws: Aws) -> None:
+def test_no_active_queue_is_an_error(
+    aws: Aws, workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
     aws.call("update_job_queue", jobQueue="default", state="DISABLED")
-    with pytest.raises(InvalidRequest, match=r"no job queue .* ENABLED and VALID"):
-        make(Marked).run()
+    workers.run(make(Marked))
+    [error] = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert isinstance(error, InvalidRequest)
+    assert "no job queue for containers is ENABLED and VALID" in str(error)
+
+
+def test_rerun_follows_the_job_in_a_queue_that_is_listed_first_no_longer(
+    aws: Aws, workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = make(NeverComplete)
+    workers.run(task)
+    [name] = [job.name for job in aws.started]
+    live = aws.call("submit_job", jobName=name, jobQueue="default", jobDefinition="endless")
+    aws.create_queue("night")  # the local AWS Batch lists it first
+    caplog.set_level(logging.INFO, logger="luigi-interface")
+    logger = logging.getLogger("luigi-interface")
+    handler = Terminating(aws, f"Following AWS Batch job {live['jobId']}")
+    logger.addHandler(handler)
+    workers.renew_scheduler()
+    workers.run(task)
+    logger.removeHandler(handler)
+    assert queues_of(aws) == ["default", "default"]
+    assert "ended by the test" in caplog.text
+
+
+class NeverComplete(Marked):
+    """A task that runs whenever it is asked for."""
+
+    def complete(self) -> bool:
+        return False
+
+
+class Terminating(logging.Handler):
+    """Terminates the live job as soon as Luigi's log says that a run follows it."""
+
+    def __init__(self, aws: Aws, text: str) -> None:
+        super().__init__()
+        self._aws = aws
+        self._text = text
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._text in record.getMessage():
+            job_id = self._text.rpartition(" ")[2]
+            self._aws.call("terminate_job", jobId=job_id, reason="ended by the test")
 
 
 def test_queues_that_take_no_container_jobs_are_skipped() -> None:

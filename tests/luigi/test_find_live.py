@@ -13,7 +13,8 @@ import pytest
 
 from asyncbatch import AsyncBatchClient, JobQueue, JobStatus
 from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
-from asyncbatch_luigi import BatchTask
+from asyncbatch_luigi import BatchJobException, BatchTask
+from asyncbatch_luigi._job_run import _INTERRUPTED, _TIMED_OUT
 from asyncbatch_luigi._job_totals import totals_of
 from asyncbatch_luigi._request import build_request, plan_run
 from asyncbatch_luigi.config import asyncbatch
@@ -58,7 +59,7 @@ async def interrupted(local: LocalBatch, *tasks: BatchTask) -> None:
     """Run tasks until their jobs are submitted, like a driver that is killed then."""
     known = len(local.ledger.submissions)
     async with new_client(local) as batch, asyncio.TaskGroup() as group:
-        running = [group.create_task(task._run_on(batch)) for task in tasks]
+        running = [group.create_task(task._asyncbatch_start(batch)) for task in tasks]
         while len(local.ledger.submissions) < known + len(tasks):  # noqa: ASYNC110 - no event
             await anyio.sleep(0.01)
         for one in running:
@@ -68,7 +69,7 @@ async def interrupted(local: LocalBatch, *tasks: BatchTask) -> None:
 async def run(local: LocalBatch, *tasks: BatchTask) -> None:
     async with new_client(local) as batch, asyncio.TaskGroup() as group:
         for task in tasks:
-            group.create_task(task._run_on(batch))
+            group.create_task(task._asyncbatch_start(batch))
 
 
 @each_task
@@ -80,7 +81,7 @@ async def test_rerun_follows_the_live_job(
         await interrupted(local, make(task_class))
         await run(local, make(task_class))
         [job] = local.ledger.submissions
-    assert f"Following AWS Batch job {job.job_id} of an earlier run" in caplog.text
+    assert f"Following AWS Batch job {job.job_id} ({job.name}) of an earlier run" in caplog.text
     assert f"AWS Batch job {job.job_id} is SUCCEEDED" in caplog.text
 
 
@@ -88,7 +89,7 @@ async def test_followed_jobs_are_counted() -> None:
     async with open_local() as local:
         await interrupted(local, make(Daily))
         async with new_client(local) as batch:
-            await make(Daily)._run_on(batch)
+            await make(Daily)._asyncbatch_start(batch)
             totals = totals_of(batch)
     assert (totals.followed, totals.succeeded) == (1, 1)
     assert str(totals) == "1 followed from earlier runs; 1 SUCCEEDED"
@@ -100,6 +101,41 @@ async def test_ended_job_is_run_again(task_class: type[Daily]) -> None:
         await run(local, make(task_class))
         await run(local, make(task_class))
         assert len(local.ledger.submissions) == 2
+
+
+@each_task
+@pytest.mark.parametrize("reason", [_INTERRUPTED, _TIMED_OUT])
+async def test_live_job_that_an_earlier_run_terminated_is_replaced(
+    task_class: type[Daily], reason: str
+) -> None:
+    """AWS may take half a minute to end a job, and the rerun may start before."""
+    async with open_local() as local:
+        await interrupted(local, make(task_class))
+        async with new_client(local) as batch:
+            task = make(task_class)
+            running = asyncio.create_task(task._asyncbatch_start(batch))
+            while not totals_of(batch).followed:  # noqa: ASYNC110 - no event
+                await anyio.sleep(0.01)
+            [first] = local.ledger.submissions
+            await (await batch.job(first.job_id)).terminate(reason)
+            await running
+        assert len(local.ledger.submissions) == 2
+        assert task.job_result
+        assert task.job_result.succeeded
+
+
+async def test_live_job_that_somebody_terminated_fails_the_rerun() -> None:
+    async with open_local() as local:
+        await interrupted(local, make(Daily))
+        async with new_client(local) as batch:
+            running = asyncio.create_task(make(Daily)._asyncbatch_start(batch))
+            while not totals_of(batch).followed:  # noqa: ASYNC110 - no event
+                await anyio.sleep(0.01)
+            [first] = local.ledger.submissions
+            await (await batch.job(first.job_id)).terminate("by hand")
+            with pytest.raises(BatchJobException, match="by hand"):
+                await running
+        assert len(local.ledger.submissions) == 1
 
 
 @each_task
@@ -188,7 +224,7 @@ async def test_rerun_with_a_journal_finds_its_job_in_every_queue(
         async with open_local() as local:
             await create_second_queue(local)
             async with AsyncBatchClient(session=local.session, journal=path) as batch:
-                running = asyncio.create_task(make(Anywhere)._run_on(batch))
+                running = asyncio.create_task(make(Anywhere)._asyncbatch_start(batch))
                 while not local.ledger.submissions:  # noqa: ASYNC110 - no event
                     await anyio.sleep(0.01)
                 running.cancel()
@@ -196,7 +232,7 @@ async def test_rerun_with_a_journal_finds_its_job_in_every_queue(
                     await running
             await change(local, monkeypatch)
             async with AsyncBatchClient(session=local.session, journal=path) as batch:
-                await make(Anywhere)._run_on(batch)
+                await make(Anywhere)._asyncbatch_start(batch)
             assert len(local.ledger.submissions) == 1
 
 
@@ -235,12 +271,12 @@ async def test_task_that_starts_during_a_search_waits_for_the_next_one() -> None
     async with open_local() as local:
         local.faults.add("ListJobs", Fault.latency(5))
         async with new_client(local) as batch, asyncio.TaskGroup() as group:
-            group.create_task(make(Daily, day=1)._run_on(batch))
+            group.create_task(make(Daily, day=1)._asyncbatch_start(batch))
             await anyio.sleep(
                 1
             )  # the search is in progress; the next job is submitted after its start
             await submit_elsewhere(local, make(Daily, day=2))
-            group.create_task(make(Daily, day=2)._run_on(batch))
+            group.create_task(make(Daily, day=2)._asyncbatch_start(batch))
         names = [job.name for job in local.ledger.submissions]
         assert len(names) == len(set(names)) == 2
 

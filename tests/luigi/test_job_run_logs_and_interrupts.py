@@ -68,6 +68,26 @@ async def test_job_failure_is_raised_if_the_log_cannot_be_read(
     assert "Reading the log of AWS Batch job" in caplog.text
 
 
+FAILS = Script(exit_code=3, lines=[(0, "reading"), (0, "no such table: users")])
+
+
+@pytest.mark.parametrize("stream_logs", [True, False])
+async def test_error_has_the_last_lines_unless_they_were_copied(stream_logs: bool) -> None:  # noqa: FBT001 - as parametrized
+    async with LocalBatch(executor=ScriptedExecutor(FAILS)) as local:
+        with pytest.raises(BatchJobException, match="exit code 3") as caught:
+            await run(local, plan_with(stream_logs=stream_logs))
+    assert ("no such table: users" in str(caught.value)) is not stream_logs
+    assert [event.message for event in caught.value.log_tail] == ["reading", "no such table: users"]
+
+
+async def test_error_has_the_last_lines_if_copying_them_failed() -> None:
+    async with LocalBatch(executor=ScriptedExecutor(FAILS)) as local:
+        local.faults.add("FilterLogEvents", Fault.error("AccessDeniedException", status=403))
+        local.faults.add("GetLogEvents", Fault.error("AccessDeniedException", status=403, times=1))
+        with pytest.raises(BatchJobException, match="no such table: users"):
+            await run(local, plan_with(stream_logs=True))
+
+
 async def test_api_error_ends_the_log_stream_as_well() -> None:
     async with LocalBatch(executor=ScriptedExecutor(Script(duration=None))) as local:
         local.faults.add("DescribeJobs", Fault.error("AccessDeniedException", status=403))

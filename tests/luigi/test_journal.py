@@ -27,7 +27,7 @@ def journal(aws: Aws) -> Iterator[None]:
 async def run_until_submitted(aws: Aws, task: BatchTask) -> None:
     """Run a task until its job is submitted, like a driver that is killed then."""
     async with new_client() as batch, asyncio.TaskGroup() as group:
-        running = group.create_task(task._run_on(batch))
+        running = group.create_task(task._asyncbatch_start(batch))
         while not aws.local.ledger.submissions:  # noqa: ASYNC110 - set by another loop
             await asyncio.sleep(0.01)
         running.cancel()

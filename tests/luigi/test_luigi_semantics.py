@@ -1,8 +1,10 @@
 """Luigi's semantics, which both the ordinary and the one-process worker must have."""
 
+import sys
 from typing import Any
 
 import luigi
+import pytest
 
 from tests.luigi.support import Aws, make
 from tests.luigi.workers import Marked, Threaded, Workers, forget, notes, noting
@@ -83,6 +85,31 @@ class Needs(Marked):
 
     def requires(self) -> list[Any]:
         return [make(Marked, name="bad", job_definition="fails")]
+
+
+class RaisesGeneratorExit(Marked):
+    def run(self) -> None:
+        raise GeneratorExit
+
+
+class ExitsInRun(Marked):
+    def run(self) -> None:
+        sys.exit(3)
+
+
+class ExitsInOnFailure(Marked):
+    job_definition = "fails"
+
+    def on_failure(self, exception: BaseException) -> str:
+        sys.exit(4)
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("task_class", [RaisesGeneratorExit, ExitsInRun, ExitsInOnFailure])
+def test_exit_in_one_task_fails_that_task_only(workers: Workers, task_class: type[Marked]) -> None:
+    failing, other = make(task_class), make(Marked, name="other")
+    workers.run(failing, other, workers=2)
+    assert (workers.status(failing), workers.status(other)) == ("FAILED", "DONE")
 
 
 def test_task_with_a_failed_requirement_does_not_run(workers: Workers, aws: Aws) -> None:

@@ -84,6 +84,28 @@ def test_request_has_the_values_of_all_task_attributes() -> None:
     assert type(request.extra["nodeOverrides"]["nodePropertyOverrides"]) is list
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("consumable_resources", luigi.DictParameter(default={"license": 2}), {"license": 2}),
+        ("instance_type", "p5.48xlarge", "p5.48xlarge"),
+        (
+            "node_overrides",
+            luigi.DictParameter(default={"nodePropertyOverrides": [{"targetNodes": "0:"}]}),
+            {"nodePropertyOverrides": [{"targetNodes": "0:"}]},
+        ),
+        ("ecs_properties_override", {"taskProperties": []}, {"taskProperties": []}),
+        ("eks_properties_override", {"podProperties": {}}, {"podProperties": {}}),
+    ],
+)
+def test_structures_of_a_request_are_attributes_of_a_task(
+    name: str, value: object, expected: object
+) -> None:
+    given = getattr(plan_of(task_with(**{f"job_{name}": value})).request, name)
+    assert given == expected
+    assert type(given) is type(expected)
+
+
 def test_request_of_a_task_without_attributes_has_defaults_only() -> None:
     request = plan_of(make(BatchTask, "etl")).request
     assert request == JobRequest("etl", name=request.name)
@@ -128,6 +150,11 @@ def test_job_attempt_timeout_accepts_seconds() -> None:
         ("job_tags", {"team": None}),
         ("parameters", ["a"]),
         ("job_extra", ["a"]),
+        ("job_consumable_resources", {"license": 0}),
+        ("job_instance_type", 5),
+        ("job_node_overrides", {"nodes": 1}),
+        ("job_ecs_properties_override", ["a"]),
+        ("job_eks_properties_override", {"pods": []}),
     ],
 )
 def test_invalid_value_is_reported_with_the_attributes_name(name: str, value: object) -> None:

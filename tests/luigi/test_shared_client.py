@@ -63,7 +63,7 @@ def test_failure_on_the_workers_loop_is_raised_by_the_task(worker: Worker) -> No
 
 def test_invalid_value_is_reported_before_the_coroutine_starts(worker: Worker) -> None:
     with pytest.raises(InvalidRequest, match="job_name='-'"):
-        worker.run(make(Quick, job_definition="succeeds", job_name="-")._run_on)
+        worker.run(make(Quick, job_definition="succeeds", job_name="-")._asyncbatch_start)
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -85,7 +85,7 @@ def test_instant_reports_are_called_on_the_loop(worker: Worker) -> None:
     report.is_instant = True  # type: ignore[attr-defined] # as in the one-process worker
     task: Any = make(Quick, job_definition="succeeds")
     task.set_status_message = report
-    worker.run(task._run_on)
+    worker.run(task._asyncbatch_start)
     loops = worker.run(lambda _client: thread_name())
     assert threads == {loops}
 

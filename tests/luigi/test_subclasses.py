@@ -13,6 +13,7 @@ from asyncbatch import InvalidRequest
 from asyncbatch_luigi import BatchTask
 from tests.luigi.support import Aws, Run, make
 from tests.luigi.tasks import Quick
+from tests.luigi.workers import Workers
 
 
 class DefinitionAsAttribute(Quick):
@@ -157,12 +158,13 @@ def test_attribute_replaced_after_an_instance_was_made_is_used(case: str, place:
 
 
 def test_replaced_attribute_is_submitted(
-    aws: Aws, run: Run, monkeypatch: pytest.MonkeyPatch
+    aws: Aws, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run(make(AnotherPollTime))
+    assert workers.run(make(AnotherPollTime)).status == luigi.LuigiStatusCode.SUCCESS
+    workers.renew_scheduler()
     monkeypatch.setattr(AnotherPollTime, "job_definition", "fails")
     monkeypatch.setattr(AnotherPollTime, "poll_time", 0)
-    assert not run(make(AnotherPollTime))
+    assert workers.run(make(AnotherPollTime)).status == luigi.LuigiStatusCode.FAILED
     assert [job.job_definition for job in aws.started] == ["succeeds", "fails"]
 
 

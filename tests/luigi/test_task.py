@@ -68,7 +68,7 @@ def test_status_changes_are_logged_and_reported(
     assert run(task)
     [job] = aws.started
     lines = [record.message for record in caplog.records if job.id in record.message]
-    assert lines[0] == f"Submitted AWS Batch job {job.id}"
+    assert lines[0] == f"Submitted AWS Batch job {job.id} ({job.name})"
     assert lines[-1] == f"AWS Batch job {job.id} is SUCCEEDED"
     assert run.facts(task)["status_message"] == f"AWS Batch job {job.id}: SUCCEEDED"
 

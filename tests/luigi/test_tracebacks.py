@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
-from asyncbatch import InternalError, JobDefinitionNotFound
+from asyncbatch import InternalError, JobDefinitionNotFound, NoRegion
 from asyncbatch_luigi import BatchClient, BatchJobException
 from asyncbatch_luigi._tracebacks import trim
 from tests.luigi.support import Aws, Run, make
-from tests.luigi.workers import ORDINARY, Marked, Threaded, Workers
+from tests.luigi.workers import ORDINARY, Marked, Threaded, Workers, configured
 
 # Packages whose code is not the user's. Luigi's own workers have frames of Luigi.
-OURS = ("asyncbatch", "asyncbatch_luigi", "asyncio", "concurrent.futures", "anyio", "aiobotocore")
+OURS = (
+    *("asyncbatch", "asyncbatch_luigi", "asyncio", "concurrent.futures", "anyio", "aiobotocore"),
+    "contextlib",
+)
 
 
 def modules(error: BaseException | None) -> list[str]:
@@ -84,6 +87,31 @@ def test_error_of_aws_is_logged_without_the_sdks_frames(
     assert not any(map(is_ours, modules(error)))
     assert error.__cause__ is None
     assert error.__suppress_context__
+
+
+def test_error_of_the_shared_client_is_logged_for_each_task_with_its_own_frames(
+    aws: Aws, workers: Workers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    tasks = [make(Threaded, name="a"), make(Threaded, name="b"), make(Marked)]
+    workers.run(*tasks)
+    errors = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert [type(error) for error in errors] == [NoRegion] * 3
+    shown = [[module for module in modules(error) if module != "luigi.worker"] for error in errors]
+    assert sorted(shown) == [[], ["tests.luigi.workers"], ["tests.luigi.workers"]]
+
+
+def test_streamed_lines_are_logged_once_and_shown_by_the_scheduler(
+    aws: Aws, workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="luigi-interface")
+    task = make(FailingCoroutine)
+    with configured("asyncbatch", {"stream_logs": "true", "log_drain": 0, "poll_time": 0}):
+        workers.build(task)
+    assert caplog.text.count("no such table: users") == 1
+    explanation = workers.scheduler.fetch_error(task.task_id)["error"]
+    assert explanation.count("no such table: users") == 1
 
 
 class Careless(Marked):

@@ -75,7 +75,7 @@ def test_sigterm_ends_the_worker_while_another_task_blocks_the_main_thread(aws: 
 class Stubborn(Marked):
     """A task that ignores cancellation."""
 
-    async def _run_on(self, batch: AsyncBatchClient) -> None:
+    async def _asyncbatch_start(self, batch: AsyncBatchClient) -> None:
         notes.append("runs")
         while True:
             try:

@@ -8,6 +8,7 @@ the first one started.
 import asyncio
 import contextlib
 import contextvars
+import copy
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -90,7 +91,10 @@ class _SharedClient:
             if not self.opening.outcome.done():
                 # Not awaited directly: cancelling one task must not cancel the opening for others.
                 await self.opening.wait()
-            self.opening.outcome.result()
+            error = self.opening.outcome.exception()
+            if error is not None:
+                # A copy: each task adds its own frames to the traceback of what it raises.
+                raise copy.copy(error) from error.__cause__
             return await work
         finally:
             work.close()  # if it never started, Python would warn that it was never awaited

@@ -73,10 +73,17 @@ class _End(NamedTuple):
     new_requirements: list[Any] | None = None
 
 
+class _Closed(GeneratorExit):
+    """Raised at the `await` of a run that is closed; a task may raise GeneratorExit itself."""
+
+
 @types.coroutine
 def done(outcome: "Future[T]") -> Generator["Future[T]", None, "Future[T]"]:
     """Suspend a run until a future is done; return the future."""
-    yield outcome
+    try:
+        yield outcome
+    except GeneratorExit:
+        raise _Closed from None
     return outcome
 
 
@@ -247,7 +254,7 @@ class TaskRun:
                 elif process.task_completion_cache is not None:
                     process.task_completion_cache[task.task_id] = True
                 end = self._succeed(time.time() - self._started_at)
-        except (KeyboardInterrupt, Terminated, GeneratorExit):
+        except (KeyboardInterrupt, Terminated, _Closed):
             raise
         except _Terminate:
             # Without a reason the whole worker ends, and no result is read any more.
@@ -283,7 +290,9 @@ class TaskRun:
     def _new_work(self) -> "Future[list[Any] | None]":
         if self._mode is RunMode.COROUTINE:
             with run_clock(self.clock):
-                self._loop_task = self._resources.run_with_client(self.task._run_on)  # noqa: SLF001 - of this package
+                self._loop_task = self._resources.run_with_client(
+                    self.task._asyncbatch_start  # noqa: SLF001 - of this package
+                )
             return self._loop_task.outcome
         run = functools.partial(run_until_new_requirements, self.task, self.process.check_complete)
         return self._resources.run_threads.submit(lambda: self._call_with_clock(run))
@@ -312,7 +321,9 @@ class TaskRun:
         self.task.trigger_event(luigi.Event.FAILURE, self.task, error)
         try:
             return self.task.on_failure(error)
-        except Exception:
+        except (KeyboardInterrupt, Terminated):
+            raise
+        except BaseException:  # a SystemExit of one task must not end all others
             logger.exception("on_failure() raised an exception in %s", self.task)
             return ""
 
