@@ -20,8 +20,9 @@ from asyncbatch import (
     Journal,
     RecoveryPolicy,
     RecoveryRule,
+    SubmitUncertain,
 )
-from asyncbatch.local import Launch, Script
+from asyncbatch.local import Fault, Launch, Script
 from tests.fixtures.bench import Bench, MakeBench
 from tests.session.programs import after_crash, crash, submitted
 
@@ -251,6 +252,22 @@ async def test_log_of_a_child_begins_with_its_first_submission(bench: MakeBench)
         assert [(e.label, e.message) async for e in array[7].logs()] == expected
         assert [(e.label, e.message) async for e in b.batch.logs([array[7]])] == expected
         assert [e.message async for e in array[7].logs(tail=1)] == ["b"]
+
+
+@pytest.mark.parametrize("lost", [{1: SPOT}, {1: SPOT, 2: SPOT}])
+async def test_an_array_whose_part_is_uncertain_is_uncertain(
+    bench: MakeBench, lost: dict[int, Script]
+) -> None:
+    async with bench(by_round(lost, {-1: Script(), 0: Script()})) as b:
+        array = await submit_array(b)
+        b.local.faults.add("SubmitJob", Fault.drop_after())
+        await anyio.sleep(1)
+        while array.status is not JobStatus.FAILED:  # noqa: ASYNC110 - no event for it
+            await anyio.sleep(0.1)
+        await anyio.sleep(1)  # its children were listed
+        b.local.faults.add("ListJobs", Fault.error("AccessDeniedException", "no"))
+        with pytest.raises(SubmitUncertain):
+            await array
 
 
 async def test_changes_of_an_array_end_with_its_success(bench: MakeBench) -> None:

@@ -1,6 +1,7 @@
 """Recovery: a failed job is submitted again as its policy decides, and stays one job."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import anyio
@@ -22,8 +23,9 @@ from asyncbatch import (
     RecoveryPolicy,
     RecoveryRule,
     RunStopped,
+    SubmitUncertain,
 )
-from asyncbatch.local import Launch, Script
+from asyncbatch.local import Fault, Launch, Script
 from tests.fixtures.bench import MakeBench
 from tests.session.programs import failed_once
 
@@ -172,6 +174,18 @@ async def test_a_refused_resubmission_ends_the_job_with_its_failure(bench: MakeB
             await job
         assert any("It was not submitted again" in note for note in caught.value.__notes__)
         assert [event.job_id for event in b.events_of(JobFinished)] == [job.id]
+
+
+async def test_an_uncertain_resubmission_is_raised_to_everyone(bench: MakeBench) -> None:
+    async with bench(Outcomes(SPOT, GOOD), recovery=SAME_QUEUE) as b:
+        job = await b.batch.submit("hello")
+        b.local.faults.add("SubmitJob", Fault.drop_after())
+        b.local.faults.add("ListJobs", Fault.error("AccessDeniedException", "no"))
+        for wait in (job.result, job.wait, partial(job.result, check=False)):
+            with pytest.raises(SubmitUncertain):
+                await wait()
+        with pytest.raises(SubmitUncertain):
+            _ = [description async for description in job.changes()]
 
 
 async def test_logs_go_on_with_the_next_submission_and_label_it(bench: MakeBench) -> None:

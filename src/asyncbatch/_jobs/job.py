@@ -305,9 +305,9 @@ class Job:
 
     @property
     def _result(self) -> JobResult | None:
-        """The result of the last submission, if no other one follows."""
+        """The result of the last submission, if it is known that no other one follows."""
         record = self._record
-        return record.result if record.is_settled else None
+        return record.result if record.is_settled and record.lost is None else None
 
     async def _failure(self, result: JobResult) -> JobFailed:
         """Return the error for a failed job, with the last lines of its log if there are any."""

@@ -318,8 +318,11 @@ class LogicalArray:
         assert idle is not None  # noqa: S101 - made when this was started
         note = ""
         others = 0
+        lost: AsyncBatchError | None = None
         try:
             others = await self._submit_parts(record, result)
+        except SubmitUncertain as error:
+            lost = error
         except AsyncBatchError as error:
             logger.warning("children of array %s do not run again: %s", record.id, error)
             note = f"Its failed children did not run again: {error}"
@@ -332,7 +335,10 @@ class LogicalArray:
         except AsyncBatchError as error:  # a part is no longer followed
             record.lose(error)
             return
-        if note or others or not self._parts or not all(map(_has_succeeded, self._parts)):
+        lost = lost or next(filter(None, (part.record.latest.lost for part in self._parts)), None)
+        if lost is not None:
+            record.lose(lost)
+        elif note or others or not self._parts or not all(map(_has_succeeded, self._parts)):
             notes = (part.record.latest.note for part in self._parts)
             record.settle(note=note or next(filter(None, notes), ""))
         else:
