@@ -132,6 +132,7 @@ class Job:
         Raises:
             JobFailed: The job FAILED; the error has the reason and the last log lines.
             JobVanished: AWS no longer knows the job.
+            SubmitUncertain: It FAILED, and it is not known whether it was submitted again.
             ClientClosed: The client was closed before the end was known.
             APIError: AWS refuses to describe the job; the job itself continues.
         """
