@@ -20,6 +20,8 @@ def test_tasks_of_all_test_modules_differ_in_their_families() -> None:
     families = defaultdict[str, list[str]](list)
     for each in registered():
         families[make(each.get_task_family)].append(f"{each.__module__}.{each.__qualname__}")
+    # By design, `asyncbatch_luigi.BatchTask` has the family of `luigi.contrib.batch.BatchTask`.
+    del families["BatchTask"]
     assert {family: names for family, names in families.items() if len(names) > 1} == {}
 
 
