@@ -10,6 +10,7 @@ import pytest
 from asyncbatch import (
     ArrayJob,
     AsyncBatchClient,
+    CredentialsExpired,
     FailureKind,
     JobFailed,
     JobFinished,
@@ -315,6 +316,149 @@ async def test_a_killed_program_goes_on_with_the_parts(
         async with client(after_crash(path)) as batch:
             assert (await (await batch.submit(ETL))).succeeded
         assert len(submitted(b)) == 2
+
+
+async def test_children_are_yielded_when_their_parts_have_ended(bench: MakeBench) -> None:
+    slow = Script(duration=60)
+    async with bench(by_round({3: SPOT, 7: SPOT}, {0: slow, 1: slow})) as b:
+        array = await submit_array(b)
+        children = list(array)
+        ended = [child async for child in b.batch.as_completed(children)]
+        assert len(ended) == 10
+        assert set(ended[-2:]) == {children[3], children[7]}
+        assert all([await succeeded(child) for child in ended])
+
+
+async def test_a_child_seen_after_its_part_has_ended_is_yielded(bench: MakeBench) -> None:
+    async with bench(by_round({3: SPOT})) as b:
+        array = await submit_array(b)
+        assert (await array).succeeded
+        record = b.session.records.record(f"{array.id}:3")
+        called: list[object] = []
+        changes: list[str] = []
+        record.add_done_callback(lambda ended, error: called.append((ended.result, error)))
+        with record.subscribed() as descriptions:
+            while not called:  # noqa: ASYNC110 - the callback is what is tested
+                await anyio.sleep(1)
+            changes += [str(each.status) for each in descriptions]
+        part = b.session.records.get(submitted(b)[1])
+        assert part is not None
+        assert called == [(part.result, None)]
+        assert changes[-1] == "SUCCEEDED"
+
+
+def journal_client(
+    b: Bench, path: Path, policy: RecoveryPolicy | None = POLICY, *, rerun_failed: bool = True
+) -> AsyncBatchClient:
+    journal = Journal(path, rerun_failed=rerun_failed)
+    return AsyncBatchClient(session=b.local.session, journal=journal, recovery=policy)
+
+
+async def test_children_of_an_array_in_the_journal_have_the_ends_of_their_parts(
+    bench: MakeBench, tmp_path: Path
+) -> None:
+    rounds = by_round(dict.fromkeys(range(1, 9), SPOT), {0: SPOT, 1: SPOT}, {})
+    async with bench(rounds) as b:
+        async with journal_client(b, tmp_path / "run.db") as batch:
+            assert (await (await batch.submit(ETL))).succeeded
+        async with journal_client(b, tmp_path / "run.db", None) as batch:
+            array = await batch.submit(ETL)
+            assert isinstance(array, ArrayJob)
+            assert all([await succeeded(child) for child in array])
+            assert (await array).succeeded
+        assert len(submitted(b)) == 3
+
+
+async def test_a_rerun_submits_only_the_children_that_a_policy_covers(
+    bench: MakeBench, tmp_path: Path
+) -> None:
+    async with bench(by_round({3: SPOT, 7: SPOT}, {0: SPOT}, {})) as b:
+        async with journal_client(b, tmp_path / "run.db", None) as batch:
+            with pytest.raises(JobFailed):
+                await (await batch.submit(ETL))
+        two = RecoveryPolicy.for_spot(max_submissions=2)
+        async with journal_client(b, tmp_path / "run.db", two) as batch:
+            with pytest.raises(JobFailed):
+                await (await batch.submit(ETL))
+        assert [each.array_size for each in b.local.ledger.submissions] == [10, 2]
+        async with journal_client(b, tmp_path / "run.db") as batch:
+            assert (await (await batch.submit(ETL))).succeeded
+        assert [each.array_size for each in b.local.ledger.submissions] == [10, 2, None]
+
+
+async def test_a_rerun_takes_an_array_whose_failed_children_have_succeeded(
+    bench: MakeBench, tmp_path: Path
+) -> None:
+    """A program without the policy took the failure of the array itself."""
+    path = tmp_path / "run.db"
+    slow = Script(duration=60)
+    async with bench(by_round({3: SPOT, 7: SPOT}, {0: slow, 1: slow})) as b:
+        async with journal_client(b, path) as batch:
+            await batch.submit(ETL)
+            while len(submitted(b)) < 2:  # noqa: ASYNC110 - submissions are not announced
+                await anyio.sleep(1)
+            await anyio.sleep(30)
+            await crash(path)
+        await anyio.sleep(120)
+        async with journal_client(b, after_crash(path), None) as batch:
+            [array] = await batch.resume()
+            assert not await succeeded(array)
+        async with journal_client(b, after_crash(path)) as batch:
+            assert (await (await batch.submit(ETL))).succeeded
+        assert len(submitted(b)) == 2
+
+
+async def test_a_rerun_starts_an_exhausted_array_over(bench: MakeBench, tmp_path: Path) -> None:
+    async with bench(lambda launch: SPOT if launch.array_index in (3, None) else Script()) as b:
+        for _ in range(2):
+            async with journal_client(b, tmp_path / "run.db") as batch:
+                with pytest.raises(JobFailed):
+                    await (await batch.submit(ETL))
+        sizes = [each.array_size for each in b.local.ledger.submissions]
+        assert sizes == [10, None, None] * 2
+
+
+EXPIRED = Fault.error("ExpiredTokenException", "The security token has expired", status=403)
+
+
+@pytest.mark.parametrize("operation", ["ListJobs", "SubmitJob"])
+async def test_an_array_whose_children_cannot_run_again_now_has_not_failed(
+    bench: MakeBench, tmp_path: Path, operation: str
+) -> None:
+    """Callers get the error, children included, and the next program goes on."""
+    async with bench(by_round({3: SPOT, 7: SPOT}, {})) as b:
+        async with journal_client(b, tmp_path / "run.db") as batch:
+            array = await batch.submit(ETL)
+            assert isinstance(array, ArrayJob)
+            child = array[3]
+            b.local.faults.add(operation, EXPIRED)
+            for job in (array, child):
+                with pytest.raises(CredentialsExpired):
+                    await job
+            b.local.faults.clear()
+        async with journal_client(b, tmp_path / "run.db") as batch:
+            assert (await (await batch.submit(ETL))).succeeded
+        assert [each.array_size for each in b.local.ledger.submissions] == [10, 2]
+
+
+async def test_the_content_decides_about_an_unmarked_part_that_was_on_its_way(
+    bench: MakeBench, tmp_path: Path
+) -> None:
+    denied = Fault.error("AccessDeniedException", "batch:TagResource", status=403, times=1)
+    path = tmp_path / "run.db"
+    named = ETL.replace(name="mine", queue="default")
+    async with bench(by_round({3: SPOT, 7: SPOT}, {})) as b:
+        b.local.faults.add("SubmitJob", denied)
+        async with journal_client(b, path) as batch:
+            await batch.submit(named)
+            b.local.faults.add("SubmitJob", Fault.latency(20))
+            await b.next_call("SubmitJob")
+            await anyio.sleep(1)
+            await crash(path)
+        b.local.faults.clear()
+        async with journal_client(b, after_crash(path)) as batch:
+            assert (await (await batch.submit(named))).succeeded
+        assert [each.array_size for each in b.local.ledger.submissions] == [10, 2]
 
 
 async def succeeded(child: object) -> bool:

@@ -85,6 +85,11 @@ def rule_of(decision: str | None) -> int | None:
     return rule
 
 
+def changes_of(decision: str | None) -> dict[str, Any]:
+    """Return the fields that differ from the submission before, as JSON has their values."""
+    return {} if decision is None else dict(json.loads(decision)["changes"])
+
+
 def indexes_of(decision: str | None) -> list[int]:
     """Return the indexes of a part of an array; empty for other submissions."""
     return [] if decision is None else list(map(int, json.loads(decision)["indexes"]))

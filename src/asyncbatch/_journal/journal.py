@@ -64,6 +64,7 @@ class OpenJournal:
         self._current: dict[tuple[str, int], Entry] = {}
         self._by_job: dict[str, Entry] = {}
         self._earlier: dict[tuple[str, int], list[Entry]] = {}
+        self._part_keys: dict[str, dict[tuple[str, int], None]] = {}
         self._decoder = encoding.Decoder()
         self._descriptions: dict[int, str] = {}
         self._reading = anyio.Lock()
@@ -89,7 +90,8 @@ class OpenJournal:
 
     def parts(self, array_id: str) -> list[Entry]:
         """Return the last submission of each part of an array."""
-        return [entry for entry in self if array_of(entry.identity) == array_id]
+        keys = self._part_keys.get(array_id, ())
+        return [self._current[key] for key in keys if key in self._current]
 
     def job_ids(self, name: str) -> set[str]:
         """Return the ids of all jobs in this journal that have a name."""
@@ -241,6 +243,8 @@ class OpenJournal:
                 self._earlier.pop(key, None)
             elif previous is not None and previous.number < entry.number:
                 self._earlier.setdefault(key, []).append(previous)
+            if (array_id := array_of(entry.identity)) is not None:
+                self._part_keys.setdefault(array_id, {})[key] = None
         self._current[key] = entry
         if entry.job_id is not None:
             self._by_job[entry.job_id] = entry

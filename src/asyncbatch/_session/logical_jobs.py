@@ -26,7 +26,16 @@ from asyncbatch._session.records import JobRecord
 from asyncbatch._session.recovery import Recovery
 from asyncbatch._submitting.smaller_array import smaller_array
 from asyncbatch._values.descriptions import ArrayProperties, JobDescription
-from asyncbatch._values.errors import AsyncBatchError, SubmitUncertain
+from asyncbatch._values.errors import (
+    AccessDenied,
+    APIError,
+    AsyncBatchError,
+    ConnectionFailed,
+    CredentialsExpired,
+    InvalidRequest,
+    ServiceFault,
+    Throttled,
+)
 from asyncbatch._values.failures import NOT_STARTED, failure_of, wait_reason_of
 from asyncbatch._values.recovery import RecoveryPolicy, Resubmission
 from asyncbatch._values.requests import JobRequest
@@ -36,6 +45,9 @@ from asyncbatch._values.status import JobStatus
 logger = logging.getLogger("asyncbatch")
 
 _MAX_REASON = 1024  # characters of a reason, by AWS
+
+_FAULTS = (AccessDenied, CredentialsExpired, ServiceFault, ConnectionFailed, Throttled)
+"""Errors of AWS that say nothing about the request."""
 
 Prepare = Callable[[], Awaitable[Resubmission | None]]
 """Waits until a job can be submitted again; returns None if it cannot."""
@@ -145,11 +157,12 @@ class LogicalJob:
                 request = JobRequest.from_description(failed.description).replace(name=self._name)
             self.request = request = request.replace(**decision.changes)
             following = await self._recovery.submit(record.id, request, decision)
-        except SubmitUncertain as error:
-            record.lose(error)
         except AsyncBatchError as error:
             logger.warning("job %s (%s) not submitted again: %s", record.id, record.name, error)
-            record.settle(note=f"It was not submitted again: {error}")
+            if _is_refusal(error):
+                record.settle(note=f"It was not submitted again: {error}")
+            else:
+                record.lose(error)
         else:
             following.logical = self
             previous = self.submissions[-1]
@@ -225,6 +238,7 @@ class LogicalArray:
         self._stopped: set[int] = set()  # indexes of children
         self._is_submitting = False
         self._is_decided = False
+        self._error: AsyncBatchError | None = None
         self._is_stopped = False
         self._delay = anyio.CancelScope()
         self._idle: anyio.Event | None = None
@@ -239,8 +253,12 @@ class LogicalArray:
         if record.id != self._array_id:
             return self._child_continues(record, result)
         self.submissions[-1] = submission_of(result, rule=self.submissions[-1].rule)
-        failure = result.failure
-        if self._is_stopped or failure is None or failure.kind is not FailureKind.ARRAY_CHILD:
+        failure, journal = result.failure, self._recovery.journal
+        if failure is None:  # it succeeded, or all its parts did in an earlier program
+            may_continue = journal is not None and journal.has_parts(record.id)
+        else:
+            may_continue = failure.kind is FailureKind.ARRAY_CHILD
+        if self._is_stopped or not may_continue:
             self._decided()
             return False
         self._idle = anyio.Event()
@@ -278,6 +296,11 @@ class LogicalArray:
         """Settle the children that wait for the end of the array, which will not be known."""
         self._decided()
 
+    def _lose(self, record: JobRecord, error: AsyncBatchError) -> None:
+        """End the array, and the children that would have run again, with an error."""
+        self._decided(error)
+        record.lose(error)
+
     def live_ids(self) -> list[str]:
         """Return the ids of the jobs that are to be terminated with the array."""
         return [each for part in self._parts for each in part.record.latest.live_ids()]
@@ -293,22 +316,28 @@ class LogicalArray:
                 return False
             self._waiting.append(child)
             return True
-        following = self.part_of(index_of(child.id))
-        if following is None:
-            return False
-        self._recovery.records.continue_as(child, following)
-        return True
+        return self._goes_on(child)
 
-    def _decided(self) -> None:
-        """Settle the children that failed, or continue them as children of parts."""
-        self._is_decided = True
+    def _decided(self, error: AsyncBatchError | None = None) -> None:
+        """Settle the children that failed, or continue them as children of parts.
+
+        Args:
+            error: Why they do not run again although they might have; None for a decision.
+        """
+        self._is_decided, self._error = True, error
         waiting, self._waiting = self._waiting, []
         for child in waiting:
-            following = self.part_of(index_of(child.id))
-            if following is None:
+            if not self._goes_on(child):
                 child.settle()
-            else:
-                self._recovery.records.continue_as(child, following)
+
+    def _goes_on(self, child: JobRecord) -> bool:
+        """Continue a child in its part, or lose it; return whether it does not end by itself."""
+        following = self.part_of(index_of(child.id))
+        if following is not None:
+            self._recovery.records.continue_as(child, following)
+        elif self._error is not None:
+            child.lose(self._error)
+        return following is not None or self._error is not None
 
     # -- running children again -------------------------------------------------------------------
 
@@ -318,13 +347,13 @@ class LogicalArray:
         assert idle is not None  # noqa: S101 - made when this was started
         note = ""
         others = 0
-        lost: AsyncBatchError | None = None
         try:
             others = await self._submit_parts(record, result)
-        except SubmitUncertain as error:
-            lost = error
         except AsyncBatchError as error:
             logger.warning("children of array %s do not run again: %s", record.id, error)
+            if not _is_refusal(error):
+                self._lose(record, error)
+                return
             note = f"Its failed children did not run again: {error}"
         finally:
             idle.set()
@@ -335,7 +364,7 @@ class LogicalArray:
         except AsyncBatchError as error:  # a part is no longer followed
             record.lose(error)
             return
-        lost = lost or next(filter(None, (part.record.latest.lost for part in self._parts)), None)
+        lost = next(filter(None, (part.record.latest.lost for part in self._parts)), None)
         if lost is not None:
             record.lose(lost)
         elif note or others or not self._parts or not all(map(_has_succeeded, self._parts)):
@@ -350,11 +379,12 @@ class LogicalArray:
         Raises:
             AsyncBatchError: The children could not be listed, or a part was refused.
         """
-        failed = {
-            index_of(each.job_id): each for each in await self._recovery.failed_children(record.id)
-        }
+        children = [] if result.succeeded else await self._recovery.failed_children(record.id)
+        failed = {index_of(each.job_id): each for each in children}
         if self._recovery.journal is not None:
-            for part, indexes in await self._recovery.journal.parts(record.id, self._adopt):
+            for part, indexes in await self._recovery.journal.parts(
+                record.id, self.request, self._adopt
+            ):
                 self._parts.append(_Part(part, indexes))
                 for index in indexes:
                     failed.pop(index, None)
@@ -473,6 +503,13 @@ def _accepted(job_id: str, request: JobRequest | None, rule: int | None) -> JobS
     )
 
 
+def _is_refusal(error: AsyncBatchError) -> bool:
+    """Return whether a further submission is not possible; else it may be, when that is solved."""
+    if isinstance(error, APIError):
+        return not isinstance(error, _FAULTS)
+    return isinstance(error, InvalidRequest)
+
+
 def index_of(child_id: str) -> int:
     """Return the index of a child of an array, whose id is ``parent:index``."""
     return int(child_id.rpartition(":")[2])
@@ -512,7 +549,7 @@ async def _on_new_dependencies(
         if record.id == job_id:
             await record.next_submission(wait=True)
         last = record.latest
-        if last.id == job_id and not (last.result is not None and last.result.succeeded):
+        if last.is_settled and not (last.result is not None and last.result.succeeded):
             return None
         ids[job_id] = last.id
     return Resubmission({"depends_on": tuple(ids.values())})

@@ -191,8 +191,8 @@ class JobRecord:
         array_size: Number of children; None where it is no array, or that is not known.
         description: The job as AWS last described it; None until it has been seen.
         result: How it ended; None before, and where it vanished.
-        lost: The error for a job whose end will not be known: AWS no longer knows it, or it is not
-            known whether it was submitted again.
+        lost: The error for a job whose end will not be known: AWS no longer knows it, or it could
+            not be submitted again, or that is not known.
         note: What to add to the message of its failure; empty for nothing.
         logical: The job with all its submissions, if it is submitted again when it fails.
         following: Record of the next submission; None for the last one.
@@ -294,20 +294,26 @@ class JobRecord:
             self._records.blocked.note(self, description)
         if self.logical is not None:
             self.logical.note(self, description)
+        for subscription in self._waiting.subscriptions:
+            subscription.append(description)
         # A summary has no attempts, and so no exit code: the description will follow.
         if description.status.is_terminal and not description.is_summary:
             self.result = result_of(description)
-            logical = self.logical or self._records.logical_array_of(self.id)
-            if logical is not None and logical.continues(self):
-                if self.following is None:
-                    self._records.recovering.add(self)
-            else:
+            if not self._continues():
                 report(JobFinished(job_id=self.id, result=self.result))
                 self._call_back(None)
-        # After `result` is set: a subscriber that takes the last description finds the end known.
-        for subscription in self._waiting.subscriptions:
-            subscription.append(description)
         self._wake(None)
+        return True
+
+    def _continues(self) -> bool:
+        """Return whether a job that has ended is submitted again, and begin that."""
+        logical = self.logical or self._records.logical_array_of(self.id)
+        if logical is None:
+            return False
+        self._records.recovering.add(self)  # until it is settled, lost, or passed on
+        if not logical.continues(self):
+            self._records.recovering.discard(self)
+            return False
         return True
 
     def update_from_list(self, summary: JobDescription) -> bool:
@@ -337,6 +343,11 @@ class JobRecord:
         self._call_back(error)
         self._wake(error)
 
+    def reconsider(self) -> None:
+        """Submit a job again, if its policy became known after its end and decides so."""
+        if self.result is not None and self.is_settled:
+            self._continues()
+
     # -- what recovery reports --------------------------------------------------------------------
 
     def settle(self, note: str = "", result: "JobResult | None" = None) -> None:
@@ -358,7 +369,7 @@ class JobRecord:
         self._wake(None)
 
     def lose(self, error: AsyncBatchError) -> None:
-        """End with an error: it is not known whether the job was submitted again."""
+        """End with an error: the job could not be submitted again, or that is not known."""
         self._records.recovering.discard(self)
         self.lost = error
         self._call_back(error)
@@ -367,14 +378,22 @@ class JobRecord:
     def pass_on_to(self, following: "JobRecord") -> None:
         """Make the record of the next submission take over waiters, callbacks and handle."""
         self.following = following
-        # The next submission of a child may be in use before the child itself is described.
+        # The next submission of a child may be in use before the child itself is described, and may
+        # even have ended.
+        last = following.latest
+        for subscription in self._waiting.subscriptions:
+            subscription.extend([] if last.description is None else [last.description])
         self._waiting.add(following._waiting)  # noqa: SLF001 - of the same class
         record: JobRecord | None = following
         while record is not None:
             record.handle = self.handle or record.handle
             record._waiting = self._waiting  # noqa: SLF001 - of the same class
             record = record.following
-        self._records.poller.note_waiters(following.latest)
+        if last.is_settled:
+            last._call_back(last.lost)  # noqa: SLF001 - as above
+        elif self.is_awaited and not last.is_finished:
+            self._records.poller.follow(last)
+        self._records.poller.note_waiters(last)
         self._wake(None)
 
     # -- waiting ----------------------------------------------------------------------------------

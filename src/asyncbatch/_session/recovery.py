@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("asyncbatch")
 
+_MAX_FAILED = 10_000
+"""Failed submissions that are remembered for jobs that depend on them, which fail soon after."""
+
 Submit = Callable[[JobRequest, SubmissionLog | None], Awaitable[JobRecord]]
 
 
@@ -42,23 +45,35 @@ class RecoveryJournal(Protocol):
         """Write the last log lines of a job that is going to be submitted again."""
         ...
 
-    def resubmission(
-        self, job_id: str, request: JobRequest, decision: Resubmission
-    ) -> SubmissionLog | None:
-        """Return the log of the submission that follows a job; None if it has no journal entry."""
+    async def submit_again(
+        self, job_id: str, request: JobRequest, decision: Resubmission, submit: "Submit"
+    ) -> JobRecord:
+        """Submit the job that follows another one, as an intent if that is in the journal."""
         ...
 
-    def part(
-        self, array_id: str, request: JobRequest, decision: Resubmission, indexes: Sequence[int]
-    ) -> SubmissionLog | None:
-        """Return the log of a part of an array; None if that has no journal entry."""
+    async def submit_part(
+        self,
+        array_id: str,
+        request: JobRequest,
+        decision: Resubmission,
+        indexes: Sequence[int],
+        submit: "Submit",
+    ) -> JobRecord:
+        """Submit a part of an array, as an intent if the array is in the journal."""
         ...
 
-    async def parts(self, array_id: str, adopt: "Adopt") -> list[tuple[JobRecord, Sequence[int]]]:
+    def has_parts(self, array_id: str) -> bool:
+        """Return whether children of an array were submitted again."""
+        ...
+
+    async def parts(
+        self, array_id: str, request: JobRequest | None, adopt: "Adopt"
+    ) -> list[tuple[JobRecord, Sequence[int]]]:
         """Return the parts of an array that earlier programs submitted, with their indexes.
 
         Args:
             array_id: Job id of the array.
+            request: The request of the array; None if it is not known.
             adopt: Called for each part before its end is known.
         """
         ...
@@ -119,7 +134,13 @@ class Recovery:
 
     def note_earlier(self, submissions: Iterable[JobSubmission], record: JobRecord) -> None:
         """Note that a record is the last submission of a job with earlier ones."""
-        self._failed.update((each.job_id, record) for each in submissions)
+        for each in submissions:
+            self._note(each.job_id, record)
+
+    def _note(self, job_id: str, record: JobRecord) -> None:
+        self._failed[job_id] = record
+        if len(self._failed) > _MAX_FAILED:
+            del self._failed[next(iter(self._failed))]
 
     def depends_on_recovered(self, request: JobRequest) -> bool:
         """Return whether a request depends on a job that is submitted again if it fails."""
@@ -187,10 +208,12 @@ class Recovery:
         except Exception as error:
             logger.exception("recovery of job %s failed; please report this", record.id)
             record.lose(InternalError(record.id, error))
+            if record.logical is not None:
+                record.logical.abandon()
 
     def note_failed(self, record: JobRecord, result: JobResult, number: int) -> None:
         """Log, and write into the journal, that a job failed and is submitted again."""
-        self._failed[record.id] = record
+        self._note(record.id, record)
         assert result.failure is not None  # noqa: S101 - it FAILED
         if self.journal is not None:
             self.journal.note_failed(result.description)
@@ -218,19 +241,17 @@ class Recovery:
 
     async def submit(self, job_id: str, request: JobRequest, decision: Resubmission) -> JobRecord:
         """Submit the job that follows another; return its record."""
-        log = None
-        if self.journal is not None:
-            log = self.journal.resubmission(job_id, request, decision)
-        return await self._submit(request, log)
+        if self.journal is None:
+            return await self._submit(request, None)
+        return await self.journal.submit_again(job_id, request, decision, self._submit)
 
     async def submit_part(
         self, array_id: str, request: JobRequest, decision: Resubmission, indexes: Sequence[int]
     ) -> JobRecord:
         """Submit some children of an array again; return the record."""
-        log = None
-        if self.journal is not None:
-            log = self.journal.part(array_id, request, decision, indexes)
-        return await self._submit(request, log)
+        if self.journal is None:
+            return await self._submit(request, None)
+        return await self.journal.submit_part(array_id, request, decision, indexes, self._submit)
 
     async def failed_children(self, array_id: str) -> list[JobDescription]:
         """Return summaries of the children of an array that FAILED.

@@ -9,6 +9,8 @@ import heapq
 import logging
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
 from weakref import WeakValueDictionary
 
 import anyio
@@ -19,6 +21,7 @@ from asyncbatch._journal.entries import (
     Entry,
     EntryState,
     array_of,
+    changes_of,
     decision_text,
     identity_of,
     indexes_of,
@@ -27,22 +30,25 @@ from asyncbatch._journal.entries import (
     rule_of,
 )
 from asyncbatch._journal.journal import OpenJournal
-from asyncbatch._session.logical_jobs import attach, submission_of
+from asyncbatch._session.logical_jobs import attach, index_of, submission_of
 from asyncbatch._session.records import JobRecord, JobRecords
 from asyncbatch._session.recovery import Adopt, Recovery
 from asyncbatch._submitting.marks import Submission
 from asyncbatch._submitting.matching import difference
+from asyncbatch._submitting.smaller_array import smaller_array
 from asyncbatch._submitting.submitter import Submitter
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import InvalidRequest, SubmitUncertain
 from asyncbatch._values.events import Event, JobFinished, JobLost, StatusChanged
-from asyncbatch._values.failures import result_of
-from asyncbatch._values.recovery import Resubmission
-from asyncbatch._values.requests import JobRequest
-from asyncbatch._values.results import JobSubmission, LogEvent
+from asyncbatch._values.failures import failure_of, result_of
+from asyncbatch._values.recovery import RecoveryPolicy, Resubmission
+from asyncbatch._values.requests import Dependency, JobRequest
+from asyncbatch._values.results import FailureKind, JobResult, JobSubmission, LogEvent
 
 logger = logging.getLogger("asyncbatch")
 
+# Changes of a decision whose values are the same after they were written as JSON.
+_READABLE = frozenset({"queue", "memory_mib", "vcpus", "gpus", "command", "parameters"})
 _CHECKPOINT_EVERY = 200  # records made before other tasks run: some milliseconds
 
 
@@ -111,6 +117,7 @@ class JournaledSubmission:
 
 
 Submit = Callable[[JobRequest, JournaledSubmission], Awaitable[JobRecord]]
+SubmitFurther = Callable[[JobRequest, JournaledSubmission | None], Awaitable[JobRecord]]
 
 
 class Resumption:
@@ -162,7 +169,7 @@ class Resumption:
             JournalError: The journal cannot be written, so nothing was submitted.
             SubmitUncertain: The last program died while submitting it, and that cannot be settled.
         """
-        identity = identity_of(request)
+        identity = identity_of(self._with_first_ids(request))
         if request.key is not None:
             return await self._submit(request, submit, identity, 0)
         ordinal = self._next_ordinal(identity)
@@ -172,6 +179,29 @@ class Resumption:
             # It was withdrawn: the next equal request takes its place, also after a restart.
             heapq.heappush(self._free_ordinals[identity], ordinal)
             raise
+
+    def _with_first_ids(self, request: JobRequest) -> JobRequest:
+        """Return a request that names the first submissions of the jobs that it depends on.
+
+        A dependency that was submitted again has another id in the next run of the program.
+        """
+        dependencies = [each for each in request.depends_on if isinstance(each, Dependency)]
+        ids = {each.job_id: self._first_id(each.job_id) for each in dependencies if each.job_id}
+        if all(first == job_id for job_id, first in ids.items()):
+            return request
+        return request.replace(
+            depends_on=[
+                each if each.job_id is None else replace(each, job_id=ids[each.job_id])
+                for each in dependencies
+            ]
+        )
+
+    def _first_id(self, job_id: str) -> str:
+        """Return the id of the first submission of a job."""
+        entry = self._journal.of_job(job_id)
+        earlier = [] if entry is None else self._journal.earlier(entry)
+        first = earlier[0].job_id if earlier else None
+        return first or job_id
 
     def _next_ordinal(self, identity: str) -> int:
         """Return the number of an equal request in this run, from 0: each is a job of its own."""
@@ -187,13 +217,21 @@ class Resumption:
         async with self._lock(identity, ordinal):
             entry = self._journal.find(identity, ordinal)
             if entry is not None and entry.state is EntryState.INTENT:
-                # Of a job that was submitted again, the request has not all changes.
-                await self._settle(entry, None if entry.decision else request)
+                await self._settle(entry, self._as_submitted(entry, request))
                 entry = self._journal.find(identity, ordinal)
             if entry is not None and not await self._starts_over(entry, request):
                 return await self._continue(entry, request)
             log = JournaledSubmission(self._journal, request, identity, ordinal)
             return await submit(request, log)
+
+    def _as_submitted(self, entry: Entry, request: JobRequest) -> JobRequest | None:
+        """Return the request with the changes of its last submission; None if some are unknown."""
+        changes: dict[str, Any] = {}
+        for each in (*self._journal.earlier(entry), entry):
+            changes |= changes_of(each.decision)
+        if not changes.keys() <= _READABLE:
+            return None
+        return request.replace(**changes)
 
     async def resume(self) -> tuple[list[JobRecord], list[SubmitUncertain]]:
         """Return all jobs of the journal in their order, and submissions that cannot be settled.
@@ -336,11 +374,10 @@ class Resumption:
         """
         assert entry.job_id is not None  # noqa: S101 - else it is an intent, which was settled
         record = self._records.record(entry.job_id, entry.name, entry.array_size)
-        if record.is_finished:
-            return record.latest
         await self._attach_recovery(record, entry, request)
-        await self._follow(record, entry)
-        return record
+        if not record.is_finished:
+            await self._follow(record, entry)
+        return record.latest
 
     async def _follow(self, record: JobRecord, entry: Entry) -> None:
         """Take a job's end from the journal, or follow it."""
@@ -353,10 +390,16 @@ class Resumption:
         self, record: JobRecord, entry: Entry, request: JobRequest | None
     ) -> None:
         """Recover a job with the submissions that it had already."""
-        policy = self._recovery.policy_of(request)
-        if policy is None or entry.state is EntryState.SUCCEEDED:
+        if record.logical is not None:
             return
+        policy = self._recovery.policy_of(request)
+        if entry.state is EntryState.SUCCEEDED:
+            if not self.has_parts(record.id):
+                return
+            policy = policy or RecoveryPolicy()  # its failed children succeeded in parts of it
         earlier = [await self._submission(each) for each in self._journal.earlier(entry)]
+        if policy is None and request is not None and self._recovery.depends_on_recovered(request):
+            policy = RecoveryPolicy()  # without rules: only submitted again with its dependency
         attach(
             self._recovery,
             record,
@@ -367,6 +410,7 @@ class Resumption:
             rule=rule_of(entry.decision),
             name=None if entry.has_unique_name else entry.name,
         )
+        record.reconsider()  # `resume`, which has no request, may have continued it before
 
     async def _submission(self, entry: Entry) -> JobSubmission:
         """Return a submission whose job has ended."""
@@ -388,32 +432,45 @@ class Resumption:
         if entry is not None:
             self._journal.keep_log(entry, events)
 
-    def resubmission(
-        self, job_id: str, request: JobRequest, decision: Resubmission
-    ) -> JournaledSubmission | None:
-        """Return the log of the submission that follows a job; None if it has no entry."""
+    async def submit_again(
+        self, job_id: str, request: JobRequest, decision: Resubmission, submit: SubmitFurther
+    ) -> JobRecord:
+        """Submit the job that follows another one, as an intent if that is in the journal."""
         entry = self._journal.of_job(job_id)
         if entry is None:
-            return None
-        return JournaledSubmission(
-            self._journal,
-            request,
-            entry.identity,
-            entry.ordinal,
-            decision_text(decision.rule, decision.changes),
-        )
+            return await submit(request, None)
+        # Another caller with the same request, or `resume`, must not look it up meanwhile.
+        async with self._lock(entry.identity, entry.ordinal):
+            text = decision_text(decision.rule, decision.changes)
+            log = JournaledSubmission(
+                self._journal, request, entry.identity, entry.ordinal, decision=text
+            )
+            return await submit(request, log)
 
-    def part(
-        self, array_id: str, request: JobRequest, decision: Resubmission, indexes: Sequence[int]
-    ) -> JournaledSubmission | None:
-        """Return the log of a part of an array; None if that has no entry."""
+    async def submit_part(
+        self,
+        array_id: str,
+        request: JobRequest,
+        decision: Resubmission,
+        indexes: Sequence[int],
+        submit: SubmitFurther,
+    ) -> JobRecord:
+        """Submit a part of an array, as an intent if the array is in the journal."""
         if self._journal.of_job(array_id) is None:
-            return None
-        text = decision_text(decision.rule, decision.changes, indexes)
+            return await submit(request, None)
         identity = part_identity(array_id, indexes)
-        return JournaledSubmission(self._journal, request, identity, 0, text)
+        async with self._lock(identity, 0):
+            text = decision_text(decision.rule, decision.changes, indexes)
+            log = JournaledSubmission(self._journal, request, identity, 0, decision=text)
+            return await submit(request, log)
 
-    async def parts(self, array_id: str, adopt: Adopt) -> list[tuple[JobRecord, Sequence[int]]]:
+    def has_parts(self, array_id: str) -> bool:
+        """Return whether children of an array were submitted again."""
+        return bool(self._journal.parts(array_id))
+
+    async def parts(
+        self, array_id: str, request: JobRequest | None, adopt: Adopt
+    ) -> list[tuple[JobRecord, Sequence[int]]]:
         """Return the parts of an array that earlier programs submitted, with their indexes.
 
         Raises:
@@ -421,8 +478,12 @@ class Resumption:
         """
         parts: list[tuple[JobRecord, Sequence[int]]] = []
         for entry in self._journal.parts(array_id):
-            if entry.state is EntryState.INTENT:
-                await self._settle(entry, None)
+            async with self._lock(entry.identity, entry.ordinal):
+                if entry.state is EntryState.INTENT and self._is_current(entry):
+                    part = (
+                        None if request is None else smaller_array(request, self._indexes_of(entry))
+                    )
+                    await self._settle(entry, part and self._as_submitted(entry, part))
             current = self._journal.find(entry.identity, entry.ordinal)
             if current is None or current.job_id is None:
                 continue
@@ -432,8 +493,7 @@ class Resumption:
                 submissions = [await self._submission(each) for each in earlier]
                 adopt(record, submissions, rule_of(current.decision))
                 await self._follow(record, current)
-            first = earlier[0] if earlier else current
-            parts.append((record, indexes_of(first.decision)))
+            parts.append((record, self._indexes_of(current)))
         return parts
 
     async def _starts_over(self, entry: Entry, request: JobRequest) -> bool:
@@ -446,10 +506,49 @@ class Resumption:
         policy = self._recovery.policy_of(request)
         if policy is None or entry.state is EntryState.LOST:
             return True
+        return await self._is_exhausted(policy, entry, [])
+
+    async def _is_exhausted(
+        self, policy: RecoveryPolicy, entry: Entry, before: Sequence[JobSubmission]
+    ) -> bool:
+        """Return whether a job has failed for good: neither it nor a child is submitted again.
+
+        Args:
+            policy: Its policy.
+            entry: Its last submission.
+            before: The arrays that it is a part of.
+        """
         result = result_of(await self._journal.description(entry))
-        submissions = [await self._submission(each) for each in self._journal.earlier(entry)]
-        submissions.append(submission_of(result, rule=rule_of(entry.decision)))
-        return self._recovery.decision(policy, record, result, submissions) is None
+        earlier = [await self._submission(each) for each in self._journal.earlier(entry)]
+        last = submission_of(result, rule=rule_of(entry.decision))
+        submissions = [*before, *earlier, last]
+        if self._recovery.decision(policy, None, result, submissions) is not None:
+            return False
+        failure = result.failure
+        if failure is None or failure.kind is not FailureKind.ARRAY_CHILD:
+            return True
+        children = await self._recovery.failed_children(result.job_id)
+        failed = {index_of(each.job_id): each for each in children}
+        has_failed = False
+        for part in self._journal.parts(result.job_id):
+            for index in self._indexes_of(part):
+                failed.pop(index, None)
+            if part.state in (EntryState.INTENT, EntryState.SUBMITTED):
+                return False
+            if part.state is EntryState.FAILED:
+                if not await self._is_exhausted(policy, part, submissions):
+                    return False
+                has_failed = True
+        results = [
+            JobResult(description=each, failure=failure_of(each)) for each in failed.values()
+        ]
+        if any(self._recovery.decision(policy, None, each, submissions) for each in results):
+            return False
+        return has_failed or bool(results)  # else its failed children have succeeded in parts
+
+    def _indexes_of(self, part: Entry) -> list[int]:
+        """Return the indexes of a part of an array, which its first submission has."""
+        return indexes_of([*self._journal.earlier(part), part][0].decision)
 
     def _lock(self, identity: str, ordinal: int) -> anyio.Lock:
         """Return the lock of a request, so that it is not submitted twice at the same time."""
