@@ -1,8 +1,9 @@
 """`python -m tests.chaos`: many seeded runs, a table of totals, and how to replay failures.
 
 `--seeds A..B` chooses the runs, `--jobs N` how many jobs each has, `--keep DIRECTORY` where the
-files of each run stay. The exit code is 0 if no job was lost or doubled, no run hung or crashed,
-and no submission was left undecided that a look-up could have settled.
+files of each run stay. With `--recovery`, all runs have a recovery policy and jobs that fail, not
+only every third one. The exit code is 0 if no job was lost or doubled, no run hung or crashed, and
+no submission was left undecided that a look-up could have settled.
 """
 
 import argparse
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=_seeds, default=range(1, 201), metavar="A..B")
     parser.add_argument("--jobs", type=int, default=100, help="jobs of each run")
     parser.add_argument("--kills", type=int, default=3, help="maximum kills of a run")
+    parser.add_argument("--recovery", action="store_true", help="use a policy in all runs")
     parser.add_argument("--at-once", type=int, default=4, help="runs at the same time")
     parser.add_argument("--keep", type=Path, help="where the files of the runs stay")
     return parser
@@ -50,7 +52,13 @@ def _seeds(text: str) -> range:
 
 def _outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
     warm_up()
-    work = partial(run, jobs=options.jobs, most_kills=options.kills, keep=options.keep)
+    work = partial(
+        run,
+        jobs=options.jobs,
+        most_kills=options.kills,
+        recovers=options.recovery,
+        keep=options.keep,
+    )
     if len(options.seeds) == 1:
         yield work(options.seeds[0])
         return
@@ -75,6 +83,7 @@ def _problems(outcome: Outcome, options: argparse.Namespace) -> Iterator[str]:
     for problem in filter(None, (outcome.hung, outcome.crashed)):
         yield f"seed {outcome.seed}: {problem}"
     replay = f"--seeds {outcome.seed}..{outcome.seed} --jobs {options.jobs} --kills {options.kills}"
+    replay += " --recovery" if options.recovery else ""
     yield f"seed {outcome.seed}: replay with: nox -s chaos -- {replay} --keep chaos-runs"
 
 
@@ -88,6 +97,7 @@ def tally(outcomes: Iterable[Outcome], *, jobs: int) -> Iterator[str]:
         "runs": len(runs),
         "requests": len(runs) * jobs,
         "jobs received by AWS Batch": sum(outcome.jobs for outcome in runs),
+        "submitted again after a failure": sum(outcome.resubmissions for outcome in runs),
         "drivers killed (SIGKILL)": sum(outcome.kills for outcome in runs),
         "... while the journal was being made": sum(outcome.journal_kills for outcome in runs),
         "drivers stopped (SIGTERM)": sum(outcome.stops for outcome in runs),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncbatch import (
+    ArrayJob,
     AsyncBatchClient,
     AsyncBatchError,
     Event,
@@ -25,18 +26,22 @@ from asyncbatch import (
     JobSubmitted,
     Journal,
     Observer,
+    RecoveryPolicy,
     SubmitUncertain,
     stop_on_sigterm,
 )
 from tests.chaos.clock import FastLoop, WallClock
 from tests.chaos.disk import Disk
-from tests.chaos.plan import Kill, Plan, Work
+from tests.chaos.plan import MAX_SUBMISSIONS, Kill, Plan, PolicyPlace, Work
+from tests.chaos.scripts import PRINT_INDEX
 from tests.chaos.shared import Shared
 
 DONE = 0
 # Ended with an AsyncBatchError: the program is run again, as a user would do.
 TO_BE_RUN_AGAIN = 3
 STOPPED = 128 + signal.SIGTERM
+
+CLIENT, CALL, REQUEST = PolicyPlace.CLIENT, PolicyPlace.CALL, PolicyPlace.REQUEST
 
 
 class Report:
@@ -127,8 +132,12 @@ class _Program:
                 await self._resume(batch)
             if self._plan.uses_run:
                 with self._reporting("run"):
-                    return await batch.run(map(request, self._plan.work), check=False)
+                    requests = [request(work, self._policy(REQUEST)) for work in self._plan.work]
+                    return await batch.run(requests, check=False, recovery=self._policy(CALL))
             return await self._submit_each(batch)
+
+    def _policy(self, place: PolicyPlace) -> RecoveryPolicy | None:
+        return policy(self._plan, place)
 
     def _observe(self, event: Event) -> None:
         if isinstance(event, JobSubmitted):
@@ -149,11 +158,24 @@ class _Program:
         for job in jobs:
             if isinstance(job, BaseException):
                 raise job
-        return [await job.result(check=False) for job in jobs if isinstance(job, Job)]
+        return [
+            await self._result(job, work)
+            for job, work in zip(jobs, self._plan.work, strict=True)
+            if isinstance(job, Job)
+        ]
 
     async def _submit(self, batch: AsyncBatchClient, work: Work) -> Job:
         with self._reporting("submit", work.content):
-            return await batch.submit(request(work))
+            recovery = self._policy(REQUEST) or self._policy(CALL)
+            return await batch.submit(request(work, recovery))
+
+    async def _result(self, job: Job, work: Work) -> JobResult:
+        with self._reporting("recovery", work.content):
+            if work.courses and isinstance(job, ArrayJob):
+                children = [await child.result(check=False) for child in job]
+                succeeded = [child.succeeded for child in children]
+                self._report.write(children=succeeded, request=work.number)
+            return await job.result(check=False)
 
     @contextlib.contextmanager
     def _reporting(self, during: str, content: int | None = None) -> Iterator[None]:
@@ -182,8 +204,13 @@ def _client(world: World, observe: Observer) -> AsyncBatchClient:
         session=world.session,
         region_name=door["AWS_REGION"],
         endpoint_url=door["AWS_ENDPOINT_URL_BATCH"],
-        # FAILED jobs are not run again: the oracle expects one job for each request.
-        journal=Journal(world.journal, rerun_failed=False),
+        # Without recovery, FAILED jobs are not run again: the oracle expects one job for each
+        # request.
+        journal=Journal(
+            world.journal,
+            rerun_failed=world.plan.recovery is not None and world.plan.recovery.reruns_failed,
+        ),
+        recovery=policy(world.plan, CLIENT),
         observers=[observe],
     )
 
@@ -200,18 +227,30 @@ def _set_clocks(world: World, report: Report) -> WallClock:
     return wall
 
 
-def request(work: Work) -> JobRequest:
+def policy(plan: Plan, place: PolicyPlace) -> RecoveryPolicy | None:
+    """Return the policy that the program sets at a place; None for none."""
+    if plan.recovery is None or plan.recovery.place is not place:
+        return None
+    spot = RecoveryPolicy.for_spot(max_submissions=MAX_SUBMISSIONS, delay=plan.recovery.delay)
+    return spot | RecoveryPolicy.more_memory(max_submissions=MAX_SUBMISSIONS)
+
+
+def request(work: Work, recovery: RecoveryPolicy | None) -> JobRequest:
     """Return the request for a job of the plan."""
     return JobRequest(
         "chaos",
         queue="default",
         name=work.name,
+        # The line that sets the index of a child that runs again needs the command.
+        command=PRINT_INDEX if work.courses and work.array_size else None,
         environment={
             "CONTENT": str(work.content),
             "FOR": str(work.seconds),
             "EXIT": str(work.exit_code),
         },
         array_size=work.array_size,
+        key=work.key,
+        recovery=recovery,
     )
 
 

@@ -10,17 +10,17 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from asyncbatch._submitting.marks import TAG
-from asyncbatch.local import Injection, Launch, LocalBatch, Quotas, Script, ScriptedExecutor
+from asyncbatch.local import Injection, LocalBatch, Quotas, ScriptedExecutor
 from asyncbatch.local._engine.errors import ServiceError
 from asyncbatch.local._service.messages import BATCH
 from asyncbatch.local._service.rendering import render_error
 from tests.chaos.clock import FastLoop
-from tests.chaos.plan import Kill, Plan, PlannedFault
+from tests.chaos.plan import BASE_MEMORY_MIB, Kill, Plan, PlannedFault
+from tests.chaos.scripts import Scripts
 from tests.chaos.shared import Shared
 
 DEFINITION: dict[str, Any] = {
@@ -31,7 +31,7 @@ DEFINITION: dict[str, Any] = {
         "command": ["true"],
         "resourceRequirements": [
             {"type": "VCPU", "value": "1"},
-            {"type": "MEMORY", "value": "128"},
+            {"type": "MEMORY", "value": str(BASE_MEMORY_MIB)},
         ],
     },
 }
@@ -59,10 +59,12 @@ async def _serve(plan: Plan, shared: Shared, directory: Path, ready: int) -> Non
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    executor = ScriptedExecutor(_script(shared))
+    scripts = Scripts(plan, shared)
+    executor = ScriptedExecutor(scripts.of)
     local = LocalBatch(executor=executor, vcpus=10_000, seed=plan.seed, quotas=Quotas.aws())
     async with local, local.session.create_client("batch") as raw:
         await raw.register_job_definition(**DEFINITION)
+        scripts.use(local)
         injector = _FaultInjector(plan, shared, local)
         async with local.serve() as door:
             began = time.monotonic(), injector.now()
@@ -72,21 +74,11 @@ async def _serve(plan: Plan, shared: Shared, directory: Path, ready: int) -> Non
         local.faults.clear()
         ledger = {
             "jobs": await _jobs(local, raw),
+            "submissions": await _submissions(local, raw, scripts) if plan.recovery else [],
             "faults": injector.hits(),
             "refused_look_ups": injector.refused_look_ups,
         }
         directory.joinpath("ledger.json").write_text(json.dumps(ledger))
-
-
-def _script(shared: Shared) -> Callable[[Launch], Script]:
-    """Return a function that reads the script of a job from its environment."""
-
-    def script(launch: Launch) -> Script:
-        shared.progress()
-        given = launch.environment
-        return Script(startup=0.5, duration=float(given["FOR"]), exit_code=int(given["EXIT"]))
-
-    return script
 
 
 class _FaultInjector:
@@ -176,22 +168,51 @@ def _is_refusal(response: Any) -> bool:
 
 async def _jobs(local: LocalBatch, raw: Any) -> list[dict[str, Any]]:
     """Describe every job that was submitted."""
-    ids = [job.job_id for job in local.ledger.submissions]
+    return [
+        {
+            "id": job["jobId"],
+            "name": job["jobName"],
+            "tag": job["tags"].get(TAG),
+            "created_at": job["createdAt"] / 1000,
+            "content": _content(job),
+        }
+        for job in await _described(raw, [job.job_id for job in local.ledger.submissions])
+    ]
+
+
+async def _submissions(local: LocalBatch, raw: Any, scripts: Scripts) -> list[dict[str, Any]]:
+    """Describe every job that is no array, and every child of an array, as the oracle needs it."""
+    ids = [
+        job_id
+        for job in local.ledger.submissions
+        for job_id in (
+            [job.job_id]
+            if job.array_size is None
+            else [f"{job.job_id}:{index}" for index in range(job.array_size)]
+        )
+    ]
+    never_started = {"index": None, "is_whole": True, "memory": None, "ending": None}
+    return [
+        {
+            "id": job["jobId"],
+            "content": _content(job),
+            **(scripts.launches.get(job["jobId"]) or never_started),
+            "status": job["status"],
+            "created_at": job["createdAt"],
+            "stopped_at": job.get("stoppedAt"),
+        }
+        for job in await _described(raw, ids)
+    ]
+
+
+async def _described(raw: Any, ids: list[str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for start in range(0, len(ids), _DESCRIBED):
         response = await raw.describe_jobs(jobs=ids[start : start + _DESCRIBED])
-        found += [
-            {
-                "id": job["jobId"],
-                "name": job["jobName"],
-                "tag": job["tags"].get(TAG),
-                "created_at": job["createdAt"] / 1000,
-                "content": next(
-                    int(variable["value"])
-                    for variable in job["container"]["environment"]
-                    if variable["name"] == "CONTENT"
-                ),
-            }
-            for job in response["jobs"]
-        ]
+        found += response["jobs"]
     return found
+
+
+def _content(job: dict[str, Any]) -> int:
+    variables = {each["name"]: each["value"] for each in job["container"]["environment"]}
+    return int(variables["CONTENT"])

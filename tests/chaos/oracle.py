@@ -34,6 +34,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.chaos.chains import judge_chains
 from tests.chaos.plan import Plan
 
 Lines = Sequence[Mapping[str, Any]]
@@ -77,8 +78,13 @@ def judge(plan: Plan, ledger: Mapping[str, Any], reports: Sequence[Lines]) -> Ve
     jobs_of: dict[int, list[str]] = {content: [] for content in requests}
     for job in ledger["jobs"]:
         jobs_of[job["content"]].append(job["id"])
-    for content, ids in jobs_of.items():
-        _judge_jobs(content, requests[content], ids, verdict)
+    if plan.recovery is None:
+        for content, ids in jobs_of.items():
+            _judge_jobs(content, requests[content], ids, verdict)
+    else:
+        for kind, problem in judge_chains(plan, ledger["submissions"], drivers=len(reports)):
+            getattr(verdict, kind).append(problem)
+        _judge_children(plan, reports[-1], verdict)
     for number, lines in enumerate(reports):
         ends = Counter(line["finished"] for line in lines if "finished" in line)
         twice = [job_id for job_id, count in ends.items() if count > 1]
@@ -118,9 +124,19 @@ def _judge_results(
             verdict.wrong.append(f"request {work.number} received the result of {result['id']}")
         if result["id"] in received:
             verdict.wrong.append(f"request {work.number} received {result['id']} as another did")
-        if result["succeeded"] != (work.exit_code == 0):
+        if result["succeeded"] != work.succeeds:
             verdict.wrong.append(f"request {work.number} was reported with another end")
         received.add(result["id"])
+
+
+def _judge_children(plan: Plan, last: Lines, verdict: Verdict) -> None:
+    """Check that the last driver received the end of each child of an array that it awaited."""
+    works = {work.number: work for work in plan.work}
+    for line in last:
+        if "children" in line:
+            wanted = [course.succeeds for course in works[line["request"]].courses]
+            if line["children"] != wanted:
+                verdict.wrong.append(f"request {line['request']}: other ends of its children")
 
 
 # -- uncertain submissions -------------------------------------------------------------------------
@@ -164,9 +180,10 @@ def _is_decidable(
         for by, at in ledger["refused_look_ups"]
     ):
         return False
-    if line["mark"] is not None:
-        # One job at most has a unique name or a tag of ours: it is there or not.
-        return True
+    if line["mark"] is not None or plan.recovery is not None:
+        # One job at most has a unique name or a tag of ours: it is there or not. Without a mark, a
+        # further submission has a content that its request does not have, such as its memory.
+        return line["mark"] is not None
     jobs = [
         job
         for job in ledger["jobs"]

@@ -1,5 +1,10 @@
-"""The plan of a run, drawn from its seed: jobs, faults, kills. Pure."""
+"""The plan of a run, drawn from its seed: jobs, faults, kills. Pure.
 
+Every third seed, the jobs fail in ways that a recovery policy covers or does not cover, and the
+clients have one.
+"""
+
+import enum
 import random
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +28,74 @@ JOURNAL_STEPS = 34
 _CERTAIN = 3
 _A_DAY = 86_400.0
 
+# What the recovery policy of a run allows: the first submission is one of them.
+MAX_SUBMISSIONS = 3
+BASE_MEMORY_MIB = 128
+# One run of so many has a recovery policy: chaos_short has six.
+_RECOVERS_EVERY = 3
+
+
+class Ending(enum.StrEnum):
+    """How a submission of a job ends."""
+
+    SUCCEEDED = "succeeded"
+    HOST_LOST = "host lost"
+    OUT_OF_MEMORY = "out of memory"
+    EXIT_CODE = "exit code"
+    TERMINATED = "terminated"
+
+
+COVERED = frozenset({Ending.HOST_LOST, Ending.OUT_OF_MEMORY})
+"""Endings after which the policy submits a job again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """What happens to the submissions of a job, or of one child of an array.
+
+    Attributes:
+        hosts_lost: How many submissions lose their host, from the first one on.
+        needs_mib: Memory without which it runs out of memory.
+        is_terminated: Whether an operator terminates it, instead of an end of its own.
+        exit_code: Exit code of a submission that nothing else ends.
+    """
+
+    hosts_lost: int = 0
+    needs_mib: int = 0
+    is_terminated: bool = False
+    exit_code: int = 0
+
+    def ending(self, earlier: int, memory_mib: int) -> Ending:
+        """Return how a submission ends.
+
+        Args:
+            earlier: Number of submissions before.
+            memory_mib: Its memory.
+        """
+        if earlier < self.hosts_lost:
+            return Ending.HOST_LOST
+        if memory_mib < self.needs_mib:
+            return Ending.OUT_OF_MEMORY
+        if self.is_terminated:
+            return Ending.TERMINATED
+        return Ending.EXIT_CODE if self.exit_code else Ending.SUCCEEDED
+
+    def endings(self) -> list[Ending]:
+        """Return how all its submissions end: as many as the policy makes."""
+        found: list[Ending] = []
+        memory = BASE_MEMORY_MIB
+        while len(found) < MAX_SUBMISSIONS:
+            found.append(self.ending(len(found), memory))
+            if found[-1] not in COVERED:
+                break
+            memory *= 2 if found[-1] is Ending.OUT_OF_MEMORY else 1
+        return found
+
+    @property
+    def succeeds(self) -> bool:
+        """Whether its last submission succeeds."""
+        return self.endings()[-1] is Ending.SUCCEEDED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
@@ -36,6 +109,9 @@ class Work:
         seconds: Duration of the job.
         exit_code: Exit code of the job.
         array_size: Number of children; None for a job that is no array.
+        key: Key of the request in the journal; None for none.
+        courses: In a run with recovery, what happens to its submissions; of an array, to those of
+            each child. They include the exit code. Empty in other runs.
     """
 
     number: int
@@ -44,6 +120,38 @@ class Work:
     seconds: float
     exit_code: int
     array_size: int | None
+    key: str | None = None
+    courses: tuple[Course, ...] = ()
+
+    @property
+    def succeeds(self) -> bool:
+        """Whether the job ends SUCCEEDED."""
+        if self.courses:
+            return all(course.succeeds for course in self.courses)
+        return self.exit_code == 0
+
+
+class PolicyPlace(enum.StrEnum):
+    """Where a program sets its recovery policy."""
+
+    CLIENT = "client"
+    CALL = "call"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRecovery:
+    """The recovery policy of the clients of a run.
+
+    Attributes:
+        place: Where it is set.
+        delay: Seconds before the second submission of a job that lost its host.
+        reruns_failed: Whether each further driver submits the jobs again that ended FAILED.
+    """
+
+    place: PolicyPlace
+    delay: float
+    reruns_failed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +255,7 @@ class Plan:
         resumes: Whether a driver that is started again calls `resume` first.
         uses_run: Whether drivers call `run`; otherwise they submit each request by itself, and
             report which ones are uncertain.
+        recovery: The recovery policy; None for none.
     """
 
     seed: int
@@ -159,10 +268,25 @@ class Plan:
     clock_jumps: tuple[tuple[float, float], ...]
     resumes: bool
     uses_run: bool
+    recovery: PlannedRecovery | None = None
 
 
-def draw(seed: int, *, jobs: int, most_kills: int) -> Plan:
-    """Return the plan of a run; the same one for the same arguments."""
+def draw(seed: int, *, jobs: int, most_kills: int, recovers: bool = False) -> Plan:
+    """Return the plan of a run; the same one for the same arguments.
+
+    Args:
+        seed: What it is drawn from.
+        jobs: Number of requests.
+        most_kills: Maximum number of drivers that are ended.
+        recovers: Whether the run has a recovery policy, whatever its seed.
+    """
+    plan = _draw(seed, jobs=jobs, most_kills=most_kills)
+    if recovers or seed % _RECOVERS_EVERY == 0:
+        return _with_recovery(plan, random.Random(f"recovery {seed}"), jobs)
+    return plan
+
+
+def _draw(seed: int, *, jobs: int, most_kills: int) -> Plan:
     rng = random.Random(f"chaos {seed}")
     kinds = _kinds(rng, seed)
     faults = [fault for kind in _FAULTS if kind in kinds for fault in _FAULTS[kind](rng)]
@@ -251,6 +375,74 @@ def _full_disks(rng: random.Random, jobs: int) -> Iterator[FullDisk]:
         # From the first transactions, which make the journal, to those that record the last ends.
         begins = rng.choice((rng.randint(1, 4), rng.randint(1, jobs)))
         yield FullDisk(begins=begins, lasts=rng.uniform(1, 40))
+
+
+# -- recovery --------------------------------------------------------------------------------------
+
+
+def _with_recovery(plan: Plan, rng: random.Random, jobs: int) -> Plan:
+    """Return the plan with a policy, and with jobs that fail."""
+    recovery = PlannedRecovery(
+        place=rng.choice(list(PolicyPlace)),
+        delay=rng.uniform(0, 20),
+        reruns_failed=rng.random() < 0.4,
+    )
+    # Recovery takes longer than what it is about: some of the drivers are killed later.
+    kills = [
+        replace(kill, at_request=rng.randint(kill.at_request, jobs * 3))
+        if kill.at_request is not None and rng.random() < 0.5
+        else kill
+        for kill in plan.kills
+    ]
+    return replace(
+        plan, work=tuple(_recovered_works(rng, jobs)), recovery=recovery, kills=tuple(kills)
+    )
+
+
+def _recovered_works(rng: random.Random, jobs: int) -> Iterator[Work]:
+    repeatable: list[Work] = []
+    for number in range(jobs):
+        if repeatable and rng.random() < 0.1:
+            yield replace(rng.choice(repeatable), number=number)
+            continue
+        work = _recovered_work(rng, number)
+        # Of equal requests, a script cannot tell the submissions of one from those of another.
+        if work.key is None and work.array_size is None and not work.courses[0].hosts_lost:
+            repeatable.append(work)
+        yield work
+
+
+def _recovered_work(rng: random.Random, number: int) -> Work:
+    size = rng.randint(2, 6) if rng.random() < 0.08 else None
+    if size is None:
+        courses = [_course(rng)]
+    else:
+        courses = [_course(rng) if rng.random() < 0.5 else Course() for _ in range(size)]
+        # An array that is terminated as a whole is another matter.
+        courses = [replace(course, is_terminated=False) for course in courses]
+    return replace(
+        _work(rng, number),
+        exit_code=0,
+        array_size=size,
+        key=f"key-{number}" if rng.random() < 0.15 else None,
+        courses=tuple(courses),
+    )
+
+
+def _course(rng: random.Random) -> Course:
+    """Return a course: 30 % fail in a way that the policy covers, 8 % in another way."""
+    draw = rng.random()
+    if draw < 0.16:
+        return Course(hosts_lost=rng.choice((1, 1, 2, MAX_SUBMISSIONS)))
+    if draw < 0.26:
+        return Course(needs_mib=BASE_MEMORY_MIB * rng.choice((2, 2, 4, 8)))
+    if draw < 0.30:
+        return Course(hosts_lost=1, needs_mib=BASE_MEMORY_MIB * 2, exit_code=rng.choice((0, 3)))
+    if draw < 0.34:
+        return Course(exit_code=3)
+    if draw < 0.38:
+        return Course(is_terminated=True)
+    return Course()
 
 
 # -- the kinds of faults ---------------------------------------------------------------------------

@@ -44,6 +44,7 @@ class Outcome:
         pauses: Number of times that a process was paused.
         clock_jumps: Number of times that the wall clock was set.
         uncertain: Number of submissions that raised SubmitUncertain, rightly or not.
+        resubmissions: Jobs and children that were submitted again after they failed.
         faults: Number of requests that each kind of fault affected.
         hung: Why the run was stopped; empty if it was completed.
         crashed: How a driver ended with an unexpected error; empty if none did.
@@ -60,6 +61,7 @@ class Outcome:
     pauses: int = 0
     clock_jumps: int = 0
     uncertain: int = 0
+    resubmissions: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     hung: str = ""
     crashed: str = ""
@@ -72,9 +74,24 @@ class Outcome:
         return not (self.hung or self.crashed or self.verdict.has_problems)
 
 
-def run(seed: int, *, jobs: int, most_kills: int, keep: Path | None = None) -> Outcome:
-    """Carry out the run of a seed; `keep` is a directory for its files."""
-    plan = draw(seed, jobs=jobs, most_kills=most_kills)
+def run(
+    seed: int,
+    *,
+    jobs: int,
+    most_kills: int,
+    recovers: bool = False,
+    keep: Path | None = None,
+) -> Outcome:
+    """Carry out the run of a seed.
+
+    Args:
+        seed: What its plan is drawn from.
+        jobs: Number of requests.
+        most_kills: Maximum number of drivers that are ended.
+        recovers: Whether it has a recovery policy, whatever its seed.
+        keep: Directory for its files.
+    """
+    plan = draw(seed, jobs=jobs, most_kills=most_kills, recovers=recovers)
     directory = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-"))
     began = time.monotonic()
     try:
@@ -105,6 +122,8 @@ class _Run:
             ledger = self._close_engine()
         self._outcome.jobs = len(ledger["jobs"])
         self._outcome.faults = ledger["faults"]
+        units = {(each["content"], each["index"]) for each in ledger["submissions"]}
+        self._outcome.resubmissions = len(ledger["submissions"]) - len(units)
         if self._plan.full_disks:
             self._outcome.faults["full disk"] = self._shared.full_writes
         reports = [
