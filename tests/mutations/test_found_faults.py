@@ -175,6 +175,28 @@ async def test_id_that_is_none_is_looked_up(bench: MakeBench, odd: str) -> None:
         assert [made.job_id for made in b.local.ledger.submissions] == [job.id]
 
 
+@pytest.mark.parametrize("odd", ["x" * 5_000, "a b", "another-job"])
+async def test_described_job_that_was_not_asked_for_is_not_the_one_of_a_look_up(
+    bench: MakeBench, odd: str
+) -> None:
+    async with bench(Script(duration=600)) as b:
+        described = 0
+
+        def rewritten(called: str, _request: Request, response: Response) -> Response:
+            nonlocal described
+            if called == "SubmitJob":
+                return dataclasses.replace(response, body=b"{}")
+            if called == "DescribeJobs" and described < 2:
+                described += 1
+                return with_items(response, "jobs", lambda jobs: jobs[0].update(jobId=odd))
+            return response
+
+        rewrite_responses(b.local, rewritten)
+        job = await b.batch.submit("hello", name="mine")
+        assert [made.job_id for made in b.local.ledger.submissions] == [job.id]
+        assert described == 2
+
+
 @pytest.mark.parametrize(
     ("summary", "expected"),
     [

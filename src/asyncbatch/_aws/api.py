@@ -171,7 +171,12 @@ class API:
         for start in range(0, len(ids), DESCRIBE_LIMIT):
             arguments = {"jobs": list(ids[start : start + DESCRIBE_LIMIT])}
             response = await self._calls.send(_DESCRIBE_JOBS, arguments, patience)
-            found += _readable(self._description, response["jobs"])
+            for job in _readable(self._description, response["jobs"]):
+                if job.job_id in arguments["jobs"]:
+                    found.append(job)
+                else:
+                    what = f"{job.job_id!r:.100}"
+                    logger.warning("DescribeJobs returned an unknown job; ignoring %s", what)
         return found
 
     async def poll_jobs(
