@@ -45,8 +45,10 @@ def job(
     containers: int = 1,
     environment: dict[str, str] | None = None,
     command: tuple[str, ...] = ("run", "all"),
+    memory_mib: int | None = None,
 ) -> JobDescription:
     container = Container(
+        memory_mib=memory_mib,
         environment={"A": "1", "PATH": "/bin"} if environment is None else environment,
         command=command,
     )
@@ -94,10 +96,17 @@ def test_likeness_of_a_job(case: str) -> None:
 
 OTHER = BASE.replace(environment={"A": "2"})
 LESS = BASE.replace(environment={})
+MORE_MEMORY = BASE.replace(memory_mib=256)
 MATCHES = {
     "one job": ([submission()], [job("a")], {0: "a"}, {}),
     "no job": ([submission()], [], {}, {}),
     "only another's": ([submission()], [job(environment={"A": "2"})], {}, {}),
+    "a job that was submitted again with more memory, and an equal one": (
+        [submission(), submission(MORE_MEMORY)],
+        [job("more", memory_mib=256), job("usual", memory_mib=128)],
+        {0: "usual", 1: "more"},
+        {},
+    ),
     "equal ones, oldest first": (
         [submission(since=NOW + 1), submission(since=NOW)],
         [job("late", at=NOW + 1), job("early", at=NOW)],

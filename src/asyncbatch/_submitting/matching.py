@@ -87,6 +87,8 @@ def likeness(sought: Submission, job: JobDescription) -> Likeness:
     container = job.containers[0] if len(job.containers) == 1 else Container()
     compared.append(_compared(request.environment, container.environment))
     compared.append(_compared_command(request.command or (), container.command))
+    compared.append(_compared_number(request.memory_mib, container.memory_mib))
+    compared.append(_compared_number(request.vcpus, container.vcpus))
     return min(compared, key=lambda each: each.value)
 
 
@@ -203,8 +205,17 @@ def _compared_command(wanted: Sequence[str], given: Sequence[str]) -> Likeness:
     return Likeness.FULL if tuple(wanted) == tuple(given) else Likeness.NONE
 
 
+def _compared_number(wanted: float | None, given: float | None) -> Likeness:
+    if wanted is None:
+        return Likeness.FULL
+    if given is None:
+        return Likeness.PARTIAL
+    return Likeness.FULL if wanted == given else Likeness.NONE
+
+
 def _size(request: JobRequest | None) -> int:
     if request is None:
         return 0
     values = (request.parameters, request.environment, request.tags, request.command or ())
-    return sum(map(len, values))
+    resources = (request.memory_mib, request.vcpus)
+    return sum(map(len, values)) + sum(each is not None for each in resources)
