@@ -418,6 +418,23 @@ async def test_a_rerun_starts_an_exhausted_array_over(bench: MakeBench, tmp_path
         assert sizes == [10, None, None] * 2
 
 
+async def test_failed_children_that_are_listed_late_run_again(bench: MakeBench) -> None:
+    async with bench(by_round({3: SPOT, 7: SPOT})) as b:
+        b.local.faults.add("ListJobs", Fault.lag(20))
+        assert (await (await submit_array(b))).succeeded
+        assert [each.array_size for each in b.local.ledger.submissions] == [10, 2]
+
+
+async def test_an_array_whose_failed_children_are_never_listed_fails(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bench(by_round({3: SPOT, 7: SPOT})) as b:
+        b.local.faults.add("ListJobs", Fault.lag(3_600))
+        with pytest.raises(JobFailed):
+            await (await submit_array(b))
+        assert "0 of 2 failed children" in caplog.text
+
+
 EXPIRED = Fault.error("ExpiredTokenException", "The security token has expired", status=403)
 
 

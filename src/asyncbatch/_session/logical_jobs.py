@@ -379,7 +379,9 @@ class LogicalArray:
         Raises:
             AsyncBatchError: The children could not be listed, or a part was refused.
         """
-        children = [] if result.succeeded else await self._recovery.failed_children(record.id)
+        children = []
+        if not result.succeeded:
+            children = await self._recovery.failed_children(result.description)
         failed = {index_of(each.job_id): each for each in children}
         if self._recovery.journal is not None:
             for part, indexes in await self._recovery.journal.parts(

@@ -10,6 +10,8 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+import anyio
+
 from asyncbatch._aws.api import API
 from asyncbatch._logs.reader import LogReader
 from asyncbatch._session.records import JobRecord, JobRecords
@@ -30,6 +32,9 @@ logger = logging.getLogger("asyncbatch")
 
 _MAX_FAILED = 10_000
 """Failed submissions that are remembered for jobs that depend on them, which fail soon after."""
+
+_LIST_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Seconds until the failed children of an array are listed again."""
 
 Submit = Callable[[JobRequest, SubmissionLog | None], Awaitable[JobRecord]]
 
@@ -253,14 +258,31 @@ class Recovery:
             return await self._submit(request, None)
         return await self.journal.submit_part(array_id, request, decision, indexes, self._submit)
 
-    async def failed_children(self, array_id: str) -> list[JobDescription]:
+    async def failed_children(self, array: JobDescription) -> list[JobDescription]:
         """Return summaries of the children of an array that FAILED.
+
+        Lists lag behind descriptions: while one has fewer children than the array counts, it is
+        read again, for about a minute.
 
         Raises:
             APIError: AWS refused.
         """
-        listing = self._api.list_jobs(array_job_id=array_id, status=JobStatus.FAILED)
-        return [summary async for summary in listing]
+        counts = array.array.status_summary if array.array else {}
+        wanted = max(counts.get(JobStatus.FAILED, 0), 1)
+        found: list[JobDescription] = []
+        for pause in (*_LIST_AGAIN, 0.0):
+            listing = self._api.list_jobs(array_job_id=array.job_id, status=JobStatus.FAILED)
+            found = [summary async for summary in listing]
+            if len(found) >= wanted:
+                return found
+            await anyio.sleep(pause)  # noqa: TID251 - until the list has caught up
+        logger.warning(
+            "%d of %d failed children of array %s are listed; the others do not run again",
+            len(found),
+            wanted,
+            array.job_id,
+        )
+        return found
 
     def report_resubmitted(self, previous: JobSubmission, job_id: str, number: int) -> None:
         """Report the event that a job was submitted again."""

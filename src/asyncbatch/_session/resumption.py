@@ -527,7 +527,7 @@ class Resumption:
         failure = result.failure
         if failure is None or failure.kind is not FailureKind.ARRAY_CHILD:
             return True
-        children = await self._recovery.failed_children(result.job_id)
+        children = await self._recovery.failed_children(result.description)
         failed = {index_of(each.job_id): each for each in children}
         has_failed = False
         for part in self._journal.parts(result.job_id):
