@@ -46,7 +46,8 @@ def test_program_prints_and_ends_as_with_a_new_interpreter(
 
 def test_killed_program_leaves_no_process_of_its_group() -> None:
     program = launcher(("asyncbatch.local",)).start(
-        "import os, time; os.fork(); print('up', flush=True); time.sleep(600)"
+        # One write for each line: print() may write the text and the line end separately.
+        "import os, time; os.fork(); os.write(1, b'up\\n'); time.sleep(600)"
     )
     assert [program.stdout.readline() for _ in range(2)] == ["up\n"] * 2
     program.kill()
