@@ -790,8 +790,8 @@ class AsyncBatchClient:
     ) -> None:
         """Cancel jobs: those that have not started end, the others continue.
 
-        Returns when AWS has accepted the requests, whether a job had started or not; its status
-        tells. PENDING jobs are cancelled when the jobs that they depend on have ended. One call
+        Returns when AWS has accepted the requests, whether a job had started or not: check its
+        status. PENDING jobs are cancelled when the jobs that they depend on have ended. One call
         serves 50 jobs (CancelJobs), unless the installed SDK or the endpoint does not have it yet.
         `terminate` ends jobs that run as well.
 

@@ -31,7 +31,7 @@ _A_DAY = 86_400.0
 # What the recovery policy of a run allows: the first submission is one of them.
 MAX_SUBMISSIONS = 3
 BASE_MEMORY_MIB = 128
-# One run of so many has a recovery policy: chaos_short has six.
+# Every third run has a recovery policy: two of the six of chaos_short.
 _RECOVERS_EVERY = 3
 
 

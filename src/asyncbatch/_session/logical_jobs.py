@@ -471,7 +471,7 @@ def attach(
     Args:
         recovery: Submits it again.
         record: The job, whose end is not known yet.
-        request: What was submitted; None where only its description tells.
+        request: What was submitted; None where only its description is known.
         policy: Its policy.
         earlier: Submissions of the same job before this one.
         rule: Index of the rule that decided about this one; None for the first.

@@ -11,7 +11,7 @@ SUBMISSION_TAG = "asyncbatch-submission"
 NONCE_BYTES = 6
 
 _LONGEST_STEM = 128 - 1 - 2 * NONCE_BYTES
-# The tags of asyncbatch and of its Luigi adapter; nobody else may set those of AWS.
+# The tags of asyncbatch and of its Luigi adapter; those of AWS cannot be set.
 _TAG_PREFIXES = ("asyncbatch-submission", "asyncbatch:", "luigi:", "aws:")
 # https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html and
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html; Step Functions

@@ -20,7 +20,7 @@ _SIZES: Sequence[tuple[float, Sequence[int]]] = (
 
 
 def fargate_size(vcpus: float, memory_mib: int, *, at_most: int) -> tuple[float, int] | None:
-    """Return the smallest size with at least so many vCPUs and so much memory.
+    """Return the smallest size with at least the given vCPUs and memory.
 
     Args:
         vcpus: Minimum number of vCPUs.

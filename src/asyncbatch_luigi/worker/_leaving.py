@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 1. Results that are known are reported before anything else: the jobs of these tasks have ended, and
-   nothing else will tell anyone. Their callbacks run in the main thread, as always.
+   nothing else reports them later. Their callbacks run in the main thread, as during the build.
 2. Then what still runs is cancelled, and has time to clean up.
 3. Then threads and child processes end.
 

@@ -35,7 +35,7 @@ class Waiting(Protocol):
         ...
 
     def note_usage(self, job: Job, millicpus: int) -> None:
-        """Note that a job occupies so many thousandths of a vCPU more."""
+        """Add the thousandths of a vCPU that a job occupies."""
 
 
 class FirstInFirstOut:
