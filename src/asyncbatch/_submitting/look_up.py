@@ -139,7 +139,7 @@ class _LookUp:
         began_at: When the look-up began, by the monotonic clock.
         decides_at: When its last attempt is due: from then on, a complete listing decides.
         job_id: The id of its job, once found.
-        is_decided: Set when it is found or certainly absent, or when no further round can decide it.
+        is_decided: Set when it is found or certainly absent, or no further round can decide it.
         candidates: Ids in the complete listing that may be its job; None before there was one.
         is_waited_for: Whether it may be decided soon: a job is not described yet, for example.
         doubt: Why the last round did not decide it; None where it did.
