@@ -34,13 +34,14 @@ from asyncbatch._aws.retrying import (
     Patience,
     Response,
 )
-from asyncbatch._aws.wire import responses
+from asyncbatch._aws.wire import resources, responses
 from asyncbatch._aws.wire.responses import UNREADABLE
 from asyncbatch._values import checks as check
 from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import APIError, ServiceFault
 from asyncbatch._values.events import Event
 from asyncbatch._values.policies import RateLimits
+from asyncbatch._values.resources import ComputeEnvironment, QueueSnapshot
 from asyncbatch._values.status import JobStatus
 
 logger = logging.getLogger("asyncbatch")
@@ -80,6 +81,10 @@ _POLL_QUEUE = dataclasses.replace(_LIST_JOBS, pace="describe", validate=False)
 _DESCRIBE_JOB_QUEUES = Operation(
     service="batch", name="DescribeJobQueues", pace="list", required="jobQueues"
 )
+_DESCRIBE_COMPUTE_ENVIRONMENTS = Operation(
+    service="batch", name="DescribeComputeEnvironments", pace="list", required="computeEnvironments"
+)
+_GET_JOB_QUEUE_SNAPSHOT = Operation(service="batch", name="GetJobQueueSnapshot", pace="list")
 _DESCRIBE_JOB_DEFINITIONS = Operation(
     service="batch", name="DescribeJobDefinitions", pace="list", required="jobDefinitions"
 )
@@ -306,13 +311,53 @@ class API:
             async for page in pages:
                 yield [responses.listed_job(job) for job in page["jobSummaryList"]]
 
-    async def job_queues(self) -> list[JobQueue]:
-        """Return all job queues of the account and Region."""
+    async def job_queues(
+        self, names: Sequence[str] = (), *, patience: Patience = READING
+    ) -> list[JobQueue]:
+        """Return job queues of the account and Region.
+
+        Args:
+            names: Names or ARNs; none means all.
+            patience: How long faults are tolerated.
+        """
+        arguments: Response = {"jobQueues": list(names)} if names else {}
         return [
             queue
-            async for page in self._pages(_DESCRIBE_JOB_QUEUES, {})
+            async for page in self._pages(_DESCRIBE_JOB_QUEUES, arguments, patience)
             for queue in _readable(responses.job_queue, page["jobQueues"])
         ]
+
+    async def compute_environments(
+        self, names: Sequence[str] = (), *, patience: Patience = READING
+    ) -> list[ComputeEnvironment]:
+        """Return compute environments of the account and Region.
+
+        Args:
+            names: Names or ARNs; none means all.
+            patience: How long faults are tolerated.
+        """
+        arguments: Response = {"computeEnvironments": list(names)} if names else {}
+        return [
+            environment
+            async for page in self._pages(_DESCRIBE_COMPUTE_ENVIRONMENTS, arguments, patience)
+            for environment in _readable(resources.compute_environment, page["computeEnvironments"])
+        ]
+
+    async def queue_snapshot(self, queue: str, *, patience: Patience = READING) -> QueueSnapshot:
+        """Return the first 100 RUNNABLE jobs of a queue, and what its jobs use.
+
+        Args:
+            queue: Name or ARN of the job queue.
+            patience: How long faults are tolerated.
+
+        Raises:
+            ServiceFault: The response cannot be read.
+        """
+        response = await self._calls.send(_GET_JOB_QUEUE_SNAPSHOT, {"jobQueue": queue}, patience)
+        try:
+            return resources.queue_snapshot(response)
+        except responses.Unreadable as error:
+            raise ServiceFault("GetJobQueueSnapshot", UNREADABLE, str(error)) from None
 
     async def terminate_job(self, job_id: str, reason: str) -> None:
         """Terminate a job; one that has ended already stays as it is."""

@@ -89,6 +89,8 @@ class Patience:
 READING = Patience(120.0)
 LOOKING_UP = Patience(120.0, backoff=Backoff(first=0.1))
 """For calls that many submissions wait for together."""
+EXPLAINING = Patience(5.0)
+"""For calls whose result completes an answer that is useful without it."""
 POLLING = Patience(None)
 # One odd job may make the response for many jobs unreadable: the caller then divides them.
 POLLING_MANY = Patience(None, unreadable=2)

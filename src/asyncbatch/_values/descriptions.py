@@ -264,6 +264,8 @@ class JobQueue:
         status: ``VALID`` when it works, else for example ``CREATING``, ``DELETING``, ``INVALID``.
         priority: Priority among the queues of a compute environment; higher runs first.
         status_reason: Details of the status.
+        compute_environments: ARNs of its compute environments, in the order in which jobs are
+            placed in them.
         extra: Further members of the response, in AWS's spelling.
     """
 
@@ -273,6 +275,7 @@ class JobQueue:
     status: str | None = None
     priority: int | None = None
     status_reason: str | None = None
+    compute_environments: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -90,14 +90,14 @@ def job_description(detail: Wire, shared: SharedValues) -> JobDescription:
     Raises:
         Unreadable: It has no id or no state.
     """
-    readable, odd = _readable(detail, shapes.JOB_DETAIL, ("jobId", "status"), shared)
-    description = _description(readable, shared)
-    if readable.get("tags", ()) is None:  # AWS has no such job: its tags are unknown, not empty
+    item, odd = readable(detail, shapes.JOB_DETAIL, ("jobId", "status"), shared)
+    description = _description(item, shared)
+    if item.get("tags", ()) is None:  # AWS has no such job: its tags are unknown, not empty
         odd["tags"] = None
     return description if not odd else _with_odd(description, odd)
 
 
-def _readable(
+def readable(
     item: Any,
     shape: shapes.Structure,
     required: Sequence[str],
@@ -109,19 +109,19 @@ def _readable(
         Unreadable: A required member is missing, or odd.
     """
     odd: dict[str, Any] = {}
-    readable = item
+    clean = item
     if not shape.fits(item):
         paths: list[str] = []
-        readable = shape.cleaned(item, "", paths)
-        if readable is not None:
+        clean = shape.cleaned(item, "", paths)
+        if clean is not None:
             names = dict.fromkeys(re.split(r"[.\[]", path)[0] for path in paths)
             odd = {name: item[name] for name in names}
             _log_odd(paths if shared is None else shared.new_odd_paths(paths))
-    if readable is None or any(not readable.get(name) for name in required):
+    if clean is None or any(not clean.get(name) for name in required):
         raise Unreadable(
             f"an item of the response has no {' or no '.join(required)}: {item!r:.200}"
         )
-    return readable, odd
+    return clean, odd
 
 
 _LOGGED_PATHS = 5
@@ -269,8 +269,8 @@ def job_summary(summary: Wire, shared: SharedValues, *, queue: str | None = None
     Raises:
         Unreadable: It has no id or no state.
     """
-    readable, odd = _readable(summary, shapes.JOB_SUMMARY, ("jobId", "status"), shared)
-    description = _summary(readable, shared, queue)
+    item, odd = readable(summary, shapes.JOB_SUMMARY, ("jobId", "status"), shared)
+    description = _summary(item, shared, queue)
     return description if not odd else _with_odd(description, odd)
 
 
@@ -324,10 +324,12 @@ def job_queue(detail: Wire) -> JobQueue:
         Unreadable: It has no name, no ARN or no state.
     """
     required = ("jobQueueName", "jobQueueArn", "state")
-    detail, _odd = _readable(detail, shapes.JOB_QUEUE, required)
+    detail, _odd = readable(detail, shapes.JOB_QUEUE, required)
     known = frozenset(
         {"jobQueueName", "jobQueueArn", "state", "status", "statusReason", "priority"}
     )
+    entries = detail.get("computeEnvironmentOrder") or ()
+    order = sorted(entries, key=lambda entry: entry.get("order") or 0)
     return JobQueue(
         name=detail["jobQueueName"],
         arn=detail["jobQueueArn"],
@@ -335,6 +337,9 @@ def job_queue(detail: Wire) -> JobQueue:
         status=detail.get("status"),
         priority=detail.get("priority"),
         status_reason=detail.get("statusReason"),
+        compute_environments=tuple(
+            entry["computeEnvironment"] for entry in order if entry.get("computeEnvironment")
+        ),
         extra=parts.rest(detail, known),
     )
 
@@ -346,7 +351,7 @@ def job_definition(detail: Wire) -> JobDefinition:
         Unreadable: It has no name, no revision or no ARN.
     """
     required = ("jobDefinitionName", "revision", "jobDefinitionArn")
-    detail, _odd = _readable(detail, shapes.JOB_DEFINITION, required)
+    detail, _odd = readable(detail, shapes.JOB_DEFINITION, required)
     return JobDefinition(
         name=detail["jobDefinitionName"],
         revision=detail["revision"],

@@ -141,6 +141,7 @@ def _is_whole(value: object) -> bool:
 
 
 TEXT = Scalar(lambda value: isinstance(value, str))
+NUMBER = Scalar(_is_number)
 WHOLE = Scalar(_is_whole)
 COUNT = Scalar(lambda value: _is_whole(value) and 0 <= value <= _MAX_COUNT)
 TIME = Scalar(lambda value: _is_number(value) and 0 <= value <= _MAX_MILLISECONDS)
@@ -243,9 +244,35 @@ JOB_QUEUE = Structure(
     status=TEXT,
     statusReason=TEXT,
     priority=WHOLE,
+    computeEnvironmentOrder=ListOf(Structure(order=WHOLE, computeEnvironment=TEXT)),
 )
 JOB_DEFINITION = Structure(
     jobDefinitionName=TEXT, jobDefinitionArn=TEXT, revision=WHOLE, tags=MapOf(TEXT)
+)
+COMPUTE_ENVIRONMENT = Structure(
+    computeEnvironmentName=TEXT,
+    computeEnvironmentArn=TEXT,
+    state=TEXT,
+    status=TEXT,
+    statusReason=TEXT,
+    type=TEXT,
+    computeResources=Structure(
+        type=TEXT, minvCpus=WHOLE, maxvCpus=WHOLE, desiredvCpus=WHOLE, instanceTypes=ListOf(TEXT)
+    ),
+)
+_CAPACITY_USAGE = ListOf(Structure(capacityUnit=TEXT, quantity=NUMBER))
+QUEUE_SNAPSHOT = Structure(
+    frontOfQueue=Structure(
+        jobs=ListOf(Structure(jobArn=TEXT, earliestTimeAtPosition=TIME)), lastUpdatedAt=TIME
+    ),
+    queueUtilization=Structure(
+        totalCapacityUsage=_CAPACITY_USAGE,
+        fairshareUtilization=Structure(
+            topCapacityUtilization=ListOf(
+                Structure(shareIdentifier=TEXT, capacityUsage=_CAPACITY_USAGE)
+            )
+        ),
+    ),
 )
 REFUSAL = Structure(job=TEXT, code=TEXT, message=TEXT)
 """An error of one job in a bulk operation."""
