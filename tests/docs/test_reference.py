@@ -1,5 +1,6 @@
 """The reference lists every public name."""
 
+import enum
 import importlib
 import re
 from pathlib import Path
@@ -54,3 +55,16 @@ def test_tests_named_in_the_reference_exist() -> None:
     named = re.findall(r"`(test_\w+)`", page)
     assert named
     assert [name for name in named if f"def {name}(" not in sources] == []
+
+
+def test_every_member_of_a_public_enumeration_is_documented() -> None:
+    public = vars(importlib.import_module("asyncbatch")).values()
+    kinds = [kind for kind in public if isinstance(kind, enum.EnumType)]
+    sources = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (Path(__file__).parents[2] / "src/asyncbatch").rglob("*.py")
+    )
+    documented = re.findall(r"^    #: .+\n    (\w+) = ", sources, re.MULTILINE)
+    assert kinds
+    missing = {name for kind in kinds for name in kind.__members__} - set(documented)
+    assert missing == set()

@@ -58,7 +58,9 @@ class DependencyType(enum.StrEnum):
     Source: https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html
     """
 
+    #: Each child waits for the child with its index in the other array.
     N_TO_N = "N_TO_N"
+    #: The children of this array run one after another.
     SEQUENTIAL = "SEQUENTIAL"
 
 
@@ -94,7 +96,9 @@ class Dependency:
 class RetryAction(enum.StrEnum):
     """Action of an `EvaluateOnExit` rule, in lower case; AWS ignores the case."""
 
+    #: Start another attempt, up to the number of attempts of the strategy.
     RETRY = "retry"
+    #: Do not retry: the job fails with this attempt.
     EXIT = "exit"
 
 

@@ -15,28 +15,51 @@ class FailureKind(enum.StrEnum):
 
     # The rules that choose a kind are in `failures`.
 
+    #: The program ended with an exit code; its log says why.
     EXIT_CODE = "exit code"
+    #: The container exceeded its memory limit.
     OUT_OF_MEMORY = "out of memory"
+    #: SIGKILL or SIGTERM (exit codes 137 and 143) without a reason.
     KILLED = "killed"
+    #: The attempt exceeded its timeout, or the pod its deadline.
     TIMEOUT = "timeout"
+    #: Fargate Spot reclaimed the capacity.
     SPOT_INTERRUPTION = "spot interruption"
+    #: The instance or node was terminated, drained, or evicted the job.
     HOST_LOST = "host lost"
+    #: The command does not exist in the image, or the image is for another CPU.
     NOT_RUNNABLE = "command not runnable"
+    #: The image could not be pulled.
     IMAGE_PULL = "image pull"
+    #: The container could not be created: mounts, devices, limits.
     CONTAINER_START = "container start"
+    #: Docker or the container agent failed or was too slow.
     CONTAINER_RUNTIME = "container runtime"
+    #: Secrets, log driver, volume or network interface could not be set up.
     RESOURCE_INITIALIZATION = "resource initialization"
+    #: ECS or the node could not start the task.
     TASK_START = "task start"
+    #: A job that it depends on failed.
     DEPENDENCY = "dependency"
+    #: Children of the array failed; the message lists them.
     ARRAY_CHILD = "array child"
+    #: A person or program terminated it.
     TERMINATED = "terminated"
+    #: A person or program cancelled it.
     CANCELLED = "cancelled"
+    #: It waited longer than its `RecoveryPolicy` allows, and was cancelled.
     NOT_STARTED = "not started"
+    #: The queue's limit for the time in a state ended it.
     QUEUE_POLICY = "queue policy"
+    #: The job definition, a role or the size of the request was refused.
     DEFINITION = "job definition"
+    #: There is no capacity, or a quota is used up.
     CAPACITY = "capacity"
+    #: A waiting job will not run until a compute environment is corrected.
     MISCONFIGURATION = "misconfiguration"
+    #: A waiting job is blocked for a reason that AWS does not know.
     BLOCKED = "blocked"
+    #: AWS gave no reason, or one that this version does not know.
     UNKNOWN = "unknown"
 
 

@@ -32,12 +32,19 @@ class JobStatus(enum.StrEnum):
     member with that name and value. It counts as live, and its `is_known` is False.
     """
 
+    #: Accepted; the scheduler has not evaluated it yet.
     SUBMITTED = "SUBMITTED"
+    #: It depends on another job that has not ended, or it is an array with live children.
     PENDING = "PENDING"
+    #: Waits for resources of a compute environment, or for its next attempt.
     RUNNABLE = "RUNNABLE"
+    #: Its container is being started: host found, image being pulled.
     STARTING = "STARTING"
+    #: Its container runs.
     RUNNING = "RUNNING"
+    #: Ended with exit code 0; final.
     SUCCEEDED = "SUCCEEDED"
+    #: Failed after all its attempts, or was ended; final.
     FAILED = "FAILED"
 
     @classmethod
