@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +18,7 @@ import anyio
 import anyio.to_thread
 
 from asyncbatch._jobs.job import Job
+from asyncbatch._threads import acquire_in_thread
 from asyncbatch._values import checks as check
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.results import LogEvent
@@ -139,12 +141,12 @@ async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: b
         time = event.timestamp.astimezone().isoformat(timespec="milliseconds")
         return f"{' '.join(filter(None, (time, label(event), message)))}\n"
 
-    def open_file() -> TextIO:
+    def open_file() -> TextIOWrapper:
         # Binary output may contain lone surrogates; they are written as they are.
         return Path(path).open("w", encoding="utf-8", errors="surrogatepass", newline="")
 
     # Opening blocks as well: a named pipe until it has a reader.
-    file = await anyio.to_thread.run_sync(open_file, abandon_on_cancel=True)
+    file = await acquire_in_thread(open_file, TextIOWrapper.close)
     # A write that blocks goes on in its thread after a cancellation; closing waits for it.
     in_use = threading.Lock()
 

@@ -1,5 +1,6 @@
 """The journal's file: transactions, migration, locking, and a clear error for each failure."""
 
+import asyncio
 import contextlib
 import errno
 import fcntl
@@ -12,6 +13,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -490,6 +492,38 @@ async def test_path_with_a_null_byte_is_refused(path: Path) -> None:
     with pytest.raises(JournalError, match=r"null (byte|character).*Use another path"):
         async with OpenJournal.opened(path.with_name("a\0b"), region="eu-west-1"):
             raise AssertionError
+
+
+async def test_cancelled_opening_closes_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    is_opening = asyncio.Event()
+    may_go_on = threading.Event()
+    closed: list[Path] = []
+
+    class Slow(File):
+        def __init__(self, path: Path) -> None:
+            loop.call_soon_threadsafe(is_opening.set)
+            may_go_on.wait()
+            super().__init__(path)
+
+        def close(self) -> None:
+            super().close()
+            closed.append(self.path)
+
+    async def open_journal() -> None:
+        async with OpenJournal.opened(path, region="eu-west-1"):
+            raise AssertionError("its caller was cancelled")
+
+    monkeypatch.setattr("asyncbatch._journal.journal.File", Slow)
+    task = asyncio.ensure_future(open_journal())
+    await is_opening.wait()
+    task.cancel()  # unlike the cancellation of a scope, no scope holds it back
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed == [path]
 
 
 async def test_text_that_is_no_unicode_fails_only_its_own_request(path: Path) -> None:

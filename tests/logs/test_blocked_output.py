@@ -100,12 +100,21 @@ async def test_cancelled_save_logs_does_not_wait_for_a_full_pipe(
         os.close(reader)  # the abandoned write fails, and its thread ends
 
 
-async def test_cancelled_save_logs_does_not_wait_for_a_pipe_without_a_reader(pipe: Path) -> None:
-    has_begun = asyncio.Event()
-    asyncio.get_running_loop().call_soon(has_begun.set)
-    await cancelled(save_logs(Log("a"), pipe), has_begun)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # lets the abandoned thread end
-    os.close(reader)
+async def test_cancelled_save_logs_does_not_wait_for_a_pipe_without_a_reader(
+    pipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_opening = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    open_path = Path.open
+
+    def announced_open(self: Path, mode: str, buffering: int = -1, **options: str) -> object:
+        loop.call_soon_threadsafe(is_opening.set)
+        return open_path(self, mode, buffering, **options)
+
+    monkeypatch.setattr(Path, "open", announced_open)
+    await cancelled(save_logs(Log("a"), pipe), is_opening)
+    # A reader lets the abandoned thread open the pipe. It reads to the end: the thread closes it.
+    assert await asyncio.to_thread(pipe.read_bytes) == b""
 
 
 async def test_cancelled_save_logs_writes_what_it_has_and_closes_the_file(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ logger = logging.getLogger("asyncbatch")
 _ENDS_PER_READ = 500
 
 
-def _open(path: Path, region: str) -> tuple[File, list[Entry]]:
+def _open(path: Path, region: str, closing: contextlib.ExitStack) -> tuple[File, list[Entry]]:
+    """Open the file, which `closing` closes, and read its entries."""
     # Resolved, so that a file has one lock by whatever link it is reached, and so that SQLite does
     # not take ":memory:" for a database in memory. Unlike `Path.resolve`, this does not raise for
     # a loop of links, which then fails as it is opened.
@@ -31,12 +32,9 @@ def _open(path: Path, region: str) -> tuple[File, list[Entry]]:
     except ValueError as error:  # a null byte
         raise JournalError(str(path), str(error), "Use another path.") from error
     file = File(real)
-    try:
-        _require_region(file, region)
-        return file, file.entries()
-    except BaseException:
-        file.close()
-        raise
+    closing.callback(file.close)
+    _require_region(file, region)
+    return file, file.entries()
 
 
 def _require_region(file: File, region: str) -> None:
@@ -117,8 +115,11 @@ class OpenJournal:
         async with contextlib.AsyncExitStack() as stack:
             thread = Thread(path)
             stack.callback(thread.end)
-            file, entries = await thread.run(_open, path, region)
-            stack.push_async_callback(thread.run, file.close)
+            # Also for a caller that was cancelled and never gets the file: the same thread closes
+            # it, so after the opening.
+            closing = contextlib.ExitStack()
+            stack.push_async_callback(thread.run, closing.close)
+            file, entries = await thread.run(_open, path, region, closing)
             writer = Writer(file, thread)
             group = await stack.enter_async_context(anyio.create_task_group())
             group.start_soon(writer.run)
