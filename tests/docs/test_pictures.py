@@ -1,0 +1,23 @@
+"""The pictures of the documentation show the code and the measurements as they are."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import plot
+from tools.pictures import PICTURES, STATIC
+
+HOW = "run `python -m tools.pictures` and look at the picture"
+
+
+@pytest.mark.may_block
+@pytest.mark.parametrize("name", PICTURES)
+def test_picture_is_current(name: str) -> None:
+    drawn = PICTURES[name]()
+    assert drawn == (STATIC / name).read_text(encoding="utf-8"), HOW
+
+
+def test_chart_shows_the_published_measurements(tmp_path: Path) -> None:
+    assert plot.draw(plot.read(STATIC / "bench.json"), tmp_path / "chart.svg")
+    drawn = (tmp_path / "chart.svg").read_text(encoding="utf-8")
+    assert drawn == (STATIC / "bench.svg").read_text(encoding="utf-8")
