@@ -61,6 +61,9 @@ from asyncbatch._values.events import Observer as Observer
 from asyncbatch._values.events import RequestRetried as RequestRetried
 from asyncbatch._values.events import RequestThrottled as RequestThrottled
 from asyncbatch._values.events import StatusChanged as StatusChanged
+from asyncbatch._values.explanations import Explanation as Explanation
+from asyncbatch._values.explanations import Finding as Finding
+from asyncbatch._values.explanations import FindingKind as FindingKind
 from asyncbatch._values.policies import FailureLimit as FailureLimit
 from asyncbatch._values.policies import Journal as Journal
 from asyncbatch._values.policies import LogPolicy as LogPolicy

@@ -27,6 +27,7 @@ from asyncbatch._values.defaults import JobDefaults
 from asyncbatch._values.descriptions import Container, JobDefinition, JobDescription, JobQueue
 from asyncbatch._values.errors import AsyncBatchError, ClientClosed, InvalidRequest
 from asyncbatch._values.events import Observer
+from asyncbatch._values.explanations import Explanation
 from asyncbatch._values.policies import FailureLimit, Journal, LogPolicy, PollPolicy, RateLimits
 from asyncbatch._values.recovery import RecoveryPolicy, optional_policy
 from asyncbatch._values.requests import JobFields, JobRequest
@@ -607,6 +608,40 @@ class AsyncBatchClient:
         ids = list(dict.fromkeys(arguments.job_ids(jobs)))
         return {job.job_id: job for job in await session.api.describe_jobs(ids)}
 
+    async def explain(self, job: Job | str) -> Explanation:
+        """Explain why a job waits or why it failed, and what to do.
+
+        It reads the job, and what its state makes worth reading: the jobs that it depends on up to
+        the root, failed children, the queue with its compute environments and its front. Most
+        failed jobs cost one call, RUNNABLE jobs up to five. A permission that is missing for the
+        further calls is named in the explanation, which then rests on the other facts.
+
+        Args:
+            job: A handle, or the id of a job, ``parent:index`` of an array child, ``parent#node``
+                of a node.
+
+        Raises:
+            JobVanished: AWS does not know the job.
+            InvalidRequest: The id is empty, an ARN, or not a job id.
+            ClientClosed: The client is not open.
+            APIError: AWS refused to describe the job.
+
+        Example:
+            ```python
+            job = await batch.submit("etl", command=["sh", "-c", "exit 3"])
+            await job.result(check=False)
+            explanation = await batch.explain(job)
+            print(explanation)
+            assert explanation.findings[0].source.startswith("DescribeJobs")
+            ```
+        """
+        session = self._require_open()
+        from asyncbatch._explaining.explain import explain
+
+        (job_id,) = arguments.job_ids([job])
+        ever_seen = isinstance(job, Job) and job.description is not None
+        return await explain(session.api, job_id, ever_seen=ever_seen)
+
     async def find(
         self,
         *,
@@ -848,6 +883,7 @@ def preload() -> None:
 
 
 def _import_session() -> None:
+    from asyncbatch._explaining import explain  # noqa: F401 - imported for `explain`
     from asyncbatch._session import background, session  # noqa: F401 - imported for `open`
 
 

@@ -52,6 +52,14 @@ async def test_fields_of_a_request_appear_in_the_description(
     assert description.containers[0].environment["COLOUR"] == "green"
 
 
+async def test_job_that_has_ended_is_explained(batch: AsyncBatchClient, endpoint: Endpoint) -> None:
+    job = await batch.submit(endpoint.job_definition, queue=endpoint.queue)
+    await job.result(check=False)
+    explanation = await batch.explain(job)
+    assert explanation.verdict == "The job succeeded."
+    assert (explanation.missing_permissions, explanation.not_read) == ({}, {})
+
+
 async def test_run_returns_results_in_the_order_of_the_requests(
     batch: AsyncBatchClient, endpoint: Endpoint
 ) -> None:

@@ -499,7 +499,7 @@ class JobVanished(JobError):
 
     Attributes:
         ever_seen: Whether the job was described before.
-        grace: The grace time in seconds.
+        grace: The grace time in seconds; 0 where the job was described once.
     """
 
     def __init__(self, job_id: str, *, ever_seen: bool, grace: float) -> None:
@@ -513,7 +513,12 @@ class JobVanished(JobError):
             else "Check the id, the Region and the account."
         )
         what = one_line(f"job {job_id}")
-        super().__init__(f"DescribeJobs has not returned {what} for {grace:.0f} s. {hint}")
+        problem = (
+            f"DescribeJobs has not returned {what} for {grace:.0f} s."
+            if grace
+            else f"DescribeJobs does not return {what}."
+        )
+        super().__init__(f"{problem} {hint}")
 
 
 def copy_of(error: E) -> E:
