@@ -50,7 +50,7 @@ def failed(
     container = {"exitCode": exit_code, "reason": reason}
     ended = {key: value for key, value in container.items() if value is not None}
     attempt = {"container": ended, "statusReason": status_reason, "stoppedAt": 1_700_000_500_000}
-    ends: dict[str, object] = {
+    ends: Detail = {
         "statusReason": status_reason,
         "attempts": [attempt],
         "startedAt": 1_700_000_400_000,

@@ -7,11 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from asyncbatch import Explanation, Finding, FindingKind, JobVanished, RateLimits
+from asyncbatch import Explanation, FailureKind, Finding, FindingKind, JobVanished, RateLimits
 from asyncbatch._aws.api import API
 from asyncbatch._explaining.explain import explain
 from asyncbatch._explaining.failing import NEXT_STEPS
-from asyncbatch._values.failures import FailureKind
 from tests.explaining.responses import Answers, Detail, environment, failed, front, job, queue
 
 CAPACITY = (
