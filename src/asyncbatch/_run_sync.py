@@ -1,4 +1,4 @@
-"""`run_sync`: runs many jobs in one call, for scripts that have no event loop."""
+"""Many jobs in one call, for scripts that have no event loop: `run_sync`."""
 
 from collections.abc import Iterable
 from os import PathLike

@@ -72,7 +72,8 @@ def caption(root: Path, package: str) -> str:
 
 def draw(root: Path) -> str:
     """Return the picture."""
-    *layers, [lowest] = read_layers(root)
+    # Helpers beside the values are not drawn.
+    *layers, (lowest, *_helpers) = read_layers(root)
     outside = ["AWS Batch and CloudWatch Logs", "or the local AWS Batch"]
     height = (len(layers) + 2) * (_ROW + _GAP) - _GAP + 8
     canvas = Canvas(_WIDTH, height, "Packages of asyncbatch by layer, and the data between them")
