@@ -33,6 +33,7 @@ from asyncbatch._values.recovery import RecoveryPolicy, optional_policy
 from asyncbatch._values.requests import JobFields, JobRequest
 from asyncbatch._values.results import JobResult, LogEvent
 from asyncbatch._values.status import JobStatus
+from asyncbatch._values.text import one_line
 
 if TYPE_CHECKING:  # loaded by `open`: a third of the time that the import may take
     from asyncbatch._session.background import Background
@@ -118,6 +119,17 @@ class AsyncBatchClient:
 
     # -- opening and closing ----------------------------------------------------------------------
 
+    def __repr__(self) -> str:
+        """Show the Region, whether the client is open, and how many jobs it follows."""
+        session = self._session
+        if session is not None:
+            number = len(session.unfinished_records())
+            jobs = "1 job" if number == 1 else f"{number:,} jobs"
+            return one_line(f"<AsyncBatchClient {session.region_name} open, follows {jobs}>")
+        region = self._settings.target.region_name
+        state = "closed" if self._was_open else "not open yet"
+        return one_line(f"<AsyncBatchClient {f'{region} ' if region else ''}{state}>")
+
     async def open(self) -> Self:
         """Connect and start the background task; nothing is sent to AWS yet.
 
@@ -200,6 +212,32 @@ class AsyncBatchClient:
             ClientClosed: The client is not open.
         """
         return self._require_open().region_name
+
+    @property
+    def followed_jobs(self) -> list[Job]:
+        """The jobs that the open client follows: those whose end is not known yet.
+
+        Raises:
+            ClientClosed: The client is not open.
+        """
+        session = self._require_open()
+        return [job_handle(session, record) for record in session.unfinished_records()]
+
+    def add_observer(self, observer: Observer) -> None:
+        """Call an observer with every event from now on, whether the client is open or not.
+
+        Args:
+            observer: As in `observers`. One that is called already stays as it is.
+
+        Raises:
+            InvalidRequest: It is not a function, or an async one.
+        """
+        for each in _functions([observer]):
+            self._settings.observers.add(each)
+
+    def remove_observer(self, observer: Observer) -> None:
+        """Call an observer no more; one that is not called is ignored."""
+        self._settings.observers.remove(observer)
 
     def _require_open(self) -> "Session":
         if self._session is None:

@@ -53,7 +53,7 @@ async def run_demo() -> int:
     async with LocalBatch(vcpus=_VCPUS) as local:
         _print_text(console, f"{local.notice}\n", style="dim")
         started_at = time.monotonic()
-        with progress.display(console) as observer:
+        with progress.display(console=console) as observer:
             client = AsyncBatchClient(
                 session=local.session, poll=_POLL, logs=_LOGS, observers=[observer]
             )

@@ -1,16 +1,18 @@
 """From the records of a session to handles, and back."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from asyncbatch._jobs.array_job import job_handle
+from asyncbatch._jobs.array_job import ChildJob, job_handle
 from asyncbatch._jobs.job import Job
+from asyncbatch._values.events import Observer
 
 if TYPE_CHECKING:  # loaded when a client opens
     from asyncbatch._session.records import JobRecord
     from asyncbatch._session.session import Session
 
-__all__ = ["job_handle", "job_records", "log_records"]
+__all__ = ["array_size", "job_handle", "job_records", "log_records", "observe", "wholes"]
 
 
 def job_records(jobs: Iterable[Job]) -> "list[JobRecord]":
@@ -28,3 +30,51 @@ def log_records(
             job._log_record(tail) if isinstance(job, Job) else records.record(job) for job in jobs
         )
     )
+
+
+def array_size(job: Job) -> int | None:
+    """Return the number of children of an array job; None for other jobs."""
+    return job._record.array_size
+
+
+def wholes(jobs: Iterable[Job]) -> list[Job]:
+    """Return jobs, each once, with an array in place of its children where all of them are given.
+
+    An array is followed by its own id; its children are described only if they are awaited.
+    """
+    each_once = list(dict.fromkeys(jobs))
+    given = Counter(job._array for job in each_once if isinstance(job, ChildJob))
+    return list(
+        dict.fromkeys(
+            job._array
+            if isinstance(job, ChildJob) and given[job._array] == len(job._array)
+            else job
+            for job in each_once
+        )
+    )
+
+
+def observe(jobs: Iterable[Job], observer: Observer) -> Callable[[], None]:
+    """Follow jobs that have not ended, and report the events of their clients to an observer.
+
+    Returns:
+        A function that ends the reports.
+
+    Raises:
+        ClientClosed: The client of a job that has not ended is closed.
+    """
+    live = [job for job in jobs if not job.is_finished]
+    sessions = list(dict.fromkeys(job._session for job in live))
+    for session in sessions:
+        session.require_open()
+    for session in sessions:
+        session.settings.observers.add(observer)
+    for job in live:
+        if not job._record.is_finished:  # else it is being submitted again
+            job._session.poller.follow(job._record)
+
+    def remove() -> None:
+        for session in sessions:
+            session.settings.observers.remove(observer)
+
+    return remove

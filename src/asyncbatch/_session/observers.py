@@ -23,6 +23,15 @@ class Observers:
         self.journal: Callable[[Event], bool] | None = None
         self._observers = tuple(observers)
 
+    def add(self, observer: Observer) -> None:
+        """Report to one more observer from now on; one that is known already stays as it is."""
+        if not any(each is observer for each in self._observers):
+            self._observers += (observer,)
+
+    def remove(self, observer: Observer) -> None:
+        """Report to an observer no more; one that is not known is ignored."""
+        self._observers = tuple(each for each in self._observers if each is not observer)
+
     def report(self, event: Event) -> None:
         """Pass an event to all observers; an exception of one is logged."""
         if self.journal is not None and not self.journal(event):

@@ -289,6 +289,7 @@ class JobRecord:
                     job_id=self.id,
                     previous=previous.status if previous else None,
                     description=description,
+                    may_be_resubmitted=self._logical is not None,
                 )
             )
             self._records.blocked.note(self, description)
@@ -305,9 +306,14 @@ class JobRecord:
         self._wake(None)
         return True
 
+    @property
+    def _logical(self) -> Logical | None:
+        """The job with all its submissions, or the array of a child whose children run again."""
+        return self.logical or self._records.logical_array_of(self.id)
+
     def _continues(self) -> bool:
         """Return whether a job that has ended is submitted again, and begin that."""
-        logical = self.logical or self._records.logical_array_of(self.id)
+        logical = self._logical
         if logical is None:
             return False
         self._records.recovering.add(self)  # until it is settled, lost, or passed on

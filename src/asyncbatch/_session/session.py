@@ -173,7 +173,7 @@ class Session:
             " returns handles for the earlier jobs"
         )
         followed = map(self.records.get, self.poller.followed_ids())
-        self._left = [record for record in followed if record is not None]
+        self._left = list(filter(None, followed))
         self.records.blocked.close()
         reason = crash or ClientClosed("the client was closed before the job's end was known")
         self.poller.fail_all(reason)
@@ -197,6 +197,11 @@ class Session:
                 jobs[0].name,
                 next_step,
             )
+
+    def unfinished_records(self) -> list[JobRecord]:
+        """Return the records of the jobs whose end is not known: followed, or submitted again."""
+        followed = map(self.records.get, self.poller.followed_ids())
+        return list(dict.fromkeys([*filter(None, followed), *self.records.recovering]))
 
     def remaining_jobs_message(self) -> str | None:
         """Return the message about jobs that continue although the client was closed."""

@@ -36,11 +36,14 @@ class StatusChanged:
         job_id: Job id.
         previous: The status before; None for the first one.
         description: The job now.
+        may_be_resubmitted: Whether a `RecoveryPolicy` may submit the job again if it is FAILED;
+            whether it does is known with `JobResubmitted` or `JobFinished`.
     """
 
     job_id: str
     previous: JobStatus | None
     description: JobDescription
+    may_be_resubmitted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
