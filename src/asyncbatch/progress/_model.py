@@ -140,6 +140,7 @@ class _Job:
         shares: Number of jobs by state.
         is_open: Whether the end of a job that is FAILED may still change: it may be submitted
             again, or it was only listed and not described yet.
+        ended: Number of jobs that have ended.
     """
 
     name: str = ""
@@ -147,17 +148,7 @@ class _Job:
     is_array: bool = False
     shares: Mapping[str, int] = field(default_factory=dict)
     is_open: bool = False
-
-    @property
-    def ended(self) -> int:
-        """How many of the jobs have ended."""
-        shares = self.shares
-        ended = shares.get(LOST, 0)
-        if self.is_array or not self.is_open:
-            ended += shares.get(JobStatus.SUCCEEDED, 0)
-        if not self.is_open:
-            ended += shares.get(JobStatus.FAILED, 0)
-        return ended
+    ended: int = 0
 
 
 class Progress:
@@ -292,9 +283,7 @@ class Progress:
         if not self._is_wanted(event.previous_id):
             return False
         if self._only is not None and event.job_id not in self._only:
-            self._only.add(event.job_id)
-            if event.job_id in self._jobs:  # counted from now on
-                self._counts.update(self._jobs[event.job_id].shares)
+            self._count_from_now_on(event.job_id)
         previous, following = self._jobs.get(event.previous_id), self._jobs.get(event.job_id)
         if previous is not None and following is not None:
             shares = dict(previous.shares)
@@ -309,16 +298,22 @@ class Progress:
         )
         return True
 
+    def _count_from_now_on(self, job_id: str) -> None:
+        """Count a job that was submitted for one that is counted."""
+        assert self._only is not None  # noqa: S101 - else all jobs are counted
+        self._only.add(job_id)
+        job = self._jobs.pop(job_id, None)
+        if job is not None:
+            self._put_new(job_id, job.name, job.size if job.is_array else None)
+            self._put(job_id, self._jobs[job_id], job.shares)
+
     def _finished(self, event: JobFinished) -> bool:
         job_id = event.job_id
         self._no_longer_waits(job_id)
         job = self._jobs.get(job_id)
         if job is None or not self._is_wanted(job_id):
             return False
-        if job.is_open:
-            before = job.ended
-            job.is_open = False
-            self._count_ended(job_id, job.ended - before)
+        self._put(job_id, job, job.shares, is_open=False)
         if job.is_array:
             self._arrays.pop(job_id, None)
         result = event.result
@@ -359,14 +354,11 @@ class Progress:
         if job is None:
             array = description.array
             job = self._put_new(job_id, description.name, array.size if array else None)
-        if description.name:
-            job.name = description.name
-        before = job.ended
+        job.name = description.name or job.name
         # A description may contradict the list that had the job as ended.
-        job.is_open = may_be_resubmitted or (description.is_summary and not job.is_array)
+        is_open = may_be_resubmitted or (description.is_summary and not job.is_array)
         shares = _children(description, job) if job.is_array else _one(description.status)
-        self._count_ended(job_id, job.ended - before)
-        return self._put(job_id, job, shares)
+        return self._put(job_id, job, shares, is_open=is_open)
 
     def _put_new(self, job_id: str, name: str, array_size: int | None) -> _Job:
         job = self._jobs[job_id] = _Job(name, array_size or 1, array_size is not None)
@@ -375,27 +367,28 @@ class Progress:
         self._put(job_id, job, {JobStatus.SUBMITTED: job.size})
         return job
 
-    def _put(self, job_id: str, job: _Job, shares: Mapping[str, int]) -> bool:
+    def _put(
+        self, job_id: str, job: _Job, shares: Mapping[str, int], *, is_open: bool | None = None
+    ) -> bool:
         """Change the counts of a job; return whether that changes what is shown."""
         before = job.shares
-        if shares == before:
+        is_open = job.is_open if is_open is None else is_open
+        if shares == before and is_open == job.is_open:
             return False
-        ended = job.ended
-        job.shares = shares
-        if not self._is_wanted(job_id):
+        job.shares, job.is_open = shares, is_open
+        ended, job.ended = job.ended, _ended(job)
+        if self._only is not None and not self._is_wanted(job_id):
             return False
-        counts = self._counts
-        for state, count in before.items():
-            counts[state] -= count
-        for state, count in shares.items():
-            counts[state] += count
-        self._count_ended(job_id, job.ended - ended)
-        return True
-
-    def _count_ended(self, job_id: str, more: int) -> None:
-        if more and self._is_wanted(job_id):
-            self._ended += more
+        if shares is not before:
+            counts = self._counts
+            for state, count in before.items():
+                counts[state] -= count
+            for state, count in shares.items():
+                counts[state] += count
+        if job.ended != ended:
+            self._ended += job.ended - ended
             self._throughput.note(self._clock(), self._ended)
+        return True
 
     def _is_counted(self, job_id: str) -> bool:
         return self._is_wanted(job_id) and not self._is_part_of_known(job_id)
@@ -443,7 +436,20 @@ class Progress:
 
 def _parent(job_id: str) -> str:
     """Return the id of the job that a child or a node belongs to; its own id for other jobs."""
+    if ":" not in job_id and "#" not in job_id:  # nearly all
+        return job_id
     return _PART.split(job_id, maxsplit=1)[0]
+
+
+def _ended(job: _Job) -> int:
+    """Return how many of the jobs have ended."""
+    shares = job.shares
+    ended = shares.get(LOST, 0)
+    if job.is_array or not job.is_open:
+        ended += shares.get(JobStatus.SUCCEEDED, 0)
+    if not job.is_open:
+        ended += shares.get(JobStatus.FAILED, 0)
+    return ended
 
 
 def _one(status: JobStatus) -> Mapping[str, int]:
