@@ -18,7 +18,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.events import (
@@ -332,7 +332,7 @@ class Progress:
         self._arrays.pop(event.job_id, None)
         return self._put(event.job_id, job, {LOST: job.size})
 
-    _take: ClassVar[Mapping[type, Callable[["Progress", Any], bool]]] = {
+    _take: ClassVar[Mapping[type, Callable[..., bool]]] = {
         JobSubmitted: _submitted,
         StatusChanged: _status_changed,
         JobBlocked: _blocked,
