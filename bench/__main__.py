@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from bench.comparison import scale, table
 from bench.measure import Measurement, least_disturbed
 from bench.plot import draw
 from bench.report import report
@@ -19,7 +20,10 @@ _NAMES = (
     *("logs1000", "log200k", "journal", "resume100k"),
     *("luigi-one", "luigi", "luigi-open", "luigi-sleep"),
 )
-_TABLES, _DATA, _PICTURE = _FILES = ("bench-tables.txt", "bench.json", "bench.svg")
+_TABLES, _DATA, _PICTURE, _COMPARISON, _SCALE = _FILES = (
+    *("bench-tables.txt", "bench.json", "bench.svg"),
+    *("bench-comparison.txt", "bench-scale.txt"),
+)
 _PUBLISHED = ROOT / "docs" / "_static"
 
 
@@ -100,6 +104,8 @@ def _write(
     data = [dataclasses.asdict(each) for each in measurements]
     (folder / _DATA).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     draw(measurements, folder / _PICTURE)
+    (folder / _COMPARISON).write_text(table(measurements), encoding="utf-8")
+    (folder / _SCALE).write_text(scale(measurements), encoding="utf-8")
 
 
 def _line(each: Measurement) -> str:

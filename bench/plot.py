@@ -1,15 +1,13 @@
 """The chart: the cost of following the same jobs for each contender."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bench.comparison import compared
 from bench.measure import Measurement
 from bench.workloads import OURS
 from tools.pictures.svg import Canvas
 
-_WORKLOAD = "short"
-_JOBS = 1_000
 _PANELS: tuple[tuple[str, Callable[[Measurement], float], str], ...] = (
     ("CPU, seconds", lambda each: each.cpu_s, ",.1f"),
     ("memory, MB", lambda each: each.memory_mb, ",.0f"),
@@ -28,20 +26,15 @@ def draw(measurements: Sequence[Measurement], path: Path) -> bool:
         measurements: Measurements of any workloads.
         path: Path of the SVG file to write.
     """
-    shown = [each for each in measurements if (each.workload, each.jobs) == (_WORKLOAD, _JOBS)]
+    shown = compared(measurements)
     if shown:
         path.write_text(_chart(shown), encoding="utf-8")
     return bool(shown)
 
 
-def read(path: Path) -> list[Measurement]:
-    """Return the measurements of a published file."""
-    return [Measurement(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
-
-
 def _chart(shown: Sequence[Measurement]) -> str:
     panel = _HEAD + _ROW * len(shown)
-    title = f"Cost of {_JOBS:,} jobs of 5 to 15 s for each client; shorter bars are better"
+    title = "Cost of 1,000 jobs of 5 to 15 s for each client; shorter bars are better"
     canvas = Canvas(_WIDTH, panel * len(_PANELS) + 10, title)
     for number, (name, number_of, form) in enumerate(_PANELS):
         top = panel * number + 22

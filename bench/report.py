@@ -54,7 +54,7 @@ def _table_of(workload: Workload, measurements: Sequence[Measurement]) -> str:
         return f"**{workload.title}**\n\n{_logs_table(mine)}"
     floor = index(mine).get((workload.name, workload.jobs, FLOOR))
     columns = [_HELD_CPU if workload.hold and name == _CPU else name for name in _COLUMNS]
-    table = _markdown(columns, [_row(each, floor) for each in mine])
+    table = markdown(columns, [_row(each, floor) for each in mine])
     rounds = max((each.rounds for each in mine), default=1)
     title = workload.title if rounds == 1 else f"{workload.title}; least CPU time of {rounds} runs"
     return f"**{title}**\n\n{table}"
@@ -73,7 +73,7 @@ def _logs_table(mine: Sequence[Measurement]) -> str:
         ]
         for each in mine
     ]
-    return _markdown(columns, rows)
+    return markdown(columns, rows)
 
 
 def _row(each: Measurement, floor: Measurement | None) -> list[str]:
@@ -128,7 +128,7 @@ def _thresholds_table(measurements: Sequence[Measurement]) -> str:
         ]
         for check in thresholds(measurements)
     ]
-    return _markdown(("work", "number", "at most", "measured", ""), rows) if rows else ""
+    return markdown(("work", "number", "at most", "measured", ""), rows) if rows else ""
 
 
 def _short_number(value: float) -> str:
@@ -145,7 +145,7 @@ def _conditions(contenders: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table in Markdown that is readable in a terminal as well."""
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     dashes = ["-" * width for width in widths]

@@ -66,6 +66,8 @@ copybutton_selector = "div:not(.highlight-output) > div.highlight > pre"
 
 PUBLIC = ("asyncbatch", "asyncbatch.local", "asyncbatch.progress", "asyncbatch_luigi")
 
+SHORT_CELL = 14  # characters
+
 # Protocols that private modules use in place of a class of a higher layer.
 SHOWN_AS = {"HasArn": asyncbatch.JobDefinition, "HasJobId": asyncbatch.Job}
 # Classes that users get from a method and never construct, and enumerations.
@@ -194,6 +196,13 @@ def inline_pictures(app: Sphinx, doctree: nodes.document, _docname: str) -> None
             image.replace_self(nodes.raw("", figure, format="html"))
 
 
+def keep_short_cells(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
+    """Mark table cells with a number or a name, which the style sheet keeps in one line."""
+    for cell in doctree.findall(nodes.entry):
+        if len(cell.astext()) <= SHORT_CELL:
+            cell["classes"].append("short")
+
+
 def setup(app: Sphinx) -> None:
     """Connect the hooks; those for docstrings come before napoleon's, which reads the sections."""
     show_public_names()
@@ -206,3 +215,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", shorten_types, priority=900)
     app.connect("missing-reference", link_public_name)
     app.connect("doctree-resolved", inline_pictures)
+    app.connect("doctree-resolved", keep_short_cells)

@@ -1,11 +1,11 @@
-"""The pictures of the documentation show the code and the measurements as they are."""
+"""The pictures and figures of the documentation show the code and the measurements as they are."""
 
 from pathlib import Path
 
 import pytest
 
-from bench import plot
-from tools.pictures import PICTURES, STATIC
+from bench import comparison, plot
+from tools.pictures import PICTURES, ROOT, STATIC
 
 HOW = "run `python -m tools.pictures` and look at the picture"
 
@@ -18,6 +18,14 @@ def test_picture_is_current(name: str) -> None:
 
 
 def test_chart_shows_the_published_measurements(tmp_path: Path) -> None:
-    assert plot.draw(plot.read(STATIC / "bench.json"), tmp_path / "chart.svg")
+    assert plot.draw(comparison.read(STATIC / "bench.json"), tmp_path / "chart.svg")
     drawn = (tmp_path / "chart.svg").read_text(encoding="utf-8")
     assert drawn == (STATIC / "bench.svg").read_text(encoding="utf-8")
+
+
+def test_tables_show_the_published_measurements() -> None:
+    measurements = comparison.read(STATIC / "bench.json")
+    table, scale = comparison.table(measurements), comparison.scale(measurements)
+    assert table == (STATIC / "bench-comparison.txt").read_text(encoding="utf-8")
+    assert scale == (STATIC / "bench-scale.txt").read_text(encoding="utf-8")
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tools.pictures.svg import Canvas
 
-_WIDTH, _ROW, _GAP, _SPACE, _SIDE = 740, 58, 34, 12, 110
+_WIDTH, _ROW, _GAP, _SPACE, _SIDE = 720, 58, 34, 12, 110
 # (from, to, what flows): downwards what callers ask for, upwards what AWS reports.
 _FLOWS = (
     ("_session", "_submitting", "requests"),
@@ -72,8 +72,7 @@ def caption(root: Path, package: str) -> str:
 
 def draw(root: Path) -> str:
     """Return the picture."""
-    # Helpers beside the values are not drawn.
-    *layers, (lowest, *_helpers) = read_layers(root)
+    *layers, lowest = read_layers(root)
     outside = ["AWS Batch and CloudWatch Logs", "or the local AWS Batch"]
     height = (len(layers) + 2) * (_ROW + _GAP) - _GAP + 8
     canvas = Canvas(_WIDTH, height, "Packages of asyncbatch by layer, and the data between them")
@@ -90,9 +89,13 @@ def draw(root: Path) -> str:
         canvas.edge(_vertical(place.middle, place.y - _GAP + 1, place.y - 1), both=True)
     for start, end, what in _flows(root):
         _flow(canvas, places[start], places[end], what)
-    first, last = places[layers[0][0]], places[layers[-1][0]]
-    lines = [lowest, *_wrapped(caption(root, lowest), _SIDE), "imported by all"]
-    canvas.box(_WIDTH - _SIDE - 1, first.y, _SIDE, last.y + _ROW - first.y, lines)
+    top, bottom = places[layers[0][0]].y, places[layers[-1][0]].y + _ROW
+    each = (bottom - top + _SPACE) / len(lowest)
+    for number, package in enumerate(lowest):
+        lines = [package, *_wrapped(caption(root, package), _SIDE)]
+        y = top + number * each
+        canvas.box(_WIDTH - _SIDE - 1, y, _SIDE, each - _SPACE, lines)
+    canvas.text(_WIDTH - _SIDE / 2, top - 10, "used by all layers", style="small soft")
     return canvas.render()
 
 

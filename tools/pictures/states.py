@@ -44,7 +44,7 @@ _LABELS = (
 
 def draw() -> str:
     """Return the picture."""
-    canvas = Canvas(740, 305, "States of an AWS Batch job, and the changes between them", top=55)
+    canvas = Canvas(720, 305, "States of an AWS Batch job, and the changes between them", top=55)
     for change in sorted(changes(), key=_order):
         canvas.edge(_CURVED.get(change) or _straight(*change))
     for x, y, label in _LABELS:
