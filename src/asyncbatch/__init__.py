@@ -74,15 +74,15 @@ from asyncbatch._values.recovery import RecoveryPolicy as RecoveryPolicy
 from asyncbatch._values.recovery import RecoveryRule as RecoveryRule
 from asyncbatch._values.requests import Dependency as Dependency
 from asyncbatch._values.requests import DependencyType as DependencyType
-from asyncbatch._values.requests import EvaluateOnExit as EvaluateOnExit
 from asyncbatch._values.requests import JobRequest as JobRequest
-from asyncbatch._values.requests import RetryAction as RetryAction
-from asyncbatch._values.requests import RetryStrategy as RetryStrategy
 from asyncbatch._values.results import Failure as Failure
 from asyncbatch._values.results import FailureKind as FailureKind
 from asyncbatch._values.results import JobResult as JobResult
 from asyncbatch._values.results import JobSubmission as JobSubmission
 from asyncbatch._values.results import LogEvent as LogEvent
+from asyncbatch._values.retries import EvaluateOnExit as EvaluateOnExit
+from asyncbatch._values.retries import RetryAction as RetryAction
+from asyncbatch._values.retries import RetryStrategy as RetryStrategy
 from asyncbatch._values.status import JobStatus as JobStatus
 from asyncbatch._values.text import fit_for_terminal as fit_for_terminal
 

@@ -386,10 +386,11 @@ async def test_a_rerun_submits_only_the_children_that_a_policy_covers(
         assert [each.array_size for each in b.local.ledger.submissions] == [10, 2, None]
 
 
+@pytest.mark.parametrize("pause", [0, 120])
 async def test_a_rerun_takes_an_array_whose_failed_children_have_succeeded(
-    bench: MakeBench, tmp_path: Path
+    bench: MakeBench, tmp_path: Path, pause: int
 ) -> None:
-    """A program without the policy took the failure of the array itself."""
+    """A program without the policy follows the parts, too, live or not."""
     path = tmp_path / "run.db"
     slow = Script(duration=60)
     async with bench(by_round({3: SPOT, 7: SPOT}, {0: slow, 1: slow})) as b:
@@ -399,10 +400,10 @@ async def test_a_rerun_takes_an_array_whose_failed_children_have_succeeded(
                 await anyio.sleep(1)
             await anyio.sleep(30)
             await crash(path)
-        await anyio.sleep(120)
+        await anyio.sleep(pause)
         async with journal_client(b, after_crash(path), None) as batch:
             [array] = await batch.resume()
-            assert not await succeeded(array)
+            assert await succeeded(array)
         async with journal_client(b, after_crash(path)) as batch:
             assert (await (await batch.submit(ETL))).succeeded
         assert len(submitted(b)) == 2
@@ -435,14 +436,56 @@ async def test_an_array_whose_failed_children_are_never_listed_fails(
         assert "0 of 2 failed children" in caplog.text
 
 
+async def test_an_array_that_resume_follows_without_its_policy_is_recovered_by_its_request(
+    bench: MakeBench, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.db"
+    rounds = by_round({3: SPOT, 7: SPOT}, {0: replace(SPOT, duration=60)}, {})
+    async with bench(rounds) as b:
+        async with journal_client(b, path, None) as batch:
+            await batch.submit(ETL, recovery=POLICY)
+            while len(submitted(b)) < 2:  # noqa: ASYNC110 - submissions are not announced
+                await anyio.sleep(1)
+        async with journal_client(b, path, None) as batch:
+            [array] = await batch.resume()
+            assert not await succeeded(array)
+            assert await batch.submit(ETL, recovery=POLICY) is array
+            assert await succeeded(array)
+        assert [each.array_size for each in b.local.ledger.submissions] == [10, 2, None]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_later_program_does_not_run_a_terminated_child_again(
+    bench: MakeBench, tmp_path: Path, *, waits: bool
+) -> None:
+    """Nor does it if the program ends before the policy has decided."""
+    path = tmp_path / "run.db"
+    policy = RecoveryPolicy.for_spot(delay=60)
+    rounds = by_round({3: SPOT, 7: replace(SPOT, duration=100)}, {})
+    async with bench(rounds) as b:
+        async with journal_client(b, path, policy) as batch:
+            array = await batch.submit(ETL)
+            assert isinstance(array, ArrayJob)
+            await anyio.sleep(30)
+            await batch.terminate([array[3]])
+            if waits:
+                with pytest.raises(JobFailed):
+                    await array
+        for _ in range(2):
+            async with journal_client(b, path, policy, rerun_failed=False) as batch:
+                assert not await succeeded(await batch.submit(ETL))
+        assert [each.array_size for each in b.local.ledger.submissions] == [10, None]
+
+
 EXPIRED = Fault.error("ExpiredTokenException", "The security token has expired", status=403)
 
 
 @pytest.mark.parametrize("operation", ["ListJobs", "SubmitJob"])
+@pytest.mark.parametrize("resumes", [False, True])
 async def test_an_array_whose_children_cannot_run_again_now_has_not_failed(
-    bench: MakeBench, tmp_path: Path, operation: str
+    bench: MakeBench, tmp_path: Path, operation: str, *, resumes: bool
 ) -> None:
-    """Callers get the error, children included, and the next program goes on."""
+    """Callers get the error, children included; `resume` or the next program continues."""
     async with bench(by_round({3: SPOT, 7: SPOT}, {})) as b:
         async with journal_client(b, tmp_path / "run.db") as batch:
             array = await batch.submit(ETL)
@@ -453,6 +496,10 @@ async def test_an_array_whose_children_cannot_run_again_now_has_not_failed(
                 with pytest.raises(CredentialsExpired):
                     await job
             b.local.faults.clear()
+            if resumes:
+                assert await batch.resume() == [array]
+                assert (await array).succeeded
+                assert (await child).succeeded
         async with journal_client(b, tmp_path / "run.db") as batch:
             assert (await (await batch.submit(ETL))).succeeded
         assert [each.array_size for each in b.local.ledger.submissions] == [10, 2]

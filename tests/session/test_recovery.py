@@ -1,6 +1,7 @@
 """Recovery: a failed job is submitted again as its policy decides, and stays one job."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -69,6 +70,20 @@ async def test_a_reclaimed_job_is_submitted_again_and_stays_one_handle(bench: Ma
         assert resubmitted[-1].job_id == job.id
         assert [event.job_id for event in b.events_of(JobFinished)] == [job.id]
         assert len(b.events_of(JobSubmitted)) == 3
+
+
+async def test_the_first_poll_of_a_further_submission_depends_on_how_long_the_job_ran(
+    bench: MakeBench,
+) -> None:
+    outcomes = Outcomes(replace(SPOT, duration=200), Script(duration=60))
+    async with bench(outcomes, recovery=SAME_QUEUE) as b:
+        job = await b.batch.submit("hello")
+        async with anyio.create_task_group() as group:
+            group.start_soon(job.result)
+            await b.next_call("SubmitJob")
+            calls = b.local.calls["DescribeJobs"]
+            await anyio.sleep(9)  # 5 % of the time that it ran, with jitter
+            assert b.local.calls["DescribeJobs"] == calls
 
 
 async def test_without_a_policy_a_failed_job_ends(bench: MakeBench) -> None:

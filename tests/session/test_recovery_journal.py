@@ -1,5 +1,6 @@
 """Recovery with a journal: a program that was killed goes on where it was."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -12,6 +13,7 @@ from asyncbatch import (
     JobFailed,
     JobFinished,
     JobRequest,
+    JobStatus,
     Journal,
     JournalError,
     RecoveryPolicy,
@@ -201,14 +203,17 @@ def full_disk(file: File, changes: object) -> None:
 EXPIRED = Fault.error("ExpiredTokenException", "The security token has expired", status=403)
 
 
+@pytest.mark.parametrize("resumes", [False, True])
 @pytest.mark.parametrize("error", [JournalError, CredentialsExpired, SubmitUncertain])
 async def test_a_job_that_cannot_be_submitted_again_now_has_not_failed(
     bench: MakeBench,
     path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: type[AsyncBatchError],
+    *,
+    resumes: bool,
 ) -> None:
-    """Its caller gets the error, and the next program goes on."""
+    """Its caller gets the error; `resume` or the next program continues."""
     lost: list[Launch] = []
 
     def script(launch: Launch) -> Script:
@@ -227,10 +232,17 @@ async def test_a_job_that_cannot_be_submitted_again_now_has_not_failed(
                 else:
                     b.local.faults.add("SubmitJob", Fault.drop_after())
                     b.local.faults.add("ListJobs", EXPIRED)
-                with pytest.raises(error):
+                with pytest.raises(error) as caught:
                     await job.result(check=False)
+                assert f"Job {submitted(b)[0]} (" in caught.value.__notes__[0]
+                assert "call resume()" in caught.value.__notes__[0]
+                assert "Its failure: Host EC2" in caught.value.__notes__[0]
                 assert not b.events_of(JobFinished)
             b.local.faults.clear()
+            if resumes:
+                assert await batch.resume() == [job]
+                assert (await job).succeeded
+                assert [each.job_id for each in job.submissions] == submitted(b)
         async with client(b, path, SLOW_SPOT) as batch:
             assert (await (await batch.submit("hello", queue="default"))).succeeded
         assert len(submitted(b)) == 2
@@ -288,6 +300,56 @@ async def test_the_policy_of_a_request_applies_to_a_job_that_resume_has_followed
                 await job
         assert [each.job_id for each in job.submissions] == submitted(b)
         assert len(submitted(b)) == 3
+
+
+@pytest.mark.parametrize("policy", [None, SLOW_SPOT])
+@pytest.mark.parametrize("resumes", [False, True])
+async def test_a_recovered_job_of_an_earlier_program_has_all_its_submissions(
+    bench: MakeBench, path: Path, policy: RecoveryPolicy | None, *, resumes: bool
+) -> None:
+    lost: list[Launch] = []
+
+    def script(launch: Launch) -> Script:
+        lost.append(launch)
+        return SPOT if len(lost) == 1 else Script()
+
+    async with bench(script) as b:
+        async with client(b, path, SLOW_SPOT) as batch:
+            job = await batch.submit("hello")
+            assert (await job).succeeded
+            before = job.submissions
+        async with client(b, path, policy) as batch:
+            [again] = await batch.resume() if resumes else [await batch.submit("hello")]
+            assert (await again).succeeded
+            assert again.submissions == before
+        assert len(submitted(b)) == 2
+
+
+@pytest.mark.parametrize("action", ["terminate", "cancel"])
+@pytest.mark.parametrize("is_live", [False, True])
+async def test_a_later_program_does_not_submit_a_job_again_that_a_caller_ended(
+    bench: MakeBench, path: Path, action: str, *, is_live: bool
+) -> None:
+    """Terminated during the delay, or cancelled although it had started."""
+    async with bench(replace(SPOT, duration=60)) as b:
+        async with client(b, path, SLOW_SPOT) as batch:
+            job = await batch.submit("hello")
+            if is_live:
+                await job.wait(until=JobStatus.RUNNING)
+            else:
+                await failed_once(b, job)
+            await getattr(job, action)()
+            await crash(path)
+        path = after_crash(path)
+        async with client(b, path, SLOW_SPOT) as batch:
+            with pytest.raises(JobFailed):
+                await (await batch.submit("hello"))
+            assert len(submitted(b)) == 1
+            [again] = await batch.resume()
+            assert [each.job_id for each in again.submissions] == submitted(b)
+        async with client(b, path, SLOW_SPOT, rerun_failed=True) as batch:
+            await (await batch.submit("hello")).result(check=False)
+        assert len(submitted(b)) == 4  # a new job
 
 
 # -- dependencies ----------------------------------------------------------------------------------

@@ -221,6 +221,27 @@ async def _more(result: JobResult) -> dict[str, int]:
         (lambda: Rule(kinds=[OOM], max_memory_mib=100), "max_memory_mib"),
         (lambda: Rule(kinds=[OOM], fields={"memroy_mib": 5}), "fields"),
         (lambda: Rule(kinds=[OOM], fields={"array_size": 5}), "fields"),
+        (lambda: Rule(kinds=[OOM], fields={"job_definition": "etl:latest"}), "job_definition"),
+        (lambda: Rule(kinds=[OOM], fields={"queue": 5}), "queue"),
+        (lambda: Rule(kinds=[OOM], fields={"parameters": ["a"]}), "parameters"),
+        (lambda: Rule(kinds=[OOM], fields={"command": "echo hello"}), "command"),
+        (lambda: Rule(kinds=[OOM], fields={"environment": {"AWS_BATCH_X": "1"}}), "environment"),
+        (lambda: Rule(kinds=[OOM], fields={"vcpus": "4"}), "vcpus"),
+        (lambda: Rule(kinds=[OOM], fields={"memory_mib": 2.5}), "memory_mib"),
+        (lambda: Rule(kinds=[OOM], fields={"gpus": 0}), "gpus"),
+        (lambda: Rule(kinds=[OOM], fields={"retry": 11}), "retry.attempts"),
+        (lambda: Rule(kinds=[OOM], fields={"attempt_timeout": 60}), "attempt_timeout"),
+        (lambda: Rule(kinds=[OOM], fields={"tags": {"a": None}}), "tags['a']"),
+        (lambda: Rule(kinds=[OOM], fields={"propagate_tags": "yes"}), "propagate_tags"),
+        (lambda: Rule(kinds=[OOM], fields={"share_identifier": ""}), "share_identifier"),
+        (lambda: Rule(kinds=[OOM], fields={"scheduling_priority": -1}), "scheduling_priority"),
+        (
+            lambda: Rule(kinds=[OOM], fields={"consumable_resources": {"a": 0}}),
+            "consumable_resources['a']",
+        ),
+        (lambda: Rule(kinds=[OOM], fields={"instance_type": 5}), "instance_type"),
+        (lambda: Rule(kinds=[OOM], fields={"node_overrides": {"nodes": 5}}), "node_overrides"),
+        (lambda: Rule(kinds=[OOM], fields={"extra": 5}), "extra"),
         (lambda: Policy("spot"), "rules"),
         (lambda: Policy([5]), "rules"),
         (lambda: Policy(max_submissions=0), "max_submissions"),
@@ -298,10 +319,12 @@ def test_policies_and_requests_with_them_can_be_pickled_and_copied() -> None:
 
 
 def test_a_rule_keeps_the_fields_that_it_was_made_with() -> None:
-    fields: dict[str, object] = {"vcpus": 4}
+    command = ["etl"]
+    fields: dict[str, object] = {"vcpus": 4, "command": command, "gpus": None}
     rule = RecoveryRule(kinds=[EXIT], fields=fields)
     fields["vcpus"] = 8
-    assert rule.fields == {"vcpus": 4}
+    command.append("--all")
+    assert rule.fields == {"vcpus": 4, "command": ("etl",), "gpus": None}
 
 
 def test_memory_grows_up_to_the_maximum_where_the_product_is_infinite() -> None:

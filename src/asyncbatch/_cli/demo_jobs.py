@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from asyncbatch._values.requests import EvaluateOnExit, JobRequest, RetryAction, RetryStrategy
+from asyncbatch._values.requests import JobRequest
+from asyncbatch._values.retries import EvaluateOnExit, RetryAction, RetryStrategy
 
 QUEUE = "default"
 EXTRACTS = 32

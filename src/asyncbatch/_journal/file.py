@@ -107,6 +107,11 @@ def write_log_tail(entry: Entry, events: str) -> Change:
     return "INSERT OR REPLACE INTO log_tails VALUES (?, ?, ?)", (entry.number, events, checksum)
 
 
+def write_stop(job_id: str) -> Change:
+    """Insert a job that a caller terminated or cancelled."""
+    return "INSERT OR REPLACE INTO stops VALUES (?, ?)", (job_id, checksum_of(job_id))
+
+
 class File:
     """An open journal file."""
 
@@ -250,6 +255,19 @@ class File:
         if row[1] != checksum_of(number, row[0]):
             raise damaged(self.path, f"the log of submission {number} has another checksum")
         return str(row[0])
+
+    def stopped(self) -> set[str]:
+        """Return the ids of jobs that a caller terminated or cancelled.
+
+        Raises:
+            JournalError: The file cannot be read.
+        """
+        with self._journal_errors():
+            rows = self._connection.execute("SELECT job_id, checksum FROM stops").fetchall()
+        for job_id, checksum in rows:
+            if checksum != checksum_of(job_id):
+                raise damaged(self.path, f"the stop of job {job_id} has another checksum")
+        return {job_id for job_id, _ in rows}
 
     def _fact(self, name: str) -> int:
         found = self._connection.execute("SELECT value FROM facts WHERE name = ?", (name,))

@@ -22,7 +22,9 @@ logger = logging.getLogger("asyncbatch")
 _ENDS_PER_READ = 500
 
 
-def _open(path: Path, region: str, closing: contextlib.ExitStack) -> tuple[File, list[Entry]]:
+def _open(
+    path: Path, region: str, closing: contextlib.ExitStack
+) -> tuple[File, list[Entry], set[str]]:
     """Open the file, which `closing` closes, and read its entries."""
     # Resolved, so that a file has one lock by whatever link it is reached, and so that SQLite does
     # not take ":memory:" for a database in memory. Unlike `Path.resolve`, this does not raise for
@@ -34,7 +36,7 @@ def _open(path: Path, region: str, closing: contextlib.ExitStack) -> tuple[File,
     file = File(real)
     closing.callback(file.close)
     _require_region(file, region)
-    return file, file.entries()
+    return file, file.entries(), file.stopped()
 
 
 def _require_region(file: File, region: str) -> None:
@@ -54,8 +56,16 @@ class OpenJournal:
     from the file when they are needed: they are the largest part of it.
     """
 
-    def __init__(self, file: File, thread: Thread, writer: Writer, entries: list[Entry]) -> None:
+    def __init__(
+        self,
+        file: File,
+        thread: Thread,
+        writer: Writer,
+        entries: list[Entry],
+        stopped: set[str],
+    ) -> None:
         """Made by `opened`."""
+        self._stopped = stopped
         self._file = file
         self._thread = thread
         self._writer = writer
@@ -91,6 +101,10 @@ class OpenJournal:
         keys = self._part_keys.get(array_id, ())
         return [self._current[key] for key in keys if key in self._current]
 
+    def is_stopped(self, job_id: str) -> bool:
+        """Return whether a caller terminated or cancelled a job, or a child of an array."""
+        return job_id in self._stopped
+
     def job_ids(self, name: str) -> set[str]:
         """Return the ids of all jobs in this journal that have a name."""
         return {job_id for job_id, entry in self._by_job.items() if entry.name == name}
@@ -119,12 +133,12 @@ class OpenJournal:
             # it, so after the opening.
             closing = contextlib.ExitStack()
             stack.push_async_callback(thread.run, closing.close)
-            file, entries = await thread.run(_open, path, region, closing)
+            file, entries, stopped = await thread.run(_open, path, region, closing)
             writer = Writer(file, thread)
             group = await stack.enter_async_context(anyio.create_task_group())
             group.start_soon(writer.run)
             stack.push_async_callback(writer.finish, group.cancel_scope)
-            yield cls(file, thread, writer, entries)
+            yield cls(file, thread, writer, entries, stopped)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -177,6 +191,17 @@ class OpenJournal:
     def keep_log(self, entry: Entry, events: Sequence[LogEvent]) -> None:
         """Record the last log lines of a job that is submitted again."""
         self._put(entry, lambda: [file.write_log_tail(entry, encoding.events_to_text(events))])
+
+    def stopped(self, job_id: str) -> None:
+        """Record that a caller terminated or cancelled a job, or a child of an array."""
+        entry = self._by_job.get(job_id.partition(":")[0])
+        if entry is not None and job_id not in self._stopped:
+            self._stopped.add(job_id)
+            self._put(entry, lambda: [file.write_stop(job_id)])
+
+    async def flush(self) -> None:
+        """Write now what has gathered; an error is logged, and its changes are kept."""
+        await self._writer.flush()
 
     def _put(self, entry: Entry, changes: Callable[[], Iterable[Change]]) -> None:
         """Write changes soon, unless SQLite cannot store them: they would block all others."""

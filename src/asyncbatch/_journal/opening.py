@@ -8,7 +8,8 @@ A newer file is refused without changing it. A step that was released must never
 
     1   submissions, ends, facts
     2   checksums of rows and of the table of submissions, the number of transactions
-    3   decisions of recovery policies, the last log lines of jobs that were submitted again
+    3   decisions of recovery policies, the last log lines of jobs that were submitted again, jobs
+        that a caller terminated or cancelled
 
 Integrity
 ---------
@@ -98,6 +99,10 @@ STEPS: Sequence[str] = (
     CREATE TABLE log_tails (
         number INTEGER PRIMARY KEY REFERENCES submissions (number),
         events TEXT NOT NULL,
+        checksum INTEGER NOT NULL
+    );
+    CREATE TABLE stops (
+        job_id TEXT PRIMARY KEY,
         checksum INTEGER NOT NULL
     );
     """,

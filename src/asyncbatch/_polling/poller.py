@@ -36,6 +36,7 @@ class Poller:
         """Start with no jobs."""
         self._api = api
         self._policy = policy
+        self._rng = rng
         self._schedule = Schedule(policy, rng)
         self._followed: dict[str, FollowedJob] = {}
         self._sweeper = Sweeper(
@@ -65,6 +66,7 @@ class Poller:
         is_new: bool = False,
         is_known: bool = True,
         queue: str | None = None,
+        ran_before: float = 0.0,
     ) -> None:
         """Follow a job until it ends; one that is followed already stays as it is.
 
@@ -73,15 +75,18 @@ class Poller:
             is_new: Whether it was submitted just now, so that polling it at once is useless.
             is_known: Whether there is reason to believe that AWS knows it.
             queue: Name or ARN of its queue, where its description does not have it yet.
+            ran_before: Of a new job, how many seconds its previous submission ran: it is first
+                polled after the interval of a job that has run for as long.
         """
         if job.id in self._followed:
             return
         now = anyio.current_time()
         followed = self._followed[job.id] = FollowedJob(job)
+        first = self._policy.interval(ran_before, self._rng) if ran_before else None
         self._schedule.add(
             job.id,
             now,
-            delay=self._policy.min_interval if is_new else 0.0,
+            delay=(first or self._policy.min_interval) if is_new else 0.0,
             grace=self._policy.missing_grace if is_known else self._policy.unknown_grace,
         )
         if queue is None and job.description is not None:

@@ -77,10 +77,15 @@ class LogicalJob:
         self._name = name
         self._recovery = recovery
         self._policy = policy
-        self._is_stopped = False
+        self._is_stopped = recovery.is_stopped(each.job_id for each in self.submissions)
         self._delay = anyio.CancelScope()
         self._idle: anyio.Event | None = None
         self._limited: set[tuple[str, bool]] = set()
+
+    def take_policy(self, policy: RecoveryPolicy) -> bool:
+        """Follow another policy from now on; return whether it differs from the one before."""
+        before, self._policy = self._policy, policy
+        return policy != before
 
     def continues(self, record: JobRecord) -> bool:
         """Return whether a job that has ended is submitted again; if so, that is started."""
@@ -156,19 +161,23 @@ class LogicalJob:
             if request is None:
                 request = JobRequest.from_description(failed.description).replace(name=self._name)
             self.request = request = request.replace(**decision.changes)
-            following = await self._recovery.submit(record.id, request, decision)
+            following = await self._recovery.submit(failed, request, decision)
         except AsyncBatchError as error:
             logger.warning("job %s (%s) not submitted again: %s", record.id, record.name, error)
             if _is_refusal(error):
                 record.settle(note=f"It was not submitted again: {error}")
             else:
-                record.lose(error)
+                record.lose(self._recovery.with_failure(error, failed))
         else:
-            following.logical = self
-            previous = self.submissions[-1]
-            self.submissions.append(_accepted(following.id, self.request, decision.rule))
-            self._recovery.records.continue_as(record, following)
-            self._recovery.report_resubmitted(previous, following.id, len(self.submissions))
+            self.continue_as(record, following, decision.rule)
+
+    def continue_as(self, record: JobRecord, following: JobRecord, rule: int | None) -> None:
+        """Continue with the next submission, which AWS has accepted."""
+        following.logical = self
+        previous = self.submissions[-1]
+        self.submissions.append(_accepted(following.id, self.request, rule))
+        self._recovery.records.continue_as(record, following)
+        self._recovery.report_resubmitted(previous, following.id, len(self.submissions))
 
     async def stop(self) -> None:
         """Submit no more; returns when a submission that was in progress has ended."""
@@ -235,16 +244,22 @@ class LogicalArray:
         self._array_id = record.id
         self._parts: list[_Part] = []
         self._waiting: list[JobRecord] = []
+        self._lost: list[JobRecord] = []
         self._stopped: set[int] = set()  # indexes of children
         self._is_submitting = False
         self._is_decided = False
         self._error: AsyncBatchError | None = None
-        self._is_stopped = False
+        self._is_stopped = recovery.is_stopped(each.job_id for each in self.submissions)
         self._delay = anyio.CancelScope()
         self._idle: anyio.Event | None = None
 
     def note(self, record: JobRecord, description: JobDescription) -> None:
         """Do nothing: an array has no limit for its start."""
+
+    def take_policy(self, policy: RecoveryPolicy) -> bool:
+        """Follow another policy from now on; return whether it differs from the one before."""
+        before, self._policy = self._policy, policy
+        return policy != before
 
     def continues(self, record: JobRecord) -> bool:
         """Return whether an array or a child that has ended runs again."""
@@ -252,18 +267,26 @@ class LogicalArray:
         assert result is not None  # noqa: S101 - called when it has ended
         if record.id != self._array_id:
             return self._child_continues(record, result)
+        self._begin_again()
         self.submissions[-1] = submission_of(result, rule=self.submissions[-1].rule)
         failure, journal = result.failure, self._recovery.journal
-        if failure is None:  # it succeeded, or all its parts did in an earlier program
-            may_continue = journal is not None and journal.has_parts(record.id)
-        else:
-            may_continue = failure.kind is FailureKind.ARRAY_CHILD
-        if self._is_stopped or not may_continue:
+        has_parts = journal is not None and journal.has_parts(record.id)  # of an earlier program
+        is_recovered = failure is not None and failure.kind is FailureKind.ARRAY_CHILD
+        if not has_parts and (self._is_stopped or not is_recovered):
             self._decided()
             return False
-        self._idle = anyio.Event()
+        self._delay, self._idle = anyio.CancelScope(), anyio.Event()
         self._recovery.start(record, lambda: self._run_again(record, result))
         return True
+
+    def _begin_again(self) -> None:
+        """Forget an earlier decision: another policy decides, or an error kept it from ending."""
+        self._parts, self._is_decided, self._error = [], False, None
+        for child in self._lost:
+            child.lost = None
+            self._recovery.records.recovering.add(child)
+        self._waiting += self._lost
+        self._lost = []
 
     def part_of(self, index: int) -> JobRecord | None:
         """Return the record of a child that runs again; None for another child."""
@@ -312,7 +335,7 @@ class LogicalArray:
         if result.succeeded:
             return False
         if not self._is_decided:
-            if index_of(child.id) in self._stopped and not self._is_submitting:
+            if self._is_child_stopped(index_of(child.id)) and not self._is_submitting:
                 return False
             self._waiting.append(child)
             return True
@@ -336,6 +359,7 @@ class LogicalArray:
         if following is not None:
             self._recovery.records.continue_as(child, following)
         elif self._error is not None:
+            self._lost.append(child)
             child.lose(self._error)
         return following is not None or self._error is not None
 
@@ -352,7 +376,7 @@ class LogicalArray:
         except AsyncBatchError as error:
             logger.warning("children of array %s do not run again: %s", record.id, error)
             if not _is_refusal(error):
-                self._lose(record, error)
+                self._lose(record, self._recovery.with_failure(error, result))
                 return
             note = f"Its failed children did not run again: {error}"
         finally:
@@ -379,17 +403,12 @@ class LogicalArray:
         Raises:
             AsyncBatchError: The children could not be listed, or a part was refused.
         """
-        children = []
-        if not result.succeeded:
-            children = await self._recovery.failed_children(result.description)
-        failed = {index_of(each.job_id): each for each in children}
         if self._recovery.journal is not None:
             for part, indexes in await self._recovery.journal.parts(
                 record.id, self.request, self._adopt
             ):
                 self._parts.append(_Part(part, indexes))
-                for index in indexes:
-                    failed.pop(index, None)
+        failed = await self._failed_children(result.description)
         plans = self._plans(record, failed)
         delay = max((decision.delay for decision, _ in plans), default=0.0)
         with self._delay:
@@ -408,12 +427,32 @@ class LogicalArray:
                 failed = {index: each for index, each in failed.items() if index not in wanted}
         return len(failed)
 
+    async def _failed_children(self, array: JobDescription) -> dict[int, JobDescription]:
+        """Return the failed children that are in no part yet, by their indexes.
+
+        Raises:
+            AsyncBatchError: They could not be listed.
+        """
+        again = {index for part in self._parts for index in part.indexes}
+        counts = array.array.status_summary if array.array else {}
+        if array.status is JobStatus.SUCCEEDED or 0 < counts.get(JobStatus.FAILED, 0) <= len(again):
+            return {}
+        children = await self._recovery.failed_children(array)
+        failed = {index_of(each.job_id): each for each in children}
+        return {index: each for index, each in failed.items() if index not in again}
+
+    def _is_child_stopped(self, index: int) -> bool:
+        """Return whether a caller terminated or cancelled a child."""
+        return index in self._stopped or self._recovery.is_stopped([f"{self._array_id}:{index}"])
+
     def _plans(
         self, record: JobRecord, failed: Mapping[int, JobDescription]
     ) -> list[tuple[Resubmission, Sequence[int]]]:
         """Return which children run again together, and how."""
         plans: dict[tuple[int | None, str], tuple[Resubmission, list[int]]] = {}
         for index, summary in sorted(failed.items()):
+            if self._is_child_stopped(index):
+                continue
             result = JobResult(description=summary, failure=failure_of(summary))
             decision = self._recovery.decision(self._policy, record, result, self.submissions)
             if decision is None:
@@ -478,6 +517,8 @@ def attach(
         name: Its name, where that is not part of `request`; None for a generated one.
     """
     if record.logical is not None:
+        if policy is not None and record.logical.take_policy(policy):
+            record.reconsider()
         return
     if policy is None and request is not None and recovery.depends_on_recovered(request):
         policy = RecoveryPolicy()  # without rules: only submitted again with its dependency

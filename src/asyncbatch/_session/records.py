@@ -32,6 +32,7 @@ from asyncbatch._values.failures import result_of
 from asyncbatch._values.part_ids import child_index
 
 if TYPE_CHECKING:
+    from asyncbatch._values.recovery import RecoveryPolicy
     from asyncbatch._values.results import JobResult, JobSubmission
 
 logger = logging.getLogger("asyncbatch")
@@ -50,6 +51,10 @@ class Logical(Protocol):
 
     def note(self, record: "JobRecord", description: JobDescription) -> None:
         """Take a description of a live job."""
+        ...
+
+    def take_policy(self, policy: "RecoveryPolicy") -> bool:
+        """Follow another policy from now on; return whether it differs from the one before."""
         ...
 
     def continues(self, record: "JobRecord") -> bool:
@@ -350,9 +355,16 @@ class JobRecord:
         self._wake(error)
 
     def reconsider(self) -> None:
-        """Submit a job again, if its policy became known after its end and decides so."""
-        if self.result is not None and self.is_settled:
-            self._continues()
+        """Submit a job again if its policy decides so now.
+
+        The policy may have become known after the job's end, or an error may have kept the job from
+        being submitted.
+        """
+        if self.result is None or not self.is_settled:
+            return
+        error, self.lost = self.lost, None
+        if not self._continues() and error is not None:
+            self._records.observers.report(JobFinished(job_id=self.id, result=self.result))
 
     # -- what recovery reports --------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ journal, each further submission is an intent like any other, with the decision 
 (`resumption`). So a program that was killed continues where it was.
 """
 
+import functools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -39,6 +40,16 @@ _LIST_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 Submit = Callable[[JobRequest, SubmissionLog | None], Awaitable[JobRecord]]
 
 
+class SubmitFurther(Protocol):
+    """Submits a job and follows it: `Session`'s own method."""
+
+    async def __call__(
+        self, request: JobRequest, log: SubmissionLog | None = None, *, ran_before: float = 0.0
+    ) -> JobRecord:
+        """Submit a job; `ran_before` is how many seconds its previous submission ran."""
+        ...
+
+
 class RecoveryJournal(Protocol):
     """What recovery needs of a journal: implemented by `Resumption`."""
 
@@ -65,6 +76,14 @@ class RecoveryJournal(Protocol):
         submit: "Submit",
     ) -> JobRecord:
         """Submit a part of an array, as an intent if the array is in the journal."""
+        ...
+
+    def note_stopped(self, job_ids: Iterable[str]) -> None:
+        """Write that a caller terminated or cancelled jobs or children of arrays."""
+        ...
+
+    def is_stopped(self, job_id: str) -> bool:
+        """Return whether a caller, perhaps of an earlier program, terminated or cancelled it."""
         ...
 
     def has_parts(self, array_id: str) -> bool:
@@ -100,7 +119,7 @@ class Recovery:
         logs: LogReader,
         log_lines: int,
         canceller: Terminator,
-        submit: Submit,
+        submit: SubmitFurther,
         group: "TaskGroup",
         rng: random.Random,
     ) -> None:
@@ -136,6 +155,15 @@ class Recovery:
         own = None if request is None else request.recovery
         policy = self._policy if own is None else optional_policy(own)
         return None if policy is None or policy.is_empty else policy
+
+    def note_stopped(self, job_ids: Iterable[str]) -> None:
+        """Write into the journal, if there is one, that a caller terminated or cancelled jobs."""
+        if self.journal is not None:
+            self.journal.note_stopped(job_ids)
+
+    def is_stopped(self, job_ids: Iterable[str]) -> bool:
+        """Return whether a caller of an earlier program terminated or cancelled one of the jobs."""
+        return self.journal is not None and any(map(self.journal.is_stopped, job_ids))
 
     def note_earlier(self, submissions: Iterable[JobSubmission], record: JobRecord) -> None:
         """Note that a record is the last submission of a job with earlier ones."""
@@ -198,6 +226,20 @@ class Recovery:
         self._count += 1
         return True
 
+    def with_failure(self, error: AsyncBatchError, failed: JobResult) -> AsyncBatchError:
+        """Return an error that keeps a failed job from being submitted, with a note about that."""
+        next_step = (
+            "Submit it yourself: see Job.clone()"
+            if self.journal is None
+            else "To continue, call resume(), or run the program again with the same journal"
+        )
+        reason = failed.failure.message if failed.failure else ""
+        error.add_note(
+            f"Job {failed.job_id} ({failed.name}) failed, and could not be submitted again for this"
+            f" error. {next_step}. Its failure: {reason}"
+        )
+        return error
+
     def start(self, record: JobRecord, work: Callable[[], Awaitable[None]]) -> None:
         """Start work for a job; a bug in it concerns only that job."""
         self._group.start_soon(self._run, record, work)
@@ -244,11 +286,14 @@ class Recovery:
         journal.keep_log(result.job_id, events)
         return events
 
-    async def submit(self, job_id: str, request: JobRequest, decision: Resubmission) -> JobRecord:
-        """Submit the job that follows another; return its record."""
+    async def submit(
+        self, failed: JobResult, request: JobRequest, decision: Resubmission
+    ) -> JobRecord:
+        """Submit the job that follows a failed one; return its record."""
+        submit = functools.partial(self._submit, ran_before=_run_time(failed.description))
         if self.journal is None:
-            return await self._submit(request, None)
-        return await self.journal.submit_again(job_id, request, decision, self._submit)
+            return await submit(request, None)
+        return await self.journal.submit_again(failed.job_id, request, decision, submit)
 
     async def submit_part(
         self, array_id: str, request: JobRequest, decision: Resubmission, indexes: Sequence[int]
@@ -295,3 +340,11 @@ class Recovery:
                 failure=previous.failure,
             )
         )
+
+
+def _run_time(description: JobDescription) -> float:
+    """Return how many seconds the last attempt of a job ran; 0 if it did not start."""
+    started, stopped = description.started_at, description.stopped_at
+    if started is None or stopped is None:
+        return 0.0
+    return max((stopped - started).total_seconds(), 0.0)

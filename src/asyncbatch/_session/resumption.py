@@ -8,7 +8,7 @@ it.
 import heapq
 import logging
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -30,7 +30,7 @@ from asyncbatch._journal.entries import (
     rule_of,
 )
 from asyncbatch._journal.journal import OpenJournal
-from asyncbatch._session.logical_jobs import attach, index_of, submission_of
+from asyncbatch._session.logical_jobs import LogicalJob, attach, index_of, submission_of
 from asyncbatch._session.records import JobRecord, JobRecords
 from asyncbatch._session.recovery import Adopt, Recovery
 from asyncbatch._submitting.marks import Submission
@@ -390,16 +390,19 @@ class Resumption:
         self, record: JobRecord, entry: Entry, request: JobRequest | None
     ) -> None:
         """Recover a job with the submissions that it had already."""
-        if record.logical is not None:
-            return
         policy = self._recovery.policy_of(request)
-        if entry.state is EntryState.SUCCEEDED:
-            if not self.has_parts(record.id):
-                return
-            policy = policy or RecoveryPolicy()  # its failed children succeeded in parts of it
-        earlier = [await self._submission(each) for each in self._journal.earlier(entry)]
-        if policy is None and request is not None and self._recovery.depends_on_recovered(request):
-            policy = RecoveryPolicy()  # without rules: only submitted again with its dependency
+        if record.logical is not None:
+            # `resume`, which has no request, may have continued it before.
+            is_new = request is not None and policy and record.logical.take_policy(policy)
+            if is_new or record.lost is not None:
+                record.reconsider()
+            return
+        submissions = self._journal.earlier(entry)
+        if self._continues_lost(submissions, record, entry):
+            return
+        earlier = [await self._submission(each) for each in submissions]
+        if policy is None and (earlier or self.has_parts(record.id)):
+            policy = RecoveryPolicy()  # without rules: what was submitted before is followed
         attach(
             self._recovery,
             record,
@@ -410,7 +413,18 @@ class Resumption:
             rule=rule_of(entry.decision),
             name=None if entry.has_unique_name else entry.name,
         )
-        record.reconsider()  # `resume`, which has no request, may have continued it before
+        record.reconsider()  # it may have ended before its policy was known
+
+    def _continues_lost(self, earlier: Sequence[Entry], record: JobRecord, entry: Entry) -> bool:
+        """Continue a job whose next submission was uncertain and is known now, if it is in use."""
+        previous = self._records.get(earlier[-1].job_id or "") if earlier else None
+        if previous is None or not previous.is_settled:
+            return False
+        if not isinstance(previous.logical, LogicalJob):
+            return False
+        previous.lost = None
+        previous.logical.continue_as(previous, record, rule_of(entry.decision))
+        return True
 
     async def _submission(self, entry: Entry) -> JobSubmission:
         """Return a submission whose job has ended."""
@@ -464,6 +478,19 @@ class Resumption:
             log = JournaledSubmission(self._journal, request, identity, 0, decision=text)
             return await submit(request, log)
 
+    def note_stopped(self, job_ids: Iterable[str]) -> None:
+        """Write that a caller terminated or cancelled jobs or children of arrays."""
+        for job_id in job_ids:
+            self._journal.stopped(job_id)
+
+    async def flush(self) -> None:
+        """Write now what is not on disk yet."""
+        await self._journal.flush()
+
+    def is_stopped(self, job_id: str) -> bool:
+        """Return whether a caller, perhaps of an earlier program, terminated or cancelled it."""
+        return self._journal.is_stopped(job_id)
+
     def has_parts(self, array_id: str) -> bool:
         """Return whether children of an array were submitted again."""
         return bool(self._journal.parts(array_id))
@@ -489,9 +516,9 @@ class Resumption:
                 continue
             earlier = self._journal.earlier(current)
             record = self._records.record(current.job_id, current.name, current.array_size)
+            submissions = [await self._submission(each) for each in earlier]
+            adopt(record, submissions, rule_of(current.decision))
             if not record.is_finished:
-                submissions = [await self._submission(each) for each in earlier]
-                adopt(record, submissions, rule_of(current.decision))
                 await self._follow(record, current)
             parts.append((record, self._indexes_of(current)))
         return parts
@@ -504,6 +531,8 @@ class Resumption:
         if record is not None and not record.latest.is_settled:
             return False  # it is being submitted again, as its policy decides
         policy = self._recovery.policy_of(request)
+        if policy is None and entry.job_id is not None and self.has_parts(entry.job_id):
+            policy = RecoveryPolicy()  # they may be live
         if policy is None or entry.state is EntryState.LOST:
             return True
         return await self._is_exhausted(policy, entry, [])
@@ -522,11 +551,19 @@ class Resumption:
         earlier = [await self._submission(each) for each in self._journal.earlier(entry)]
         last = submission_of(result, rule=rule_of(entry.decision))
         submissions = [*before, *earlier, last]
+        if self._recovery.is_stopped(each.job_id for each in submissions):
+            policy = RecoveryPolicy()  # without rules: nothing is submitted again
         if self._recovery.decision(policy, None, result, submissions) is not None:
             return False
         failure = result.failure
         if failure is None or failure.kind is not FailureKind.ARRAY_CHILD:
             return True
+        return await self._are_children_exhausted(policy, result, submissions)
+
+    async def _are_children_exhausted(
+        self, policy: RecoveryPolicy, result: JobResult, submissions: Sequence[JobSubmission]
+    ) -> bool:
+        """Return whether no child of a failed array is submitted again, and one has failed."""
         children = await self._recovery.failed_children(result.description)
         failed = {index_of(each.job_id): each for each in children}
         has_failed = False
@@ -542,7 +579,11 @@ class Resumption:
         results = [
             JobResult(description=each, failure=failure_of(each)) for each in failed.values()
         ]
-        if any(self._recovery.decision(policy, None, each, submissions) for each in results):
+        if any(
+            self._recovery.decision(policy, None, each, submissions)
+            for each in results
+            if not self._journal.is_stopped(each.job_id)
+        ):
             return False
         return has_failed or bool(results)  # else its failed children have succeeded in parts
 

@@ -311,8 +311,16 @@ class Session:
         attach(self.recovery, record, request, self.recovery.policy_of(request))
         return record
 
-    async def _submit(self, request: JobRequest, log: SubmissionLog | None = None) -> JobRecord:
-        """Submit a job with the client's defaults, report it, and follow it."""
+    async def _submit(
+        self, request: JobRequest, log: SubmissionLog | None = None, *, ran_before: float = 0.0
+    ) -> JobRecord:
+        """Submit a job with the client's defaults, report it, and follow it.
+
+        Args:
+            request: What to submit.
+            log: Records the submission in the journal.
+            ran_before: How many seconds the job's previous submission ran; see `Poller.follow`.
+        """
         request = self.settings.defaults.applied_to(request)
         queue = request.queue or await self.default_queue()
         name = request.name or unique_name(str(request.job_definition))
@@ -322,7 +330,7 @@ class Session:
         self.settings.observers.report(
             JobSubmitted(job_id=job_id, name=name, queue=queue, array_size=request.array_size)
         )
-        self.poller.follow(record, is_new=True, queue=queue)
+        self.poller.follow(record, is_new=True, queue=queue, ran_before=ran_before)
         return record
 
     # -- ending -----------------------------------------------------------------------------------
@@ -336,7 +344,7 @@ class Session:
             ids: Ids of jobs; that of an array's parent stands for all its children.
             reason: Shown as the jobs' status reason.
         """
-        live = [each for job_id in ids for each in await self._stopped(job_id)]
+        live = await self._all_stopped(ids)
         return await self.terminator.terminate(live, reason)
 
     async def cancel(self, ids: Iterable[str], reason: str) -> dict[str, AsyncBatchError]:
@@ -348,13 +356,21 @@ class Session:
             ids: Ids of jobs; that of an array's parent stands for all its children.
             reason: Shown as the jobs' status reason.
         """
-        live = [each for job_id in ids for each in await self._stopped(job_id)]
+        live = await self._all_stopped(ids)
         return await self.canceller.terminate(live, reason)
+
+    async def _all_stopped(self, ids: Iterable[str]) -> list[str]:
+        """Have jobs not submitted again, by later programs neither; return the ids of all parts."""
+        live = [each for job_id in ids for each in await self._stopped(job_id)]
+        if self.resumption is not None:
+            await self.resumption.flush()
+        return live
 
     async def _stopped(self, job_id: str) -> list[str]:
         """Have a job not submitted again; return the ids of the jobs that it consists of."""
         record = self.records.get(job_id)
         last_id = job_id if record is None else record.latest.id
+        self.recovery.note_stopped([last_id])
         array, index = self.records.logical_array_of(last_id), child_index(last_id)
         if array is not None and index is not None:
             await array.stop_child(index)
@@ -364,7 +380,9 @@ class Session:
             return [job_id]
         if (logical := record.latest.logical) is not None:
             await logical.stop()
-        return record.latest.live_ids()
+        live = record.latest.live_ids()
+        self.recovery.note_stopped(live)
+        return live
 
     # -- the default queue ------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from asyncbatch._values.requests import JobRequest, RetryStrategy
+from asyncbatch._values.requests import JobRequest
+from asyncbatch._values.retries import RetryStrategy
 from asyncbatch._values.unknown_fields import names_unknown_fields
 
 

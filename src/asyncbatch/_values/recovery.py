@@ -22,6 +22,7 @@ from asyncbatch._values import checks as check
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.fargate import fargate_size
 from asyncbatch._values.policies import Backoff
+from asyncbatch._values.request_checks import CHECKS
 from asyncbatch._values.results import Failure, FailureKind, JobResult, JobSubmission
 from asyncbatch._values.unknown_fields import advice
 
@@ -36,14 +37,7 @@ _UNLIMITED = 2**31
 _SPOT = frozenset({FailureKind.SPOT_INTERRUPTION, FailureKind.HOST_LOST})
 
 # Fields of `JobRequest` that a rule may change. Its name, key, size and dependencies stay.
-CHANGEABLE = frozenset(
-    (
-        *("job_definition", "queue", "parameters", "command", "environment", "vcpus", "memory_mib"),
-        *("gpus", "retry", "attempt_timeout", "tags", "propagate_tags", "share_identifier"),
-        *("scheduling_priority", "consumable_resources", "node_overrides", "instance_type"),
-        *("ecs_properties_override", "eks_properties_override", "extra"),
-    )
-)
+CHANGEABLE = frozenset(CHECKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -458,6 +452,10 @@ def _changeable(field: str, value: object) -> dict[str, Any]:
         if name not in CHANGEABLE:
             rule = f"no field that a rule can change; {advice(name, CHANGEABLE)}"
             raise InvalidRequest(field, name, rule)
+    for name, new in changed.items():
+        checked = CHECKS[name](new)
+        if checked is not None:
+            changed[name] = checked
     return changed
 
 

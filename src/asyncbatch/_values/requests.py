@@ -23,13 +23,18 @@ from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.masking import MaskedRepr
 from asyncbatch._values.recovery import RecoveryPolicy, optional_policy
+from asyncbatch._values.request_checks import (
+    STRUCTURES,
+    HasArn,
+    arguments,
+    definition_name,
+    environment,
+    quantities,
+)
+from asyncbatch._values.retries import EvaluateOnExit, RetryStrategy, retry_strategy
 from asyncbatch._values.unknown_fields import names_unknown_fields
 
-# https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
-_MAX_RULES = 5
 _MAX_DEPENDENCIES = 20
-_SPOT = "spot:"
-_MAX_DIGITS = 9  # Python refuses to convert thousands of digits
 
 
 @runtime_checkable
@@ -39,16 +44,6 @@ class HasJobId(Protocol):
     @property
     def id(self) -> str:
         """Job id."""
-        ...
-
-
-@runtime_checkable
-class HasArn(Protocol):
-    """Anything with the ``arn`` of an AWS resource: a `JobDefinition`."""
-
-    @property
-    def arn(self) -> str:
-        """Amazon Resource Name."""
         ...
 
 
@@ -91,126 +86,6 @@ class Dependency:
                 None,
                 "a dependency needs a job id, unless its type is SEQUENTIAL",
             )
-
-
-class RetryAction(enum.StrEnum):
-    """Action of an `EvaluateOnExit` rule, in lower case; AWS ignores the case."""
-
-    #: Start another attempt, up to the number of attempts of the strategy.
-    RETRY = "retry"
-    #: Do not retry: the job fails with this attempt.
-    EXIT = "exit"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateOnExit:
-    """A rule that decides whether a failed attempt is followed by another.
-
-    The rule matches when all of its patterns match. A pattern may end with ``*``; no other
-    character is special.
-
-    Attributes:
-        action: Retry or exit when the rule matches; text in any case is accepted.
-        on_status_reason: Pattern for the attempt's status reason, such as ``Host EC2*``.
-        on_reason: Pattern for the container's reason.
-        on_exit_code: Pattern for the exit code in decimal.
-
-    Raises:
-        InvalidRequest: No pattern is given, or one is longer than 512 characters.
-    """
-
-    action: RetryAction
-    on_status_reason: str | None = None
-    on_reason: str | None = None
-    on_exit_code: str | None = None
-
-    def __post_init__(self) -> None:
-        """Check the patterns."""
-        object.__setattr__(self, "action", _action(self.action))
-        check.choice("retry.evaluate_on_exit.action", self.action, RetryAction)
-        patterns = (self.on_status_reason, self.on_reason, self.on_exit_code)
-        if all(pattern is None for pattern in patterns):
-            raise InvalidRequest(
-                "retry.evaluate_on_exit",
-                self,
-                "a rule needs at least one of on_status_reason, on_reason and on_exit_code",
-            )
-        for pattern in patterns:
-            check.optional_text("retry.evaluate_on_exit", pattern, at_most=512)
-
-
-def _action(value: object) -> object:
-    """Return the action for text in another case; AWS's own documentation has upper case.
-
-    Any other value is left as it is: its repr is part of the identity of a Luigi task.
-    """
-    if not isinstance(value, str) or value in list(RetryAction):
-        return value
-    return next((action for action in RetryAction if action == value.lower()), value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryStrategy:
-    """How often AWS Batch attempts a job, and after which failures.
-
-    Where no rule matches, a failed attempt is retried. AWS never retries a job that was cancelled
-    or terminated, or that reached its time limit.
-
-    Source: https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
-
-    Attributes:
-        attempts: Number of attempts, 1 to 10, with the first one.
-        evaluate_on_exit: At most 5 rules; the first one that matches decides.
-
-    Raises:
-        InvalidRequest: `attempts` is out of range, or there are too many rules.
-    """
-
-    attempts: int
-    evaluate_on_exit: tuple[EvaluateOnExit, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        check.integer("retry.attempts", self.attempts, 1, 10)
-        # A list would be shared with the caller, and would not be hashable.
-        rule = "must be a list of EvaluateOnExit rules"
-        check.iterable("retry.evaluate_on_exit", self.evaluate_on_exit, rule=rule)
-        object.__setattr__(self, "evaluate_on_exit", tuple(self.evaluate_on_exit))
-        for each in self.evaluate_on_exit:
-            if not isinstance(each, EvaluateOnExit):
-                raise InvalidRequest(
-                    "retry.evaluate_on_exit", each, "every rule must be an EvaluateOnExit"
-                )
-        if len(self.evaluate_on_exit) > _MAX_RULES:
-            most = f"at most {_MAX_RULES} rules are allowed"
-            raise InvalidRequest("retry.evaluate_on_exit", self.evaluate_on_exit, most)
-
-    @classmethod
-    def for_spot(cls, attempts: int) -> Self:
-        """Return a strategy that retries after failures of Spot and hosts, not of the job itself.
-
-        It retries when the host was terminated or its Spot capacity was reclaimed, when the task
-        failed to start, and when Docker did not respond. Any other failure ends the job.
-
-        Args:
-            attempts: Number of attempts, 1 to 10, with the first one.
-
-        Raises:
-            InvalidRequest: `attempts` is out of range.
-        """
-        # The reasons are those of https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
-        # and Fargate Spot's. Where no rule matches, AWS retries, so the last one must match all.
-        retry, leave = RetryAction.RETRY, RetryAction.EXIT
-        return cls(
-            attempts=attempts,
-            evaluate_on_exit=(
-                EvaluateOnExit(action=retry, on_status_reason="Host EC2*"),
-                EvaluateOnExit(action=retry, on_status_reason="Your Spot Task was interrupted*"),
-                EvaluateOnExit(action=retry, on_status_reason="Task failed to start*"),
-                EvaluateOnExit(action=retry, on_reason="DockerTimeoutError*"),
-                EvaluateOnExit(action=leave, on_reason="*"),
-            ),
-        )
 
 
 class JobFields(TypedDict, total=False):
@@ -326,15 +201,15 @@ class JobRequest(MaskedRepr):
     def __post_init__(self) -> None:
         """Normalise the values and check each against AWS's limits."""
         self._set(
-            job_definition=_definition_name(self.job_definition),
+            job_definition=definition_name(self.job_definition),
             parameters=check.text_by_name("parameters", self.parameters),
-            command=_arguments(self.command),
-            environment=_environment(self.environment),
+            command=arguments(self.command),
+            environment=environment(self.environment),
             depends_on=_dependencies(self.depends_on),
-            retry=_retry(self.retry),
+            retry=retry_strategy(self.retry),
             recovery=optional_policy(self.recovery),
             tags=check.tags(self.tags),
-            consumable_resources=_quantities(self.consumable_resources),
+            consumable_resources=quantities(self.consumable_resources),
             extra=check.mapping("extra", self.extra),
             **{
                 name: check.structure(name, getattr(self, name), members)
@@ -437,67 +312,6 @@ class JobRequest(MaskedRepr):
             raise InvalidRequest(excluded[0], value, rule, shown=shown)
 
 
-# Fields with structures of AWS, and the members at their top. botocore's model has the others.
-# https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
-STRUCTURES: Mapping[str, tuple[str, ...]] = {
-    "node_overrides": ("numNodes", "nodePropertyOverrides"),
-    "ecs_properties_override": ("taskProperties",),
-    "eks_properties_override": ("podProperties",),
-}
-
-
-def _quantities(resources: Mapping[str, int]) -> dict[str, int]:
-    """Return a copy of quantities by the name or ARN of a consumable resource."""
-    quantities = check.mapping("consumable_resources", resources)
-    for name, quantity in quantities.items():
-        check.text("consumable_resources", name, rule="names must not be empty", at_most=2048)
-        check.integer(f"consumable_resources[{name!r}]", quantity, 1)
-    return quantities
-
-
-def _definition_name(value: str | HasArn) -> str:
-    # str first: isinstance() with a protocol is slow, and most values are strings.
-    text = value if isinstance(value, str) or not isinstance(value, HasArn) else value.arn
-    definition = check.text(
-        "job_definition",
-        text,
-        at_most=2048,
-        rule="must be a name, name:revision or ARN of a job definition",
-    )
-    name, colon, revision = definition.rpartition("/")[2].partition(":")
-    if colon and not (revision.isascii() and revision.isdecimal()):
-        raise InvalidRequest(
-            "job_definition",
-            definition,
-            f"a revision is a number, such as {name}:3, and not a tag as of an image. Leave it out"
-            " for the latest ACTIVE revision.",
-        )
-    return definition
-
-
-def _arguments(command: Sequence[str] | None) -> tuple[str, ...] | None:
-    if command is None:
-        return None
-    rule = 'must be a list of arguments, such as ["sh", "-c", "..."]'
-    check.iterable("command", command, rule=rule)
-    return tuple(check.argument("command", argument) for argument in command)
-
-
-def _environment(environment: Mapping[str, str | float]) -> dict[str, str]:
-    if not isinstance(environment, Mapping):
-        rule = "must be a mapping, such as a dict"
-        raise InvalidRequest("environment", environment, rule, shown=type(environment))
-    values = check.text_by_name("environment", environment)
-    for name in values:
-        if not name or "=" in name or "\0" in name:
-            rule = "names of variables must not be empty or contain '=' or NUL"
-            raise InvalidRequest("environment", name, rule)
-        if name.startswith("AWS_BATCH"):
-            rule = "AWS reserves names that begin with AWS_BATCH. Choose another name."
-            raise InvalidRequest("environment", name, rule)
-    return values
-
-
 def _dependencies(values: Sequence[HasJobId | Dependency | str]) -> tuple[Dependency, ...]:
     if values == ():  # first: isinstance() with a protocol is slow
         return ()
@@ -518,18 +332,3 @@ def _dependency(value: HasJobId | Dependency | str) -> Dependency:
     job_id = value if isinstance(value, str) or not isinstance(value, HasJobId) else value.id
     rule = "every item must be a Job, a job id or a Dependency"
     return Dependency(check.text("depends_on", job_id, rule=rule))
-
-
-def _retry(value: RetryStrategy | int | str | None) -> RetryStrategy | None:
-    """Return the strategy that a short form stands for."""
-    if value is None or isinstance(value, RetryStrategy):
-        return value
-    if not isinstance(value, str):
-        return RetryStrategy(attempts=value)
-    attempts = value.removeprefix(_SPOT)
-    if not attempts.isdecimal() or len(attempts) > _MAX_DIGITS:
-        rule = "must be a RetryStrategy, a number of attempts, or a string such as 'spot:3'"
-        raise InvalidRequest("retry", value, rule)
-    if value.startswith(_SPOT):
-        return RetryStrategy.for_spot(int(attempts))
-    return RetryStrategy(attempts=int(attempts))

@@ -12,13 +12,9 @@ from datetime import timedelta
 from typing import Any
 
 from asyncbatch._values.errors import InvalidRequest
-from asyncbatch._values.requests import (
-    STRUCTURES,
-    Dependency,
-    EvaluateOnExit,
-    JobRequest,
-    RetryStrategy,
-)
+from asyncbatch._values.request_checks import STRUCTURES
+from asyncbatch._values.requests import Dependency, JobRequest
+from asyncbatch._values.retries import EvaluateOnExit, RetryStrategy
 
 Wire = Mapping[str, Any]
 

@@ -13,13 +13,9 @@ from typing import Any
 from asyncbatch._cli.request_files import scalars, submit_job_fields
 from asyncbatch._values import checks as check
 from asyncbatch._values.errors import InvalidRequest
-from asyncbatch._values.requests import (
-    STRUCTURES,
-    Dependency,
-    EvaluateOnExit,
-    JobRequest,
-    RetryStrategy,
-)
+from asyncbatch._values.request_checks import STRUCTURES
+from asyncbatch._values.requests import Dependency, JobRequest
+from asyncbatch._values.retries import EvaluateOnExit, RetryStrategy
 from asyncbatch._values.unknown_fields import require_known
 
 KNOWN = frozenset(each.name for each in dataclasses.fields(JobRequest))
