@@ -10,7 +10,7 @@ import pytest
 
 import asyncbatch
 
-PUBLIC: list[str] = list(asyncbatch.__all__)
+PUBLIC: list[str] = list(getattr(asyncbatch, "__all__"))  # noqa: B009 - type checkers do not know it
 HEAVY = ["aiobotocore", "aiohttp", "boto3", "botocore", "IPython", "luigi", "rich", "typer"]
 
 each_name = pytest.mark.parametrize("name", PUBLIC)
@@ -90,8 +90,31 @@ def test_handles_have_exactly_their_documented_members(
 
 def test_importing_it_imports_nothing_heavy() -> None:
     """That of aiobotocore takes half a second; that is for opening a client."""
-    printed = run_python("import sys, asyncbatch; print(*sys.modules)")
-    assert set(HEAVY) & set(printed.split()) == set()
+    code = "import sys, asyncbatch; asyncbatch.AsyncBatchClient; print(*sys.modules)"
+    modules = set(run_python(code).split())
+    assert set(HEAVY) & modules == set()
+    assert "asyncbatch._client" in modules
+
+
+def test_modules_of_the_package_start_without_the_client() -> None:
+    """`asyncbatch --help` imports the package, and answers in less than 150 ms."""
+    code = "import sys, asyncbatch; print(*[n for n in sys.modules if 'asyncbatch' in n])"
+    assert run_python(code) == "asyncbatch"
+
+
+def test_names_are_listed_before_the_first_is_used() -> None:
+    assert set(PUBLIC) <= set(run_python("import asyncbatch; print(*dir(asyncbatch))").split())
+
+
+def test_unknown_name_is_an_error() -> None:
+    with pytest.raises(AttributeError, match="'asyncbatch' has no attribute 'nonsense'"):
+        getattr(asyncbatch, "nonsense")  # noqa: B009 - type checkers know that there is none
+
+
+def test_classes_show_the_module_that_users_import() -> None:
+    """Also where the class was never imported by name, as an exception."""
+    code = "import asyncbatch; asyncbatch.JobRequest; from asyncbatch._values import errors as e"
+    assert run_python(f"{code}; print(e.JobFailed)") == "<class 'asyncbatch.JobFailed'>"
 
 
 def test_preloading_leaves_little_to_import_when_a_client_opens() -> None:

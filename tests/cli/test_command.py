@@ -1,11 +1,16 @@
 """The `asyncbatch` command: version, help, wrong commands and missing dependencies."""
 
+import importlib
+import itertools
+import signal
 import subprocess
 import sys
 from importlib.metadata import entry_points, version
+from pathlib import Path
 
 import pytest
 
+from asyncbatch._cli.app import COMMANDS, LazyGroup, Row, app
 from tests.cli import runs
 
 CALL_MAIN = "import asyncbatch._cli; asyncbatch._cli.main()"
@@ -22,17 +27,58 @@ def test_version_is_the_version_of_the_package() -> None:
     assert (run.returncode, run.stdout) == (0, f"asyncbatch {version('asyncbatch')}\n")
 
 
-def test_help_lists_the_commands() -> None:
-    run = runs.finish("--help")
-    assert run.returncode == 0
-    assert "demo" in run.stdout
+def test_help_lists_all_commands_without_importing_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib, "import_module", None)
+    with pytest.raises(SystemExit) as end:
+        app(["--help"], prog_name="asyncbatch")
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    for row in COMMANDS:
+        assert f"  {row.name} " in shown
 
 
-def test_unknown_command_is_reported_without_a_traceback() -> None:
-    run = runs.finish("dmeo")
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
+def test_help_of_a_command_begins_with_its_line_in_the_table(row: Row) -> None:
+    command = LazyGroup().commands[row.name]
+    assert command.help is not None
+    assert command.help.split("\n")[0] == row.help
+
+
+def test_sections_of_the_help_are_contiguous() -> None:
+    sections = [section for section, _ in itertools.groupby(row.section for row in COMMANDS)]
+    assert len(sections) == len(set(sections))
+
+
+def test_unknown_command_names_the_one_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        app(["dmeo"], prog_name="asyncbatch")
+    assert end.value.code == 2
+    assert "dmeo" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is full")
+def test_full_disk_is_reported_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [*runs.COMMAND, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert run.returncode == 2
-    assert "dmeo" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert run.stderr == (
+        "asyncbatch: cannot write to standard output: No space left on device."
+        " Free the disk, or write elsewhere.\n"
+    )
+
+
+def test_closed_pipe_ends_the_command_silently() -> None:
+    with subprocess.Popen(
+        [*runs.COMMAND, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert (process.stderr.read(), process.wait()) == (b"", 128 + signal.SIGPIPE)
 
 
 def test_installed_script_runs_the_same_command() -> None:
@@ -45,13 +91,14 @@ def test_installed_script_runs_the_same_command() -> None:
 @pytest.mark.parametrize("missing", ["rich", "typer"])
 def test_missing_extra_is_reported_in_one_line(missing: str) -> None:
     run = run_python(f"import sys; sys.modules[{missing!r}] = None; {CALL_MAIN}", "demo")
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert run.stdout == ""
     assert run.stderr.count("\n") == 1
     assert "pip install 'asyncbatch[cli]'" in run.stderr
 
 
 def test_help_does_not_import_heavy_modules() -> None:
-    show = "lambda: print({'aiobotocore', 'botocore', 'asyncbatch.local'} & {*sys.modules})"
-    run = run_python(f"import atexit, sys; atexit.register({show}); {CALL_MAIN}", "demo", "--help")
+    heavy = ("aiobotocore", "asyncio", "asyncbatch._client", "asyncbatch.local", "botocore", "rich")
+    show = f"lambda: print({set(heavy)} & {{*sys.modules}})"
+    run = run_python(f"import atexit, sys; atexit.register({show}); {CALL_MAIN}", "--help")
     assert run.stdout.endswith("set()\n")

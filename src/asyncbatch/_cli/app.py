@@ -1,19 +1,121 @@
-"""The commands and their options.
+"""The table of commands, and the group that imports a command when it is used.
 
-The implementation of a command is imported when the command runs, so that `--help` is fast.
+A new command is a row of `COMMANDS`, and a function of the same name in the module of the row; see
+"How a command is made" in CONTRIBUTING.md. A test compares the line of help with the first line of
+the function's docstring.
 """
 
-import os
-from typing import Annotated
+import importlib
+import itertools
+from collections.abc import Iterator, MutableMapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-app = typer.Typer(
-    help="An async-first AWS Batch client for Python.",
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command.
+
+    Attributes:
+        section: Heading under which the help lists it.
+        name: Name of the command; its function has the same name, with underscores.
+        module: Module of the function, in `asyncbatch._cli`.
+        help: What the command does, in one line.
+    """
+
+    section: str
+    name: str
+    module: str
+    help: str
+
+
+_SEE, _END = "See jobs", "End jobs"
+_ACCOUNT, _LOCAL = "See the account", "Without AWS"
+
+COMMANDS = (
+    Row(_SEE, "ls", "ls", "List jobs of a queue, the newest first."),
+    Row(_LOCAL, "demo", "demo", "Run 46 small jobs on this machine and follow them."),
+)
+"""All commands, in the order of the help."""
+
+
+class _Commands(MutableMapping[str, Any]):
+    """The commands by name; each is imported when it is looked up."""
+
+    def __init__(self) -> None:
+        self._rows = {row.name: row for row in COMMANDS}
+        self._built: dict[str, TyperCommand] = {}
+
+    def __getitem__(self, name: str) -> TyperCommand:
+        if name not in self._built:
+            self._built[name] = _built(self._rows[name])
+        return self._built[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __setitem__(self, name: str, command: TyperCommand) -> None:
+        raise TypeError("commands are rows of COMMANDS")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("commands are rows of COMMANDS")
+
+
+def _built(row: Row) -> TyperCommand:
+    module = importlib.import_module(f"asyncbatch._cli.{row.module}")
+    single = _typer()
+    single.command(row.name)(getattr(module, row.name.replace("-", "_")))
+    command = typer.main.get_command(single)
+    assert isinstance(command, TyperCommand)  # noqa: S101 - for type checkers
+    return command
+
+
+class _Formatter(Protocol):
+    """What this module needs of click's HelpFormatter, which typer has had in two places."""
+
+    def section(self, name: str) -> AbstractContextManager[None]: ...
+
+    def write_dl(self, rows: list[tuple[str, str]]) -> None: ...
+
+
+class LazyGroup(TyperGroup):
+    """The command itself: lists its commands from the table, without importing them."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - typer's own arguments
+        super().__init__(**settings)
+        self.commands = _Commands()
+
+    def format_commands(self, ctx: object, formatter: _Formatter) -> None:  # noqa: ARG002 - typer's signature
+        """Write the commands by section."""
+        for section, rows in itertools.groupby(COMMANDS, key=lambda row: row.section):
+            with formatter.section(section):
+                formatter.write_dl([(row.name, row.help) for row in rows])
+
+
+def _typer(**settings: Any) -> typer.Typer:  # noqa: ANN401 - typer's own arguments
+    return typer.Typer(
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # plain help: faster, and paragraphs are wrapped
+        **{"add_completion": False, **settings},
+    )
+
+
+app = _typer(
+    help="See, steer and explain jobs of AWS Batch.",
+    cls=LazyGroup,
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: faster, and paragraphs are wrapped
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -36,24 +138,3 @@ def options(
     ] = False,
 ) -> None:
     """Declare the options of the command itself."""
-
-
-@app.command()
-def demo() -> None:
-    """Run 46 small jobs on this machine and follow them.
-
-    Takes about ten seconds and needs neither an AWS account nor network access. One job fails on
-    purpose, to show how failures are reported; the exit code is still 0.
-    """
-    if os.name != "posix":
-        typer.echo("asyncbatch demo requires Linux or macOS: its jobs are `sh` commands.", err=True)
-        raise typer.Exit(1)
-    from asyncbatch._cli.signals import run_until_signal
-
-    raise typer.Exit(run_until_signal(_demo))
-
-
-async def _demo() -> int:
-    from asyncbatch._cli.demo import run_demo
-
-    return await run_demo()

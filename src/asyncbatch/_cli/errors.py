@@ -1,0 +1,102 @@
+"""What a person reads about an error, and which exit code it is."""
+
+from collections.abc import Mapping
+
+from asyncbatch._cli import exit_codes
+from asyncbatch._values.errors import (
+    APIError,
+    AsyncBatchError,
+    ConfigurationError,
+    ConnectionFailed,
+    InternalError,
+    InvalidRequest,
+    JobDefinitionNotFound,
+    JobError,
+    JobQueueNotFound,
+    JournalError,
+    LogsUnavailable,
+    NoCredentials,
+    NoRegion,
+    RunStopped,
+    SubmitUncertain,
+)
+from asyncbatch._values.text import fit_for_terminal
+
+
+class UsageError(Exception):
+    """An argument is wrong, or what it names does not exist: the message ends with the next step.
+
+    Unlike typer's BadParameter, it needs no context of a command line and may be raised anywhere.
+    """
+
+
+# The first class that an error is an instance of decides.
+_EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (UsageError, exit_codes.USAGE),
+    (InvalidRequest, exit_codes.USAGE),
+    (JournalError, exit_codes.USAGE),
+    (JobQueueNotFound, exit_codes.USAGE),
+    (JobDefinitionNotFound, exit_codes.USAGE),
+    (JobError, exit_codes.JOB_FAILED),
+    (RunStopped, exit_codes.JOB_FAILED),
+    (InternalError, exit_codes.INTERNAL),
+    (ConfigurationError, exit_codes.AWS),
+    (APIError, exit_codes.AWS),
+    (LogsUnavailable, exit_codes.AWS),
+    (SubmitUncertain, exit_codes.AWS),
+)
+
+# The options of the command that stand for arguments and fields of the library.
+_OPTIONS = {
+    "region_name": "--region",
+    "profile_name": "--profile",
+    "endpoint_url": "--endpoint-url",
+    "queue": "--queue",
+}
+
+# The next steps that differ at a terminal from those of the library's messages.
+_NEXT_STEPS: Mapping[type[APIError], str] = {
+    JobQueueNotFound: "List the queues with `asyncbatch queues`, or check --region.",
+    JobDefinitionNotFound: "List them with `asyncbatch definitions`, or check --region.",
+    ConnectionFailed: "Check the network, the proxy, --region and --endpoint-url.",
+}
+
+
+def exit_code_of(error: Exception) -> int:
+    """Return the exit code of a command that ends with an error."""
+    for kind, code in _EXIT_CODES:
+        if isinstance(error, kind):
+            return code
+    return exit_codes.INTERNAL
+
+
+def message_of(error: Exception) -> str:
+    """Return one or two lines about an error, with the next step."""
+    text = _text(error)
+    notes = [fit_for_terminal(note) for note in getattr(error, "__notes__", ())]
+    return "\n".join([text, *notes])
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, NoRegion):
+        return (
+            "no AWS Region is configured. Pass --region, set AWS_REGION, or add 'region' to your"
+            " profile (aws configure)."
+        )
+    if isinstance(error, NoCredentials):
+        return (
+            f"no usable AWS credentials: {fit_for_terminal(error.detail).rstrip('. ')}."
+            " Log in (aws sso login, aws configure), set AWS_PROFILE, or pass --profile."
+        )
+    if isinstance(error, InvalidRequest):
+        option = _OPTIONS.get(error.field)
+        return str(error.renamed(option) if option else error)
+    for kind, step in _NEXT_STEPS.items():
+        if isinstance(error, kind):
+            return f"{str(error).removesuffix(kind.next_step).rstrip()} {step}"
+    if isinstance(error, AsyncBatchError | UsageError):
+        return fit_for_terminal(str(error))
+    return (
+        f"internal error: {type(error).__name__}: {fit_for_terminal(str(error))}.\n"
+        "Set ASYNCBATCH_DEBUG=1 for the traceback, and report it with the command that you ran."
+    )
