@@ -2,10 +2,8 @@
 
 import difflib
 import inspect
-import operator
 import warnings
-import weakref
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 import luigi
@@ -14,6 +12,7 @@ from asyncbatch import AsyncBatchClient, AsyncBatchError, InvalidRequest, Job, J
 from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._errors import with_last_lines
 from asyncbatch_luigi._job_run import JobRun
+from asyncbatch_luigi._parameter_cache import ParameterCache, Parameters, Values
 from asyncbatch_luigi._request import build_request, plan_run
 from asyncbatch_luigi._scheduler_reports import SchedulerReports
 from asyncbatch_luigi._tracebacks import trim
@@ -32,12 +31,7 @@ _SAME_NAMES = (
 # Similarity from which on a name is taken for a misspelt attribute; ``job_date`` must stay below.
 _SIMILARITY = 0.8
 
-_PARAMETERS = ("job_definition", "job_name", "job_queue", "poll_time")
-
-# Luigi parameters of each class, with the attributes that it had when they were read.
-_params: "weakref.WeakKeyDictionary[type, tuple[_Attributes, list[tuple[str, Any]]]]" = (
-    weakref.WeakKeyDictionary()
-)
+_parameters = ParameterCache()
 
 
 class BatchTask(luigi.Task):
@@ -157,26 +151,29 @@ class BatchTask(luigi.Task):
         Raises:
             TypeError: `run` is a coroutine function, which Luigi would not await.
         """
-        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # as Luigi declares it
+        with _parameters.new_task():
+            super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # as Luigi declares it
         _refuse_async_run(type(self))
         _bridge.note_task_created()
 
     @classmethod
-    def get_params(cls) -> list[tuple[str, Any]]:
+    def get_params(cls) -> Parameters:
         """Return the Luigi parameters of this class, from a cache.
 
         Luigi calls this ten times for each task, and inspects all attributes of the class each
         time.
         """
-        # Classes change after their definition: `luigi.util.inherits` adds parameters, and tests
-        # replace attributes. Without a metaclass of our own, with which other metaclasses of the
-        # user could conflict, only a comparison detects that.
-        known = _params.get(cls)
-        if known is None or not known[0].are_those_of(cls):
-            attributes = _Attributes(cls)
-            known = (attributes, super().get_params())  # type: ignore[no-untyped-call] # Luigi's
-            _params[cls] = known
-        return list(known[1])
+        return _parameters.of(cls, BatchTask, super().get_params)
+
+    @classmethod
+    def get_param_values(
+        cls, params: Parameters, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> Values:
+        """Return the values of the Luigi parameters for the arguments of a task.
+
+        Luigi calls this twice for each new task, and searches its configuration for each default.
+        """
+        return _parameters.values(cls, params, args, kwargs, super().get_param_values)
 
     @property
     def parameters(self) -> Mapping[str, object]:
@@ -257,36 +254,6 @@ def _with_attribute_name(error: InvalidRequest, job_extra: object) -> InvalidReq
     name = error.field.partition("[")[0]
     field = error.field if name in _SAME_NAMES else f"job_{error.field}"
     return error.renamed(field)
-
-
-class _Attributes:
-    """The attributes of a class and of its bases at one moment, to compare in microseconds."""
-
-    __slots__ = ("_all", "_counts", "_mro", "_parameters")
-
-    def __init__(self, kind: type) -> None:
-        # Views, which change with the classes.
-        bases = [(base, vars(base)) for base in kind.__mro__[:-1]]  # `object` never changes
-        self._mro = kind.__mro__
-        self._counts = [(own, len(own)) for _, own in bases]
-        # The two classes that every task has have a hundred attributes; of those, only the
-        # parameters of `BatchTask` are compared.
-        common = (luigi.Task, BatchTask)
-        self._all = [(own, tuple(own.values())) for base, own in bases if base not in common]
-        self._parameters = [(name, vars(BatchTask)[name]) for name in _PARAMETERS]
-
-    def are_those_of(self, kind: type) -> bool:
-        """Return whether a class still has these very attributes."""
-        if kind.__mro__ is not self._mro:
-            return False
-        for own, count in self._counts:
-            if len(own) != count:
-                return False
-        own_parameters = vars(BatchTask)
-        for name, value in self._parameters:
-            if own_parameters[name] is not value:
-                return False
-        return all([all(map(operator.is_, own.values(), known)) for own, known in self._all])  # noqa: C419 - faster than a generator
 
 
 def _refuse_async_run(task: type[BatchTask]) -> None:

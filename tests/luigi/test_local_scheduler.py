@@ -16,15 +16,26 @@ BOTH = [ME, id_for_batch_tasks(ME)]
 
 
 class Clock:
-    """A clock that advances by a step each time it is read."""
+    """A clock that advances by a step before each request for work."""
 
     def __init__(self, step: float) -> None:
         self.step = step
         self.now = 0.0
 
     def __call__(self) -> float:
-        self.now += self.step
         return self.now
+
+
+class SteppingScheduler(LocalScheduler):
+    """A scheduler in whose clock time passes between requests only, unless a test says else."""
+
+    def __init__(self, step: float) -> None:
+        self.clock = Clock(step)
+        super().__init__(self.clock)
+
+    def get_work(self, **values: Any) -> dict[str, Any]:  # noqa: ANN401 - as Luigi's
+        self.clock.now += self.clock.step
+        return super().get_work(**values)
 
 
 def luigi_scheduler() -> Any:  # noqa: ANN401 - Luigi's, with types only in part
@@ -32,7 +43,7 @@ def luigi_scheduler() -> Any:  # noqa: ANN401 - Luigi's, with types only in part
 
 
 def our_scheduler(step: float) -> Any:  # noqa: ANN401 - as above
-    return make(LocalScheduler, clock=Clock(step))
+    return SteppingScheduler(step)
 
 
 def some_tasks(rng: random.Random, count: int) -> list[dict[str, Any]]:
@@ -123,6 +134,29 @@ def test_one_ranking_serves_many_requests() -> None:
     assert len(set(running)) == 1_000
     assert ranked < 10
     assert scheduler.get_work(worker=ME, current_tasks=running)["task_id"] is None
+
+
+@pytest.mark.parametrize(("seconds", "rankings"), [(0.01, 40), (0.1, 10)])
+def test_ranking_that_takes_long_is_kept_longer(seconds: float, rankings: int) -> None:
+    """At most a tenth of the time is spent on rankings."""
+    scheduler = our_scheduler(0.01)
+    ranked = 0
+
+    def rank(worker: str) -> list[Any]:
+        nonlocal ranked
+        ranked += 1
+        scheduler.clock.now += seconds
+        tasks: list[Any] = type(scheduler).ranked(scheduler, worker)
+        return tasks
+
+    scheduler.ranked = rank
+    for number in range(1_000):
+        scheduler.add_task(worker=ME, task_id=f"task-{number}", family="Some", params={})
+    running: list[str] = []
+    for _ in range(1_000):
+        running.append(scheduler.get_work(worker=ME, current_tasks=running)["task_id"])
+    assert len(set(running)) == 1_000
+    assert ranked == pytest.approx(rankings, abs=1)
 
 
 def test_second_worker_is_left_to_luigis_code() -> None:

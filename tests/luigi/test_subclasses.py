@@ -13,7 +13,7 @@ from asyncbatch import InvalidRequest
 from asyncbatch_luigi import BatchTask
 from tests.luigi.support import Aws, Run, make
 from tests.luigi.tasks import Quick
-from tests.luigi.workers import Workers
+from tests.luigi.workers import Workers, configured
 
 
 class DefinitionAsAttribute(Quick):
@@ -189,3 +189,72 @@ def test_parameters_are_read_once_while_a_class_is_unchanged(
     for day in range(1, 5):
         assert make(Often, day=day).day == day
     assert len(reads) <= 1
+
+
+class Defaulted(BatchTask):
+    """Counts how often the default of a parameter is read."""
+
+    class Counted(luigi.Parameter):
+        """A parameter whose default is always 0."""
+
+        reads = 0
+
+        def task_value(self, task_name: str, param_name: str) -> Any:  # noqa: ANN401 - as Luigi's
+            """Count the call."""
+            type(self).reads += 1
+            return super().task_value(task_name, param_name)  # type: ignore[no-untyped-call]
+
+    job_definition = "etl"
+    day = luigi.IntParameter()
+    counted = Counted(default="0")
+
+
+def test_defaults_are_read_once_for_each_new_task() -> None:
+    """Luigi reads them to look for an equal task, and again when there is none."""
+    Defaulted.Counted.reads = 0
+    tasks = [make(Defaulted, day=day) for day in range(3)]
+    assert Defaulted.Counted.reads == 3
+    assert [(task.day, task.counted) for task in tasks] == [(0, "0"), (1, "0"), (2, "0")]
+    assert make(Defaulted, day=1) is tasks[1]
+
+
+def test_configuration_changed_between_two_equal_tasks_is_used() -> None:
+    """Also if the arguments of both are the same objects."""
+    day = 10_000
+    first = make(Defaulted, day=day)
+    with configured("Defaulted", {"counted": "1"}):
+        second = make(Defaulted, day=day)
+        make(luigi.task_register.Register.clear_instance_cache)
+        third = make(Defaulted, day=day)
+    assert [task.counted for task in (first, second, third)] == ["0", "1", "1"]
+
+
+def test_task_created_in_the_constructor_of_another_has_values_of_its_own() -> None:
+    class Outer(Defaulted):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Luigi's
+            self.inner = make(Defaulted, day=kwargs["day"], counted="inner")
+            super().__init__(*args, **kwargs)
+
+    outer = make(Outer, day=77)
+    assert (outer.day, outer.counted) == (77, "0")
+    assert (outer.inner.day, outer.inner.counted) == (77, "inner")
+
+
+def test_attribute_of_a_mixin_replaced_later_is_used() -> None:
+    class Plain:
+        job_queue: Any = luigi.Parameter(default="night")
+
+    class Mixed(BatchTask, Plain):
+        job_definition = "etl"
+        size: Any = luigi.Parameter(default="a")
+
+    class Before(Plain, BatchTask):
+        job_definition = "etl"
+
+    assert [make(Before).job_queue, make(Mixed).size] == ["night", "a"]
+    for name, value in (("job_queue", "day"), ("extra", "x"), ("extra", "y")):
+        replacement: Any = luigi.Parameter(default=value)
+        if hasattr(replacement, "__set_name__"):
+            replacement.__set_name__(Plain, name)
+        setattr(Plain, name, replacement)
+        assert getattr(make(Mixed if name == "extra" else Before), name) == value

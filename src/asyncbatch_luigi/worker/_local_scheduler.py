@@ -3,9 +3,9 @@
 Theory of operation
 -------------------
 Luigi's `get_work` prunes, sorts and counts all tasks to hand out one of them, which takes a tenth
-of a second with 10,000 tasks. Here a ranking is kept for 0.25 seconds, and each request continues
-where the last one stopped. A task that becomes ready in the meantime is handed out at most 0.25
-seconds later.
+of a second with 10,000 tasks. Here a ranking is kept for 0.25 seconds, and longer if it takes more
+than a tenth of that, and each request continues where the last one stopped. A task that becomes
+ready in the meantime is handed out that much later.
 
 The workers as which one process registers (see `_scheduler_proxy`) have a ranking each. Everything
 unusual is left to Luigi's code: other processes, assistants, batches, a paused scheduler, and the
@@ -24,6 +24,9 @@ from asyncbatch_luigi.worker._luigi_private import LuigiScheduler
 
 _RANKING_SECONDS = 0.25
 _PRUNING_SECONDS = 1.0
+# With so many tasks that ranking or pruning takes long, it is repeated after this many times as
+# long, so that it takes at most a tenth of the time.
+_PAUSE_FACTOR = 10.0
 
 Resources = Mapping[str, int]
 
@@ -39,7 +42,7 @@ class LocalScheduler(LuigiScheduler):
         """
         super().__init__()
         self._clock = clock
-        self._pruned_at = clock()
+        self._prune_at = clock() + _PRUNING_SECONDS
         self._rankings: dict[str, _Ranking] = {}
 
     def get_work(
@@ -66,19 +69,25 @@ class LocalScheduler(LuigiScheduler):
 
     def _next_task(self, worker: str) -> Any:  # noqa: ANN401 - Luigi's, or None
         now = self._clock()
-        if now - self._pruned_at >= _PRUNING_SECONDS:
-            self._pruned_at = now
+        if now >= self._prune_at:
             self.prune()
+            self._prune_at = self._next(now, _PRUNING_SECONDS)
         ranking = self._rankings.get(worker)
         task = None
-        if ranking is not None and now - ranking.made_at < _RANKING_SECONDS:
+        if ranking is not None and now < ranking.expires_at:
             task = ranking.next_task()
         if task is None:
-            ranking = self._rankings[worker] = _Ranking(self, worker, now)
+            ranking = self._rankings[worker] = _Ranking(self, worker)
             task = ranking.next_task()
+            ranking.expires_at = self._next(now, _RANKING_SECONDS)
         if task is not None and task.resources:
             self._rankings = {worker: self._rankings[worker]}  # others do not know of this use
         return task
+
+    def _next(self, started: float, interval: float) -> float:
+        """Return when to repeat what was started then and has ended now."""
+        now = self._clock()
+        return now + max(interval, _PAUSE_FACTOR * (now - started))
 
 
 class _Ranking:
@@ -89,19 +98,18 @@ class _Ranking:
     run it has processes left.
 
     Attributes:
-        made_at: When the tasks were ranked, on the scheduler's clock.
+        expires_at: When the tasks are ranked again, on the scheduler's clock.
         unfinished: How many tasks of the worker were PENDING then.
     """
 
-    def __init__(self, scheduler: LuigiScheduler, worker: str, now: float) -> None:
+    def __init__(self, scheduler: LuigiScheduler, worker: str) -> None:
         """Start at the first task.
 
         Args:
             scheduler: Ranks tasks, and decides which are ready and whether resources suffice.
             worker: The worker to which tasks are handed out.
-            now: The time.
         """
-        self.made_at = now
+        self.expires_at = 0.0
         tasks = scheduler.ranked(worker)
         self.unfinished = sum(task.status == PENDING and worker in task.workers for task in tasks)
         self._scheduler = scheduler

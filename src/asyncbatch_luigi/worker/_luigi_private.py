@@ -221,6 +221,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         messages: queue.Queue[Any] | None = queue.Queue() if task.accepts_messages else None
         calls = ReportedCalls(self._reports, self._scheduler, task.task_id)
         reporter = _worker.TaskStatusReporter(calls, task.task_id, self._id, messages)
+        reporter.is_instant = True  # for `SchedulerReports`
         process.status_reporter = reporter
         run = TaskRun(process, mode, self._resources, self._runner, calls)
         if run.clock is not None:

@@ -272,10 +272,10 @@ class SchedulerProxy:
         would have to wait for the start of thousands of `BatchTask`s. In the main thread it comes
         last, since no `BatchTask` can start while it runs.
         """
-        both = (
-            (self.ordinary, self.batch) if self.ordinary.limit > 1 else (self.batch, self.ordinary)
-        )
-        return [registration for registration in both if registration.is_used]
+        if not self.batch.is_used:
+            return (self.ordinary,)
+        forks = self.ordinary.limit > 1
+        return (self.ordinary, self.batch) if forks else (self.batch, self.ordinary)
 
     def _has_capacity(self, registration: Registration) -> bool:
         running = len(registration.running)
