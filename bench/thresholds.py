@@ -204,7 +204,7 @@ def _luigi(results: Results) -> Iterator[Threshold]:
     )
     for workload, jobs, name, seconds, megabytes in (
         ("luigi-open", 2_000, "2,000 Luigi tasks of 5 s, no quotas", 15, 130),
-        ("luigi-sleep", 10_000, "10,000 Luigi tasks that sleep 1 s", 20, 250),
+        ("luigi-sleep", 10_000, "10,000 Luigi tasks that sleep 1 s", 10, 250),
     ):
         ours = results.get((workload, jobs, LUIGI_OURS))
         if ours is not None:

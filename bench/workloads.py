@@ -119,10 +119,10 @@ LUIGI_TASKS = Workload(
 )
 LUIGI_OPEN = Workload(
     name="luigi-open",
-    title="2,000 Luigi tasks of 5 s, no quotas",
+    title="2,000 Luigi tasks of 5 s, no quotas; the same jobs without Luigi",
     jobs=2_000,
     setting=Setting(longest=5.0, quotas=False),
-    contenders=(LUIGI_OURS,),
+    contenders=(LUIGI_OURS, OURS, FLOOR),
     submit_per_second=1000.0,
     status_per_second=50.0,
 )

@@ -99,7 +99,7 @@ def test_one_luigi_task_is_not_slower_than_contrib_batch() -> None:
 def test_many_luigi_tasks_have_limits_of_time_and_memory() -> None:
     for workload, jobs, wall, memory in (
         ("luigi-open", 2_000, 15.0, 130.0),
-        ("luigi-sleep", 10_000, 20.0, 250.0),
+        ("luigi-sleep", 10_000, 10.0, 250.0),
     ):
         ours = measured(
             workload=workload,
