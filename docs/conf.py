@@ -24,12 +24,14 @@ release = installed_version("asyncbatch")
 version = release
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_static"]
+# Notebooks are shown with the outputs that `tools.notebooks` keeps.
+nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence", "deflist"]
 # Headings may be linked to from other pages.
 myst_heading_anchors = 3

@@ -4,6 +4,7 @@ The demo runs on a pseudo-terminal, so the picture shows what a terminal shows. 
 ids differ in each run, so no test compares the picture. Needs pyte (`pip install pyte`).
 """
 
+import importlib
 import io
 import os
 import pty
@@ -11,14 +12,16 @@ import re
 import subprocess
 import sys
 from itertools import groupby
+from typing import Any
 
-import pyte
 from rich.console import Console
 from rich.style import Style
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from tools.pictures import STATIC
+
+pyte: Any = importlib.import_module("pyte")  # as Any: type checkers work without it
 
 _COLUMNS, _ROWS = 88, 120
 _THEME = TerminalTheme(
