@@ -6,6 +6,7 @@ import pytest
 
 from bench import comparison, plot
 from tools.pictures import PICTURES, ROOT, STATIC
+from tools.pictures.architecture import read_layers
 
 HOW = "run `python -m tools.pictures` and look at the picture"
 
@@ -29,3 +30,9 @@ def test_tables_show_the_published_measurements() -> None:
     assert table == (STATIC / "bench-comparison.txt").read_text(encoding="utf-8")
     assert scale == (STATIC / "bench-scale.txt").read_text(encoding="utf-8")
     assert table in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_design_lists_every_package_of_the_layers() -> None:
+    page = (ROOT / "docs" / "explanation" / "design.md").read_text(encoding="utf-8")
+    packages = [package for layer in read_layers(ROOT) for package in layer]
+    assert [name for name in packages if f"| `{name}` |" not in page] == []
