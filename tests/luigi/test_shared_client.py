@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -77,18 +77,17 @@ def test_forked_child_does_not_share_the_client(worker: Worker) -> None:
 
 
 def test_instant_reports_are_called_on_the_loop(worker: Worker) -> None:
-    class Reporter:
-        is_instant = True  # as that of the one-process worker
-        threads: ClassVar[set[str]] = set()
+    threads: set[str] = set()
 
-        def report(self, _message: str) -> None:
-            self.threads.add(threading.current_thread().name)
+    def report(_message: str) -> None:
+        threads.add(threading.current_thread().name)
 
+    report.is_instant = True  # type: ignore[attr-defined] # as in the one-process worker
     task: Any = make(Quick, job_definition="succeeds")
-    task.set_status_message = Reporter().report
+    task.set_status_message = report
     worker.run(task._asyncbatch_start)
     loops = worker.run(lambda _client: thread_name())
-    assert Reporter.threads == {loops}
+    assert threads == {loops}
 
 
 async def thread_name() -> str:

@@ -64,7 +64,7 @@ class LocalScheduler(LuigiScheduler):
             self.note_request(worker, host)
             task = self._next_task(worker)
             if task is not None or current_tasks:
-                return self.response(worker, task, host, self._rankings[worker].unfinished)
+                return self.response(worker, task, self._rankings[worker].unfinished)
         return self.get_work_as_luigi(worker=worker, current_tasks=current_tasks, **values)
 
     def _next_task(self, worker: str) -> Any:  # noqa: ANN401 - Luigi's, or None

@@ -7,11 +7,8 @@ that the package may be installed with.
 """
 
 import functools
-import logging
 import math
 import queue
-import signal
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Self
@@ -21,11 +18,11 @@ import luigi.interface
 import luigi.retcodes
 import luigi.scheduler
 import luigi.worker
+from luigi.scheduler import WORKER_STATE_ACTIVE
 from luigi.task_status import PENDING, RUNNING
 
 from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._current_runner import activate, deactivate
-from asyncbatch_luigi.worker._deadlines import Deadlines
 from asyncbatch_luigi.worker._garbage_collection import FewerCollections
 from asyncbatch_luigi.worker._leaving import Leaving
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
@@ -35,10 +32,9 @@ from asyncbatch_luigi.worker._resources import WorkerResources
 from asyncbatch_luigi.worker._run_modes import RunMode, run_mode_of
 from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
 from asyncbatch_luigi.worker._shared_runner import WorkerRunner
-from asyncbatch_luigi.worker._signals import SignalHandlers
+from asyncbatch_luigi.worker._signals import MAIN_THREAD_SIGNALS, SignalHandlers
 from asyncbatch_luigi.worker._task_run import TaskRun
-
-logger = logging.getLogger("luigi-interface")
+from asyncbatch_luigi.worker._timeouts import Timeouts
 
 # As Any, since Luigi declares types only in part.
 _worker: Any = luigi.worker
@@ -57,11 +53,11 @@ _REQUIRED: dict[Any, tuple[str, ...]] = {
         *("_purge_children", "_run_task", "__enter__", "__exit__", "run"),
     ),
     luigi.scheduler.Scheduler: (
-        *("_has_resources", "_rank", "_schedulable", "_used_resources", "_update_task_history"),
+        *("_has_resources", "_rank", "_schedulable", "_used_resources"),
         *("_update_worker", "count_pending", "get_work", "prune", "update_metrics_task_started"),
     ),
     luigi.scheduler.SimpleTaskState: (
-        *("get_active_tasks_by_status", "get_active_workers", "get_worker", "set_status"),
+        *("get_active_tasks_by_status", "get_active_workers", "set_status"),
     ),
 }
 
@@ -80,26 +76,13 @@ def unsupported() -> str | None:
     return None
 
 
-class _MainThreadSignals:
-    """The module `signal` as Luigi's worker uses it: no handlers outside the main thread.
-
-    Luigi's worker handles SIGUSR1, and Python allows handlers in the main thread only. In Luigi's
-    own workers the main thread runs a task; here it may be another thread, which must be able to
-    start a build as well.
-    """
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(signal, name)
-
-    def signal(self, number: int, handler: Any) -> object:  # noqa: ANN401 - as in `signal`
-        if threading.current_thread() is not threading.main_thread():
-            return None
-        return signal.signal(number, handler)
-
-
 def allow_builds_in_threads() -> None:
-    """Make Luigi's workers usable in all threads of this process, from now on."""
-    _worker.signal = _MainThreadSignals()
+    """Make Luigi's workers usable in all threads of this process, from now on.
+
+    They handle SIGUSR1, and Python allows handlers in the main thread only. In Luigi's own workers
+    the main thread runs a task; here it may be another thread, which must be able to start a build.
+    """
+    _worker.signal = MAIN_THREAD_SIGNALS
 
 
 def run_command(arguments: list[str], factory: object) -> None:
@@ -145,7 +128,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         self._runner = WorkerRunner(self._resources)
         self._signals = SignalHandlers()
         self._collections = FewerCollections()
-        self._deadlines = Deadlines()
+        self._timeouts = Timeouts()
         self._purge_due = math.inf
         self._is_leaving = False
 
@@ -221,11 +204,9 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         messages: queue.Queue[Any] | None = queue.Queue() if task.accepts_messages else None
         calls = ReportedCalls(self._reports, self._scheduler, task.task_id)
         reporter = _worker.TaskStatusReporter(calls, task.task_id, self._id, messages)
-        reporter.is_instant = True  # for `SchedulerReports`
         process.status_reporter = reporter
         run = TaskRun(process, mode, self._resources, self._runner, calls)
-        if run.clock is not None:
-            self._deadlines.add(run.clock.deadline, run)
+        self._timeouts.add(run)
         return run
 
     def _purge_children(self) -> None:
@@ -240,24 +221,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         if now >= self._purge_due:
             super()._purge_children()
             self._purge_due = now + 10 * (time.time() - now)
-        for run in self._deadlines.pop_due(now):
-            if run.is_timed_out or not run.is_alive():
-                run.abandon()
-            elif run.clock.deadline > now:  # it had to wait meanwhile
-                self._deadlines.add(run.clock.deadline, run)
-            else:
-                run.time_out(self._trigger_timeout(run))
-                self._deadlines.add(now + _bridge.GRACE, run)  # the time limit of its cleanup
-
-    def _trigger_timeout(self, run: TaskRun) -> str:
-        """Trigger the event of a run that has timed out; return the reason."""
-        task = run.task
-        reason = (
-            f"Task {task.task_id} timed out after {run.worker_timeout} seconds and was terminated."
-        )
-        task.trigger_event(luigi.Event.TIMEOUT, task, reason)
-        logger.info(reason)
-        return reason
+        self._timeouts.apply(now)
 
     # -- requesting work --------------------------------------------------------------------------
 
@@ -341,7 +305,6 @@ class LuigiScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker
         self,
         worker_id: str,
         task: Any,  # noqa: ANN401 - Luigi's, or None
-        host: str | None,
         unfinished: int,
     ) -> dict[str, Any]:
         """Set a task RUNNING and return the response of `get_work` that hands it out.
@@ -349,14 +312,13 @@ class LuigiScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker
         Args:
             worker_id: The worker that gets the task.
             task: The task; None if none is ready.
-            host: Host of the worker.
             unfinished: How many tasks of the worker are PENDING.
         """
         response = {
             "n_pending_tasks": unfinished,
             "n_unique_pending": unfinished,
             "n_pending_last_scheduled": unfinished,
-            "worker_state": self._state.get_worker(worker_id).state,
+            "worker_state": WORKER_STATE_ACTIVE,
             "running_tasks": [],
             "task_id": None,
         }
@@ -366,7 +328,6 @@ class LuigiScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker
             task.worker_running = worker_id
             task.resources_running = task.resources.copy()
             task.time_running = time.time()
-            self._update_task_history(task, RUNNING, host=host)
             response["task_id"] = task.id
             response["task_family"] = task.family
             response["task_module"] = getattr(task, "module", None)

@@ -27,7 +27,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, SimpleNamespace
+from typing import Any
 
 _DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
 _SAME_EVENT_SECONDS = 1.0
@@ -42,6 +43,17 @@ class LeaveAtOnce(KeyboardInterrupt):
 
     A KeyboardInterrupt, as Luigi passes no other exception of an event handler on.
     """
+
+
+def _handle_in_main_thread(number: int, handler: Any) -> object:  # noqa: ANN401 - as in `signal`
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(number, handler)
+
+
+# The module `signal` for code that installs handlers in any thread: in all but the main thread,
+# where Python does not allow it, nothing happens.
+MAIN_THREAD_SIGNALS = SimpleNamespace(**{**vars(signal), "signal": _handle_in_main_thread})
 
 
 class SignalHandlers:
