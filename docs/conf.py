@@ -119,7 +119,7 @@ def simplify_signature(
         return "", None
     if signature:
         # Sphinx does not parse this default of a dataclass, which is an empty collection.
-        signature = signature.replace("=<factory>", "=...")
+        signature = signature.replace("<factory>", "...")
         # The union of all events has a name.
         signature = signature.replace(EVENTS, "~asyncbatch.Event")
     return signature, returns
