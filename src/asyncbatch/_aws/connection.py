@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -91,6 +92,22 @@ class Target:
         if type(self.session).__module__.startswith(("boto3", "botocore")):
             rule = "boto3 sessions block. Pass an aioboto3 or aiobotocore session."
             raise InvalidRequest("session", self.session, rule)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialsSource:
+    """Where the SDK found its credentials; never the secret itself.
+
+    Attributes:
+        method: The SDK's name of the provider, such as ``env``, ``shared-credentials-file``,
+            ``sso``, ``assume-role`` or ``iam-role``.
+        access_key_id: Access key, with its middle masked.
+        expires_at: When they expire; None for those that do not, or where the SDK does not say.
+    """
+
+    method: str
+    access_key_id: str
+    expires_at: datetime | None = None
 
 
 class Connection:
@@ -203,6 +220,31 @@ class Connection:
             # A traceback shows the cause as well, in its own words.
             raise own from (error if fit_to_show(error) else None)
         return response
+
+    async def endpoint_url(self, service: str) -> str:
+        """Return the URL that the calls of a service are sent to."""
+        return str((await self.client(service)).meta.endpoint_url)
+
+    async def credentials_source(self) -> CredentialsSource | None:
+        """Return where the SDK found its credentials; None if there are none, or it does not say.
+
+        Raises:
+            NoCredentials: They cannot be read.
+        """
+        if not hasattr(self._session, "get_credentials"):
+            return None
+        try:
+            found = await self._session.get_credentials()
+            if found is None:
+                return None
+            access_key = str((await found.get_frozen_credentials()).access_key)
+        except Exception as error:
+            raise await _not_usable(error, self._session) from error
+        return CredentialsSource(
+            method=str(getattr(found, "method", "")) or "unknown",
+            access_key_id=f"{access_key[:4]}…{access_key[-4:]}",
+            expires_at=getattr(found, "_expiry_time", None),
+        )
 
     async def offers(self, service: str, operation: str) -> bool:
         """Return whether the installed SDK has an operation; older ones lack TerminateJobs."""

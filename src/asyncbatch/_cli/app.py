@@ -38,6 +38,12 @@ _ACCOUNT, _LOCAL = "See the account", "Without AWS"
 
 COMMANDS = (
     Row(_SEE, "ls", "ls", "List jobs of a queue, the newest first."),
+    Row(_SEE, "explain", "explain", "Explain why jobs wait or failed, and what to do."),
+    Row(
+        *(_ACCOUNT, "doctor", "doctor"),
+        "Check credentials, permissions, queues and versions, and say how to fix them.",
+    ),
+    Row(_LOCAL, "local", "local", "Serve a local AWS Batch, or run a command in one."),
     Row(_LOCAL, "demo", "demo", "Run 46 small jobs on this machine and follow them."),
 )
 """All commands, in the order of the help."""
