@@ -6,7 +6,6 @@ only a real one would tell; not even an invalid one is sent.
 """
 
 import importlib.metadata
-import math
 import os
 import sys
 import uuid
@@ -20,8 +19,8 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from asyncbatch._cli import output
-from asyncbatch._cli.connecting import Connection, new_client
+from asyncbatch._cli import connecting, output
+from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.errors import message_of
 from asyncbatch._values.descriptions import JobQueue
 from asyncbatch._values.errors import (
@@ -132,7 +131,7 @@ async def _opened(
     connection: Connection, report: Callable[[Check], None], limit: float
 ) -> "AsyncBatchClient | None":
     """Open a client; report Region and configuration, and return None where that fails."""
-    batch = new_client(connection, {})
+    batch = connecting.new_client(connection, {})
     try:
         with anyio.fail_after(limit):
             await batch.open()
@@ -287,29 +286,13 @@ class _Diagnosis:
         self._identity_arn = str(found.get("Arn"))
         self._report(Check(name="identity", state="ok", text=self._identity_arn))
 
-    def _clock(self, response: Mapping[str, Any], before: datetime) -> None:
-        """Compare the clock of this machine with the Date header of a response."""
-        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        try:
-            theirs = parsedate_to_datetime(headers["date"])
-        except (KeyError, TypeError, ValueError):
-            self._report(Check(name="clock", state="unknown", text="the endpoint sends no Date"))
-            return
-        # The header has whole seconds.
-        skew = math.floor((before - theirs).total_seconds())
-        state: State = "ok"
-        fix = ""
-        if abs(skew) >= _NOTABLE_SKEW:
-            state = "warning" if abs(skew) < _LARGEST_SKEW else "problem"
-            fix = "Set the clock of this machine: AWS allows a difference of five minutes."
-        text = f"this machine differs by {skew} s from the endpoint"
-        self._report(Check(name="clock", state=state, text=text, fix=fix))
-
     # -- resources --------------------------------------------------------------------------------
 
     async def _queues(self) -> list[JobQueue]:
         before = output.now()
-        self._clock(await self._call("batch", "DescribeJobQueues", {"maxResults": 1}), before)
+        response = await self._call("batch", "DescribeJobQueues", {"maxResults": 1})
+        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        self._report(clock_check(headers.get("date"), before))
         queues = await self._api.job_queues()
         for queue in queues:
             self._report(_queue_check(queue))
@@ -383,6 +366,21 @@ def _failed(name: str, error: AsyncBatchError) -> Check:
 
 _REQUIRED = frozenset({"batch:DescribeJobs", "batch:ListJobs"})
 """Permissions without which jobs cannot be followed, or looked up after a lost response."""
+
+
+def clock_check(date: str | None, now: datetime) -> Check:
+    """Compare the clock of this machine with the Date header of a response."""
+    try:
+        theirs = parsedate_to_datetime(date or "")
+    except ValueError:
+        return Check(name="clock", state="unknown", text="the endpoint sends no date")
+    skew = round((now - theirs).total_seconds())
+    text = f"this machine differs by {skew} s from the endpoint"
+    if abs(skew) < _NOTABLE_SKEW:
+        return Check(name="clock", state="ok", text=text)
+    state: State = "warning" if abs(skew) < _LARGEST_SKEW else "problem"
+    fix = "Set the clock of this machine: AWS allows a difference of five minutes."
+    return Check(name="clock", state=state, text=text, fix=fix)
 
 
 def _is_of_aws(url: str) -> bool:
