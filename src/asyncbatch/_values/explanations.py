@@ -108,8 +108,11 @@ class Explanation:
         if self.findings:
             lines += ["", "Evidence:"]
         for finding in self.findings:
-            lines.append(f"- {finding.kind}: {finding.text}")
-            lines.append(f"  {finding.source} of {finding.resource}: {finding.value}")
+            field = f"{finding.source} of {finding.resource}: {finding.value}"
+            if finding.text in self.verdict:
+                lines.append(f"- {finding.kind}: {field}")
+            else:
+                lines += [f"- {finding.kind}: {finding.text}", f"  {field}"]
         if self.missing_permissions or self.not_read:
             lines.append("")
         for action, use in self.missing_permissions.items():
