@@ -3,8 +3,8 @@
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -105,21 +105,21 @@ async def test_command_that_cannot_run_is_reported(
     assert f"{program}: {words}" in capsys.readouterr().err
 
 
-def test_process_serves_prints_what_to_export_and_ends_its_jobs(tmp_path: Path) -> None:
-    """A job that runs when Ctrl-C comes is ended with the process."""
-    env = runs.environment(tmp_path) | {"AWS_PROFILE": "nobody"}
-    program = (
-        "import asyncio, sys; from asyncbatch import AsyncBatchClient\n"
-        "async def main():\n"
-        "    async with AsyncBatchClient() as batch:\n"
-        "        job = await batch.submit('command', command=['sleep', '600'])\n"
-        "        await job.wait('RUNNING')\n"
-        "asyncio.run(main()); sys.exit(5)"
+async def test_command_runs_in_the_environment_of_the_local_aws_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    script = (
+        'test -n "$AWS_ENDPOINT_URL_BATCH" && test "$ASYNCBATCH_QUEUE" = default'
+        ' && test -z "$AWS_PROFILE" && exit 6'
     )
-    done = runs.finish("local", "--", sys.executable, "-c", program, env=env)
-    assert (done.returncode, done.stdout) == (5, ""), done.stderr
-    assert runs.processes_of(tmp_path) == {}
-    with runs.started("local", env=env) as process:
+    run = cast("Any", local.local).__wrapped__
+    assert await run(["sh", "-c", script], config=None, port=None, as_json=False) == 6
+
+
+@pytest.mark.timeout(180)
+def test_process_serves_and_prints_what_to_export(tmp_path: Path) -> None:
+    with runs.started("local", env=runs.environment(tmp_path)) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(8)]
         process.send_signal(signal.SIGINT)
@@ -127,3 +127,4 @@ def test_process_serves_prints_what_to_export_and_ends_its_jobs(tmp_path: Path) 
     assert lines[0].startswith("unset AWS_PROFILE ")
     assert lines[-1] == "export ASYNCBATCH_QUEUE=default\n"
     assert sum(line.startswith("export AWS_") for line in lines) == 6
+    assert runs.processes_of(tmp_path) == {}
