@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from asyncbatch import AsyncBatchClient, JobDefaults
-from asyncbatch._cli import connecting, output, running, stdout
+from asyncbatch._cli import connecting, exit_codes, output, running, stdout
 from asyncbatch._cli.app import app
 from asyncbatch._cli.connecting import Connection
 from tests.fixtures.bench import Bench
@@ -63,7 +63,7 @@ class Terminal:
     async def call(
         self, bench: Bench, *arguments: str, columns: int | None = None, answer: str | None = None
     ) -> Called:
-        """Call a command, and return what it printed.
+        """Call a command, and return what it printed; cancelling it is Ctrl-C.
 
         Args:
             bench: Has the engine that the command connects to.
@@ -101,7 +101,10 @@ class Terminal:
         try:
             return await running.raise_first(started[0]) or 0
         except asyncio.CancelledError:
-            raise
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            return exit_codes.INTERRUPTED  # as `running.run` after SIGINT
         except Exception as error:  # noqa: BLE001 - as `running.run` does
             return running.report(error)
 

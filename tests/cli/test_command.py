@@ -88,7 +88,7 @@ def test_installed_script_runs_the_same_command() -> None:
     assert script.load() is main
 
 
-@pytest.mark.parametrize("missing", ["rich", "typer"])
+@pytest.mark.parametrize("missing", ["rich", "typer", "yaml"])
 def test_missing_extra_is_reported_in_one_line(missing: str) -> None:
     run = run_python(f"import sys; sys.modules[{missing!r}] = None; {CALL_MAIN}", "demo")
     assert run.returncode == 2

@@ -15,12 +15,18 @@ in less than 150 ms.
     connecting   the options --region, --profile, --endpoint-url and --queue, and the client
     choosing     the options that choose jobs, and the jobs that they mean
 
+    request_files    requests from JSON, YAML and CSV: text in, requests or bad lines out
+    request_options  the options that set fields of a request
+    input_files      files that commands read
+    outcomes         the ends of a command's jobs: followed, summarized, as JSON lines
+    progress_display their progress, on standard error
+
 Commands print to standard output what was asked for and nothing else, and everything else to
 standard error. They import public names and `_values`; a command that needs something that only
 `_cli` has takes it from the modules above.
 
-The command needs the `cli` extra (typer and rich). This module does not, so that it can report a
-missing extra instead of a traceback.
+The command needs the `cli` extra (typer, rich and PyYAML). This module does not, so that it can
+report a missing extra instead of a traceback.
 """
 
 from importlib.util import find_spec
@@ -36,7 +42,7 @@ def main() -> None:
     from asyncbatch._cli.exit_codes import USAGE
     from asyncbatch._cli.stdout import guarded_stdout
 
-    if not all(find_spec(name) for name in ("rich", "typer")):
+    if not all(find_spec(name) for name in ("rich", "typer", "yaml")):
         _say("missing dependencies: pip install 'asyncbatch[cli]'")
         raise SystemExit(USAGE)
     code: int | str | None = None

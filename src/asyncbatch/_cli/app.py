@@ -33,10 +33,15 @@ class Row:
     help: str
 
 
+_RUN = "Run jobs"
 _SEE, _END = "See jobs", "End jobs"
 _ACCOUNT, _LOCAL = "See the account", "Without AWS"
 
 COMMANDS = (
+    Row(_RUN, "submit", "submit", "Submit a job."),
+    Row(_RUN, "run", "run", "Submit the jobs of a file, and wait until all have ended."),
+    Row(_RUN, "resume", "resume", "Follow the jobs of a journal until all have ended."),
+    Row(_RUN, "rerun", "rerun", "Submit failed jobs again."),
     Row(_SEE, "ls", "ls", "List jobs of a queue, the newest first."),
     Row(_SEE, "explain", "explain", "Explain why jobs wait or failed, and what to do."),
     Row(

@@ -72,6 +72,10 @@ class MalformedFile(InvalidRequest):
             lines.append(f"{len(problems) - _SHOWN_PROBLEMS} more lines are malformed.")
         self.args = ("\n".join(lines),)
 
+    def renamed(self, field: str) -> InvalidRequest:  # noqa: ARG002 - of the base class
+        """Return the error itself: it names the fields of the file."""
+        return self
+
 
 def _shown(path: str, problem: Problem) -> str:
     place = path if problem.line is None else f"{path}:{problem.line}"

@@ -107,6 +107,11 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return fields
 
 
+def field_of(error: InvalidRequest) -> str:
+    """Return the field that an error is about, such as ``environment`` of ``environment['A']``."""
+    return error.field.partition(".")[0].partition("[")[0]
+
+
 def request_of(fields: Mapping[str, Any]) -> JobRequest:
     """Return the request with these fields.
 

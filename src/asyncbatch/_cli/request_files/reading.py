@@ -111,13 +111,16 @@ def read_request(source: Source, *, changes: Mapping[str, Any] | None = None) ->
 
     Raises:
         MalformedFile: It names the line and what is wrong with it; or there are several requests.
-        InvalidRequest: The format is not known.
+        InvalidRequest: A change breaks a rule, or the format is not known.
     """
     document = _only_document(source)
+    changes = changes or {}
     try:
         read = fields.fields_of_document(document.members)
-        return checked_request(fields.merged(read, changes or {}))
+        return checked_request(fields.merged(read, changes))
     except InvalidRequest as error:
+        if fields.field_of(error) in changes:
+            raise
         raise MalformedFile(source.path, [_problem(document, error)]) from None
 
 
@@ -270,8 +273,7 @@ def _only_document(source: Source) -> Document:
 def _problem(document: Document, error: InvalidRequest) -> Problem:
     if fields.submit_job_member(document.members) is not None:
         error = _with_place(error)
-    member = error.field.partition(".")[0].partition("[")[0]
-    return Problem(document.lines.get(member, document.line), error)
+    return Problem(document.lines.get(fields.field_of(error), document.line), error)
 
 
 def _with_place(error: InvalidRequest) -> InvalidRequest:

@@ -1,0 +1,208 @@
+"""`asyncbatch rerun`: failed jobs again, of array jobs only the failed children."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from asyncbatch import AsyncBatchClient, Job, JobRequest
+from asyncbatch._cli import choosing, exit_codes, output, running
+from asyncbatch._cli.choosing import Filter, JobNames
+from asyncbatch._cli.connecting import Connection
+from asyncbatch._cli.errors import UsageError
+from asyncbatch._cli.job_facts import details
+from asyncbatch._cli.outcomes import Outcomes, submitted_facts
+from asyncbatch._cli.output import AsJson, Column
+from asyncbatch._cli.progress_display import progress_of
+from asyncbatch._cli.request_files.fields import MAPPINGS
+from asyncbatch._cli.request_options import RequestOptions, with_option
+from asyncbatch._cli.running import command, message_when_stopped, note
+from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.status import JobStatus
+from asyncbatch._values.text import one_line
+
+_NAMED = 10
+"""Jobs that a message names."""
+
+
+@command
+async def rerun(
+    jobs: JobNames = None,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", "-a", help="All failed jobs of the queue.")
+    ] = False,
+    definition: Annotated[
+        str | None,
+        typer.Option("--definition", "-d", metavar="NAME", help="Only jobs of this definition."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Only jobs submitted since then: 30m, 6h, 2d, or a time."),
+    ] = None,
+    to_queue: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Queue to submit to. Default: that of the failed job."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait until the new jobs have ended.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before submitting.")] = False,
+    options: RequestOptions,
+    connection: Connection,
+    as_json: AsJson = False,
+) -> int:
+    """Submit failed jobs again.
+
+    The new jobs are like the failed ones, with what the options change: --env, --parameter and
+    --tag add to those of the job. Of an array job, only the failed children run again, with their
+    original indexes. Jobs that are chosen by id are submitted at once; otherwise the command lists
+    them and asks.
+    """
+    if bool(jobs) == every:  # both or neither
+        raise UsageError("name failed jobs by id or name, or use --all for those of the queue.")
+    changes = _changes(options, to_queue)
+    conditions = Filter(status=["failed"], definition=definition, since=since)
+    outcomes = Outcomes(as_json=False)
+    async with connection.open() as batch:
+        found = await choosing.find_jobs(batch, jobs or (), connection, conditions)
+        _require_failed(found)
+        if not (yes or _are_ids(jobs) or not found or _is_confirmed(found)):
+            note("Nothing was submitted.")
+            return exit_codes.INTERRUPTED
+        pairs = await _submitted_again(batch, found, changes)
+        if wait:
+            with (
+                message_when_stopped(lambda: _how_to_go_on(outcomes)),
+                progress_of(batch, quiet=as_json),
+            ):
+                for _, new in pairs:
+                    outcomes.follow(new)
+                await outcomes.wait()
+    if not pairs and not as_json:
+        note("No failed jobs.")
+    elif wait and not as_json:
+        outcomes.print_summary()
+    else:
+        _print_new(pairs, as_json=as_json)
+    return outcomes.exit_code
+
+
+def _changes(options: RequestOptions, to_queue: str | None) -> dict[str, Any]:
+    """Return the fields that options change, each checked on its own.
+
+    Raises:
+        UsageError: A value has no name.
+        InvalidRequest: A value breaks a rule.
+    """
+    try:
+        changes = options.fields()
+        if to_queue is not None:
+            changes["queue"] = to_queue
+        # The type of a dependency is for arrays only, which the failed jobs may be.
+        JobRequest("any", **{**changes, "depends_on": ()})
+    except InvalidRequest as error:
+        raise with_option(error) from None
+    return changes
+
+
+def _require_failed(jobs: Sequence[Job]) -> None:
+    """Raise unless all jobs FAILED.
+
+    Raises:
+        UsageError: One has not.
+    """
+    for job in jobs:
+        if job.status is not JobStatus.FAILED:
+            raise UsageError(
+                f"job {job.id} is {job.status}: only jobs that FAILED run again."
+                " Submit a new job with `asyncbatch submit`."
+            )
+
+
+def _are_ids(names: Sequence[str] | None) -> bool:
+    return all(choosing.is_job_id(choosing.without_arn(name)) for name in names or [""])
+
+
+def _is_confirmed(jobs: Sequence[Job]) -> bool:
+    """List the jobs, and return whether a person says that they are meant.
+
+    Raises:
+        UsageError: There is no terminal.
+    """
+    if not running.is_terminal():
+        raise UsageError("there is no terminal to ask on: name the jobs by id, or add --yes.")
+    for job in jobs[:_NAMED]:
+        note(one_line(f"{job.id}  {job.name}  {_details(job)}"))
+    if len(jobs) > _NAMED:
+        note(f"and {len(jobs) - _NAMED:,} more")
+    try:
+        return typer.confirm(f"Submit {_jobs(len(jobs))} again?", err=True)
+    except typer.Abort:  # the end of the input
+        return False
+
+
+def _details(job: Job) -> str:
+    return "" if job.description is None else details(job.description)
+
+
+async def _submitted_again(
+    batch: AsyncBatchClient, found: Sequence[Job], changes: Mapping[str, Any]
+) -> list[tuple[str, Job]]:
+    """Submit failed jobs again; return the id of each with its new job.
+
+    Raises:
+        InvalidRequest: A job cannot run again; nothing was sent for it and those after it.
+        AsyncBatchError: A submission failed.
+    """
+    jobs = await batch.attach([job.id for job in found])
+    for job in jobs:
+        await job.result(check=False)  # known to AWS already
+    pairs: list[tuple[str, Job]] = []
+    for group, fields in await _with_changes(batch, jobs, changes):
+        again = await batch.rerun_failed(group, **fields)
+        pairs += zip((job.id for job in group), again, strict=True)
+    return pairs
+
+
+async def _with_changes(
+    batch: AsyncBatchClient, jobs: Sequence[Job], changes: Mapping[str, Any]
+) -> list[tuple[list[Job], dict[str, Any]]]:
+    """Return the jobs that change in the same way, with their changes.
+
+    A change of `AsyncBatchClient.rerun_failed` replaces a whole mapping; an option adds to it.
+    """
+    added = [name for name in MAPPINGS if name in changes]
+    if not added:
+        return [(list(jobs), dict(changes))]
+    groups: defaultdict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[job.id.partition(":")[0]].append(job)  # children of one array together
+    described = await batch.describe(list(groups))
+    result = []
+    for job_id, group in groups.items():
+        request = JobRequest.from_description(described[job_id])
+        merged = {name: {**getattr(request, name), **changes[name]} for name in added}
+        result.append((group, {**changes, **merged}))
+    return result
+
+
+def _print_new(pairs: Sequence[tuple[str, Job]], *, as_json: bool) -> None:
+    if as_json:
+        listed = [{"rerun_of": old, **submitted_facts(new)} for old, new in pairs]
+        output.print_json({"jobs": listed})
+        return
+    columns = (Column("FAILED JOB"), Column("NEW JOB"), Column("NAME", cut=True))
+    output.print_table(columns, [(old, new.id, new.name) for old, new in pairs])
+
+
+def _how_to_go_on(outcomes: Outcomes) -> str:
+    ids = [job.id for job in outcomes.unfinished]
+    some = " ".join(ids[:_NAMED])
+    more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
+    return f"Stopped waiting; the new jobs go on: {some}{more}."
+
+
+def _jobs(number: int) -> str:
+    return "1 job" if number == 1 else f"{number:,} jobs"

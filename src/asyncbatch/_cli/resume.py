@@ -1,0 +1,92 @@
+"""`asyncbatch resume`: the jobs of a journal, followed until they have ended."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asyncbatch import AsyncBatchError, Journal, SubmitUncertain
+from asyncbatch._cli import input_files
+from asyncbatch._cli.connecting import Connection
+from asyncbatch._cli.errors import UsageError
+from asyncbatch._cli.outcomes import Outcomes
+from asyncbatch._cli.output import AsJson
+from asyncbatch._cli.progress_display import progress_of
+from asyncbatch._cli.request_options import with_option
+from asyncbatch._cli.running import command, message_when_stopped, note
+from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.recovery import optional_policy
+from asyncbatch._values.text import one_line
+
+
+@command
+async def resume(
+    journal: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOURNAL",
+            help="Journal of `asyncbatch run`, or of a program that uses the library.",
+        ),
+    ],
+    *,
+    recovery: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY", help="Submit failed jobs again, as for `asyncbatch run --recovery`."
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Show no progress on standard error.")
+    ] = False,
+    connection: Connection,
+    as_json: AsJson = False,
+) -> int:
+    """Follow the jobs of a journal until all have ended.
+
+    Nothing new is submitted: for that, run the program that wrote the journal again, such as
+    `asyncbatch run`. The exit code is 0 if all jobs succeeded and 1 if one failed.
+    """
+    await _require_file(journal)
+    try:
+        policy = optional_policy(recovery)
+    except InvalidRequest as error:
+        raise with_option(error) from None
+    outcomes = Outcomes(as_json=as_json)
+    uncertain: AsyncBatchError | None = None
+    async with connection.open(journal=Journal(journal), recovery=policy) as batch:
+        try:
+            jobs = await batch.resume()
+        except SubmitUncertain as error:
+            uncertain, jobs = error, list(error.submitted)
+        with (
+            message_when_stopped(lambda: _how_to_go_on(outcomes)),
+            progress_of(batch, quiet=quiet or as_json),
+        ):
+            for job in jobs:
+                outcomes.follow(job)
+            await outcomes.wait()
+    outcomes.print_summary(journal=journal)
+    if uncertain is not None:
+        raise uncertain
+    if outcomes.failed and not as_json:
+        note(
+            f"See why with `asyncbatch logs{connection.options()} JOB_ID`. The program that wrote"
+            " the journal submits failed jobs again."
+        )
+    return outcomes.exit_code
+
+
+async def _require_file(journal: str) -> None:
+    """Raise if there is no journal, which the client would create.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if not await input_files.exists(Path(journal)):
+        raise UsageError(f"there is no journal {one_line(journal)}. Check the path.")
+
+
+def _how_to_go_on(outcomes: Outcomes) -> str:
+    number = len(outcomes.unfinished)
+    jobs = "1 job" if number == 1 else f"{number:,} jobs"
+    return f"Stopped. {jobs} in AWS Batch go on. Run the same command again to follow them."

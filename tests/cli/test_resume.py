@@ -1,0 +1,70 @@
+"""`asyncbatch resume`, in this process."""
+
+from pathlib import Path
+
+import pytest
+
+from asyncbatch import AsyncBatchClient, JobRequest
+from asyncbatch.local import Launch, Script
+from tests.cli.harness import Terminal
+from tests.fixtures.bench import Bench, MakeBench
+
+pytestmark = pytest.mark.virtual_time
+
+
+def script(launch: Launch) -> Script:
+    return Script(duration=600, exit_code=3 if launch.name == "bad" else 0)
+
+
+async def journal_of(bench: Bench, path: Path, *names: str) -> None:
+    """Submit jobs with a journal, and leave them running."""
+    async with AsyncBatchClient(session=bench.local.session, journal=path) as batch:
+        await batch.submit_many([JobRequest("hello", name=name) for name in names])
+
+
+async def test_follows_the_jobs_of_a_journal(
+    bench: MakeBench, terminal: Terminal, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.journal"
+    async with bench(script) as opened:
+        await journal_of(opened, path, "one", "bad")
+        called = await terminal.call(opened, "resume", str(path))
+        assert len(opened.local.ledger.submissions) == 2
+        machine = await terminal.call(opened, "resume", str(path), "--json")
+    assert called.code == machine.code == 1
+    assert called.out.startswith("1 SUCCEEDED, 1 FAILED\n\nJOB ID")
+    assert "2/2 jobs ended" in called.err
+    assert machine.out.splitlines()[-1].startswith('{"type":"summary","counts":{"SUCCEEDED":1,')
+
+
+async def test_recovery_submits_failed_jobs_again(
+    bench: MakeBench, terminal: Terminal, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.journal"
+    lost = [
+        Script(duration=600, exit_code=None, status_reason="Host EC2 (instance i-1) terminated.")
+    ]
+    async with bench(lambda launch: lost.pop() if lost else Script()) as opened:
+        await journal_of(opened, path, "one")
+        called = await terminal.call(opened, "resume", str(path), "--recovery", "spot:2")
+    assert (called.code, called.out) == (0, "1 SUCCEEDED\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "there is no journal"), (b"no database", "not a journal")]
+)
+async def test_file_that_is_no_journal_is_named_and_kept(
+    bench: MakeBench,
+    terminal: Terminal,
+    tmp_path: Path,
+    content: bytes | None,
+    message: str,
+) -> None:
+    path = tmp_path / "run.journal"
+    if content is not None:
+        path.write_bytes(content)
+    async with bench() as opened:
+        called = await terminal.call(opened, "resume", str(path))
+    assert called.code == 2
+    assert message in called.err
+    assert (path.read_bytes() if path.exists() else None) == content
