@@ -11,6 +11,8 @@ from asyncbatch import (
     ArrayJob,
     AsyncBatchClient,
     CredentialsExpired,
+    Dependency,
+    DependencyType,
     FailureKind,
     JobFailed,
     JobFinished,
@@ -126,6 +128,43 @@ async def test_children_run_again_by_the_rule_that_matches_each_of_them(bench: M
         results = [await child for child in array[1:4]]
         memory = [result.description.containers[0].memory_mib for result in results]
         assert memory == [128, 256, 256]
+
+
+async def test_children_run_again_with_another_command_keep_their_indexes(
+    bench: MakeBench,
+) -> None:
+    launches: list[Launch] = []
+
+    def script(launch: Launch) -> Script:
+        launches.append(launch)
+        return BAD if launch.array_index in (3, 7) else Script()
+
+    rule = RecoveryRule(exit_codes=[1], times=3, fields={"command": ["etl", "--again"]})
+    async with bench(script) as b:
+        array = await submit_array(b, RecoveryPolicy([rule], max_submissions=4))
+        assert await succeeded(array)
+        assert [each.command[-2:] for each in launches[10:]] == [("etl", "--again")] * 2
+        assert all("3 7" in each.command[2] for each in launches[10:])
+
+
+async def test_a_part_of_an_array_has_no_other_command_again(bench: MakeBench) -> None:
+    """It would replace the line that sets the index of each child."""
+    rule = RecoveryRule(exit_codes=[1], times=3, fields={"command": ["etl", "--again"]})
+    for failing in ({3: BAD}, {3: BAD, 7: BAD}):
+        again = {-1: BAD, 0: BAD, 1: BAD}
+        async with bench(by_round(failing, again)) as b:
+            array = await submit_array(b, RecoveryPolicy([rule], max_submissions=4))
+            with pytest.raises(JobFailed, match="children of an array run again with another"):
+                await array
+            assert len(submitted(b)) == 2
+
+
+async def test_children_that_waited_for_a_failed_one_run_again_with_it(bench: MakeBench) -> None:
+    sequential = Dependency(type=DependencyType.SEQUENTIAL)
+    async with bench(by_round({3: SPOT})) as b:
+        array = await b.batch.submit(ETL, recovery=POLICY, depends_on=[sequential])
+        assert await succeeded(array)
+        assert [each.array_size for each in b.local.ledger.submissions] == [10, 7]
 
 
 async def test_without_a_rule_for_its_children_an_array_fails(bench: MakeBench) -> None:

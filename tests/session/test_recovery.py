@@ -9,7 +9,11 @@ import anyio
 import pytest
 
 from asyncbatch import (
+    ArrayJob,
     ClientClosed,
+    CredentialsExpired,
+    Dependency,
+    DependencyType,
     FailureKind,
     FailureLimit,
     InvalidRequest,
@@ -273,6 +277,65 @@ async def test_a_job_fails_with_a_dependency_that_is_not_submitted_again(bench: 
         assert len(first.submissions) == len(second.submissions) == 2
 
 
+async def test_a_job_that_fails_with_another_dependency_is_not_submitted_again(
+    bench: MakeBench,
+) -> None:
+    """The recovered one has succeeded, so a further submission would fail in the same way."""
+
+    def script(launch: Launch) -> Script:
+        return Script(duration=100, exit_code=1) if launch.name == "theirs" else GOOD
+
+    async with bench(script) as b:
+        [theirs] = await b.submitted_by_another(1)
+        first = await b.batch.submit("hello", name="first", recovery="spot:3")
+        second = await b.batch.submit("hello", depends_on=[first, theirs])
+        result = await second.result(check=False)
+        assert result.failure is not None
+        assert result.failure.kind is FailureKind.DEPENDENCY
+        assert (await first).succeeded
+        assert b.local.calls["SubmitJob"] == 3
+
+
+@pytest.mark.parametrize("kind", [None, DependencyType.N_TO_N])
+async def test_arrays_are_submitted_again_with_what_they_depend_on(
+    bench: MakeBench, kind: DependencyType | None
+) -> None:
+    def script(launch: Launch) -> Script:
+        launches.append(launch.name)
+        is_lost = launch.name == "first" and launch.array_index in (None, 1)
+        return SPOT if is_lost and launches.count("first") < 4 else GOOD
+
+    launches: list[str] = []
+    array = JobRequest("hello", command=["x"], array_size=3, recovery=SAME_QUEUE)
+    async with bench(script) as b:
+        first = await b.batch.submit(array, name="first")
+        on_first = Dependency(first.id, kind)
+        second = await b.batch.submit(array, name="second", depends_on=[on_first])
+        assert isinstance(second, ArrayJob)
+        child = second[2]
+        third = await b.batch.submit("hello", name="third", depends_on=[second])
+        for job in (third, child, second, first):
+            assert (await job).succeeded
+        assert launches.count("first") == 4
+        assert launches.count("second") == 3
+        assert launches.count("third") == 1
+
+
+async def test_jobs_that_depend_on_one_whose_end_is_not_known_get_its_error(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = JobRequest("hello", queue="default", command=["x"])
+    async with bench(Outcomes(SPOT, GOOD)) as b:
+        first = await b.batch.submit(request, recovery="spot:3")
+        second = await b.batch.submit(request, depends_on=[first])
+        third = await b.batch.submit(request, depends_on=[first], array_size=2)
+        b.local.faults.add("SubmitJob", Fault.error("ExpiredTokenException", "no", status=403))
+        for job in (third, second, first):
+            with pytest.raises(CredentialsExpired):
+                await job
+        assert "please report this" not in caplog.text
+
+
 # -- jobs that do not start ------------------------------------------------------------------------
 
 ENDLESS = Script(duration=None)
@@ -342,6 +405,19 @@ async def test_a_job_beyond_the_limit_of_resubmissions_says_so(bench: MakeBench)
         with pytest.raises(JobFailed) as caught:  # no rule is about this failure
             await (await b.batch.submit("hello"))
         assert not hasattr(caught.value, "__notes__")
+
+
+async def test_the_log_has_the_first_resubmissions_and_the_number_of_the_others(
+    bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = RecoveryPolicy.for_spot(max_submissions=2)
+    async with bench(SPOT, recovery=policy) as b:
+        await b.batch.run([JobRequest("hello") for _ in range(30)], check=False)
+    lines = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    warnings = [line for line in lines if "is submitted again" in line]
+    assert len(warnings) == 4
+    assert all(line.startswith("job ") for line in warnings[:3])
+    assert warnings[3].startswith("27 more warnings like this: job ")
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), StopIteration(), asyncio.CancelledError()])

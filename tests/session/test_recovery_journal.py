@@ -12,6 +12,7 @@ from asyncbatch import (
     CredentialsExpired,
     JobFailed,
     JobFinished,
+    JobNotStarted,
     JobRequest,
     JobStatus,
     Journal,
@@ -350,6 +351,22 @@ async def test_a_later_program_does_not_submit_a_job_again_that_a_caller_ended(
         async with client(b, path, SLOW_SPOT, rerun_failed=True) as batch:
             await (await batch.submit("hello")).result(check=False)
         assert len(submitted(b)) == 4  # a new job
+
+
+async def test_the_start_limit_of_a_request_applies_to_a_job_that_resume_has_followed(
+    bench: MakeBench, path: Path
+) -> None:
+    request = JobRequest("hello", queue="default", recovery="start:60")
+    async with bench(Script(duration=None), vcpus=1) as b:
+        async with client(b, path, None) as batch:
+            await batch.submit("hello")
+            await batch.submit(request)
+        async with client(b, path, None) as batch:
+            _, waiting = await batch.resume()
+            await waiting.wait(until=JobStatus.RUNNABLE)
+            assert await batch.submit(request) is waiting
+            with pytest.raises(JobNotStarted):
+                await waiting
 
 
 # -- dependencies ----------------------------------------------------------------------------------

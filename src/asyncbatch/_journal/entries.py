@@ -74,7 +74,8 @@ def decision_text(rule: int | None, changes: Mapping[str, Any], indexes: Sequenc
         indexes: Of a part of an array, the indexes of its children in the array.
     """
     decision = {"rule": rule, "changes": dict(changes), "indexes": list(indexes)}
-    return json.dumps(decision, default=str)
+    # Odd keys inside of `extra`, which AWS refuses, must not keep the decision from being written.
+    return json.dumps(decision, default=str, skipkeys=True)
 
 
 def rule_of(decision: str | None) -> int | None:

@@ -16,15 +16,16 @@ its own, until the policy ends that. The array is settled when all its parts are
 """
 
 import dataclasses
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
 from asyncbatch._session.records import JobRecord
 from asyncbatch._session.recovery import Recovery
 from asyncbatch._submitting.smaller_array import smaller_array
+from asyncbatch._values.described_fields import described_dependencies
 from asyncbatch._values.descriptions import ArrayProperties, JobDescription
 from asyncbatch._values.errors import (
     AccessDenied,
@@ -33,16 +34,16 @@ from asyncbatch._values.errors import (
     ConnectionFailed,
     CredentialsExpired,
     InvalidRequest,
+    JobVanished,
     ServiceFault,
     Throttled,
+    copy_of,
 )
 from asyncbatch._values.failures import NOT_STARTED, failure_of, wait_reason_of
 from asyncbatch._values.recovery import RecoveryPolicy, Resubmission
-from asyncbatch._values.requests import JobRequest
+from asyncbatch._values.requests import Dependency, DependencyType, JobRequest
 from asyncbatch._values.results import FailureKind, JobResult, JobSubmission, LogEvent
 from asyncbatch._values.status import JobStatus
-
-logger = logging.getLogger("asyncbatch")
 
 _MAX_REASON = 1024  # characters of a reason, by AWS
 
@@ -70,8 +71,10 @@ class LogicalJob:
         submissions: Iterable[JobSubmission],
         *,
         name: str | None = None,
+        is_part: bool = False,
     ) -> None:
-        """Start with the submissions so far; `name` is the job's own name."""
+        """Start with the submissions so far; see `attach` for the others."""
+        self._is_part = is_part
         self.request = request
         self.submissions = list(submissions)
         self._name = name
@@ -123,14 +126,16 @@ class LogicalJob:
         await anyio.sleep(seconds)  # noqa: TID251 - the policy's limit
         status = record.description.status if record.description else JobStatus.SUBMITTED
         if status is JobStatus.RUNNABLE and not self._is_stopped:
-            logger.warning("job %s (%s) cancelled: %s", record.id, record.name, reason)
+            self._recovery.warnings.warn(
+                "start limit", f"job {record.id} ({record.name}) cancelled: {reason}"
+            )
             await self._recovery.cancel(record.id, reason[:_MAX_REASON])
 
     def _next(self, record: JobRecord, result: JobResult) -> Prepare | None:
         """Return what waits until the job can be submitted again; None if it is not."""
         dependencies = self._recovery.dependencies_of(result)
         if dependencies:
-            return lambda: _on_new_dependencies(result, dependencies)
+            return lambda: _on_new_dependencies(result.description, dependencies)
         decision = self._recovery.decision(self._policy, record, result, self.submissions)
         if decision is None or not self._recovery.admits(self._policy, record):
             return None
@@ -142,8 +147,13 @@ class LogicalJob:
         assert idle is not None  # noqa: S101 - made when this was decided
         decision = None
         try:
-            with self._delay:
-                decision = await prepare()
+            try:
+                with self._delay:
+                    decision = await prepare()
+            except AsyncBatchError as error:  # the end of a job that it depends on is not known
+                assert record.result is not None  # noqa: S101 - it failed
+                record.lose(self._recovery.with_failure(error, record.result))
+                return
             if decision is None or self._is_stopped:
                 record.settle()
             else:
@@ -160,10 +170,14 @@ class LogicalJob:
             request = self.request
             if request is None:
                 request = JobRequest.from_description(failed.description).replace(name=self._name)
+            require_index(decision.changes, is_part=self._is_part)
             self.request = request = request.replace(**decision.changes)
             following = await self._recovery.submit(failed, request, decision)
         except AsyncBatchError as error:
-            logger.warning("job %s (%s) not submitted again: %s", record.id, record.name, error)
+            self._recovery.warnings.warn(
+                f"submit {type(error)}",
+                f"job {record.id} ({record.name}) not submitted again: {error}",
+            )
             if _is_refusal(error):
                 record.settle(note=f"It was not submitted again: {error}")
             else:
@@ -235,8 +249,11 @@ class LogicalArray:
         request: JobRequest | None,
         submissions: Iterable[JobSubmission],
         record: JobRecord,
+        *,
+        is_part: bool = False,
     ) -> None:
-        """Start without parts; `record` is that of the array."""
+        """Start without parts; `record` is that of the array. See `attach` for the others."""
+        self._is_part = is_part
         self.request = request
         self.submissions = list(submissions)
         self._recovery = recovery
@@ -271,11 +288,14 @@ class LogicalArray:
         self.submissions[-1] = submission_of(result, rule=self.submissions[-1].rule)
         failure, journal = result.failure, self._recovery.journal
         has_parts = journal is not None and journal.has_parts(record.id)  # of an earlier program
-        is_recovered = failure is not None and failure.kind is FailureKind.ARRAY_CHILD
+        is_recovered = failure is not None and (
+            failure.kind is FailureKind.ARRAY_CHILD or bool(self._recovery.dependencies_of(result))
+        )
         if not has_parts and (self._is_stopped or not is_recovered):
             self._decided()
             return False
         self._delay, self._idle = anyio.CancelScope(), anyio.Event()
+        self._recovery.note_earlier(self.submissions[-1:], record)
         self._recovery.start(record, lambda: self._run_again(record, result))
         return True
 
@@ -374,7 +394,10 @@ class LogicalArray:
         try:
             others = await self._submit_parts(record, result)
         except AsyncBatchError as error:
-            logger.warning("children of array %s do not run again: %s", record.id, error)
+            self._recovery.warnings.warn(
+                f"children {type(error)}",
+                f"children of array {record.id} do not run again: {error}",
+            )
             if not _is_refusal(error):
                 self._lose(record, self._recovery.with_failure(error, result))
                 return
@@ -408,8 +431,11 @@ class LogicalArray:
                 record.id, self.request, self._adopt
             ):
                 self._parts.append(_Part(part, indexes))
+        if result.failure is not None and result.failure.kind is FailureKind.DEPENDENCY:
+            return await self._submit_all(record, result)
         failed = await self._failed_children(result.description)
         plans = self._plans(record, failed)
+        await self._add_dependent(plans, result.description, failed)
         delay = max((decision.delay for decision, _ in plans), default=0.0)
         with self._delay:
             await anyio.sleep(delay)  # noqa: TID251 - the policy's delay
@@ -421,11 +447,35 @@ class LogicalArray:
         self._is_submitting = True
         for decision, indexes in plans:
             assert request is not None  # noqa: S101 - made above
-            wanted = [index for index in indexes if index not in self._stopped]
+            wanted = [index for index in sorted(indexes) if index not in self._stopped]
             if wanted:
                 await self._submit_part(record, request, decision, wanted)
                 failed = {index: each for index, each in failed.items() if index not in wanted}
         return len(failed)
+
+    async def _submit_all(self, record: JobRecord, result: JobResult) -> int:
+        """Submit all children, none of which has run; return how many are in no part.
+
+        Raises:
+            AsyncBatchError: It was refused, or the end of a job that it depends on is not known.
+        """
+        again = {index for part in self._parts for index in part.indexes}
+        indexes = [
+            index
+            for index in range(record.array_size or 0)
+            if index not in again and not self._is_child_stopped(index)
+        ]
+        decision = None
+        with self._delay:
+            decision = await _on_new_dependencies(
+                result.description, self._recovery.dependencies_of(result)
+            )
+        if decision is None or self._is_stopped or not indexes:
+            return len(indexes)
+        self._is_submitting = True
+        request = self.request or JobRequest.from_description(result.description)
+        await self._submit_part(record, request, decision, indexes)
+        return (record.array_size or 0) - len(again) - len(indexes)
 
     async def _failed_children(self, array: JobDescription) -> dict[int, JobDescription]:
         """Return the failed children that are in no part yet, by their indexes.
@@ -447,7 +497,7 @@ class LogicalArray:
 
     def _plans(
         self, record: JobRecord, failed: Mapping[int, JobDescription]
-    ) -> list[tuple[Resubmission, Sequence[int]]]:
+    ) -> list[tuple[Resubmission, list[int]]]:
         """Return which children run again together, and how."""
         plans: dict[tuple[int | None, str], tuple[Resubmission, list[int]]] = {}
         for index, summary in sorted(failed.items()):
@@ -462,6 +512,35 @@ class LogicalArray:
                 plans.setdefault(key, (decision, []))[1].append(index)
         return list(plans.values())
 
+    async def _add_dependent(
+        self,
+        plans: list[tuple[Resubmission, list[int]]],
+        array: JobDescription,
+        failed: Mapping[int, JobDescription],
+    ) -> None:
+        """Add the children that have not run, as a job or child that they depend on failed.
+
+        Raises:
+            AsyncBatchError: The end of a job that they depend on is not known.
+        """
+        planned = {index for _, indexes in plans for index in indexes}
+        waited = [
+            index
+            for index, each in failed.items()
+            if index not in planned and not self._is_child_stopped(index) and _has_waited(each)
+        ]
+        if not waited:
+            return
+        kinds = {kind for _, kind in described_dependencies(array)}
+        if DependencyType.SEQUENTIAL in kinds:  # on the child that failed, which is in the plan
+            for _, indexes in plans[:1]:
+                indexes.extend(waited)
+            return
+        with self._delay:
+            decision = await _on_new_dependencies(array, self._recovery.recovered(array.depends_on))
+            if decision is not None:
+                plans.append((decision, waited))
+
     async def _submit_part(
         self,
         record: JobRecord,
@@ -469,13 +548,14 @@ class LogicalArray:
         decision: Resubmission,
         indexes: Sequence[int],
     ) -> None:
-        smaller = smaller_array(request, indexes).replace(**decision.changes)
-        logger.warning(
-            "%s of array %s (%s) failed; running again (submission %d)",
-            "1 child" if len(indexes) == 1 else f"{len(indexes)} children",
-            record.id,
-            record.name,
-            len(self.submissions) + 1,
+        require_index(decision.changes, is_part=self._is_part)
+        # In this order: another command, too, runs after the line that sets its index.
+        smaller = smaller_array(request.replace(**decision.changes), indexes)
+        count = "1 child" if len(indexes) == 1 else f"{len(indexes)} children"
+        self._recovery.warnings.warn(
+            "children",
+            f"{count} of array {record.id} ({record.name}) failed; running again"
+            f" (submission {len(self.submissions) + 1})",
         )
         part = await self._recovery.submit_part(record.id, smaller, decision, indexes)
         attach(
@@ -485,6 +565,7 @@ class LogicalArray:
             self._policy,
             earlier=self.submissions,
             rule=decision.rule,
+            is_part=True,
         )
         self._parts.append(_Part(part, indexes))
         self._recovery.report_resubmitted(self.submissions[-1], part.id, len(self.submissions) + 1)
@@ -492,7 +573,18 @@ class LogicalArray:
     def _adopt(self, record: JobRecord, earlier: Sequence[JobSubmission], rule: int | None) -> None:
         """Take a part that an earlier program submitted."""
         before = [*self.submissions, *earlier]
-        attach(self._recovery, record, None, self._policy, earlier=before, rule=rule)
+        attach(self._recovery, record, None, self._policy, earlier=before, rule=rule, is_part=True)
+
+
+def require_index(changes: Mapping[str, Any], *, is_part: bool) -> None:
+    """Refuse another command for a part of an array: its own sets the index of each child.
+
+    Raises:
+        InvalidRequest: It has one.
+    """
+    if is_part and "command" in changes:
+        rule = "the children of an array run again with another command only once"
+        raise InvalidRequest("command", changes["command"], rule)
 
 
 def attach(
@@ -504,6 +596,7 @@ def attach(
     earlier: Sequence[JobSubmission] = (),
     rule: int | None = None,
     name: str | None = None,
+    is_part: bool = False,
 ) -> None:
     """Recover a job if it fails, unless no policy applies.
 
@@ -515,6 +608,7 @@ def attach(
         earlier: Submissions of the same job before this one.
         rule: Index of the rule that decided about this one; None for the first.
         name: Its name, where that is not part of `request`; None for a generated one.
+        is_part: Whether it is a part of an array.
     """
     if record.logical is not None:
         if policy is not None and record.logical.take_policy(policy):
@@ -526,9 +620,13 @@ def attach(
         return
     submissions = [*earlier, _accepted(record.id, request, rule)]
     if record.array_size is not None:
-        record.logical = LogicalArray(recovery, policy, request, submissions, record)
+        record.logical = LogicalArray(
+            recovery, policy, request, submissions, record, is_part=is_part
+        )
     else:
-        record.logical = LogicalJob(recovery, policy, request, submissions, name=name)
+        record.logical = LogicalJob(
+            recovery, policy, request, submissions, name=name, is_part=is_part
+        )
         recovery.note_earlier(earlier, record)
 
 
@@ -558,6 +656,12 @@ def index_of(child_id: str) -> int:
     return int(child_id.rpartition(":")[2])
 
 
+def _has_waited(child: JobDescription) -> bool:
+    """Return whether a child failed with a job or child that it depends on."""
+    failure = failure_of(child)
+    return failure is not None and failure.kind is FailureKind.DEPENDENCY
+
+
 def _has_succeeded(part: _Part) -> bool:
     result = part.record.latest.result
     return result is not None and result.succeeded
@@ -584,18 +688,39 @@ async def _delayed(decision: Resubmission) -> Resubmission:
 
 
 async def _on_new_dependencies(
-    result: JobResult, dependencies: Mapping[str, JobRecord]
+    description: JobDescription, dependencies: Mapping[str, JobRecord]
 ) -> Resubmission | None:
-    """Wait until the jobs that a job depends on were submitted again; None if one was not."""
-    ids = {job_id: job_id for job_id in result.description.depends_on}
+    """Wait until the jobs with which a job failed, as it depends on them, were submitted again.
+
+    Returns:
+        What changes; None if one of them failed for good, or the job failed with another one.
+
+    Raises:
+        AsyncBatchError: The end of one of them will not be known.
+    """
+    new: dict[str, str | None] = {}
     for job_id, record in dependencies.items():
         if record.id == job_id:
             await record.next_submission(wait=True)
         last = record.latest
+        if last.lost is not None and not isinstance(last.lost, JobVanished):
+            raise copy_of(last.lost)
         if last.is_settled and not (last.result is not None and last.result.succeeded):
             return None
-        ids[job_id] = last.id
-    return Resubmission({"depends_on": tuple(ids.values())})
+        if last.id != job_id:
+            new[job_id] = last.id
+        elif last.logical is not None and last.logical.submissions[-1].failure is not None:
+            new[job_id] = None  # an array whose failed children have succeeded in parts of it
+    if not new:
+        return None
+    depends_on = [
+        Dependency(
+            job_id and new.get(job_id, job_id), None if kind is None else DependencyType(kind)
+        )
+        for job_id, kind in described_dependencies(description)
+        if job_id is None or new.get(job_id, job_id) is not None
+    ]
+    return Resubmission({"depends_on": tuple(depends_on)})
 
 
 def submission_of(

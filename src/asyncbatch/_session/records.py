@@ -355,11 +355,13 @@ class JobRecord:
         self._wake(error)
 
     def reconsider(self) -> None:
-        """Submit a job again if its policy decides so now.
+        """Submit a job again, or limit the time until its start, if its policy decides so now.
 
         The policy may have become known after the job's end, or an error may have kept the job from
         being submitted.
         """
+        if not self.is_finished and self.logical is not None and self.description is not None:
+            self.logical.note(self, self.description)
         if self.result is None or not self.is_settled:
             return
         error, self.lost = self.lost, None

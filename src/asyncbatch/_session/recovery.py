@@ -16,6 +16,7 @@ import anyio
 from asyncbatch._aws.api import API
 from asyncbatch._logs.reader import LogReader
 from asyncbatch._session.records import JobRecord, JobRecords
+from asyncbatch._session.repeated_warnings import RepeatedWarnings
 from asyncbatch._submitting.marks import SubmissionLog
 from asyncbatch._submitting.termination import Terminator
 from asyncbatch._values.descriptions import JobDescription
@@ -137,6 +138,7 @@ class Recovery:
             rng: Random number generator for delays.
         """
         self.journal: RecoveryJournal | None = None
+        self.warnings = RepeatedWarnings()
         # Jobs that were submitted again, as others may depend on them.
         self._failed: dict[str, JobRecord] = {}
         self._count = 0
@@ -187,7 +189,11 @@ class Recovery:
         """
         if result.failure is None or result.failure.kind is not FailureKind.DEPENDENCY:
             return {}
-        found = {job_id: self._recovered(job_id) for job_id in result.description.depends_on}
+        return self.recovered(result.description.depends_on)
+
+    def recovered(self, job_ids: Iterable[str]) -> dict[str, JobRecord]:
+        """Return those jobs that are submitted again if they fail, or were already."""
+        found = {job_id: self._recovered(job_id) for job_id in job_ids}
         return {job_id: record for job_id, record in found.items() if record is not None}
 
     def _recovered(self, job_id: str) -> JobRecord | None:
@@ -209,8 +215,12 @@ class Recovery:
             raise
         # Of a user's function: the job's own failure is what matters, and a CancelledError is no
         # cancellation of the task that polls.
-        except BaseException as error:
-            logger.exception("recovery policy failed for job %s, which ends FAILED", result.job_id)
+        except BaseException as error:  # noqa: BLE001 - logged; see above
+            self.warnings.warn(
+                "policy",
+                f"recovery policy failed for job {result.job_id}, which ends FAILED: {error!r}",
+                error=error,
+            )
             if record is not None:
                 record.note = f"It was not submitted again: its recovery policy raised {error!r}."
             return None
@@ -220,7 +230,7 @@ class Recovery:
         limit = policy.max_resubmissions
         if limit is not None and self._count >= limit:
             why = f"max_resubmissions={limit} was reached"
-            logger.warning("job %s (%s) not submitted again: %s", record.id, record.name, why)
+            self.warnings.warn(why, f"job {record.id} ({record.name}) not submitted again: {why}")
             record.note = f"It was not submitted again: {why}."
             return False
         self._count += 1
@@ -247,7 +257,9 @@ class Recovery:
     async def cancel(self, job_id: str, reason: str) -> None:
         """Cancel a job, unless it has started."""
         for error in (await self._canceller.terminate([job_id], reason)).values():
-            logger.warning("job %s could not be cancelled: %s", job_id, error)
+            self.warnings.warn(
+                f"cancel {type(error)}", f"job {job_id} could not be cancelled: {error}"
+            )
 
     async def _run(self, record: JobRecord, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -264,12 +276,10 @@ class Recovery:
         assert result.failure is not None  # noqa: S101 - it FAILED
         if self.journal is not None:
             self.journal.note_failed(result.description)
-        logger.warning(
-            "job %s (%s) failed and is submitted again (submission %d): %s",
-            result.job_id,
-            result.name,
-            number,
-            result.failure.message,
+        self.warnings.warn(
+            result.failure.kind,
+            f"job {result.job_id} ({result.name}) failed and is submitted again"
+            f" (submission {number}): {result.failure.message}",
         )
 
     async def keep_log(self, result: JobResult) -> Sequence[LogEvent]:
@@ -321,11 +331,10 @@ class Recovery:
             if len(found) >= wanted:
                 return found
             await anyio.sleep(pause)  # noqa: TID251 - until the list has caught up
-        logger.warning(
-            "%d of %d failed children of array %s are listed; the others do not run again",
-            len(found),
-            wanted,
-            array.job_id,
+        self.warnings.warn(
+            "listed",
+            f"{len(found)} of {wanted} failed children of array {array.job_id} are listed; the"
+            " others do not run again",
         )
         return found
 

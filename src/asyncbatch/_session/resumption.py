@@ -226,12 +226,24 @@ class Resumption:
 
     def _as_submitted(self, entry: Entry, request: JobRequest) -> JobRequest | None:
         """Return the request with the changes of its last submission; None if some are unknown."""
+        return self._changed([*self._journal.earlier(entry), entry], request)
+
+    def _changed(self, entries: Sequence[Entry], request: JobRequest) -> JobRequest | None:
+        """Return a request with the changes of several submissions; None if some are unknown."""
         changes: dict[str, Any] = {}
-        for each in (*self._journal.earlier(entry), entry):
+        for each in entries:
             changes |= changes_of(each.decision)
         if not changes.keys() <= _READABLE:
             return None
         return request.replace(**changes)
+
+    def _part_as_submitted(self, entry: Entry, array: JobRequest) -> JobRequest | None:
+        """Return the request of a part of an array; None if some of its changes are unknown."""
+        first, *others = [*self._journal.earlier(entry), entry]
+        changed = self._changed([first], array)
+        if changed is None:
+            return None
+        return self._changed(others, smaller_array(changed, indexes_of(first.decision)))
 
     async def resume(self) -> tuple[list[JobRecord], list[SubmitUncertain]]:
         """Return all jobs of the journal in their order, and submissions that cannot be settled.
@@ -507,10 +519,7 @@ class Resumption:
         for entry in self._journal.parts(array_id):
             async with self._lock(entry.identity, entry.ordinal):
                 if entry.state is EntryState.INTENT and self._is_current(entry):
-                    part = (
-                        None if request is None else smaller_array(request, self._indexes_of(entry))
-                    )
-                    await self._settle(entry, part and self._as_submitted(entry, part))
+                    await self._settle(entry, request and self._part_as_submitted(entry, request))
             current = self._journal.find(entry.identity, entry.ordinal)
             if current is None or current.job_id is None:
                 continue

@@ -175,6 +175,7 @@ class Session:
         followed = map(self.records.get, self.poller.followed_ids())
         self._left = list(filter(None, followed))
         self.records.blocked.close()
+        self.recovery.warnings.close()
         reason = crash or ClientClosed("the client was closed before the job's end was known")
         self.poller.fail_all(reason)
         for record in list(self.records.recovering):

@@ -40,7 +40,7 @@ def request_fields(job: JobDescription) -> dict[str, Any]:
         "memory_mib": container.memory_mib,
         "gpus": container.gpus or None,
         "array_size": job.array.size if job.array else None,
-        "depends_on": _dependencies(job),
+        "depends_on": described_dependencies(job),
         "retry": _retry(job),
         "attempt_timeout": job.attempt_timeout,
         "tags": {key: value for key, value in job.tags.items() if not is_added_tag(key)},
@@ -116,7 +116,7 @@ def _plain_number(number: float | None) -> float | None:
     return int(number) if number is not None and number.is_integer() else number
 
 
-def _dependencies(job: JobDescription) -> list[tuple[str | None, str | None]]:
+def described_dependencies(job: JobDescription) -> list[tuple[str | None, str | None]]:
     """Return ids and types of the dependencies; a SEQUENTIAL one may have no id."""
     types: defaultdict[str | None, list[str]] = defaultdict(list)
     for dependency in _structures(job.extra.get("dependsOn")):
