@@ -28,8 +28,10 @@ Queues = tuple[str | None, ...]
 _LIVE = tuple(status for status in JobStatus if not status.is_terminal)
 
 
-async def find_live_job(client: AsyncBatchClient, plan: RunPlan) -> Job | None:
-    """Return the live job that was submitted for the same plan; None if there is none.
+async def find_live_jobs(client: AsyncBatchClient, plan: RunPlan) -> list[Job]:
+    """Return the live jobs that were submitted for the same plan, the latest one first.
+
+    A job of another size than the plan's is a part of an array, whose failed children run again.
 
     Raises:
         JobQueueNotFound: The job queue does not exist.
@@ -38,7 +40,7 @@ async def find_live_job(client: AsyncBatchClient, plan: RunPlan) -> Job | None:
     """
     name = plan.request.name or ""
     if plan.has_own_name and not plan.identity:
-        return None  # without tags, jobs of other tasks with that name look the same
+        return []  # without tags, jobs of other tasks with that name look the same
     queues = (*(plan.searched_queues or (plan.request.queue,)), *plan.fallback_queues)
     queues = tuple(dict.fromkeys(queues))
     searches = _searches.setdefault(client, {}).setdefault(queues, _Search(queues))
@@ -50,7 +52,13 @@ async def find_live_job(client: AsyncBatchClient, plan: RunPlan) -> Job | None:
             for job in jobs
             if job.id in described and plan.identity.items() <= described[job.id].tags.items()
         ]
-    return max(jobs, key=_created_at, default=None)  # several: the latest
+    return sorted(jobs, key=_created_at, reverse=True)
+
+
+def is_part(job: Job, plan: RunPlan) -> bool:
+    """Return whether a live job is a part of the plan's array."""
+    array = job.description.array if job.description else None
+    return plan.request.array_size != (array.size if array else None)
 
 
 class _Search:

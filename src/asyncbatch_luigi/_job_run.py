@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import anyio
 
@@ -26,7 +26,7 @@ from asyncbatch import (
 )
 from asyncbatch_luigi._default_queue import with_default_queue
 from asyncbatch_luigi._errors import BatchJobException
-from asyncbatch_luigi._find_live import find_live_job
+from asyncbatch_luigi._find_live import find_live_jobs, is_part
 from asyncbatch_luigi._job_totals import totals_of
 from asyncbatch_luigi._request import RunPlan
 from asyncbatch_luigi._run_clock import is_timed_out, waiting
@@ -128,7 +128,10 @@ class JobRun:
     async def _find(self) -> Job | None:
         if not self._plan.follow_live_job:
             return None
-        job = await find_live_job(self._client, self._plan)
+        jobs = await find_live_jobs(self._client, self._plan)
+        job = next((job for job in jobs if not is_part(job, self._plan)), None)
+        if job is None and jobs:
+            await _wait_for_parts(jobs)
         if job is not None:
             logger.info("Following AWS Batch job %s of an earlier run%s", _named(job), _link(job))
             self._totals.followed += 1
@@ -252,6 +255,22 @@ class JobRun:
         command = f"aws batch describe-jobs --region {self._region} --jobs {job.id}"
         where = job.console_url or command
         return f"AWS Batch job {_named(job)} continues in AWS; find it with: {where}"
+
+
+async def _wait_for_parts(parts: Sequence[Job]) -> None:
+    """Wait until children of an array that an earlier run submitted again have ended.
+
+    The array itself has ended, and what became of its other children is not known. So all of them
+    run again, but not beside these.
+    """
+    logger.info(
+        "Waiting for AWS Batch job %s, in which children of an array run again%s",
+        _named(parts[0]),
+        f", and {len(parts) - 1} more" if len(parts) > 1 else "",
+    )
+    for part in parts:
+        with contextlib.suppress(JobError):
+            await part.wait()
 
 
 @contextlib.contextmanager

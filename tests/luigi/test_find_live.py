@@ -12,7 +12,7 @@ import luigi
 import pytest
 
 from asyncbatch import AsyncBatchClient, JobQueue, JobStatus
-from asyncbatch.local import Fault, LocalBatch, Script, ScriptedExecutor
+from asyncbatch.local import Fault, Launch, LocalBatch, Script, ScriptedExecutor
 from asyncbatch_luigi import BatchJobException, BatchTask
 from asyncbatch_luigi._job_run import _INTERRUPTED, _TIMED_OUT
 from asyncbatch_luigi._job_totals import totals_of
@@ -93,6 +93,39 @@ async def test_followed_jobs_are_counted() -> None:
             totals = totals_of(batch)
     assert (totals.followed, totals.succeeded) == (1, 1)
     assert str(totals) == "1 followed from earlier runs; 1 SUCCEEDED"
+
+
+class Sweep(Daily):
+    job_command: Any = ("sweep",)
+    job_array_size = 4
+    job_recovery = "spot:2|memory:x2"
+
+
+async def test_rerun_waits_for_the_parts_of_an_array_and_submits_all_children(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What became of the other children is not known, as the array itself has ended."""
+    lost = Script(exit_code=None, status_reason="Host EC2 (instance i-1) terminated.")
+    too_large = Script(exit_code=137, reason="OutOfMemoryError: Container killed")
+    caplog.set_level(logging.INFO, logger="luigi-interface")
+
+    def script(launch: Launch) -> Script:
+        if len(submissions) == 1:
+            return {1: lost, 2: too_large}.get(launch.array_index or 0, Script())
+        return Script(duration=100)
+
+    async with LocalBatch(executor=ScriptedExecutor(script), vcpus=1000) as local:
+        submissions = local.ledger.submissions
+        await register_definitions(local)
+        async with new_client(local) as batch:
+            running = asyncio.create_task(make(Sweep)._asyncbatch_start(batch))
+            while len(submissions) < 3:  # noqa: ASYNC110 - no event
+                await anyio.sleep(0.1)
+            running.cancel()
+        await run(local, make(Sweep))
+        assert [each.array_size for each in submissions] == [4, None, None, 4]
+        assert submissions[3].at - submissions[2].at > 100
+    assert "in which children of an array run again, and 1 more" in caplog.text
 
 
 @each_task
