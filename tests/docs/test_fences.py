@@ -12,6 +12,7 @@ import asyncbatch
 import asyncbatch.local
 import asyncbatch.progress
 from asyncbatch import AsyncBatchClient, LogPolicy
+from asyncbatch._cli.local_config import read_config
 from asyncbatch.local import LocalBatch
 from tests.docs.fences import Fence, docstring_examples, read_fences, run_fences
 
@@ -30,20 +31,8 @@ EXAMPLES = {
 # Examples run blocking code on the event loop, as scripts and notebooks do.
 pytestmark = [pytest.mark.may_block, pytest.mark.usefixtures("account")]
 
-ETL = {
-    "jobDefinitionName": "etl",
-    "type": "container",
-    "parameters": {"date": "today"},
-    "containerProperties": {
-        "image": "busybox",
-        "command": ["echo", "extracting", "Ref::date"],
-        "resourceRequirements": [
-            {"type": "VCPU", "value": "1"},
-            {"type": "MEMORY", "value": "128"},
-        ],
-    },
-}
-
+# The account that readers start with `asyncbatch local`.
+ACCOUNT = ROOT / "examples" / "account.toml"
 
 PROFILE = """
 [profile research]
@@ -58,18 +47,19 @@ def aws() -> Iterator[dict[str, str]]:
     """Run a local engine on a separate event loop, so that blocking examples do not stop it."""
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(LocalBatch(vcpus=4)) as local,
+        portal.wrap_async_context_manager(LocalBatch(vcpus=read_config(ACCOUNT).vcpus)) as local,
         portal.wrap_async_context_manager(local.serve()) as door,
     ):
-        portal.call(register_etl, local)
+        portal.call(register_definitions, local)
         yield dict(door.environment)
 
 
-async def register_etl(local: LocalBatch) -> None:
-    """Register the job definition that the examples use: etl, up to revision 3."""
+async def register_definitions(local: LocalBatch) -> None:
+    """Register the job definitions that the examples use."""
     async with AsyncBatchClient(session=local.session) as batch:
-        for _ in range(3):
-            await batch.register_job_definition(ETL, reuse=False)
+        for definition in read_config(ACCOUNT).definitions:
+            for _ in range(definition.revisions):
+                await batch.register_job_definition(definition.request, reuse=False)
 
 
 @pytest.fixture
