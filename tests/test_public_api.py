@@ -78,7 +78,7 @@ def test_handles_have_exactly_their_documented_members(
 ) -> None:
     """What other modules of the package need of a handle is private."""
     assert {name for name in dir(kind) if not name.startswith("_")} == members
-    inherited_by_all = {"__init__", "__repr__", "__doc__", "__module__", "__slots__"}
+    inherited_by_all = {"__init__", "__repr__", "__doc__", "__module__", "__slots__", "__rich__"}
     made = {
         name
         for base in kind.__mro__[:-1]

@@ -17,9 +17,10 @@ from asyncbatch._aws.connection import Target
 from asyncbatch._group import JobGroup, OnError
 from asyncbatch._jobs import arguments, finding, many, rerun_many
 from asyncbatch._jobs.array_job import ArrayJob
-from asyncbatch._jobs.handles import job_handle, log_records
+from asyncbatch._jobs.handles import job_handle, known_results, log_records
 from asyncbatch._jobs.job import Job
 from asyncbatch._jobs.submission import Submission
+from asyncbatch._results.job_results import JobResults
 from asyncbatch._session.observers import Observers, makes_a_context
 from asyncbatch._session.settings import Settings
 from asyncbatch._values import checks as check
@@ -31,7 +32,7 @@ from asyncbatch._values.explanations import Explanation
 from asyncbatch._values.policies import FailureLimit, Journal, LogPolicy, PollPolicy, RateLimits
 from asyncbatch._values.recovery import RecoveryPolicy, optional_policy
 from asyncbatch._values.requests import JobFields, JobRequest
-from asyncbatch._values.results import JobResult, LogEvent
+from asyncbatch._values.results import LogEvent
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
 
@@ -367,7 +368,7 @@ class AsyncBatchClient:
         check: bool = True,
         recovery: RecoveryPolicy | str | None = None,
         stop_on: FailureLimit | None = None,
-    ) -> list[JobResult]:
+    ) -> JobResults:
         """Submit many jobs, wait until all have ended, and return their results.
 
         Args:
@@ -384,10 +385,11 @@ class AsyncBatchClient:
                 together with `coalesce`. None submits all requests, whatever happens to the jobs.
 
         Returns:
-            Results, in the order of the requests.
+            Results, in the order of the requests: a list that shows and exports itself.
 
         Raises:
-            JobFailed: A job FAILED; the first in order, with a note on the others.
+            JobFailed: A job FAILED; the first in order, with a note on the others. As with all of
+                these errors, ``error.results`` has the results of all jobs that have ended.
             RunStopped: No further job was submitted, as `stop_on` says; jobs that were submitted
                 before continue.
             JobVanished: AWS no longer knows a job.
@@ -403,12 +405,16 @@ class AsyncBatchClient:
             rule = "must be a FailureLimit or None, and None where coalesce is True"
             raise InvalidRequest("stop_on", stop_on, rule)
         requests = many.with_recovery(requests, optional_policy(recovery))
-        if coalesce:
-            jobs = await many.submit_coalesced(session, requests)
-        else:
-            jobs = await many.submit_all(
-                session, requests, max_in_flight=max_in_flight, stop_on=stop_on
-            )
+        try:
+            if coalesce:
+                jobs = await many.submit_coalesced(session, requests)
+            else:
+                jobs = await many.submit_all(
+                    session, requests, max_in_flight=max_in_flight, stop_on=stop_on
+                )
+        except AsyncBatchError as error:
+            error.results = known_results(error.submitted)
+            raise error.with_traceback(None) from error.__cause__
         return await many.results_in_order(jobs, check=check)
 
     async def rerun_failed(self, jobs: Iterable[Job], **changes: Unpack[JobFields]) -> list[Job]:

@@ -11,6 +11,9 @@ from asyncbatch._jobs.job import Job as Job
 from asyncbatch._jobs.submission import Submission as Submission
 from asyncbatch._log_output import print_logs as print_logs
 from asyncbatch._log_output import save_logs as save_logs
+from asyncbatch._results.job_results import JobResults as JobResults
+from asyncbatch._results.report.prices import Price as Price
+from asyncbatch._results.report.prices import PriceTable as PriceTable
 from asyncbatch._run_sync import run_sync as run_sync
 from asyncbatch._signals import stop_on_sigterm as stop_on_sigterm
 from asyncbatch._submitting.coalesce import Coalesced as Coalesced

@@ -1,22 +1,29 @@
 """Many jobs: results in order, bounded windows, and no job lost when a request fails."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import pytest
+from botocore.exceptions import ClientError
 
 from asyncbatch import (
     AccessDenied,
     ClientClosed,
     Event,
+    FailureKind,
     InvalidRequest,
     JobDefinitionNotFound,
     JobFailed,
     JobFinished,
+    JobQueueNotFound,
     JobRequest,
+    JobResults,
     JobSubmitted,
     JobVanished,
+    RecoveryPolicy,
+    RecoveryRule,
 )
 from asyncbatch.local import Fault, Script
 from tests.fixtures.bench import MakeBench
@@ -62,7 +69,12 @@ async def test_run_raises_the_first_failure_after_all_ended_and_names_the_others
     async with bench(_by_name) as b:
         with pytest.raises(JobFailed, match=r"r-5-3.*exit code 3") as caught:
             await b.batch.run(_requests("r-100-0", "r-5-3", "r-50-4"))
-        assert any("2 of 3 jobs failed; also: r-50-4" in note for note in caught.value.__notes__)
+        error = caught.value
+        assert any("2 of 3 jobs failed; also: r-50-4" in note for note in error.__notes__)
+        assert isinstance(error.results, JobResults)
+        assert [r.exit_code for r in error.results] == [0, 3, 4]
+        assert error.results[1] is error.result
+        assert error.results.logs == {error.job_id: error.log_tail}
 
 
 async def test_run_with_check_false_returns_failures(bench: MakeBench) -> None:
@@ -197,8 +209,51 @@ async def test_exception_of_the_callers_generator_is_raised_unchanged(bench: Mak
 
 async def test_run_raises_job_vanished_after_the_others_ended(bench: MakeBench) -> None:
     async with bench(_by_name) as b:
-        with b.local.faults.add("DescribeJobs", Fault.forget(0)), pytest.raises(JobVanished):
+        forget = b.local.faults.add("DescribeJobs", Fault.forget(0))
+        with forget, pytest.raises(JobVanished) as caught:
             await b.batch.run(_requests("r-1-0", "r-2-0"))
+    assert caught.value.results == []  # it forgot the other one as well
+
+
+async def test_refused_submission_has_the_results_of_jobs_that_ended_before(
+    bench: MakeBench,
+) -> None:
+    async def requests() -> AsyncIterator[JobRequest]:
+        yield JobRequest("hello")
+        await anyio.sleep(60)
+        yield JobRequest("hello", queue="other")
+        yield JobRequest("hello")
+
+    async with bench() as b:
+        with pytest.raises(JobQueueNotFound) as caught:
+            await b.batch.run(requests())
+        first, _in_progress = caught.value.submitted
+        assert [r.job_id for r in caught.value.results] == [first.id]
+
+
+async def test_traceback_of_a_refused_submission_has_the_callers_frames_only(
+    bench: MakeBench,
+) -> None:
+    async with bench() as b:
+        with pytest.raises(JobQueueNotFound) as caught:
+            await b.batch.submit("hello", queue="other")
+        with pytest.raises(JobQueueNotFound) as caught_in_run:
+            await b.batch.run([JobRequest("hello", queue="other")])
+    for error in (caught.value, caught_in_run.value):
+        frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        assert len(frames) == 2
+        assert error.__cause__ is None
+        assert error.__suppress_context__
+        assert isinstance(error.__context__, ClientError)  # for debugging
+
+
+async def test_run_has_the_results_of_earlier_submissions(bench: MakeBench) -> None:
+    codes = [1, 1, 0]
+    rule = RecoveryRule(kinds=[FailureKind.EXIT_CODE], times=2)
+    async with bench(lambda _launch: Script(exit_code=codes.pop(0))) as b:
+        results = await b.batch.run(_requests("r"), recovery=RecoveryPolicy([rule]))
+    [result] = results
+    assert [each.exit_code for each in results.earlier[result.job_id]] == [1, 1]
 
 
 # -- as_completed ----------------------------------------------------------------------------------

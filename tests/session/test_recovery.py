@@ -452,6 +452,8 @@ async def test_run_stops_submitting_when_jobs_fail_for_the_same_permanent_reason
             await b.batch.run(requests, max_in_flight=2, stop_on=limit)
         assert caught.value.failed == 5
         assert 15 <= len(caught.value.submitted) <= 17
+        assert len(caught.value.results.succeeded) == 10
+        assert len(caught.value.results.failed) >= 5
 
 
 @pytest.mark.parametrize("scripts", [SPOT, GOOD, Script(exit_code=1)])

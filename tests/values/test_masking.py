@@ -42,13 +42,11 @@ VALUES = {
     "attempt": Attempt(number=1, containers=(CONTAINER,)),
     "nodes": NodeRange(target_nodes="0:", containers=(CONTAINER,)),
     "pod": PodProperties(extra={"initContainers": [{"env": PAIRS}]}),
-    "result": JobResult(
-        description=JobDescription(
-            job_id="j-1",
-            status=JobStatus.SUCCEEDED,
-            containers=(CONTAINER,),
-            extra={"ecsProperties": {"taskProperties": [{"containers": [{"environment": PAIRS}]}]}},
-        )
+    "description": JobDescription(
+        job_id="j-1",
+        status=JobStatus.SUCCEEDED,
+        containers=(CONTAINER,),
+        extra={"ecsProperties": {"taskProperties": [{"containers": [{"environment": PAIRS}]}]}},
     ),
 }
 
@@ -59,6 +57,12 @@ def test_repr_shows_names_of_variables_without_their_values(case: str) -> None:
     assert SECRET not in shown
     assert "DB_PASSWORD" in shown
     assert "***" in shown
+
+
+def test_result_shows_no_variables() -> None:
+    job = JobDescription(job_id="j-1", status=JobStatus.SUCCEEDED, containers=(CONTAINER,))
+    result = JobResult(description=job)
+    assert SECRET not in f"{result!r}{result._repr_html_()}"
 
 
 def test_repr_is_otherwise_that_of_a_dataclass() -> None:

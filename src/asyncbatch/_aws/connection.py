@@ -146,7 +146,7 @@ class Connection:
         try:
             session, region = await asyncio.to_thread(_prepared, target)
         except Exception as error:
-            raise await _not_usable(error, target.session) from error
+            raise await _not_usable(error, target.session) from None
         async with AsyncExitStack() as stack:
             connection = cls(session, region, target, stack)
             await connection.client("batch")
@@ -179,7 +179,7 @@ class Connection:
         try:
             client = await self._stack.enter_async_context(self._make(service, region))
         except Exception as error:
-            raise await _not_usable(error, self._session) from error
+            raise await _not_usable(error, self._session) from None
         sdk_hooks.install(client)
         return client
 
@@ -212,13 +212,14 @@ class Connection:
                 _check(client, operation, arguments)
             response: dict[str, Any] = await getattr(client, _method(operation))(**arguments)
         except Exception as error:
-            from asyncbatch._aws.errors import fit_to_show, translated
+            from asyncbatch._aws.errors import translated
 
             own = translated(error, operation)
             if own is None:
                 raise
-            # A traceback shows the cause as well, in its own words.
-            raise own from (error if fit_to_show(error) else None)
+            # It says all that the SDK's error does, whose traceback would only be longer, and may
+            # contain control sequences. For debugging, that is its `__context__`.
+            raise own from None
         return response
 
     async def endpoint_url(self, service: str) -> str:

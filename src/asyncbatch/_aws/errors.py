@@ -33,7 +33,7 @@ from asyncbatch._values.errors import (
     ServiceFault,
     Throttled,
 )
-from asyncbatch._values.text import fit_for_terminal, one_line
+from asyncbatch._values.text import one_line
 
 # Codes of botocore's own standard retry mode, and Batch's TooManyRequestsException.
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
@@ -179,16 +179,6 @@ def unusable_configuration(error: Exception, *, is_about_credentials: bool) -> A
         f"the AWS configuration cannot be used: {one_line(detail).rstrip('. ')}. Check the profile"
         " (~/.aws/config, ~/.aws/credentials) and the environment variables AWS_*."
     )
-
-
-def fit_to_show(error: BaseException) -> bool:
-    """Return whether a traceback of an error of the SDK writes nothing that acts on a terminal."""
-    chain: BaseException | None = error
-    while chain is not None:
-        if fit_for_terminal(str(chain)) != str(chain):
-            return False
-        chain = chain.__cause__ or chain.__context__
-    return True
 
 
 def _response_error(error: boto.ClientError, operation: str) -> APIError:

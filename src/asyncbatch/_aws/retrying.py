@@ -166,7 +166,8 @@ class Calls:
                 if unreadable == patience.unreadable or not self._tolerates(
                     fault, patience, tries, now - first_fault_at
                 ):
-                    raise
+                    # Where it was sent from says nothing about what AWS refused.
+                    raise fault.with_traceback(None) from fault.__cause__
                 await self._wait(fault, tries, pacer, patience.backoff)
                 await pacer.turn()
             else:

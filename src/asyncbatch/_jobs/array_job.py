@@ -19,8 +19,8 @@ from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.errors import InvalidRequest, JobFailed
 from asyncbatch._values.requests import JobFields, JobRequest
 from asyncbatch._values.results import JobResult
+from asyncbatch._values.showing import repr_of, short_name
 from asyncbatch._values.status import JobStatus
-from asyncbatch._values.text import one_line
 
 if TYPE_CHECKING:  # loaded when a client opens
     from asyncbatch._session.records import JobRecord
@@ -54,7 +54,12 @@ class ArrayJob(Job):
 
     def __repr__(self) -> str:
         """Show name, id, state and size."""
-        return one_line(f"<ArrayJob {self.name or '?'} {self.id} {self.status} of {self._size}>")
+        name = short_name(self.name) or "?"
+        return repr_of(f"ArrayJob {name} {self.id} {self.status} of {self._size}")
+
+    def _more_facts(self) -> Iterable[tuple[str, object]]:
+        counts = ", ".join(f"{count:,} {state}" for state, count in self.counts.items() if count)
+        return [("children", f"{self._size:,}{counts and ': '}{counts}")]
 
     def __len__(self) -> int:
         """Return the number of children."""

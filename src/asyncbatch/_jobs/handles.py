@@ -6,18 +6,43 @@ from typing import TYPE_CHECKING
 
 from asyncbatch._jobs.array_job import ChildJob, job_handle
 from asyncbatch._jobs.job import Job
+from asyncbatch._results.job_results import JobResults
 from asyncbatch._values.events import Observer
 
 if TYPE_CHECKING:  # loaded when a client opens
     from asyncbatch._session.records import JobRecord
     from asyncbatch._session.session import Session
+    from asyncbatch._values.results import JobResult
 
-__all__ = ["array_size", "job_handle", "job_records", "log_records", "observe", "wholes"]
+__all__ = [
+    "array_size",
+    "job_handle",
+    "job_records",
+    "known_results",
+    "log_records",
+    "observe",
+    "wholes",
+]
 
 
 def job_records(jobs: Iterable[Job]) -> "list[JobRecord]":
     """Return the records of handles."""
     return [job._record for job in jobs]
+
+
+def known_results(jobs: Iterable[Job]) -> JobResults:
+    """Return the results of the jobs whose end is known, in their order."""
+    results: list[JobResult] = []
+    earlier: dict[str, list[JobResult]] = {}
+    for job in jobs:
+        result = job._result
+        if result is None:
+            continue
+        results.append(result)
+        failed = [each.result for each in job._first_record.submissions_before_last()]
+        if known := [each for each in failed if each is not None]:
+            earlier[result.job_id] = known
+    return JobResults(results, earlier=earlier)
 
 
 def log_records(

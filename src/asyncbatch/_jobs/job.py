@@ -6,7 +6,7 @@ task never affects the job.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -26,8 +26,8 @@ from asyncbatch._values.failures import wait_reason_of
 from asyncbatch._values.part_ids import is_part
 from asyncbatch._values.requests import JobFields, JobRequest
 from asyncbatch._values.results import Failure, FailureKind, JobResult, JobSubmission, LogEvent
+from asyncbatch._values.showing import Card, Shown, duration_text, repr_of, short_name
 from asyncbatch._values.status import JobStatus
-from asyncbatch._values.text import one_line
 
 if TYPE_CHECKING:  # loaded when a client opens
     from asyncbatch._session.records import JobRecord
@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # loaded when a client opens
 logger = logging.getLogger("asyncbatch")
 
 
-class Job:
+class Job(Shown):
     """A job in AWS Batch, made by `AsyncBatchClient`; await it for its result.
 
     There is one handle for each job in use: the same object wherever the client returns it.
@@ -58,7 +58,30 @@ class Job:
 
     def __repr__(self) -> str:
         """Show name, id and state."""
-        return one_line(f"<Job {self.name or '?'} {self.id} {self.status}>")
+        return repr_of(f"Job {short_name(self.name) or '?'} {self.id} {self.status}")
+
+    def _card(self) -> Card:
+        job, waits = self.description, self.wait_reason
+        result, number = self._result, len(self.submissions)
+        failure = result.failure if result else None
+        return Card(
+            title=f"{self.name or '?'} {self.id}",
+            status=self.status,
+            facts=[
+                ("failure", failure and f"{failure.kind}: {failure.message}"),
+                ("waits", waits and waits.message),
+                ("exit code", result.exit_code if result else None),
+                ("run time", duration_text(result.duration if result else None)),
+                ("submissions", number if number > 1 else None),
+                ("queue", (job.queue or "").rpartition("/")[2] if job else None),
+                *self._more_facts(),
+            ],
+            link=self.console_url,
+        )
+
+    def _more_facts(self) -> Iterable[tuple[str, object]]:
+        """Return what only jobs of a subclass have."""
+        return ()
 
     @property
     def _record(self) -> "JobRecord":

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from asyncbatch._jobs.array_job import ArrayJob, ChildJob, all_children_ended, arrays_of
-from asyncbatch._jobs.handles import job_handle, job_records
+from asyncbatch._jobs.handles import job_handle, job_records, known_results
 from asyncbatch._jobs.job import Job
+from asyncbatch._results.job_results import JobResults
 from asyncbatch._submitting.coalesce import coalesce
 from asyncbatch._values import checks
 from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed, RunStopped
@@ -221,15 +222,15 @@ async def submit_coalesced(
     return [job for _, job in sorted(jobs.items())]
 
 
-async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResult]:
+async def results_in_order(jobs: Sequence[Job], *, check: bool) -> JobResults:
     """Wait until all jobs have ended and return their results.
 
     Raises:
         JobFailed: With `check`, the first that failed, with a note on the others.
-        AsyncBatchError: Another reason why a job's end is not known.
+        AsyncBatchError: Another reason why a job's end is not known. As with `JobFailed`, its
+            `results` are those of the jobs whose end is known.
     """
     trouble: AsyncBatchError | None = None
-    results = []
     # Children are described once, at the end: until then, polling their array is enough.
     with contextlib.suppress(AsyncBatchError):  # awaiting the children raises it again
         for array in arrays_of(jobs):
@@ -237,14 +238,19 @@ async def results_in_order(jobs: Sequence[Job], *, check: bool) -> list[JobResul
     with _all_awaited(jobs):
         for job in jobs:
             try:
-                results.append(await job.result(check=False))
+                await job.result(check=False)
             except AsyncBatchError as error:
                 trouble = trouble or error
     if trouble is not None:
-        raise trouble
-    failed = [job for job, result in zip(jobs, results, strict=True) if not result.succeeded]
-    if check and failed:
-        raise await _first_failure(failed, len(jobs))
+        trouble.results = known_results(jobs)
+        raise trouble.with_traceback(None)
+    results = known_results(jobs)
+    if check and results.failed:
+        failed = [job for job, result in zip(jobs, results, strict=True) if not result.succeeded]
+        first = await _first_failure(failed, len(jobs))
+        results.logs = {first.job_id: first.log_tail}
+        first.results = results
+        raise first.with_traceback(None)
     return results
 
 

@@ -267,6 +267,15 @@ class JobRecord:
             record = record.following
         return record
 
+    def submissions_before_last(self) -> "list[JobRecord]":
+        """Return the records from this one to the one before the last submission."""
+        records: list[JobRecord] = []
+        record = self
+        while record.following is not None:
+            records.append(record)
+            record = record.following
+        return records
+
     @property
     def is_awaited(self) -> bool:
         """Whether the job has waiters right now."""

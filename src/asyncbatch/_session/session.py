@@ -29,6 +29,7 @@ from asyncbatch._submitting.termination import Ending, Terminator
 from asyncbatch._values.errors import (
     AsyncBatchError,
     ClientClosed,
+    InternalError,
     InvalidRequest,
     SubmitUncertain,
     copy_of,
@@ -277,6 +278,10 @@ class Session:
     ) -> None:
         try:
             value = await work(*arguments)
+        except AsyncBatchError as error:
+            # The caller's traceback says where it called; the frames below say nothing more.
+            is_bug = isinstance(error, InternalError)
+            _fail(outcome, error if is_bug else error.with_traceback(None))
         except Exception as error:  # noqa: BLE001 - passed to the caller; other jobs continue
             _fail(outcome, error)
         else:

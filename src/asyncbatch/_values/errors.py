@@ -55,10 +55,13 @@ class AsyncBatchError(Exception):
     Attributes:
         submitted: `Job` handles that the same call had submitted before the error. Their jobs
             continue.
+        results: Of errors that `AsyncBatchClient.run` raises, the `JobResults` of the jobs that had
+            ended, in the order of the requests; else empty.
     """
 
-    # Any, since `Job` is defined in a layer above: importing it would be a cycle.
+    # Any, as `Job` and `JobResults` are defined in layers above: importing them would be a cycle.
     submitted: tuple[Any, ...] = ()
+    results: Any = ()
 
     def __init__(self, *args: object) -> None:
         """Keep the message, safe for terminals and logs: it may contain text of jobs and of AWS."""
@@ -530,6 +533,7 @@ def copy_of(error: E) -> E:
     if notes := getattr(error, "__notes__", None):
         copied.__notes__ = list(notes)
     copied.__cause__ = error.__cause__
+    copied.__context__ = error.__context__
     return copied
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asyncbatch._values.results import Failure
+from asyncbatch._values.showing import Card, Shown, repr_of, short_name
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
 
@@ -62,8 +63,8 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Explanation(Shown):
     """Why a job is in its state: why it waits, or why it failed.
 
     ``str()`` of it is text for people, `to_dict` returns values of JSON.
@@ -95,6 +96,22 @@ class Explanation:
         """Make the texts safe to show."""
         for name in ("verdict", "next_step"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
+
+    def __repr__(self) -> str:
+        """Show name, id, state and the answer, in one short line."""
+        name = short_name(self.name) or "?"
+        return repr_of(f"Explanation {name} {self.job_id} {self.status}: {self.verdict}")
+
+    def _card(self) -> Card:
+        facts: list[tuple[str, object]] = [("verdict", self.verdict), ("next", self.next_step)]
+        for finding in self.findings:
+            where = f"{finding.source} of {finding.resource}: {finding.value}"
+            facts.append((finding.kind, f"{finding.text} ({where})"))
+        facts += [
+            ("not allowed", f"{a}; with it: {use}") for a, use in self.missing_permissions.items()
+        ]
+        facts += [("not read", f"{name}: {error}") for name, error in self.not_read.items()]
+        return Card(title=f"{self.name or '?'} {self.job_id}", status=self.status, facts=facts)
 
     def __str__(self) -> str:
         """Return text for people, of several lines."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.part_ids import child_index, node_index
+from asyncbatch._values.showing import Card, Shown, duration_text, repr_of, short_name
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
 
@@ -63,8 +64,8 @@ class FailureKind(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Failure(Shown):
     """Why a job failed, or why it waits, classified.
 
     Attributes:
@@ -83,9 +84,20 @@ class Failure:
         """Make the message safe to show: AWS, a container or a person wrote parts of it."""
         object.__setattr__(self, "message", one_line(self.message))
 
+    def __repr__(self) -> str:
+        """Show the kind, whether it is transient, and the message, in one short line."""
+        return repr_of(f"Failure {self.kind}, {self._outlook()}: {self.message}")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobResult:
+    def _card(self) -> Card:
+        facts = [("message", self.message), ("attempt", self.attempt)]
+        return Card(title=f"{self.kind}, {self._outlook()}", facts=facts)
+
+    def _outlook(self) -> str:
+        return "transient" if self.transient else "permanent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class JobResult(Shown):
     """The end of a job.
 
     Attributes:
@@ -125,6 +137,30 @@ class JobResult:
     def duration(self) -> timedelta | None:
         """Time from the last attempt's start to the end; None if it never ran."""
         return self.description.duration
+
+    def __repr__(self) -> str:
+        """Show name, id, how it ended and why, in one short line."""
+        text = f"JobResult {short_name(self.name) or '?'} {self.job_id} {self.status}"
+        if self.duration is not None:
+            text += f" in {duration_text(self.duration)}"
+        return repr_of(f"{text}: {self.failure.message}" if self.failure else text)
+
+    def _card(self) -> Card:
+        job, failure = self.description, self.failure
+        array = job.array
+        return Card(
+            title=f"{self.name or '?'} {self.job_id}",
+            status=self.status,
+            facts=[
+                ("failure", failure and f"{failure.kind}: {failure.message}"),
+                ("exit code", self.exit_code),
+                ("children", array.size if array else None),
+                ("attempts", len(job.attempts) if len(job.attempts) > 1 else None),
+                ("run time", duration_text(self.duration)),
+                ("queue", (job.queue or "").rpartition("/")[2]),
+                ("definition", (job.job_definition or "").rpartition("/")[2]),
+            ],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

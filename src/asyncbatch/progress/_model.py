@@ -31,11 +31,9 @@ from asyncbatch._values.events import (
     StatusChanged,
 )
 from asyncbatch._values.results import Failure
+from asyncbatch._values.showing import LOST
 from asyncbatch._values.status import JobStatus
 from asyncbatch.progress._throughput import Throughput
-
-LOST = "LOST"
-"""State of a job that AWS no longer knows."""
 
 _KEPT_FAILURES = 10
 _SHOWN_ARRAYS = 3

@@ -5,27 +5,18 @@ sheet, so it looks the same in JupyterLab, in VS Code, and when the notebook is 
 colours fit light and dark themes.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from html import escape
 from typing import Any
 
-from asyncbatch._values.status import JobStatus
+from asyncbatch._values.showing import html_colour, html_text
 from asyncbatch.progress import _text as text
-from asyncbatch.progress._model import LOST, Progress, Snapshot
+from asyncbatch.progress._model import Progress, Snapshot
 from asyncbatch.progress._pacing import paced
 
 _INTERVAL = 0.5  # seconds between two updates that are sent to the browser
 _AT_LEAST_EVERY = 5.0  # seconds: elapsed and remaining time change without events
 
-_COLOURS: Mapping[str, str] = {
-    JobStatus.SUCCEEDED: "#2e9e5b",
-    JobStatus.FAILED: "#d64545",
-    LOST: "#d64545",
-    JobStatus.RUNNING: "#2b8bc9",
-    JobStatus.STARTING: "#7fb8de",
-}
-_WAITING_COLOUR = "#9aa0a6"
 _SHOWN_FAILURES = 3
 
 
@@ -57,12 +48,12 @@ class Picture:
         lines += filter(None, [text.last_resubmission(shown)])
         more = "".join(
             '<div style="font-size:.92em;opacity:.85;overflow-wrap:anywhere">'
-            f"<bdi>{escape(line, quote=True)}</bdi></div>"
+            f"<bdi>{html_text(line)}</bdi></div>"
             for line in lines
         )
         return (
             '<div style="max-width:60em;line-height:1.5">'
-            f"<div>{escape(head, quote=True)}</div>"
+            f"<div>{html_text(head)}</div>"
             '<div style="display:flex;height:10px;margin:4px 0;border-radius:5px;overflow:hidden;'
             f'background:rgba(128,128,128,.25)">{_bar(shown)}</div>'
             f"<div>{states or 'no jobs yet'}</div>{more}</div>"
@@ -87,18 +78,14 @@ def in_notebook(progress: Progress, title: str) -> Iterator[Callable[[], None]]:
 def _bar(shown: Snapshot) -> str:
     total = max(shown.total, 1)
     return "".join(
-        f'<div style="width:{100 * shown.counts[state] / total:.2f}%;background:{_colour(state)}">'
-        "</div>"
+        f'<div style="width:{100 * shown.counts[state] / total:.2f}%;'
+        f'background:{html_colour(state)}"></div>'
         for state in sorted(shown.counts, key=text.part_of_bar)
         if text.part_of_bar(state) != text.WAITS
     )
 
 
 def _state(state: str, count: int) -> str:
-    dot = f'<span style="color:{_colour(state)}">●</span>'
-    name = escape(state, quote=True)
+    dot = f'<span style="color:{html_colour(state)}">●</span>'
+    name = html_text(state)
     return f'<span style="margin-right:1em;white-space:nowrap">{dot} {count:,} {name}</span>'
-
-
-def _colour(state: str) -> str:
-    return _COLOURS.get(state, _WAITING_COLOUR)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from asyncbatch._values.status import JobStatus
+from asyncbatch._values.showing import rich_style
 from asyncbatch.progress import _text as text
-from asyncbatch.progress._model import LOST, Progress, Snapshot
+from asyncbatch.progress._model import Progress, Snapshot
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 _REFRESHES_PER_SECOND = 2
 """The times change once a second. Drawing ten lines takes about 2 ms."""
 
-_STYLES: Mapping[str, str] = {
-    JobStatus.SUCCEEDED: "green",
-    JobStatus.FAILED: "bold red",
-    LOST: "bold red",
-    JobStatus.RUNNING: "cyan",
-}
 # Characters of the bar for jobs that have ended, run and wait: distinguishable without colours.
 _STROKES, _ASCII_STROKES = "━╍─", "=-."
 
@@ -153,14 +147,14 @@ def _bar(shown: Snapshot, width: int, strokes: str) -> "Text":
         counted += shown.counts[state]
         # Rounding the running total instead of each share makes the bar exactly `width` long.
         length = counted * width // total - drawn
-        bar.append(strokes[text.part_of_bar(state)] * length, _style(state))
+        bar.append(strokes[text.part_of_bar(state)] * length, rich_style(state))
     return bar.append(strokes[text.WAITS] * (width - len(bar)), "dim")
 
 
 def _states(shown: Snapshot) -> "Text":
     from rich.text import Text
 
-    parts = [Text(f"{count:,} {state}", _style(state)) for state, count in shown.counts.items()]
+    parts = [Text(f"{count:,} {state}", rich_style(state)) for state, count in shown.counts.items()]
     if again := text.resubmissions(shown):
         parts.append(Text(again, "yellow"))
     states = Text("  ").join(parts)
@@ -173,7 +167,3 @@ def _cut(line: str, style: str) -> "Text":
     from rich.text import Text
 
     return Text(line, style, no_wrap=True, overflow="ellipsis")
-
-
-def _style(state: str) -> str:
-    return _STYLES.get(state, "dim")

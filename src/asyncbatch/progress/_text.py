@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+from asyncbatch._values.showing import LOST
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
-from asyncbatch.progress._model import LOST, ArrayProgress, FailedJob, Snapshot, WaitingJobs
+from asyncbatch.progress._model import ArrayProgress, FailedJob, Snapshot, WaitingJobs
 
 ENDED, RUNS, WAITS = 0, 1, 2
 """Parts of a bar, from the left."""
