@@ -29,6 +29,7 @@ from asyncbatch import (
     JobQueue,
     JobRequest,
     JobResult,
+    JobResults,
     JobStatus,
     Journal,
     LogEvent,
@@ -88,8 +89,8 @@ async def submit(batch: AsyncBatchClient, earlier: Job) -> None:
     assert_type(await batch.submit(request, name="etl"), Job)
     assert_type(await batch.submit_array(request, size=100), ArrayJob)
     assert_type(await batch.submit_many(request for _ in range(3)), list[Job])
-    assert_type(await batch.run([request], max_in_flight=10, check=False), list[JobResult])
-    assert_type(await batch.run(requests_from_a_queue()), list[JobResult])
+    assert_type(await batch.run([request], max_in_flight=10, check=False), JobResults)
+    assert_type(await batch.run(requests_from_a_queue()), JobResults)
     assert_type(coalesce([request, request]), list[Coalesced])
     definition = await batch.register_job_definition({"jobDefinitionName": "etl"})
     assert_type(definition, JobDefinition)
@@ -184,4 +185,4 @@ async def test_a_pipeline() -> None:
     async with LocalBatch(vcpus=4, executor=ScriptedExecutor(script)) as local:
         local.faults.add("SubmitJob", Fault.throttle(times=2))
         async with AsyncBatchClient(session=local.session) as batch:
-            assert_type(await batch.run([JobRequest("etl")]), list[JobResult])
+            assert_type(await batch.run([JobRequest("etl")]), JobResults)

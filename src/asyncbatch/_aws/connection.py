@@ -145,7 +145,7 @@ class Connection:
 
         try:
             session, region = await asyncio.to_thread(_prepared, target)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - translated; it is the `__context__`
             raise await _not_usable(error, target.session) from None
         async with AsyncExitStack() as stack:
             connection = cls(session, region, target, stack)
@@ -178,7 +178,7 @@ class Connection:
         await asyncio.to_thread(_read_models, self._session, service)
         try:
             client = await self._stack.enter_async_context(self._make(service, region))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             raise await _not_usable(error, self._session) from None
         sdk_hooks.install(client)
         return client
