@@ -117,7 +117,7 @@ def _template() -> "Template":
 
 @cache
 def _own_file(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files("asyncbatch._results.report").joinpath(name).read_text(encoding="utf-8")
 
 
 # -- texts ----------------------------------------------------------------------------------------
