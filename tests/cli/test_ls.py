@@ -2,30 +2,14 @@
 
 import json
 
-import anyio
 import pytest
 
-from asyncbatch.local import Launch, Script
+from asyncbatch.local import Script
 from tests.cli.harness import Terminal, golden
-from tests.fixtures.bench import Bench, MakeBench
+from tests.cli.scenario import VCPUS, script, submit_jobs
+from tests.fixtures.bench import MakeBench
 
 pytestmark = pytest.mark.virtual_time
-
-NAMES = {"bad": Script(exit_code=3), "long": Script(duration=7200)}
-
-
-def script(launch: Launch) -> Script:
-    return NAMES.get(launch.name.partition("-")[0], Script())
-
-
-async def submit_jobs(bench: Bench) -> None:
-    """Submit jobs that end, an array, and jobs that run or wait when the function returns."""
-    for name in ("etl-1", "etl-2", "bad-1"):
-        await bench.batch.submit("hello", queue="default", name=name)
-    await bench.batch.submit_array("hello", size=3, queue="default", name="bad-array")
-    for name in ("long-1", "long-2", "waits"):
-        await bench.batch.submit("hello", queue="default", name=name, vcpus=2)
-    await anyio.sleep(3900)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +26,7 @@ async def submit_jobs(bench: Bench) -> None:
 async def test_output(
     bench: MakeBench, terminal: Terminal, name: str, arguments: list[str], columns: int | None
 ) -> None:
-    async with bench(script, vcpus=4) as opened:
+    async with bench(script, vcpus=VCPUS) as opened:
         await submit_jobs(opened)
         called = await terminal.call(opened, "ls", *arguments, columns=columns)
     assert (called.code, called.err) == (0, "")
@@ -50,7 +34,7 @@ async def test_output(
 
 
 async def test_states_are_those_that_are_given(bench: MakeBench, terminal: Terminal) -> None:
-    async with bench(script, vcpus=4) as opened:
+    async with bench(script, vcpus=VCPUS) as opened:
         await submit_jobs(opened)
         called = await terminal.call(opened, "ls", "-s", "Failed,runnable", "--json")
     jobs = json.loads(called.out)["jobs"]

@@ -41,7 +41,7 @@ from asyncbatch._values.descriptions import JobDefinition, JobDescription, JobQu
 from asyncbatch._values.errors import APIError, ServiceFault
 from asyncbatch._values.events import Event
 from asyncbatch._values.policies import RateLimits
-from asyncbatch._values.resources import ComputeEnvironment, QueueSnapshot
+from asyncbatch._values.resources import ComputeEnvironment, QueueSnapshot, RegisteredDefinition
 from asyncbatch._values.status import JobStatus
 
 logger = logging.getLogger("asyncbatch")
@@ -414,6 +414,15 @@ class API:
                 if newest := max(found, key=lambda each: each.revision, default=None):
                     return newest
         return None
+
+    async def job_definitions(self) -> AsyncIterator[RegisteredDefinition]:
+        """List the ACTIVE revisions of all job definitions, page by page."""
+        async for page in self._pages(_DESCRIBE_JOB_DEFINITIONS, {"status": "ACTIVE"}):
+            for detail in page["jobDefinitions"]:
+                try:
+                    yield resources.registered_definition(detail, self._shared)
+                except responses.Unreadable as error:
+                    logger.warning("DescribeJobDefinitions: %s", error)
 
     def logs_per_second(self, operation: str, region: str | None = None) -> float:
         """Return the rate limit of GetLogEvents or FilterLogEvents in a Region."""

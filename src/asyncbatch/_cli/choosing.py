@@ -6,6 +6,7 @@ lists jobs that have ended for at least seven days.
 Source: https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 """
 
+import enum
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ _JOB_ID = re.compile(rf"{_UUID}(?:[:#]\d+)?")
 _JOB_ARN = re.compile(rf"arn:[^:]+:batch:[^:]*:\d*:job/({_UUID}(?:[:#]\d+)?)")
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_LIVE = tuple(status for status in JobStatus if not status.is_terminal)
+LIVE_STATES = tuple(status for status in JobStatus if not status.is_terminal)
 
 JobNames = Annotated[
     list[str] | None,
@@ -38,7 +39,16 @@ JobNames = Annotated[
         help="Job ids, ARNs, names, or beginnings of names such as 'etl-*'.",
     ),
 ]
-"""The argument of a command that chooses jobs by id or name."""
+"""The argument of a command that chooses jobs by id or name, or all jobs of a queue."""
+
+RequiredJobNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="JOB...",
+        help="Job ids, ARNs, names, or beginnings of names such as 'etl-*'.",
+    ),
+]
+"""The argument of a command that needs at least one job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,50 +148,64 @@ def _not_a_moment(option: str, text: str) -> UsageError:
     )
 
 
+class Which(enum.Enum):
+    """Which jobs are meant where neither a state nor an age is given."""
+
+    ALL = "all jobs"
+    LIVE = "jobs that have not ended"
+    CURRENT = "jobs that have not ended; for a name with none, its newest job"
+
+
 async def find_jobs(
     batch: "AsyncBatchClient",
     names: Iterable[str],
     connection: Connection,
     conditions: Filter,
-    *,
-    also_ended: bool = True,
+    which: Which = Which.ALL,
 ) -> list["Job"]:
     """Return handles of the chosen jobs, each once, the newest first.
 
-    A handle follows its job only when it is awaited.
+    A handle that was found by name follows its job only when it is awaited.
 
     Args:
         batch: The open client.
         names: Job ids, ARNs, names, beginnings of names; none means all jobs of the queue.
         connection: Has the queue of the names.
-        conditions: Further conditions.
-        also_ended: Whether jobs that have ended are meant, if no names and states are given.
+        conditions: Further conditions for jobs that are found by name.
+        which: Which jobs are meant by a name. Jobs that are given by id are always returned.
 
     Raises:
         UsageError: There is no job with an id or a name; or a condition is malformed.
         AsyncBatchError: As `AsyncBatchClient.find`.
     """
     given = [without_arn(name) for name in names]
-    ids = [name for name in given if is_job_id(name)]
-    others = [name for name in given if not is_job_id(name)]
-    wanted = statuses(conditions.status)
-    if wanted is None and not given and not also_ended:
-        wanted = list(_LIVE)
-    found: dict[str, Job] = {}
-    for job in await _by_id(batch, ids):
-        found[job.id] = job
-    searched: list[str | None] = [*others] if given else [None]
-    for name in searched:
-        jobs = await batch.find(
-            name=name,
-            status=wanted,
-            definition=conditions.definition,
-            created_after=moment("--since", conditions.since),
-        )
-        if name is not None and not jobs:
-            raise await _no_such_name(batch, name, connection, conditions)
-        found.update((job.id, job) for job in jobs)
-    return sorted(found.values(), key=_age)
+    searched: list[str | None] = [name for name in given if not is_job_id(name)]
+    jobs = await _by_id(batch, [name for name in given if is_job_id(name)])
+    for name in searched if given else [None]:
+        found = await _by_name(batch, name, conditions, which)
+        if name is not None and not found:
+            raise await _no_such_name(batch, name, connection, conditions, which)
+        jobs += found
+    return sorted(dict.fromkeys(jobs), key=_age)
+
+
+async def _by_name(
+    batch: "AsyncBatchClient", name: str | None, conditions: Filter, which: Which
+) -> list["Job"]:
+    states = statuses(conditions.status)
+    since = moment("--since", conditions.since)
+    is_open = states is None and since is None
+    # With a name, AWS lists jobs in all states; without one, each state costs a call.
+    only_live = is_open and (which is Which.LIVE or (which is Which.CURRENT and name is None))
+    jobs = await batch.find(
+        name=name,
+        status=LIVE_STATES if only_live else states,
+        definition=conditions.definition,
+        created_after=since,
+    )
+    if is_open and which is Which.CURRENT:
+        return [job for job in jobs if not job.status.is_terminal] or sorted(jobs, key=_age)[:1]
+    return jobs
 
 
 async def _by_id(batch: "AsyncBatchClient", ids: Sequence[str]) -> list["Job"]:
@@ -208,13 +232,18 @@ async def _by_id(batch: "AsyncBatchClient", ids: Sequence[str]) -> list["Job"]:
 
 
 async def _no_such_name(
-    batch: "AsyncBatchClient", name: str, connection: Connection, conditions: Filter
+    batch: "AsyncBatchClient",
+    name: str,
+    connection: Connection,
+    conditions: Filter,
+    which: Which,
 ) -> UsageError:
     queue = connection.queue or await batch.default_queue()
     those = "" if conditions.is_empty() else " that meets all conditions"
+    live = " that has not ended" if which is Which.LIVE and conditions.is_empty() else ""
     kind = "no job has a name like" if name.endswith("*") else "no job is named"
     return UsageError(
-        f"{kind} {one_line(name)} in queue {one_line(queue)}{those}."
+        f"{kind} {one_line(name)} in queue {one_line(queue)}{those or live}."
         f" List its jobs with `asyncbatch ls --all{connection.options()}`."
     )
 

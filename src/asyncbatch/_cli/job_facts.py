@@ -56,9 +56,16 @@ def details(job: JobDescription) -> str:
         return counts_text(array_counts(job))
     if job.status is JobStatus.FAILED:
         failure = failure_of(job)
-        return failure.message if failure else job.status_reason or ""
+        return reason_text(failure) if failure else job.status_reason or ""
     waits = wait_reason_of(job)
-    return f"{waits.kind}: {waits.message}" if waits else ""
+    return reason_text(waits) if waits else ""
+
+
+def reason_text(reason: Failure) -> str:
+    """Return why a job failed or waits: the kind, and the message that may begin with it."""
+    if reason.message.lower().startswith(reason.kind):
+        return reason.message
+    return f"{reason.kind}: {reason.message}"
 
 
 def array_counts(job: JobDescription) -> Mapping[str, int]:

@@ -7,7 +7,7 @@ import typer
 
 from asyncbatch import AsyncBatchClient, JobDescription, JobStatus
 from asyncbatch._cli import choosing, output
-from asyncbatch._cli.choosing import Filter, JobNames
+from asyncbatch._cli.choosing import Filter, JobNames, Which
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.job_facts import details, job_facts, run_time
 from asyncbatch._cli.output import AsJson, Column
@@ -41,9 +41,8 @@ async def ls(
     failed, and counts the children of an array job.
     """
     async with connection.open() as batch:
-        found = await choosing.find_jobs(
-            batch, jobs or (), connection, conditions, also_ended=every
-        )
+        which = Which.ALL if every or jobs else Which.LIVE
+        found = await choosing.find_jobs(batch, jobs or (), connection, conditions, which)
         listed = [job.description for job in found if job.description is not None]
         if children:
             listed = await _with_children(batch, listed, choosing.statuses(conditions.status))

@@ -71,9 +71,16 @@ class Column:
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; None and empty values are shown as ``-``."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    for line in _lines(columns, cells, terminal_width()):
+    for line in table_lines(columns, rows):
         print_line(line)
+
+
+def table_lines(
+    columns: Sequence[Column], rows: Iterable[Sequence[object]], *, plain: bool = False
+) -> Iterator[str]:
+    """Yield the lines of a table, for standard output or, if `plain`, for anywhere else."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    return _lines(columns, cells, None if plain else terminal_width())
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
@@ -87,6 +94,11 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
 def print_line(line: str = "") -> None:
     """Print a line that is safe for terminals already."""
     sys.stdout.write(f"{line}\n")
+
+
+def flush() -> None:
+    """Make what was printed visible at once, also in a pipe."""
+    sys.stdout.flush()
 
 
 def print_json(document: Mapping[str, object]) -> None:

@@ -186,6 +186,25 @@ class _Warnings(logging.Handler):
         note(f"asyncbatch: {fit_for_terminal(record.getMessage())}")
 
 
+async def ask(question: str) -> bool:
+    """Ask on standard error, and return whether the answer is yes; no is the default.
+
+    It waits on the event loop, so that Ctrl-C is noticed.
+    """
+    with suppress(OSError):
+        typer.echo(f"{question} [y/N] ", err=True, nl=False)
+    await wait_for_answer()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+async def wait_for_answer() -> None:
+    """Wait until a line can be read from standard input."""
+    import anyio
+
+    if os.name == "posix":
+        await anyio.wait_readable(sys.stdin)
+
+
 def is_terminal() -> bool:
     """Return whether a person can answer a question: both streams are terminals."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,12 +1,15 @@
-"""Compute environments, and the front of a job queue, as AWS returns them: frozen values.
+"""Compute environments, job definitions, and the front of a job queue, as AWS returns them.
 
-vCPUs are those that AWS Batch counts, memory is not part of these descriptions.
+vCPUs are those that AWS Batch counts.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+from asyncbatch._values.descriptions import Container
+from asyncbatch._values.masking import MaskedRepr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +101,32 @@ class QueueSnapshot:
             if job.job_id == job_id:
                 return place
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RegisteredDefinition(MaskedRepr):
+    """A revision of a job definition, with what it defines.
+
+    Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDefinition.html
+
+    Attributes:
+        name: Job definition name.
+        revision: Revision number.
+        arn: Amazon Resource Name, with the revision.
+        type: ``container`` or ``multinode``.
+        platforms: ``EC2``, ``FARGATE``; empty where AWS returns none.
+        containers: Containers of the job; empty for multi-node jobs.
+        attempt_timeout: Time limit of one attempt.
+        attempts: Maximum number of attempts.
+        extra: Further members of the response, in AWS's spelling.
+    """
+
+    name: str
+    revision: int
+    arn: str
+    type: str | None = None
+    platforms: tuple[str, ...] = ()
+    containers: tuple[Container, ...] = ()
+    attempt_timeout: timedelta | None = None
+    attempts: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Values decoded from DescribeComputeEnvironments and GetJobQueueSnapshot.
+"""Values decoded from DescribeComputeEnvironments, DescribeJobDefinitions, GetJobQueueSnapshot.
 
 As with jobs, members of an unexpected type are left out.
 """
@@ -8,7 +8,13 @@ from typing import Any
 
 from asyncbatch._aws.wire import parts, shapes
 from asyncbatch._aws.wire.responses import readable
-from asyncbatch._values.resources import ComputeEnvironment, QueuedJob, QueueSnapshot
+from asyncbatch._aws.wire.sharing import SharedValues
+from asyncbatch._values.resources import (
+    ComputeEnvironment,
+    QueuedJob,
+    QueueSnapshot,
+    RegisteredDefinition,
+)
 
 Wire = Mapping[str, Any]
 
@@ -20,6 +26,17 @@ _ENVIRONMENT_MEMBERS = frozenset(
         "status",
         "statusReason",
         "type",
+    ]
+)
+
+_DEFINITION_MEMBERS = frozenset(
+    [
+        "jobDefinitionName",
+        "jobDefinitionArn",
+        "revision",
+        "type",
+        "platformCapabilities",
+        "containerProperties",
     ]
 )
 
@@ -46,6 +63,29 @@ def compute_environment(detail: Wire) -> ComputeEnvironment:
         desired_vcpus=resources.get("desiredvCpus"),
         instance_types=tuple(resources.get("instanceTypes") or ()),
         extra=parts.rest(detail, _ENVIRONMENT_MEMBERS),
+    )
+
+
+def registered_definition(detail: Wire, shared: SharedValues) -> RegisteredDefinition:
+    """Return the value for a JobDefinition of DescribeJobDefinitions.
+
+    Raises:
+        Unreadable: It has no name, no revision or no ARN.
+    """
+    required = ("jobDefinitionName", "revision", "jobDefinitionArn")
+    detail, _odd = readable(detail, shapes.REGISTERED_DEFINITION, required)
+    as_job = {**detail, "container": detail.get("containerProperties")}
+    timeout, retry = detail.get("timeout") or {}, detail.get("retryStrategy") or {}
+    return RegisteredDefinition(
+        name=detail["jobDefinitionName"],
+        revision=detail["revision"],
+        arn=detail["jobDefinitionArn"],
+        type=detail.get("type"),
+        platforms=tuple(detail.get("platformCapabilities") or ()),
+        containers=parts.job_containers(as_job, shared),
+        attempt_timeout=parts.seconds(timeout.get("attemptDurationSeconds")),
+        attempts=retry.get("attempts"),
+        extra=parts.rest(detail, _DEFINITION_MEMBERS),
     )
 
 

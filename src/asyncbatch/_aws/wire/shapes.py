@@ -249,6 +249,18 @@ JOB_QUEUE = Structure(
 JOB_DEFINITION = Structure(
     jobDefinitionName=TEXT, jobDefinitionArn=TEXT, revision=WHOLE, tags=MapOf(TEXT)
 )
+REGISTERED_DEFINITION = Structure(
+    jobDefinitionName=TEXT,
+    jobDefinitionArn=TEXT,
+    revision=WHOLE,
+    type=TEXT,
+    platformCapabilities=ListOf(TEXT),
+    containerProperties=_CONTAINER,
+    ecsProperties=_ECS,
+    eksProperties=_EKS,
+    timeout=Structure(attemptDurationSeconds=SECONDS),
+    retryStrategy=Structure(attempts=WHOLE),
+)
 COMPUTE_ENVIRONMENT = Structure(
     computeEnvironmentName=TEXT,
     computeEnvironmentArn=TEXT,
