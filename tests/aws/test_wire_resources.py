@@ -1,11 +1,12 @@
 """Compute environments and snapshots of queues: members that are read, kept, odd or missing."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from asyncbatch._aws.wire import resources, responses
+from asyncbatch._aws.wire.sharing import SharedValues
 from asyncbatch._values.resources import ComputeEnvironment, QueueSnapshot
 from tests.fixtures import losses, shapes
 from tests.fixtures.odd_values import ODD_VALUES
@@ -24,6 +25,23 @@ ENVIRONMENT: dict[str, Any] = {
         "desiredvCpus": 4,
         "instanceTypes": ["c5.large", "c5.xlarge"],
     },
+}
+DEFINITION: dict[str, Any] = {
+    "jobDefinitionName": "etl",
+    "jobDefinitionArn": "arn:aws:batch:eu-west-1:123456789012:job-definition/etl:3",
+    "revision": 3,
+    "type": "container",
+    "platformCapabilities": ["FARGATE"],
+    "containerProperties": {
+        "image": "etl:3",
+        "environment": [{"name": "KEY", "value": "secret"}],
+        "resourceRequirements": [
+            {"type": "VCPU", "value": "2"},
+            {"type": "MEMORY", "value": "512"},
+        ],
+    },
+    "timeout": {"attemptDurationSeconds": 60},
+    "retryStrategy": {"attempts": 2},
 }
 SNAPSHOT: dict[str, Any] = {
     "frontOfQueue": {
@@ -63,6 +81,31 @@ def test_compute_environment_keeps_every_member() -> None:
     )
     kept = set(losses.leaf_texts(resources.compute_environment(answer)))
     assert [leaf for _, leaf in shapes.leaves(answer) if str(leaf) not in kept] == []
+
+
+def test_registered_definition_is_read() -> None:
+    definition = resources.registered_definition(DEFINITION, SharedValues())
+    assert (definition.name, definition.revision, definition.type) == ("etl", 3, "container")
+    (container,) = definition.containers
+    assert (container.image, container.vcpus, container.memory_mib) == ("etl:3", 2.0, 512)
+    assert (definition.attempt_timeout, definition.attempts) == (timedelta(minutes=1), 2)
+    assert definition.platforms == ("FARGATE",)
+    assert "secret" not in repr(definition)
+
+
+def test_registered_definition_keeps_every_member() -> None:
+    answer = shapes.filled(shapes.output_shape("DescribeJobDefinitions", "jobDefinitions"))
+    kept = set(losses.leaf_texts(resources.registered_definition(answer, SharedValues())))
+    assert [leaf for _, leaf in shapes.leaves(answer) if str(leaf) not in kept] == []
+
+
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)
+def test_members_of_a_registered_definition_may_be_anything(odd: object) -> None:
+    for member in DEFINITION.keys() - {"jobDefinitionName", "jobDefinitionArn", "revision"}:
+        answer = resources.registered_definition({**DEFINITION, member: odd}, SharedValues())
+        assert answer.name == "etl"
+    with pytest.raises(responses.Unreadable):
+        resources.registered_definition(odd, SharedValues())  # type: ignore[arg-type]
 
 
 def test_snapshot_is_read() -> None:

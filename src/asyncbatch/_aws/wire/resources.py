@@ -29,15 +29,9 @@ _ENVIRONMENT_MEMBERS = frozenset(
     ]
 )
 
+# The properties themselves stay in `extra`, since `containers` is only a part of them.
 _DEFINITION_MEMBERS = frozenset(
-    [
-        "jobDefinitionName",
-        "jobDefinitionArn",
-        "revision",
-        "type",
-        "platformCapabilities",
-        "containerProperties",
-    ]
+    {"jobDefinitionName", "jobDefinitionArn", "revision", "type", "platformCapabilities"}
 )
 
 
