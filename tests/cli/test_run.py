@@ -20,6 +20,10 @@ JOBS = """\
 {"job_definition": "hello", "name": "bad-two"}
 {"jobDefinition": "hello", "jobName": "three", "containerOverrides": {"command": ["true"]}}
 """
+GO_ON = (
+    "Run the same command again, or only follow the jobs with"
+    " `asyncbatch resume jobs.jsonl.journal`.\n"
+)
 
 
 @pytest.fixture
@@ -169,7 +173,7 @@ async def test_stop_on_submits_no_more_jobs(
     assert called.code == 1
     assert 3 <= number < 8
     assert "no further job was submitted" in called.err
-    assert f"{30 - number} of 30 requests are not submitted" in called.err
+    assert f"{30 - number} of 30 requests are not sent" in called.err
 
 
 # -- stopping -------------------------------------------------------------------------------------
@@ -201,11 +205,11 @@ async def test_interrupt_leaves_jobs_alone_unless_asked_and_says_how_to_go_on(
     assert called.code == 130
     if options:
         assert reasons == {"asyncbatch run was interrupted"}
-        assert "Terminated 2 jobs; 1 of 3 requests are not submitted." in called.err
+        assert "Terminated 2 jobs, and 1 of 3 requests is not sent." in called.err
     else:
         assert not any(job.status.is_terminal for job in found)
-        assert "Stopped. 2 jobs in AWS Batch go on; 1 of 3 requests are not" in called.err
-    assert called.err.endswith("Run the same command again to go on.\n")
+        assert "Stopped: 2 jobs continue in AWS Batch, and 1 of 3 requests is not" in called.err
+    assert called.err.endswith(GO_ON)
 
 
 async def test_killed_command_continues_without_losing_or_repeating_a_job(tmp_path: Path) -> None:
@@ -303,4 +307,4 @@ async def test_request_that_aws_refuses_ends_the_command_with_a_summary(
     assert called.code == 2
     assert called.out.startswith("1 ")
     assert "unknown" in called.err
-    assert called.err.endswith("Run the same command again to go on.\n")
+    assert called.err.endswith(GO_ON)

@@ -201,7 +201,7 @@ def _how_to_go_on(outcomes: Outcomes) -> str:
     ids = [job.id for job in outcomes.unfinished]
     some = " ".join(ids[:_NAMED])
     more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
-    return f"Stopped waiting; the new jobs go on: {some}{more}."
+    return f"Stopped waiting; new jobs that continue: {some}{more}."
 
 
 def _jobs(number: int) -> str:

@@ -70,8 +70,8 @@ async def resume(
         raise uncertain
     if outcomes.failed and not as_json:
         note(
-            f"See why with `asyncbatch logs{connection.options()} JOB_ID`. The program that wrote"
-            " the journal submits failed jobs again."
+            f"See why with `asyncbatch explain{connection.options()} JOB_ID`. The program that"
+            " wrote the journal submits failed jobs again."
         )
     return outcomes.exit_code
 
@@ -88,5 +88,5 @@ async def _require_file(journal: str) -> None:
 
 def _how_to_go_on(outcomes: Outcomes) -> str:
     number = len(outcomes.unfinished)
-    jobs = "1 job" if number == 1 else f"{number:,} jobs"
-    return f"Stopped. {jobs} in AWS Batch go on. Run the same command again to follow them."
+    jobs = "1 job continues" if number == 1 else f"{number:,} jobs continue"
+    return f"Stopped: {jobs} in AWS Batch. Run the same command again to follow them."

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,12 +280,10 @@ async def _print_requests(connection: Connection, requests: Sequence[JobRequest]
 
 
 def _say_what_is_used(file: str, read: RequestFile, journal: Path | None, *, exists: bool) -> None:
-    count = len(read.requests)
-    jobs = "1 request" if count == 1 else f"{count:,} requests"
     kept = "no journal"
     if journal is not None:
         kept = f"{'continuing' if exists else 'journal'} {journal}"
-    note(one_line(f"{jobs} in {file}; {kept}"))
+    note(one_line(f"{_requests(len(read.requests))} in {file}; {kept}"))
     if read.unused_columns:
         note(one_line(f"Columns that nothing uses: {', '.join(read.unused_columns)}"))
 
@@ -341,17 +340,24 @@ class _Run:
 
     def how_to_go_on(self, journal: Path | None) -> str:
         """Return what continues, and how to go on."""
-        left = len(self._read.requests) - len(self._outcomes.of_jobs)
+        total = len(self._read.requests)
+        left = total - len(self._outcomes.of_jobs)
         if self._terminated:
             what = f"Terminated {_jobs(self._terminated)}"
         else:
-            unfinished = self._outcomes.unfinished
-            what = f"Stopped. {_jobs(len(unfinished))} in AWS Batch go on"
+            unfinished = len(self._outcomes.unfinished)
+            verb = "continues" if unfinished == 1 else "continue"
+            what = f"Stopped: {_jobs(unfinished)} {verb} in AWS Batch"
         if left:
-            what += f"; {left:,} of {len(self._read.requests):,} requests are not submitted"
+            what += f", and {left:,} of {_requests(total)} {'is' if left == 1 else 'are'} not sent"
         if journal is None:
-            return f"{what}. Without a journal, the same command submits all jobs again."
-        return f"{what}. Run the same command again to go on."
+            return f"{what}. There is no journal: the same command would submit all jobs again."
+        follow = f"`asyncbatch resume {shlex.quote(str(journal))}`"
+        return f"{what}. Run the same command again, or only follow the jobs with {follow}."
+
+
+def _requests(number: int) -> str:
+    return "1 request" if number == 1 else f"{number:,} requests"
 
 
 def _jobs(number: int) -> str:
@@ -360,9 +366,7 @@ def _jobs(number: int) -> str:
 
 def _what_to_do(connection: Connection, journal: Path | None) -> str:
     options = connection.options()
-    see = (
-        f"See why with `asyncbatch logs{options} JOB_ID` and `asyncbatch explain{options} JOB_ID`."
-    )
+    see = f"See why with `asyncbatch explain{options} JOB_ID`."
     if journal is None:
         return f"{see} Submit a job again with `asyncbatch rerun{options} JOB_ID`."
     return f"{see} The same command submits the failed jobs again."
