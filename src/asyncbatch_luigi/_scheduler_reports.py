@@ -48,7 +48,8 @@ def state_of(job: Job) -> str:
     """Return a job's state in words.
 
     The status is followed by an array job's counts, and by AWS's reason unless the job SUCCEEDED.
-    From the second submission on (`job_recovery`), it is preceded by the submission's number.
+    If that is a known reason why the job waits, what to do follows. From the second submission on
+    (`job_recovery`), the status is preceded by the submission's number.
     """
     state = fit_for_terminal(str(job.status))
     if len(job.submissions) > 1:
@@ -57,6 +58,8 @@ def state_of(job: Job) -> str:
         counts = [f"{count} {status}" for status, count in job.counts.items() if count]
         state += f", children: {', '.join(counts)}"
     reason = job.description.status_reason if job.description else None
+    if job.wait_reason is not None:
+        reason = job.wait_reason.message
     if reason is None or job.status is JobStatus.SUCCEEDED:
         return state
     # A line break would let the author of a reason write log lines of their own.

@@ -1,8 +1,8 @@
 """Tracebacks that show the user's code, and not how this package calls it.
 
-A job that FAILED, a job queue that does not exist: such an expected error says itself what is
-wrong. Luigi logs it with its traceback, and the frames of this package, of threads and of the event
-loop would be thirty lines of it.
+A job that FAILED, a job queue that does not exist, Ctrl-C: such an expected error says itself what
+is wrong. Luigi logs it with its traceback, and the frames of this package, of threads and of the
+event loop would be thirty lines of it.
 """
 
 import itertools
@@ -20,7 +20,7 @@ _CALLERS = ("asyncbatch_luigi.worker", "asyncio", "concurrent.futures")
 
 
 def trim(error: BaseException) -> None:
-    """Remove frames from the traceback of an error that a task has raised.
+    """Remove frames from the traceback of an error that a task or the worker has raised.
 
     An expected error keeps the frames of the user's code only, and no cause: its message contains
     what the SDK said. All other errors, which may be bugs of the user or of this package, lose only
@@ -39,6 +39,8 @@ def trim(error: BaseException) -> None:
 
 def is_expected(error: BaseException) -> bool:
     """Return whether an error is one of those that the documentation lists for a task."""
+    if isinstance(error, KeyboardInterrupt):
+        return True
     return isinstance(error, AsyncBatchError) and not isinstance(error, InternalError)
 
 

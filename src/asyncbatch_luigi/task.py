@@ -198,7 +198,7 @@ class BatchTask(luigi.Task):
             _bridge.run_with_client(
                 self._asyncbatch_start, lambda: new_client(poll_policy(self.poll_time))
             )
-        except AsyncBatchError as error:
+        except (AsyncBatchError, KeyboardInterrupt) as error:
             trim(error)
             raise
 

@@ -95,6 +95,12 @@ class Process:
         return self.program.wait()
 
     @property
+    def frames(self) -> list[str]:
+        """The files of asyncbatch in the traceback with which it has ended."""
+        traceback = self.output.rpartition("Traceback (most recent call last)")[2]
+        return re.findall(r'File ".*/(asyncbatch.*)", line', traceback)
+
+    @property
     def whereabouts(self) -> set[str]:
         """The jobs that continue according to the log."""
         found = re.findall(r"Interrupted: AWS Batch job (\S+) \(.*\) continues in AWS", self.output)

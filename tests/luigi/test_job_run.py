@@ -95,6 +95,28 @@ async def test_console_link_and_each_state_are_reported() -> None:
     assert len(set(messages)) == len(messages)
 
 
+@pytest.mark.virtual_time
+async def test_job_that_cannot_start_reports_why_and_what_to_do(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="luigi-interface")
+    blocked = anyio.Event()
+
+    def report(message: str) -> None:
+        if "RUNNABLE (MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT" in message:
+            assert "request less, or use another queue" in message
+            blocked.set()
+
+    report.is_instant = True  # type: ignore[attr-defined] # as in the one-process worker
+    async with open_local(AT_ONCE) as local, AsyncBatchClient(session=local.session) as client:
+        plan = RunPlan(request=JobRequest("succeeds", queue="default", vcpus=10_000))
+        async with anyio.create_task_group() as group:
+            group.start_soon(JobRun(client, plan, SchedulerReports(status_message=report)).run)
+            await blocked.wait()
+            group.cancel_scope.cancel()
+    assert "request less, or use another queue" in caplog.text
+
+
 async def test_unreachable_scheduler_does_not_end_the_run(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

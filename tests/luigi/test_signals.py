@@ -20,6 +20,7 @@ def test_signal_ends_a_process_with_one_worker(aws: Aws, number: signal.Signals)
         assert process.whereabouts == process.jobs
         assert "continued" not in process.output
         assert "FAILED" not in process.output
+        assert process.frames == []
 
 
 def test_ctrl_c_ends_all_forked_workers(aws: Aws) -> None:

@@ -52,6 +52,9 @@ def test_signal_ends_the_worker_and_logs_where_its_jobs_are(
         assert process.whereabouts == process.jobs
         assert "continued" not in process.output
         assert "FAILED" not in process.output
+        assert set(process.frames) <= {
+            "asyncbatch_luigi/worker/_entry_points.py"
+        }  # that of build()
     assert aws.statuses() == ["RUNNING"] * TASKS
 
 

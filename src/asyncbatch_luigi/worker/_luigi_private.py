@@ -9,6 +9,7 @@ that the package may be installed with.
 import functools
 import math
 import queue
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Self
@@ -23,6 +24,7 @@ from luigi.task_status import PENDING, RUNNING
 
 from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._current_runner import activate, deactivate
+from asyncbatch_luigi._tracebacks import trim
 from asyncbatch_luigi.worker._garbage_collection import FewerCollections
 from asyncbatch_luigi.worker._leaving import Leaving
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
@@ -77,10 +79,10 @@ def unsupported() -> str | None:
 
 
 def allow_builds_in_threads() -> None:
-    """Make Luigi's workers usable in all threads of this process, from now on.
+    """Make Luigi's own workers usable in all threads of this process, from now on.
 
-    They handle SIGUSR1, and Python allows handlers in the main thread only. In Luigi's own workers
-    the main thread runs a task; here it may be another thread, which must be able to start a build.
+    They handle SIGUSR1, and Python allows handlers in the main thread only. A task's `run` may
+    start a build: in Luigi's workers the main thread runs it, here it may be another thread.
     """
     _worker.signal = MAIN_THREAD_SIGNALS
 
@@ -115,7 +117,9 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Luigi calls it
         """Create the worker with the arguments of Luigi's; threads start when it is entered."""
-        allow_builds_in_threads()
+        if threading.current_thread() is not threading.main_thread():
+            # That of SIGUSR1: Python allows handlers in the main thread only.
+            kwargs["no_install_shutdown_handler"] = True
         super().__init__(*args, **kwargs)
         self._scheduler: Any = SchedulerProxy(
             self._scheduler, self._id, self._limit, self._is_batch_task, self._config.wait_interval
@@ -160,6 +164,8 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
 
     def __exit__(self, *error: object) -> None:
         """Report known results, cancel what still runs, stop the threads: see `_leaving`."""
+        if isinstance(error[1], KeyboardInterrupt):
+            trim(error[1])
         self._signals.leave()
         self._is_leaving = True
         runs = [run for run in self._running_tasks.values() if isinstance(run, TaskRun)]
@@ -201,6 +207,8 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
                 self._main_thread.expect_children()
                 self._purge_due = 0.0
             return process
+        if mode is RunMode.THREAD:
+            allow_builds_in_threads()
         messages: queue.Queue[Any] | None = queue.Queue() if task.accepts_messages else None
         calls = ReportedCalls(self._reports, self._scheduler, task.task_id)
         reporter = _worker.TaskStatusReporter(calls, task.task_id, self._id, messages)
