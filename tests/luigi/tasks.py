@@ -92,7 +92,6 @@ class AfterAnnounced(Quick):
     port = luigi.IntParameter(significant=False)
     rank = luigi.IntParameter(default=0)
 
-    def requires(self) -> luigi.Task:
+    def requires(self) -> list[luigi.Task]:
         needed: Any = Announced
-        task: luigi.Task = needed(name=self.name, port=self.port, rank=self.rank)
-        return task
+        return [needed(name=self.name, port=self.port, rank=self.rank)]

@@ -8,6 +8,7 @@ from typing import Any
 import luigi
 import luigi.util
 import pytest
+from luigi.task_register import Register
 
 from asyncbatch import InvalidRequest
 from asyncbatch_luigi import BatchTask
@@ -224,7 +225,7 @@ def test_configuration_changed_between_two_equal_tasks_is_used() -> None:
     first = make(Defaulted, day=day)
     with configured("Defaulted", {"counted": "1"}):
         second = make(Defaulted, day=day)
-        make(luigi.task_register.Register.clear_instance_cache)
+        make(Register.clear_instance_cache)
         third = make(Defaulted, day=day)
     assert [task.counted for task in (first, second, third)] == ["0", "1", "1"]
 
