@@ -42,6 +42,10 @@ COMMANDS = (
     Row(_RUN, "run", "run", "Submit the jobs of a file, and wait until all have ended."),
     Row(_RUN, "resume", "resume", "Follow the jobs of a journal until all have ended."),
     Row(_RUN, "rerun", "rerun", "Submit failed jobs again."),
+    Row(
+        *(_RUN, "report", "report"),
+        "Write a report of a run: timeline, failures, hours and cost.",
+    ),
     Row(_SEE, "ls", "ls", "List jobs of a queue, the newest first."),
     Row(_SEE, "show", "show", "Show everything about jobs: attempts, containers, links, reasons."),
     Row(_SEE, "explain", "explain", "Explain why jobs wait or failed, and what to do."),

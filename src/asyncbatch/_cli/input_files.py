@@ -32,5 +32,15 @@ async def exists(path: Path | None) -> bool:
     return path is not None and await anyio.to_thread.run_sync(path.is_file)
 
 
+async def require_journal(journal: str) -> None:
+    """Raise if there is no journal, which opening it would create.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if not await exists(Path(journal)):
+        raise UsageError(f"there is no journal {one_line(journal)}. Check the path.")
+
+
 def _read(path: str) -> bytes:
     return sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()

@@ -1,6 +1,5 @@
 """`asyncbatch resume`: the jobs of a journal, followed until they have ended."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +7,6 @@ import typer
 from asyncbatch import AsyncBatchError, Journal, SubmitUncertain
 from asyncbatch._cli import input_files
 from asyncbatch._cli.connecting import Connection
-from asyncbatch._cli.errors import UsageError
 from asyncbatch._cli.outcomes import Outcomes
 from asyncbatch._cli.output import AsJson
 from asyncbatch._cli.progress_display import progress_of
@@ -16,7 +14,6 @@ from asyncbatch._cli.request_options import with_option
 from asyncbatch._cli.running import command, message_when_stopped, note
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.recovery import optional_policy
-from asyncbatch._values.text import one_line
 
 
 @command
@@ -46,7 +43,7 @@ async def resume(
     Nothing new is submitted: for that, run the program that wrote the journal again, such as
     `asyncbatch run`. The exit code is 0 if all jobs succeeded and 1 if one failed.
     """
-    await _require_file(journal)
+    await input_files.require_journal(journal)
     try:
         policy = optional_policy(recovery)
     except InvalidRequest as error:
@@ -74,16 +71,6 @@ async def resume(
             " wrote the journal submits failed jobs again."
         )
     return outcomes.exit_code
-
-
-async def _require_file(journal: str) -> None:
-    """Raise if there is no journal, which the client would create.
-
-    Raises:
-        UsageError: There is none.
-    """
-    if not await input_files.exists(Path(journal)):
-        raise UsageError(f"there is no journal {one_line(journal)}. Check the path.")
 
 
 def _how_to_go_on(outcomes: Outcomes) -> str:

@@ -1,7 +1,8 @@
 """A run as a report sees it: jobs, and the submissions of each."""
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
@@ -123,6 +124,31 @@ class Run:
     """The jobs of a run, in the order of their requests."""
 
     jobs: Sequence[ReportedJob]
+
+    def failed_ids(self) -> list[str]:
+        """Return the ids of jobs that FAILED after an attempt and whose log is not known.
+
+        Jobs of all kinds of failures come first: a few of each kind are enough for a report.
+        """
+        by_kind: dict[str, list[str]] = {}
+        for job in self.jobs:
+            last = job.last
+            has_run = last.description is not None and last.description.attempts
+            if last.failure is not None and has_run and not last.log:
+                by_kind.setdefault(last.failure.kind, []).append(last.job_id)
+        rounds = itertools.zip_longest(*by_kind.values())
+        return [job_id for each in rounds for job_id in each if job_id is not None]
+
+    def with_logs(self, logs: Mapping[str, Sequence[str]]) -> "Run":
+        """Return the run with the last log lines of some jobs, by job id."""
+        jobs = []
+        for job in self.jobs:
+            log = logs.get(job.last.job_id)
+            if log:
+                last = replace(job.last, log=log)
+                job = ReportedJob(submissions=[*job.submissions[:-1], last])  # noqa: PLW2901 - the same job
+            jobs.append(job)
+        return Run(jobs=jobs)
 
     @classmethod
     def of_results(
