@@ -119,7 +119,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with mypy and pyright, and that both reject known mistakes."""
-    session.install("-e", ".[luigi,cli,notebook,report]", *groups("test", "types", "bench"), "nox")
+    session.install("-e", ".[luigi,cli,notebook,report,tui]", *groups("test", "types", "bench"), "nox")
     session.run("mypy")
     session.run("pyright")
     session.run("python", "-m", "tests.typing.check_rejected")
@@ -163,7 +163,7 @@ def run_tests(session: nox.Session, *arguments: str) -> None:
 def install_for_tests(session: nox.Session, aiobotocore: str) -> None:
     """Install the package, not the source tree, with one end of the range of dependencies."""
     pins = [*FLOORS, AIOBOTO3_AT_FLOOR] if aiobotocore == "oldest" else ["aiobotocore>=3.10"]
-    session.install(".[luigi,cli,notebook,report]", *pins, *groups("test"))
+    session.install(".[luigi,cli,notebook,report,tui]", *pins, *groups("test"))
 
 
 @nox.session
@@ -181,14 +181,14 @@ def coverage(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests_between(session: nox.Session) -> None:
     """Run the quick tests on one Python version."""
-    session.install(".[luigi,cli,notebook,report]", *groups("test"))
+    session.install(".[luigi,cli,notebook,report,tui]", *groups("test"))
     run_tests(session, *([] if session.posargs else QUICK_TESTS))
 
 
 @nox.session
 def docker(session: nox.Session) -> None:
     """Run the tests against moto with real containers; needs Docker Engine and root."""
-    session.install(".[luigi,cli,notebook,report]", *groups("test"))
+    session.install(".[luigi,cli,notebook,report,tui]", *groups("test"))
     session.run("pytest", "tests/docker", *session.posargs)
 
 

@@ -281,6 +281,8 @@ class API:
             arguments["jobQueue"] = queue
         if condition is not None:
             arguments["filters"] = [{"name": condition[0], "values": [condition[1]]}]
+        else:
+            arguments["maxResults"] = _LIST_LIMIT
         if status is not None:
             arguments["jobStatus"] = str(status)
         async for page in self._pages(_LIST_JOBS, arguments):
