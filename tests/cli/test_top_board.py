@@ -73,12 +73,12 @@ def board_of(queue: Queue, name: str | None = None) -> Board:
 async def test_ten_thousand_jobs_cost_at_most_two_calls_a_second() -> None:
     queue = Queue(RUNNING=500, RUNNABLE=10_000, FAILED=20, SUCCEEDED=50_000)
     board = board_of(queue)
-    with anyio.move_on_after(300):
+    with anyio.move_on_after(90):
         await board.run()
     assert board.queue == "main"
     assert board.counts() == {"RUNNING": 500, "RUNNABLE": 10_000, "FAILED": 20, "SUCCEEDED": 1000}
     assert board.cut == {JobStatus.SUCCEEDED}
-    assert board.rounds >= 10
+    assert board.rounds >= 3
     busiest = max(sum(at <= other < at + 10 for other in queue.times) for at in queue.times)
     assert busiest <= 20
     per_second = RATES.list_per_second + RATES.describe_per_second
