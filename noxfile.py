@@ -119,7 +119,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types with mypy and pyright, and that both reject known mistakes."""
-    session.install("-e", ".[luigi,cli,notebook,report,tui]", *groups("test", "types", "bench"), "nox")
+    session.install(
+        "-e", ".[luigi,cli,notebook,report,tui]", *groups("test", "types", "bench"), "nox"
+    )
     session.run("mypy")
     session.run("pyright")
     session.run("python", "-m", "tests.typing.check_rejected")
