@@ -204,14 +204,13 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Benchmark asyncbatch and other clients; `-- --help` lists the options."""
-    # Compiled as pip does: what the contenders compile would count as theirs.
-    session.install(".[luigi]", *groups("bench"), env={"UV_COMPILE_BYTECODE": "1"})
+    session.install(".[luigi]", *groups("bench"))
     session.run("python", "-m", "bench", *session.posargs)
 
 
 @nox.session
 def bench_short(session: nox.Session) -> None:
-    """Check in two minutes that the benchmark runs; too short for meaningful numbers."""
+    """Check in one minute that the benchmark runs; too short for meaningful numbers."""
     session.install(".[luigi]", *groups("bench"))
     # Compiles what the contenders import; they do not keep what they compile.
     imports = "import asyncbatch_luigi.worker, bench.plot, bench.virtual"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.comparison import scale, table
+from bench.environments import compile_environment
 from bench.measure import Measurement, least_disturbed
 from bench.plot import draw
 from bench.report import report
@@ -35,6 +36,8 @@ def main() -> None:
     options = _options()
     workloads = list(_chosen(options))
     options.output.mkdir(parents=True, exist_ok=True)
+    if not options.short:
+        compile_environment()
     measurements: list[Measurement] = []
     for workload in workloads:
         print(workload.title, flush=True)
@@ -61,7 +64,7 @@ def _rounds(workload: Workload, rounds: int) -> Iterator[list[list[Measurement]]
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="run small workloads, for two minutes")
+    parser.add_argument("--short", action="store_true", help="run small workloads, for one minute")
     parser.add_argument(
         "--workload", action="append", choices=_NAMES, help="run only this workload"
     )

@@ -58,7 +58,6 @@ def python_of(contender: str) -> str:
     """Return the interpreter of a contender, after creating its environment if necessary."""
     peer = PEERS[contender]
     if not peer.requires:
-        _compile()
         return sys.executable
     home = _HOME / contender
     python = home / "bin" / "python"
@@ -70,8 +69,7 @@ def python_of(contender: str) -> str:
     return str(python)
 
 
-@functools.cache
-def _compile() -> None:
+def compile_environment() -> None:
     """Compile the packages of this environment, as uv compiles those of the peers.
 
     Contenders write no bytecode. Compiling all modules anew would take a second of each run.

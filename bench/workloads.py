@@ -14,6 +14,7 @@ CONTENDERS = (OURS, FLOOR, "gather", LUIGI, "aio-aws")
 ALL_CONTENDERS = (*CONTENDERS, JOURNALLED, LUIGI_OURS)
 _OURS_AND_FLOOR = (OURS, FLOOR)
 _HOUR = 3600.0
+_FEW = 20  # jobs of the brief workloads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,16 +188,18 @@ def luigi() -> Iterator[Workload]:
 
 
 def brief() -> Iterator[Workload]:
-    """Yield small workloads that show in two minutes that the benchmark runs."""
-    quick = Setting(shortest=1.0, longest=3.0)
-    yield replace(short(100, _OURS_AND_FLOOR), title="100 jobs of 1-3 s", setting=quick)
-    array = replace(ARRAY, title="One array of 100 children of 1-3 s", jobs=100)
+    """Yield small workloads that show in one minute that the benchmark runs."""
+    quick = Setting(shortest=0.5, longest=1.0)
+    yield replace(short(_FEW, _OURS_AND_FLOOR), title="20 jobs of 0.5-1 s", setting=quick)
+    array = replace(ARRAY, title="One array of 20 children of 0.5-1 s", jobs=_FEW)
     yield replace(array, setting=quick, contenders=(OURS,))
-    yield replace(MEDIUM, title="100 jobs of 1-5 minutes; virtual time", jobs=100)
-    journal = replace(JOURNAL, title="100 jobs of 1-3 s; with and without a journal", jobs=100)
+    yield replace(MEDIUM, title="20 jobs of 1-5 minutes; virtual time", jobs=_FEW)
+    journal = replace(JOURNAL, title="20 jobs of 0.5-1 s; with and without a journal", jobs=_FEW)
     yield replace(journal, setting=quick)
-    tasks = replace(LUIGI_TASKS, title="100 Luigi tasks of 1-3 s", jobs=100)
+    tasks = replace(LUIGI_TASKS, title="20 Luigi tasks of 0.5-1 s", jobs=_FEW)
     yield replace(tasks, setting=quick, contenders=(LUIGI_OURS,))
-    yield replace(IDLE, title="100 jobs RUNNABLE for 5 min; virtual time", jobs=100, hold=300.0)
-    few = Setting(lines=5, line_every=1.0)
-    yield replace(LOGS, title="50 jobs, each writing 5 lines, followed live", jobs=50, setting=few)
+    yield replace(IDLE, title="20 jobs RUNNABLE for 5 min; virtual time", jobs=_FEW, hold=300.0)
+    few = Setting(lines=2, line_every=1.0)
+    yield replace(
+        LOGS, title="20 jobs, each writing 2 lines, followed live", jobs=_FEW, setting=few
+    )
