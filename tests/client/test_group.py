@@ -130,9 +130,9 @@ async def test_group_knows_each_of_its_jobs_however_the_block_ends(
         async with anyio.create_task_group() as others:
 
             async def busy(group: JobGroup) -> None:
-                for _ in range(70):
+                for _ in range(40):
                     others.start_soon(_submit, group)
-                await anyio.sleep(0.7)
+                await anyio.sleep(0.4)
                 await body(group)
 
             assert isinstance(await error_of(group, busy), error)
