@@ -1,5 +1,6 @@
 """The plain JSON parser returns what botocore's parser returns."""
 
+import functools
 import json
 from typing import Any
 
@@ -48,6 +49,13 @@ def values(shape: Shape, depth: int = 0) -> st.SearchStrategy[Any]:
     return SCALARS[shape.type_name]
 
 
+@functools.cache  # it takes longer than the drawing
+def responses(service: str, operation: str) -> st.SearchStrategy[Any]:
+    """Generate responses of an operation."""
+    return values(_shape(service, operation)[1])
+
+
+@functools.cache
 def _shape(service: str, operation: str) -> tuple[str, StructureShape]:
     model = _SESSION.get_service_model(service)
     return model.metadata["protocol"], model.operation_model(operation).output_shape
@@ -81,7 +89,7 @@ def test_plain_json_parser_equals_botocores_parser(
     service: str, operation: str, data: st.DataObject
 ) -> None:
     protocol, shape = _shape(service, operation)
-    body = json.dumps(data.draw(values(shape))).encode()
+    body = json.dumps(data.draw(responses(service, operation))).encode()
     response = {"status_code": 200, "headers": {}, "body": body}
     theirs = create_parser(protocol).parse(dict(response), shape)
     theirs.pop("ResponseMetadata")
