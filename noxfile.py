@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import nox
 
@@ -27,9 +28,23 @@ WORKERS = str(2 * (os.cpu_count() or 1))
 # that runs nox.
 SAME_EVERYWHERE = (
     # The project's own texts, examples, benchmark and test tools.
-    *("tests/bench", "tests/docs", "tests/examples", "tests/test_programs.py"),
+    *("tests/bench", "tests/chaos", "tests/docs", "tests/examples", "tests/test_programs.py"),
+    "tests/mutations/test_mutations.py",
     # Shells run the commands that these tests make from strings and numbers.
     *("tests/submitting/test_coalesce_properties.py", "tests/submitting/test_smaller_array.py"),
+    # Functions of strings, numbers and dictionaries, with thousands of values: no SDK, no loop.
+    *("tests/aws/test_wire_properties.py", "tests/aws/test_wire_total.py"),
+    *("tests/local/executors/test_lines.py", "tests/logs/test_window_properties.py"),
+    "tests/polling/test_schedule_properties.py",
+    # Hundreds of faults and odd responses: what is read or looked up next is decided from them,
+    # in virtual time. The calls and the event loop are those of other tests of these packages.
+    *("tests/submitting/test_shared_look_ups.py", "tests/logs/test_follower_properties.py"),
+    "tests/logs/test_odd_responses.py",
+    # Requests and decisions of the adapter and of Luigi's scheduler, whose version is the same in
+    # all environments. Tests of threads, forked workers, signals and tracebacks run everywhere.
+    *("tests/luigi/test_compatibility.py", "tests/luigi/test_default_queue.py"),
+    *("tests/luigi/test_find_live.py", "tests/luigi/test_luigi_semantics.py"),
+    "tests/luigi/test_scheduling_semantics.py",
 )
 # What depends most on the versions of Python and botocore: values, AWS access, journal, contract.
 QUICK_TESTS = (
@@ -122,8 +137,10 @@ def types(session: nox.Session) -> None:
     session.install(
         "-e", ".[luigi,cli,notebook,report,tui]", *groups("test", "types", "bench"), "nox"
     )
-    session.run("mypy")
-    session.run("pyright")
+    with ThreadPoolExecutor() as pool:  # each of them uses one core
+        checks = [pool.submit(session.run, checker) for checker in ("mypy", "pyright")]
+    for check in checks:
+        check.result()
     session.run("python", "-m", "tests.typing.check_rejected")
 
 
@@ -159,7 +176,8 @@ def run_tests(session: nox.Session, *arguments: str) -> None:
     if not session.posargs:
         # Compiles the tests and what they import; else each of the processes would do so.
         session.run("pytest", "--collect-only", "-qq", *arguments, silent=True)
-    session.run("pytest", "--numprocesses", WORKERS, *arguments, *session.posargs)
+    pytest = ("pytest", "--numprocesses", WORKERS, "--durations=15")
+    session.run(*pytest, *arguments, *session.posargs)
 
 
 def install_for_tests(session: nox.Session, aiobotocore: str) -> None:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -79,7 +80,9 @@ def main() -> None:
     Raises:
         SystemExit: They differ.
     """
-    found = [*differences("mypy", mypy()), *differences("pyright", pyright())]
+    with ThreadPoolExecutor() as pool:  # each of them uses one core
+        reported = {"mypy": pool.submit(mypy), "pyright": pool.submit(pyright)}
+    found = [line for each in reported for line in differences(each, reported[each].result())]
     if found:
         raise SystemExit("\n".join(found))
     count = len(expected("mypy"))
