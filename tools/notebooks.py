@@ -26,7 +26,7 @@ Notebook = Any
 Cell = Any
 
 FOLDER = Path(__file__).parents[1] / "docs" / "notebooks"
-NAMES = ("first-steps", "resume")
+NAMES = ("first-steps", "fan-out", "resume")
 
 _DIES = "kernel-dies"
 _RESET = "%reset -f"
@@ -114,8 +114,9 @@ def _constant_part(cell: Cell) -> str:
     for output in cell.outputs:
         data = output.get("data", {})
         text = output.get("text") or data.get("text/html") or data.get("text/plain") or ""
+        text = re.sub(r"<[^>]*>", " ", text)
         text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{12}\b", "ID", text)
-        shown.append(re.sub(r"[\d.,]+|\s+", " ", text).strip())
+        shown.append(re.sub(r"[\d.,\s]+", " ", text).strip())
     return " ".join(shown)
 
 
@@ -129,9 +130,21 @@ def _tidy(notebook: Notebook) -> None:
             continue
         count = 0 if _DIES in cell.metadata.get("tags", ()) else count + 1
         cell.execution_count = count or None
+        cell.outputs = _with_whole_streams(cell.outputs)
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = count
+
+
+def _with_whole_streams(parts: Sequence[Any]) -> list[Any]:
+    """Join what a cell has printed: a kernel sends it in parts of any length."""
+    whole: list[Any] = []
+    for part in parts:
+        if whole and "name" in part and part.name == whole[-1].get("name"):
+            whole[-1].text += part.text
+        else:
+            whole.append(part)
+    return whole
 
 
 def main() -> None:
