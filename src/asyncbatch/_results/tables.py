@@ -35,12 +35,17 @@ def summary(results: Sequence[JobResult]) -> str:
 def html_table(results: Sequence[JobResult]) -> str:
     """Return the table as HTML."""
     shown, left = _shown(results)
-    head = "".join(f'<th style="{_CELL};opacity:.7">{column}</th>' for column in _COLUMNS)
+    styles = [
+        _CELL + (_BREAKS if column in _LONG else ";white-space:nowrap") for column in _COLUMNS
+    ]
+    columns = zip(styles, _COLUMNS, strict=True)
+    head = "".join(f'<th style="{style};opacity:.7">{column}</th>' for style, column in columns)
     rows = []
     for result in shown:
         cells = [html_text(text) for text in _cells(result)]
         cells[2] = f'<b style="color:{html_colour(result.status)}">{cells[2]}</b>'
-        texts = (f'<td style="{_CELL}"><bdi>{cell}</bdi></td>' for cell in cells)
+        row = zip(styles, cells, strict=True)
+        texts = (f'<td style="{style}"><bdi>{cell}</bdi></td>' for style, cell in row)
         rows.append(f"<tr>{''.join(texts)}</tr>")
     table = f'<table style="{TABLE}"><tr>{head}</tr>{"".join(rows)}</table>' if rows else ""
     kinds = "".join(f"<div>{html_text(line)}</div>" for line in _kinds(results))
@@ -107,4 +112,8 @@ def _more(left: int) -> str:
     return f"… and {left:,} more; to_dicts() and report(path) have all of them"
 
 
-_CELL = "text-align:left;padding:.1em .8em .1em 0;vertical-align:top;overflow-wrap:anywhere"
+_CELL = "text-align:left;padding:.1em .8em .1em 0;vertical-align:top"
+_LONG = ("job", "id", "reason")
+"""Columns whose texts may be of any length; all others stay in one line."""
+
+_BREAKS = ";overflow-wrap:anywhere"
