@@ -11,6 +11,7 @@ from asyncbatch._cli import choosing, exit_codes, output, running
 from asyncbatch._cli.choosing import Filter, JobNames
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.errors import UsageError
+from asyncbatch._cli.following import how_to_go_on
 from asyncbatch._cli.job_facts import details
 from asyncbatch._cli.outcomes import Outcomes, submitted_facts
 from asyncbatch._cli.output import AsJson, Column
@@ -20,10 +21,9 @@ from asyncbatch._cli.request_options import RequestOptions, with_option
 from asyncbatch._cli.running import command, message_when_stopped, note
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.status import JobStatus
-from asyncbatch._values.text import one_line
 
-_NAMED = 10
-"""Jobs that a message names."""
+_SHOWN = 20
+"""Jobs that are listed before the question; more are counted."""
 
 
 @command
@@ -68,13 +68,13 @@ async def rerun(
     async with connection.open() as batch:
         found = await choosing.find_jobs(batch, jobs or (), connection, conditions)
         _require_failed(found)
-        if not (yes or _are_ids(jobs) or not found or _is_confirmed(found)):
-            note("Nothing was submitted.")
-            return exit_codes.INTERRUPTED
+        if found and not (yes or _are_ids(jobs) or await _agrees(found)):
+            note("Nothing was done.")
+            return exit_codes.SUCCEEDED
         pairs = await _submitted_again(batch, found, changes)
         if wait:
             with (
-                message_when_stopped(lambda: _how_to_go_on(outcomes)),
+                message_when_stopped(lambda: how_to_go_on("wait", outcomes.unfinished, connection)),
                 progress_of(batch, quiet=as_json),
             ):
                 for _, new in pairs:
@@ -125,22 +125,25 @@ def _are_ids(names: Sequence[str] | None) -> bool:
     return all(choosing.is_job_id(choosing.without_arn(name)) for name in names or [""])
 
 
-def _is_confirmed(jobs: Sequence[Job]) -> bool:
-    """List the jobs, and return whether a person says that they are meant.
+async def _agrees(jobs: Sequence[Job]) -> bool:
+    """List the jobs on standard error, ask, and return whether the answer is yes.
 
     Raises:
         UsageError: There is no terminal.
     """
     if not running.is_terminal():
-        raise UsageError("there is no terminal to ask on: name the jobs by id, or add --yes.")
-    for job in jobs[:_NAMED]:
-        note(one_line(f"{job.id}  {job.name}  {_details(job)}"))
-    if len(jobs) > _NAMED:
-        note(f"and {len(jobs) - _NAMED:,} more")
-    try:
-        return typer.confirm(f"Submit {_jobs(len(jobs))} again?", err=True)
-    except typer.Abort:  # the end of the input
-        return False
+        raise UsageError(
+            "rerun asks before it submits jobs that are not named by id, and there is no terminal"
+            " to ask on. Add --yes."
+        )
+    columns = (Column("JOB ID"), Column("NAME"), Column("DETAILS"))
+    rows = [(job.id, job.name, _details(job)) for job in jobs[:_SHOWN]]
+    for line in output.table_lines(columns, rows, plain=True):
+        note(line)
+    if len(jobs) > _SHOWN:
+        note(f"... and {len(jobs) - _SHOWN:,} more")
+    number = "this job" if len(jobs) == 1 else f"these {len(jobs):,} jobs"
+    return await running.ask(f"Submit {number} again?")
 
 
 def _details(job: Job) -> str:
@@ -195,14 +198,3 @@ def _print_new(pairs: Sequence[tuple[str, Job]], *, as_json: bool) -> None:
         return
     columns = (Column("FAILED JOB"), Column("NEW JOB"), Column("NAME", cut=True))
     output.print_table(columns, [(old, new.id, new.name) for old, new in pairs])
-
-
-def _how_to_go_on(outcomes: Outcomes) -> str:
-    ids = [job.id for job in outcomes.unfinished]
-    some = " ".join(ids[:_NAMED])
-    more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
-    return f"Stopped waiting; new jobs that continue: {some}{more}."
-
-
-def _jobs(number: int) -> str:
-    return "1 job" if number == 1 else f"{number:,} jobs"

@@ -11,6 +11,7 @@ from asyncbatch._aws.wire import requests as wire
 from asyncbatch._cli import exit_codes, output
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.errors import UsageError
+from asyncbatch._cli.following import how_to_go_on
 from asyncbatch._cli.input_files import STDIN, read_file
 from asyncbatch._cli.job_facts import job_facts
 from asyncbatch._cli.outcomes import submitted_facts
@@ -87,9 +88,10 @@ async def submit(
             else:
                 output.print_line(job.id)
             return exit_codes.SUCCEEDED
-        with message_when_stopped(lambda: _how_to_go_on(job, connection)):
+        again = "logs -f" if follow else "wait"
+        with message_when_stopped(lambda: how_to_go_on(again, [job], connection)):
             if follow:
-                await print_logs(job)
+                await print_logs(job, timestamps=False)
             return await _ended(job, as_json=as_json, is_followed=follow)
 
 
@@ -168,12 +170,3 @@ async def _ended(job: Job, *, as_json: bool, is_followed: bool) -> int:
     elif result.failure is not None:
         note(f"Job {job.id} failed: {result.failure.message}")
     return exit_codes.SUCCEEDED if result.succeeded else exit_codes.JOB_FAILED
-
-
-def _how_to_go_on(job: Job, connection: Connection) -> str:
-    options = connection.options()
-    return (
-        f"Stopped waiting; job {job.id} continues. Follow it with"
-        f" `asyncbatch logs -f {job.id}{options}`,"
-        f" or end it with `asyncbatch terminate {job.id}{options}`."
-    )
