@@ -65,7 +65,12 @@ class Terminal:
         monkeypatch.setenv("TZ", "UTC")
 
     async def call(
-        self, bench: Bench, *arguments: str, columns: int | None = None, answer: str | None = None
+        self,
+        bench: Bench,
+        *arguments: str,
+        columns: int | None = None,
+        answer: str | None = None,
+        piped: str = "",
     ) -> Called:
         """Call a command, and return what it printed; cancelling it is Ctrl-C.
 
@@ -74,10 +79,12 @@ class Terminal:
             arguments: The arguments, as in a shell.
             columns: Width of the terminal; None writes to a pipe.
             answer: What a person types where the command asks; None is no terminal.
+            piped: Standard input, where that is no terminal.
         """
         with self._monkeypatch.context() as patch:
             out, err = io.StringIO() if columns is None else Screen(), io.StringIO()
-            source = io.StringIO() if answer is None else Screen(f"{answer}\n")
+            pipe = io.TextIOWrapper(io.BytesIO(piped.encode()))
+            source = pipe if answer is None else Screen(f"{answer}\n")
             patch.setattr(sys, "stdout", stdout.GuardedStdout(out))
             patch.setattr(sys, "stderr", err)
             patch.setattr(sys, "stdin", source)

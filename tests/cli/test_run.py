@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from asyncbatch import AsyncBatchClient
-from asyncbatch.local import Launch, LocalBatch, Script, ScriptedExecutor
+from asyncbatch.local import Fault, Launch, LocalBatch, Script, ScriptedExecutor
 from tests.cli.harness import Called, Terminal, golden
 from tests.fixtures.bench import DEFINITION, Bench, MakeBench
 
@@ -125,6 +125,19 @@ async def test_rows_of_a_csv_file_fill_a_template(
     assert called.err.splitlines()[1] == "Columns that nothing uses: notes"
     days = {job.name: job.parameters["day"] for job in described.values()}
     assert days == {"a": "2024-01-15", "b": "007"}
+
+
+@pytest.mark.virtual_time
+async def test_requests_of_standard_input_need_a_format(
+    bench: MakeBench, terminal: Terminal
+) -> None:
+    async with bench() as opened:
+        arguments = ("run", "-", "--no-journal", "--quiet", "--format")
+        called = await terminal.call(opened, *arguments, "jsonl", piped=JOBS)
+        wrong = await terminal.call(opened, *arguments, "json", piped=JOBS)
+    assert (called.code, called.out) == (0, "3 SUCCEEDED\n")
+    assert wrong.code == 2
+    assert wrong.err.startswith("asyncbatch: standard input:2: not JSON: ")
 
 
 # -- continuing -----------------------------------------------------------------------------------
@@ -246,6 +259,37 @@ async def test_killed_command_continues_without_losing_or_repeating_a_job(tmp_pa
     assert len(local.ledger.submissions) == 16
     summary = json.loads(output.splitlines()[-1])
     assert summary["counts"] == {"SUCCEEDED": 16}
+
+
+@pytest.mark.virtual_time
+async def test_job_that_aws_no_longer_knows_is_unknown(
+    bench: MakeBench, terminal: Terminal, jobs: Path
+) -> None:
+    async with bench() as opened:
+        opened.local.faults.add("DescribeJobs", Fault.forget(0))
+        called = await terminal.call(opened, "run", "jobs.jsonl", "--quiet")
+        machine = await terminal.call(
+            opened, "run", "jobs.jsonl", "--json", "--keep-failed", "-q", "default"
+        )
+    assert (called.code, machine.code) == (1, 1)
+    assert called.out.startswith("3 UNKNOWN\n")
+    assert called.out.count("DescribeJobs has not returned job") == 3
+    lines = [json.loads(line) for line in machine.out.splitlines()]
+    assert [line.get("status") for line in lines[:3]] == [None] * 3
+    assert lines[3]["counts"] == {"UNKNOWN": 3}
+
+
+@pytest.mark.virtual_time
+async def test_jobs_that_can_no_longer_be_followed_end_the_command(
+    bench: MakeBench, terminal: Terminal, jobs: Path
+) -> None:
+    async with bench(Script(duration=None)) as opened:
+        denied = Fault.error("AccessDeniedException", "not allowed")
+        opened.local.faults.add("DescribeJobs", denied)
+        called = await terminal.call(opened, "run", "jobs.jsonl", "--quiet")
+    assert (called.code, called.out) == (3, "3 SUBMITTED\n")
+    assert "AccessDeniedException: not allowed." in called.err
+    assert "Stopped: 3 jobs continue in AWS Batch." in called.err
 
 
 # -- bad input ------------------------------------------------------------------------------------

@@ -139,6 +139,16 @@ async def test_options_change_the_request_of_a_file(
     assert json.loads(called.out) == wire.submit_job(request, name="n", queue=request.queue or "")
 
 
+@pytest.mark.parametrize("text", ['{"jobDefinition": "etl"}', "job_definition: etl"])
+async def test_request_of_standard_input_is_json_or_yaml(
+    bench: MakeBench, terminal: Terminal, text: str
+) -> None:
+    arguments = ("submit", "--dry-run", "--file", "-", "-q", "a", "-n", "n")
+    async with bench() as opened:
+        called = await terminal.call(opened, *arguments, piped=text)
+    assert json.loads(called.out) == {"jobName": "n", "jobQueue": "a", "jobDefinition": "etl"}
+
+
 async def test_queue_of_the_environment_is_for_requests_that_name_none(
     bench: MakeBench, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from asyncbatch import AsyncBatchClient, Job, JobRequest
-from asyncbatch._cli import choosing, exit_codes, output, running
+from asyncbatch._cli import choosing, completion, exit_codes, output, running
 from asyncbatch._cli.choosing import Filter, JobNames
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.errors import UsageError
@@ -35,7 +35,13 @@ async def rerun(
     ] = False,
     definition: Annotated[
         str | None,
-        typer.Option("--definition", "-d", metavar="NAME", help="Only jobs of this definition."),
+        typer.Option(
+            "--definition",
+            "-d",
+            metavar="NAME",
+            help="Only jobs of this definition.",
+            autocompletion=completion.definitions,
+        ),
     ] = None,
     since: Annotated[
         str | None,
@@ -43,7 +49,11 @@ async def rerun(
     ] = None,
     to_queue: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Queue to submit to. Default: that of the failed job."),
+        typer.Option(
+            metavar="NAME",
+            help="Queue to submit to. Default: that of the failed job.",
+            autocompletion=completion.queues,
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait until the new jobs have ended.")

@@ -15,7 +15,7 @@ import typer
 
 from asyncbatch import AsyncBatchClient, AsyncBatchError, FailureLimit, JobRequest, Journal
 from asyncbatch._aws.wire import requests as wire
-from asyncbatch._cli import exit_codes, input_files, output
+from asyncbatch._cli import completion, exit_codes, input_files, output
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.errors import UsageError
 from asyncbatch._cli.input_files import STDIN, read_file
@@ -124,7 +124,11 @@ async def run(
     definition: Annotated[
         str | None,
         typer.Option(
-            "--definition", "-d", metavar="NAME", help="Job definition of requests that name none."
+            "--definition",
+            "-d",
+            metavar="NAME",
+            help="Job definition of requests that name none.",
+            autocompletion=completion.definitions,
         ),
     ] = None,
     form: Annotated[

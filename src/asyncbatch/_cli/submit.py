@@ -8,7 +8,7 @@ import typer
 
 from asyncbatch import Job, JobRequest, print_logs
 from asyncbatch._aws.wire import requests as wire
-from asyncbatch._cli import exit_codes, output
+from asyncbatch._cli import completion, exit_codes, output
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.errors import UsageError
 from asyncbatch._cli.following import how_to_go_on
@@ -33,6 +33,7 @@ async def submit(
             metavar="DEFINITION [-- COMMAND]",
             help="Job definition: a name, name:revision or ARN. Then the command of the container."
             " With --file, only the command.",
+            autocompletion=completion.definitions,
         ),
     ] = None,
     *,
