@@ -70,6 +70,7 @@
       const job = jobs[index], row = body.insertRow();
       cell(row, job[NAME] || "?", "text");
       cell(row, job[STATUS], job[STATUS] === "SUCCEEDED" ? "good" : "bad");
+      cell(row, reason(job), "reason");
       cell(row, duration(job[DELAY]), "number");
       cell(row, duration(job[RAN]), "number");
       cell(row, number(job[ATTEMPTS]), "number");
@@ -78,7 +79,6 @@
       cell(row, job[VCPU] === null ? "" : job[VCPU].toFixed(3), "number");
       if (data.priced) cell(row, job[COST] === null ? "" : job[COST].toFixed(4), "number");
       cell(row, look(data.queues, job[QUEUE]), "text");
-      cell(row, reason(job), "text");
       cell(row, job[ID], "id");
     }
     const left = order.length - Math.min(shown, order.length);
@@ -194,10 +194,17 @@
     context.fillText("run time", 0, 8);
     context.globalAlpha = known.length > 1000 ? 0.35 : 0.7;
     const good = colour("--run"), bad = colour("--waste");
-    for (const job of known) {
-      context.fillStyle = job[STATUS] === "SUCCEEDED" ? good : bad;
-      context.fillRect(x(job[DELAY]) - 2, y(job[RAN]) - 2, 4, 4);
-    }
+    const dots = (style, wanted) => {
+      context.fillStyle = style;
+      for (const job of known) {
+        if ((job[STATUS] === "SUCCEEDED") === wanted) {
+          context.fillRect(x(job[DELAY]) - 2, y(job[RAN]) - 2, 4, 4);
+        }
+      }
+    };
+    dots(good, true);
+    context.globalAlpha = 0.9;
+    dots(bad, false); // few, so they are on top
     context.globalAlpha = 1;
   };
 

@@ -38,7 +38,8 @@ _LONGEST_MESSAGE = 600
 
 _COLUMNS = (
     ("Job", 0, "text"),
-    ("Status", 2, "text"),
+    ("Status", 2, "word"),
+    ("Reason", 12, "reason"),
     ("Queue delay", 4, "number"),
     ("Run time", 5, "number"),
     ("Attempts", 6, "number"),
@@ -47,7 +48,6 @@ _COLUMNS = (
     ("vCPU-hours", 9, "number"),
     ("Cost", 10, "number"),
     ("Queue", 3, "text"),
-    ("Reason", 12, "text"),
     ("Id", 1, "id"),
 )
 
