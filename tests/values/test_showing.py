@@ -55,6 +55,10 @@ def test_repr_of_a_result_says_how_and_why_it_ended() -> None:
     failed = JobDescription(job_id="j-1", status=JobStatus.FAILED, name="etl")
     failure = Failure(kind=FailureKind.EXIT_CODE, transient=True, message="exit code 3")
     assert repr(failure) == "<Failure exit code, transient: exit code 3>"
+    assert str(failure) == "exit code 3"
+    assert str(Failure(kind=FailureKind.HOST_LOST, transient=True, message="gone")) == (
+        "host lost: gone"
+    )
     assert repr(JobResult(description=failed, failure=failure)) == (
         "<JobResult etl j-1 FAILED: exit code 3>"
     )
@@ -96,7 +100,7 @@ async def test_handles_show_state_reason_and_children(bench: MakeBench) -> None:
         await array.result(check=False)
         assert len(repr(job)) < 160
         assert repr(array) == f"<ArrayJob many {array.id} FAILED of 3>"
-        assert "exit code: " in job._repr_html_()
+        assert "exit code 3; " in job._repr_html_()
         assert "3: 3 FAILED" in array._repr_html_()
         file = io.StringIO()
         Console(file=file, width=100).print(array)

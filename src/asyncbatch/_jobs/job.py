@@ -68,8 +68,8 @@ class Job(Shown):
             title=f"{self.name or '?'} {self.id}",
             status=self.status,
             facts=[
-                ("failure", failure and f"{failure.kind}: {failure.message}"),
-                ("waits", waits and waits.message),
+                ("failure", failure),
+                ("waits", waits),
                 ("exit code", result.exit_code if result else None),
                 ("run time", duration_text(result.duration if result else None)),
                 ("submissions", number if number > 1 else None),

@@ -35,17 +35,15 @@ def summary(results: Sequence[JobResult]) -> str:
 def html_table(results: Sequence[JobResult]) -> str:
     """Return the table as HTML."""
     shown, left = _shown(results)
-    styles = [
-        _CELL + (_BREAKS if column in _LONG else ";white-space:nowrap") for column in _COLUMNS
-    ]
-    columns = zip(styles, _COLUMNS, strict=True)
-    head = "".join(f'<th style="{style};opacity:.7">{column}</th>' for style, column in columns)
+    head = "".join(f'<th style="{_cell(column)};opacity:.7">{column}</th>' for column in _COLUMNS)
     rows = []
     for result in shown:
         cells = [html_text(text) for text in _cells(result)]
         cells[2] = f'<b style="color:{html_colour(result.status)}">{cells[2]}</b>'
-        row = zip(styles, cells, strict=True)
-        texts = (f'<td style="{style}"><bdi>{cell}</bdi></td>' for style, cell in row)
+        texts = (
+            f'<td style="{_cell(column)}"><bdi>{cell}</bdi></td>'
+            for column, cell in zip(_COLUMNS, cells, strict=True)
+        )
         rows.append(f"<tr>{''.join(texts)}</tr>")
     table = f'<table style="{TABLE}"><tr>{head}</tr>{"".join(rows)}</table>' if rows else ""
     kinds = "".join(f"<div>{html_text(line)}</div>" for line in _kinds(results))
@@ -96,7 +94,7 @@ def _kinds(results: Sequence[JobResult]) -> list[str]:
 def _cells(result: JobResult) -> list[str]:
     job, failure = result.description, result.failure
     size = f" (array of {job.array.size:,})" if job.array and job.array.size else ""
-    reason = f"{failure.kind}: {failure.message}" if failure else ""
+    reason = str(failure) if failure else ""
     return [
         f"{short_name(job.name) or '?'}{size}",
         job.job_id,
@@ -112,8 +110,7 @@ def _more(left: int) -> str:
     return f"… and {left:,} more; to_dicts() and report(path) have all of them"
 
 
-_CELL = "text-align:left;padding:.1em .8em .1em 0;vertical-align:top"
-_LONG = ("job", "id", "reason")
-"""Columns whose texts may be of any length; all others stay in one line."""
-
-_BREAKS = ";overflow-wrap:anywhere"
+def _cell(column: str) -> str:
+    """Return the style of a cell: only the reason has several lines."""
+    wrap = "min-width:12em;overflow-wrap:anywhere" if column == "reason" else "white-space:nowrap"
+    return f"text-align:left;padding:.1em .8em .1em 0;vertical-align:top;{wrap}"

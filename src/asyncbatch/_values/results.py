@@ -88,6 +88,11 @@ class Failure(Shown):
         """Show the kind, whether it is transient, and the message, in one short line."""
         return repr_of(f"Failure {self.kind}, {self._outlook()}: {self.message}")
 
+    def __str__(self) -> str:
+        """Return the message, after the kind where the message does not begin with it."""
+        has_kind = self.message.lower().startswith(self.kind)
+        return self.message if has_kind else f"{self.kind}: {self.message}"
+
     def _card(self) -> Card:
         facts = [("message", self.message), ("attempt", self.attempt)]
         return Card(title=f"{self.kind}, {self._outlook()}", facts=facts)
@@ -152,7 +157,7 @@ class JobResult(Shown):
             title=f"{self.name or '?'} {self.job_id}",
             status=self.status,
             facts=[
-                ("failure", failure and f"{failure.kind}: {failure.message}"),
+                ("failure", failure),
                 ("exit code", self.exit_code),
                 ("children", array.size if array else None),
                 ("attempts", len(job.attempts) if len(job.attempts) > 1 else None),

@@ -124,7 +124,7 @@ class Card:
         return table
 
     def _shown(self) -> Iterable[tuple[str, object]]:
-        return ((label, text) for label, text in self.facts if text not in (None, ""))
+        return ((label, text) for label, text in self.facts if text is not None and text != "")
 
 
 TABLE = "border-collapse:collapse;margin:.3em 0"

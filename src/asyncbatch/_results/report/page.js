@@ -17,8 +17,10 @@
   const clock = (seconds) =>
     new Date((data.start + seconds) * 1000).toISOString().slice(0, 19).replace("T", " ");
   const look = (list, index) => (index === null ? "" : list[index]);
-  const reason = (job) => [look(data.kinds, job[KIND]), look(data.messages, job[MESSAGE])]
-    .filter(Boolean).join(": ");
+  const reason = (job) => {
+    const kind = look(data.kinds, job[KIND]), message = look(data.messages, job[MESSAGE]);
+    return message.toLowerCase().startsWith(kind) ? message : `${kind}: ${message}`;
+  };
 
   // -- which jobs, in which order ----------------------------------------------------------------
 
