@@ -147,16 +147,14 @@ def _polls(seconds: float, policy: PollPolicy) -> int:
 
 
 @pytest.mark.timeout(90)  # all computation: some seconds on an idle core
-async def test_two_thousand_jobs_over_hours_cost_few_calls_and_none_is_lost(
-    bench: MakeBench,
-) -> None:
+async def test_thousand_jobs_over_hours_cost_few_calls_and_none_is_lost(bench: MakeBench) -> None:
     """Upper bound: the policy's polls in full calls of 100 ids, plus those of the longest job."""
     policy = PollPolicy(max_interval=1200, growth=0.2)
     async with bench(_hours, poll=policy) as b:
-        results = await b.batch.run((JobRequest("hello") for _ in range(2_000)), check=False)
-    assert len({r.job_id for r in results}) == 2_000
+        results = await b.batch.run((JobRequest("hello") for _ in range(1_000)), check=False)
+    assert len({r.job_id for r in results}) == 1_000
     assert sorted(e.job_id for e in b.events_of(JobFinished)) == sorted(r.job_id for r in results)
-    assert 100 < sum(not r.succeeded for r in results) < 300
+    assert 50 < sum(not r.succeeded for r in results) < 150
     lasted = [r.duration.total_seconds() for r in results if r.duration]
     assert max(lasted) > 5 * HOUR
     full = sum(_polls(seconds, policy) for seconds in lasted) / 100
@@ -232,9 +230,10 @@ PASSING = {
 
 @pytest.mark.parametrize("fault", PASSING)
 async def test_polling_continues_after_temporary_faults(bench: MakeBench, fault: str) -> None:
-    async with bench(Script(duration=300)) as b:
+    """The jobs need two calls."""
+    async with bench(Script(duration=120)) as b:
         with b.local.faults.add("DescribeJobs", PASSING[fault]) as injected:
-            results = await b.batch.run(JobRequest("hello") for _ in range(150))
+            results = await b.batch.run(JobRequest("hello") for _ in range(110))
         assert injected.hits > 2
         assert all(result.succeeded for result in results)
 
