@@ -46,6 +46,7 @@ SAME_EVERYWHERE = (
     *("tests/luigi/test_find_live.py", "tests/luigi/test_luigi_semantics.py"),
     "tests/luigi/test_scheduling_semantics.py",
 )
+IGNORED_ELSEWHERE = [f"--ignore={path}" for path in SAME_EVERYWHERE]
 # What depends most on the versions of Python and botocore: values, AWS access, journal, contract.
 QUICK_TESTS = (
     *("tests/values", "tests/aws", "tests/journal", "tests/test_public_api.py"),
@@ -167,7 +168,7 @@ def tests(session: nox.Session, aiobotocore: str) -> None:
     elsewhere = session.python != RUNNING and not session.posargs
     # Real containers have a session of their own.
     ignored = ["--ignore=tests/docker"] if not session.posargs else []
-    ignored += [f"--ignore={path}" for path in SAME_EVERYWHERE if elsewhere]
+    ignored += IGNORED_ELSEWHERE if elsewhere else []
     run_tests(session, *ignored)
 
 
@@ -202,7 +203,7 @@ def coverage(session: nox.Session) -> None:
 def tests_between(session: nox.Session) -> None:
     """Run the quick tests on one Python version."""
     session.install(".[luigi,cli,notebook,report,tui]", *groups("test"))
-    run_tests(session, *([] if session.posargs else QUICK_TESTS))
+    run_tests(session, *([] if session.posargs else [*QUICK_TESTS, *IGNORED_ELSEWHERE]))
 
 
 @nox.session
