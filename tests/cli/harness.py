@@ -92,7 +92,7 @@ class Terminal:
             patch.setattr(running, "wait_for_answer", anyio.lowlevel.checkpoint)
             if columns is not None:
                 patch.setenv("COLUMNS", str(columns))
-            patch.setattr(output, "now", now_of_loop)
+            patch.setattr(output, "now", _now)
             patch.setattr(connecting, "new_client", _client_of(bench))
             code = await self._run(patch, arguments)
             return Called(code=code, out=out.getvalue(), err=err.getvalue())
@@ -137,7 +137,7 @@ def _client_of(bench: Bench) -> Callable[[Connection, dict[str, Any]], AsyncBatc
     return new_client
 
 
-def now_of_loop() -> datetime:
+def _now() -> datetime:
     """Return the time of the event loop, which is the same in every run."""
     loop = asyncio.get_running_loop()
     return datetime.fromtimestamp(getattr(loop, "epoch", EPOCH) + loop.time(), UTC)

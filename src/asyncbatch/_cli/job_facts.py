@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from asyncbatch._cli.output import duration, now
+from asyncbatch._cli import output
+from asyncbatch._cli.output import duration
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.failures import failure_of, wait_reason_of
 from asyncbatch._values.results import Failure
@@ -89,4 +90,4 @@ def run_time(job: JobDescription) -> str:
     """Return how long the last attempt has run; empty before its start."""
     if job.started_at is None:
         return ""
-    return duration(max((job.stopped_at or now()) - job.started_at, timedelta()))
+    return duration(max((job.stopped_at or output.now()) - job.started_at, timedelta()))
