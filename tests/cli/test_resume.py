@@ -5,11 +5,15 @@ from pathlib import Path
 import pytest
 
 from asyncbatch import AsyncBatchClient, JobRequest
-from asyncbatch.local import Launch, Script
+from asyncbatch.local import Fault, Launch, Script
 from tests.cli.harness import Terminal
 from tests.fixtures.bench import Bench, MakeBench
 
 pytestmark = pytest.mark.virtual_time
+
+
+def write(path: Path, content: str) -> None:
+    path.write_text(content)
 
 
 def script(launch: Launch) -> Script:
@@ -48,6 +52,33 @@ async def test_recovery_submits_failed_jobs_again(
         await journal_of(opened, path, "one")
         called = await terminal.call(opened, "resume", str(path), "--recovery", "spot:2")
     assert (called.code, called.out) == (0, "1 SUCCEEDED\n")
+
+
+@pytest.mark.parametrize("key", ["", ', "key": "a=b"'], ids=["name", "key"])
+async def test_uncertain_submission_is_settled_as_the_message_says(
+    bench: MakeBench, terminal: Terminal, tmp_path: Path, key: str
+) -> None:
+    file = tmp_path / "jobs.jsonl"
+    write(file, f'{{"job_definition": "hello", "name": "one"{key}}}')
+    journal = f"{file}.journal"
+    async with bench() as opened:
+        opened.local.faults.add("ListJobs", Fault.error("AccessDeniedException", "no"))
+        with opened.local.faults.add("SubmitJob", Fault.drop_after()):
+            called = await terminal.call(opened, "run", str(file), "-q", "default")
+        name = "a=b" if key else "one"
+        (job,) = opened.local.ledger.submissions
+        assert called.code == 3
+        assert f"`asyncbatch resume JOURNAL --settle {name}=JOB_ID`" in called.err
+        assert f"`--settle {name}=` if there is no such job" in called.err
+        bad = await terminal.call(opened, "resume", journal, "--settle", "two=")
+        malformed = await terminal.call(opened, "resume", journal, "--settle", "two")
+        settle = ("resume", journal, "--settle", f"{name}={job.job_id}")
+        settled = await terminal.call(opened, *settle)
+        assert len(opened.local.ledger.submissions) == 1
+    assert (bad.code, malformed.code) == (2, 2)
+    assert "has no single uncertain submission" in bad.err
+    assert "must be NAME=JOB_ID" in malformed.err
+    assert (settled.code, settled.out) == (0, "1 SUCCEEDED\n")
 
 
 @pytest.mark.parametrize(

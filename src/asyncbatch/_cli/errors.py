@@ -1,5 +1,7 @@
 """What a person reads about an error, and which exit code it is."""
 
+import ast
+import shlex
 from collections.abc import Mapping
 
 from asyncbatch._cli import exit_codes
@@ -95,8 +97,21 @@ def _text(error: Exception) -> str:
         if isinstance(error, kind):
             return f"{str(error).removesuffix(kind.next_step).rstrip()} {step}"
     if isinstance(error, AsyncBatchError | UsageError):
-        return fit_for_terminal(str(error))
+        is_in_journal = isinstance(error, SubmitUncertain) and error.settle_by is not None
+        return fit_for_terminal(_uncertain(error) if is_in_journal else str(error))
     return (
         f"internal error: {type(error).__name__}: {fit_for_terminal(str(error))}.\n"
         "Set ASYNCBATCH_DEBUG=1 for the traceback, and report it with the command that you ran."
+    )
+
+
+def _uncertain(error: Exception) -> str:
+    """Return the message about an uncertain submission, with the command that settles it."""
+    head, _, _ = str(error).partition(" Then record it in the journal:")
+    # An argument of Python, such as `name='etl'`.
+    settle_by = str(getattr(error, "settle_by", ""))
+    name = shlex.quote(str(ast.literal_eval(settle_by.partition("=")[2])))
+    return (
+        f"{head} Then record it with `asyncbatch resume JOURNAL --settle {name}=JOB_ID`, or"
+        f" `--settle {name}=` if there is no such job."
     )

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from asyncbatch import AsyncBatchError, Journal, SubmitUncertain
+from asyncbatch import AsyncBatchClient, AsyncBatchError, Journal, SubmitUncertain
 from asyncbatch._cli import input_files
 from asyncbatch._cli.connecting import Connection
+from asyncbatch._cli.errors import UsageError
 from asyncbatch._cli.outcomes import Outcomes
 from asyncbatch._cli.output import AsJson
 from asyncbatch._cli.progress_display import progress_of
@@ -14,6 +15,7 @@ from asyncbatch._cli.request_options import with_option
 from asyncbatch._cli.running import command, message_when_stopped, note
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.recovery import optional_policy
+from asyncbatch._values.text import one_line
 
 
 @command
@@ -30,6 +32,14 @@ async def resume(
         str | None,
         typer.Option(
             metavar="POLICY", help="Submit failed jobs again, as for `asyncbatch run --recovery`."
+        ),
+    ] = None,
+    settle: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=JOB_ID",
+            help="Record which job an uncertain submission made, after looking it up: its job name"
+            " or key, and the id; NAME= if it made none. Repeat it for more.",
         ),
     ] = None,
     quiet: Annotated[
@@ -51,6 +61,8 @@ async def resume(
     outcomes = Outcomes(as_json=as_json)
     uncertain: AsyncBatchError | None = None
     async with connection.open(journal=Journal(journal), recovery=policy) as batch:
+        for text in settle or ():
+            await _settle(batch, text)
         try:
             jobs = await batch.resume()
         except SubmitUncertain as error:
@@ -71,6 +83,30 @@ async def resume(
             " wrote the journal submits failed jobs again."
         )
     return outcomes.exit_code
+
+
+async def _settle(batch: AsyncBatchClient, text: str) -> None:
+    """Record what became of an uncertain submission.
+
+    Raises:
+        UsageError: The text is malformed, or the journal has no such submission.
+        InvalidRequest: The job was not made by it.
+    """
+    name, equals, job_id = text.rpartition("=")
+    if not equals or not name:
+        raise UsageError(f"--settle {one_line(text)}: must be NAME=JOB_ID, or NAME= for no job.")
+    for by in ({"name": name}, {"key": name}):
+        try:
+            await batch.resolve_submission(**by, job_id=job_id or None)
+        except InvalidRequest as error:
+            if error.field not in by:
+                raise
+        else:
+            return
+    raise UsageError(
+        f"--settle {one_line(text)}: the journal has no single uncertain submission with this name"
+        " or key. Leave it out, and read which are uncertain."
+    )
 
 
 def _how_to_go_on(outcomes: Outcomes) -> str:
