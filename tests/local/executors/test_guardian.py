@@ -7,7 +7,6 @@ import os
 import select
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,13 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.programs import Program, launcher
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfds exist on Linux only")
 
 WAIT = "await asyncio.Event().wait()"
 DEADLINE = 3.0  # seconds within which all processes must have ended
 
 ENGINE = """
-import asyncio, contextlib, os, sys
+import asyncio, contextlib, os, signal
 from asyncbatch.local import LocalBatch
 
 SCRIPTS = {
@@ -50,6 +51,8 @@ async def pids(logs):
     return found
 
 async def main():
+    is_watched = asyncio.Event()  # the test holds the pidfds
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, is_watched.set)
     async with LocalBatch(vcpus=8) as local:
         create = local.session.create_client
         async with create("batch") as batch, create("logs") as logs:
@@ -57,7 +60,7 @@ async def main():
                 await start(batch, name, script)
             print(*await pids(logs), flush=True)
             print(local._executor._scratch, flush=True)
-            await asyncio.to_thread(sys.stdin.readline)  # until the test holds the pidfds
+            await is_watched.wait()
             {ending}
 
 asyncio.run(main())
@@ -65,30 +68,22 @@ asyncio.run(main())
 
 
 @contextmanager
-def engine(ending: str = WAIT) -> Iterator[tuple[subprocess.Popen[str], "Jobs"]]:
+def engine(ending: str = WAIT) -> Iterator[tuple[Program, "Jobs"]]:
     """Start an engine with running jobs; yield its process and the jobs' processes."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", ENGINE.replace("{ending}", ending)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    with Path(os.devnull).open("w") as devnull:
+        program = launcher(("asyncbatch.local",)).start(
+            ENGINE.replace("{ending}", ending), stderr=devnull
+        )
     jobs: Jobs | None = None
     try:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        pids = [int(pid) for pid in process.stdout.readline().split()]
+        pids = [int(pid) for pid in program.stdout.readline().split()]
         assert len(pids) == 7
-        jobs = Jobs(pids, Path(process.stdout.readline().strip()))
-        process.stdin.close()
-        yield process, jobs
+        jobs = Jobs(pids, Path(program.stdout.readline().strip()))
+        program.send_signal(signal.SIGUSR1)
+        yield program, jobs
     finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        program.kill()
+        program.stdout.close()
         if jobs is not None:
             jobs.close()
 
@@ -154,7 +149,7 @@ def is_guardian(pid: int) -> bool:
 def test_no_process_outlives_an_engine_that_was_killed() -> None:
     """SIGKILL cannot be handled; jobs that ignore SIGTERM and daemons have to end as well."""
     with engine() as (process, jobs):
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         assert jobs.all_end()
         assert not jobs.directory.exists()
 
@@ -190,7 +185,7 @@ def test_no_command_outlives_engine_guardian_and_watcher_that_were_killed() -> N
 
 def test_no_process_outlives_an_engine_that_exits_without_closing() -> None:
     with engine("os._exit(1)") as (process, jobs):
-        assert process.wait(DEADLINE) == 1
+        assert process.wait() == 1
         assert jobs.all_end()
 
 
@@ -208,15 +203,14 @@ def test_a_forked_child_that_keeps_the_socket_open_does_not_keep_the_jobs() -> N
             await asyncio.Event().wait()
     """
     with engine(inherited) as (process, jobs):
-        assert process.stdout is not None
         assert process.stdout.readline() == "forked\n"
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         assert jobs.all_end()
 
 
 def test_an_interrupt_from_the_terminal_reaches_only_the_engine() -> None:
     """The engine's process group gets SIGINT; the jobs end because the engine closes."""
     with engine() as (process, jobs):
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(10)
+        process.send_signal_to_all(signal.SIGINT)
+        process.wait()
         assert jobs.all_end()
