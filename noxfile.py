@@ -39,7 +39,8 @@ SAME_EVERYWHERE = (
     # Hundreds of faults and odd responses: what is read or looked up next is decided from them,
     # in virtual time. The calls and the event loop are those of other tests of these packages.
     *("tests/submitting/test_shared_look_ups.py", "tests/logs/test_follower_properties.py"),
-    "tests/logs/test_odd_responses.py",
+    *("tests/logs/test_odd_responses.py", "tests/polling/test_sweep.py"),
+    *("tests/session/test_resumption_properties.py", "tests/local/service/test_listing.py"),
     # Requests and decisions of the adapter and of Luigi's scheduler, whose version is the same in
     # all environments. Tests of threads, forked workers, signals and tracebacks run everywhere.
     *("tests/luigi/test_compatibility.py", "tests/luigi/test_default_queue.py"),
