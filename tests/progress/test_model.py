@@ -103,6 +103,19 @@ def test_children_that_run_again_are_counted_in_their_part_only() -> None:
     assert shown.arrays == ()
 
 
+def test_part_of_an_array_that_an_earlier_program_submitted_is_counted_once() -> None:
+    progress = Progress(lambda: 0.0)
+    summary = {SUCCEEDED: 7, FAILED: 3}
+    whole = ArrayProperties(size=10, status_summary=summary)
+    parent = JobDescription(job_id="array", status=FAILED, array=whole)
+    part = JobDescription(job_id="part", status=RUNNING, array=ArrayProperties(size=3))
+    progress.add(parent, array_size=10, may_be_resubmitted=True)
+    progress.add(part, array_size=3, may_be_resubmitted=True, previous_id="array")
+    shown = progress.snapshot()
+    assert (shown.ended, shown.total) == (7, 10)
+    assert FAILED not in shown.counts
+
+
 def test_status_in_a_list_does_not_end_a_job() -> None:
     listed = changed("a", SUCCEEDED, is_summary=True)
     assert counted(listed).ended == 0

@@ -83,8 +83,7 @@ def display(
         if not clients:
             stack.callback(handles.observe(jobs, progress))
         followed = [job for client in clients if client.is_open for job in client.followed_jobs]
-        # Parents first: children whose parent is counted are not counted again.
-        for job in sorted({*jobs, *followed}, key=lambda job: ":" in job.id):
+        for job in sorted({*jobs, *followed}, key=_parents_first):
             _add(progress, job)
         progress.on_change(stack.enter_context(_view(progress, console, interval, one_line(title))))
         yield progress
@@ -118,13 +117,20 @@ def _jobs_of(source: Iterable[Job]) -> list[Job]:
     return jobs
 
 
+def _parents_first(job: Job) -> tuple[bool, int]:
+    """Return the sort key: what is counted in another job, or in place of one, comes after it."""
+    return (":" in job.id, len(job.submissions))
+
+
 def _add(progress: Progress, job: Job) -> None:
     """Count a job as it is now."""
     description = job.description or JobDescription(job_id=job.id, status=job.status, name=job.name)
+    submissions = job.submissions
     progress.add(
         description,
         array_size=handles.array_size(job),
-        may_be_resubmitted=bool(job.submissions) and not job.is_finished,
+        may_be_resubmitted=bool(submissions) and not job.is_finished,
+        previous_id=submissions[-2].job_id if len(submissions) > 1 else None,
     )
 
 

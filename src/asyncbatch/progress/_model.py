@@ -207,6 +207,7 @@ class Progress:
         *,
         array_size: int | None = None,
         may_be_resubmitted: bool = False,
+        previous_id: str | None = None,
     ) -> None:
         """Count a job that was submitted before the display was opened.
 
@@ -214,6 +215,8 @@ class Progress:
             description: The job now; a job that was not described yet is SUBMITTED.
             array_size: Number of children of an array; None for a plain job.
             may_be_resubmitted: Whether it may be submitted again if it fails.
+            previous_id: Id of the submission that failed before it, such as that of the array whose
+                children it runs again; those are counted in this job only. Add that one first.
         """
         with self._lock:
             job_id = description.job_id
@@ -223,6 +226,8 @@ class Progress:
                 return
             self._put_new(job_id, description.name, array_size)
             self._take_status(job_id, description, may_be_resubmitted=may_be_resubmitted)
+            if previous_id is not None:
+                self._take_over(previous_id, self._jobs[job_id])
             # What ended before says nothing about the throughput.
             self._throughput = Throughput(self._started_at, self._ended)
 
@@ -282,19 +287,25 @@ class Progress:
             return False
         if self._only is not None and event.job_id not in self._only:
             self._count_from_now_on(event.job_id)
-        previous, following = self._jobs.get(event.previous_id), self._jobs.get(event.job_id)
-        if previous is not None and following is not None:
-            shares = dict(previous.shares)
-            failed = shares.get(JobStatus.FAILED, 0)
-            shares[JobStatus.FAILED] = max(failed - following.size, 0)
-            previous.size -= failed - shares[JobStatus.FAILED]
-            self._put(event.previous_id, previous, shares)
+        following = self._jobs.get(event.job_id)
+        if following is not None:
+            self._take_over(event.previous_id, following)
         self._resubmitted += 1
         name = following.name if following else event.job_id
         self._last_resubmission = (
             f"{name}: submission {event.submission} after {event.failure.kind}"
         )
         return True
+
+    def _take_over(self, previous_id: str, following: _Job) -> None:
+        """Count failed jobs of a submission no more: they are counted in the following one."""
+        previous = self._jobs.get(previous_id)
+        if previous is not None:
+            shares = dict(previous.shares)
+            failed = shares.get(JobStatus.FAILED, 0)
+            shares[JobStatus.FAILED] = max(failed - following.size, 0)
+            previous.size -= failed - shares[JobStatus.FAILED]
+            self._put(previous_id, previous, shares)
 
     def _count_from_now_on(self, job_id: str) -> None:
         """Count a job that was submitted for one that is counted."""
