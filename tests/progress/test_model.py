@@ -181,6 +181,17 @@ def test_throughput_and_remaining_time_follow_the_last_quarter_of_the_run() -> N
     assert abs(later - 1200 / 1e6) < 1e-6  # nothing ended lately: over the whole time
 
 
+def test_throughput_stays_when_all_jobs_have_ended() -> None:
+    now = 0.0
+    progress = Progress(lambda: now)
+    for second in range(1, 11):
+        now = float(second)
+        progress(changed(f"{second}", SUCCEEDED))
+    now = 1000.0
+    shown = progress.snapshot()
+    assert (shown.per_second, shown.remaining) == (1.0, None)
+
+
 def test_unchanged_event_is_not_a_change() -> None:
     progress = Progress(lambda: 0.0)
     changes: list[None] = []

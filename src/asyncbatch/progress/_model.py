@@ -236,8 +236,10 @@ class Progress:
         with self._lock:
             now = self._clock()
             total = max(self._counts.total(), self._expected)
-            per_second = self._throughput.per_second(now, self._ended)
             left = total - self._ended
+            # When all have ended, it stays what it was then.
+            measured_at = now if left else self._throughput.last_at
+            per_second = self._throughput.per_second(measured_at, self._ended)
             return Snapshot(
                 elapsed=now - self._started_at,
                 counts={state: count for state, count in self._counts.items() if count},

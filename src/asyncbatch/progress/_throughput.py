@@ -25,6 +25,11 @@ class Throughput:
         self._counts = [ended]
         self._least_distance = 0.0
 
+    @property
+    def last_at(self) -> float:
+        """Time of the last job that ended; of the start before."""
+        return self._times[-1]
+
     def note(self, now: float, ended: int) -> None:
         """Remember how many jobs had ended at a time."""
         if len(self._times) > 1 and now - self._times[-2] <= self._least_distance:
