@@ -207,7 +207,7 @@ def blocked(job_id: str) -> JobBlocked:
     return JobBlocked(job_id=job_id, reason=reason, description=description)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_ended_never_goes_down_and_every_job_is_counted_once(data: st.DataObject) -> None:
     """Jobs and an array run, fail, are listed out of date, and are submitted again."""
