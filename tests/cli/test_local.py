@@ -11,6 +11,8 @@ import pytest
 from asyncbatch import AsyncBatchClient, JobDefaults
 from asyncbatch._cli import local
 from asyncbatch._cli.child import run_child
+from asyncbatch._cli.connecting import Connection
+from asyncbatch._cli.diagnosis import Check, diagnose
 from asyncbatch._cli.errors import UsageError
 from asyncbatch._cli.local_config import LocalConfig, Queue, read_config
 from tests.cli import runs
@@ -42,7 +44,14 @@ async def test_client_without_arguments_works_in_its_environment(
                 await batch.submit("command", command=["sh", "-c", "exit 4"]),
             ]
             results = [await job.result(check=False) for job in jobs]
+            explanation = await batch.explain(jobs[1])
+        checks: list[Check] = []
+        await diagnose(Connection(), checks.append, limit=60.0)
     assert [result.exit_code for result in results] == [0, 4]
+    assert "exit code 4" in explanation.verdict
+    states = {check.name: check.state for check in checks}
+    assert "problem" not in states.values()
+    assert (states["clock"], states["identity"]) == ("ok", "unknown")
 
 
 async def test_queues_have_their_priorities(monkeypatch: pytest.MonkeyPatch) -> None:
