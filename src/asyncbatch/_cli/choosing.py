@@ -44,7 +44,7 @@ JobNames = Annotated[
 RequiredJobNames = Annotated[
     list[str],
     typer.Argument(
-        metavar="JOB...",
+        metavar="JOB",
         help="Job ids, ARNs, names, or beginnings of names such as 'etl-*'.",
     ),
 ]

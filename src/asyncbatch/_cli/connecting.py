@@ -38,7 +38,10 @@ class Connection:
     ] = None
     region: Annotated[
         str | None,
-        typer.Option(help="AWS Region. Default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's."),
+        typer.Option(
+            metavar="NAME",
+            help="AWS Region. Default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's.",
+        ),
     ] = None
     profile: Annotated[
         str | None,

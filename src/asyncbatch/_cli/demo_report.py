@@ -21,7 +21,8 @@ The same on AWS, with the Region and credentials of your AWS configuration:
     async with AsyncBatchClient() as batch:
         result = await batch.submit("my-definition", queue="my-queue")
 
-Next step: docs/tutorials/first-run.md (ten minutes, no AWS account needed)."""
+Next step without AWS: `asyncbatch local` serves a local AWS Batch for your programs.
+`asyncbatch --help` lists all commands."""
 
 
 def results_table(results: Sequence[JobResult]) -> Table:

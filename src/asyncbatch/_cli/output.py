@@ -27,7 +27,7 @@ from rich.cells import cell_len, set_cell_size
 from asyncbatch._values.text import one_line
 
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON; docs/reference/command.md has the schema.")
+    bool, typer.Option("--json", help="Print JSON: one object, or one per line as they come.")
 ]
 """The option --json of a command that prints facts."""
 

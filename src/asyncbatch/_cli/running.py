@@ -47,11 +47,9 @@ def command(function: Callable[P, Coroutine[Any, Any, int | None]]) -> Callable[
         arguments = cast("Any", with_groups(groups, options))
         raise typer.Exit(run(lambda: cast("Any", function)(*args, **arguments)))
 
-    parameters = [
-        each
-        for parameter in signature.parameters.values()
-        for each in _options(parameter, hints[parameter.name])
-    ]
+    # What is special to the command comes first in its help, shared groups after that.
+    own_first = sorted(signature.parameters.values(), key=lambda each: each.name in groups)
+    parameters = [each for own in own_first for each in _options(own, hints[own.name])]
     run_command.__dict__["__signature__"] = signature.replace(
         parameters=parameters, return_annotation=None
     )
