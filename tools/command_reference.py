@@ -11,19 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from typer.core import TyperCommand
-
 from asyncbatch._cli.app import COMMANDS, LazyGroup, Row
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "command-options.md"
 
-_CODE = re.compile(r"((?<![\w-])--?[a-z][\w-]*|'[\w-]+\*'|(?<!\w)(?:AWS|ASYNCBATCH)_[A-Z_]+)")
+# Options, patterns of names, and variables.
+_CODE = re.compile(r"((?<![\w-])--?[a-z][\w-]*|'[\w-]+\*'|\b(?:AWS|ASYNCBATCH)_[A-Z_]+)")
+
+Parameter = Any  # click's class, which typer has had in two places
 
 _HEAD = """\
 # Commands and options
 
-This page is made from `asyncbatch --help`. [The command](command.md) describes exit codes, environment and JSON.
-Each command also has `--help`.
+This page is made from `asyncbatch --help`. [The command](command.md) describes exit codes,
+environment and JSON. Each command also has `--help`.
 """
 
 
@@ -39,7 +40,7 @@ def page() -> str:
     return "\n".join(lines)
 
 
-def _command(row: Row, command: TyperCommand) -> Iterator[str]:
+def _command(row: Row, command: Any) -> Iterator[str]:  # noqa: ANN401 - as Parameter
     yield f"### {row.name}\n"
     yield f"```console\n$ asyncbatch {row.name}{_usage(command)}\n```\n"
     yield _text(inspect.cleandoc(command.help or ""))
@@ -50,7 +51,7 @@ def _command(row: Row, command: TyperCommand) -> Iterator[str]:
     yield ""
 
 
-def _usage(command: TyperCommand) -> str:
+def _usage(command: Any) -> str:  # noqa: ANN401 - as Parameter
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     return " [OPTIONS]" + "".join(
         f" {_metavar(each)}{'...' if each.nargs == -1 else ''}"
@@ -60,7 +61,7 @@ def _usage(command: TyperCommand) -> str:
     )
 
 
-def _names(parameter: Any) -> str:
+def _names(parameter: Parameter) -> str:
     if parameter.param_type_name == "argument":
         return f"`{_metavar(parameter)}`"
     names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
@@ -68,14 +69,18 @@ def _names(parameter: Any) -> str:
     return f"{names} *{_metavar(parameter)}*" if takes_value else names
 
 
-def _metavar(parameter: Any) -> str:
+def _metavar(parameter: Parameter) -> str:
     return str(parameter.metavar or parameter.name.upper())
 
 
-def _help(parameter: Any) -> str:
+def _help(parameter: Parameter) -> str:
     text = _text(parameter.help or "").strip()
     default = parameter.default
-    if not callable(default) and not isinstance(default, bool) and default not in (None, "", [], ()):
+    if (
+        not callable(default)
+        and not isinstance(default, bool)
+        and default not in (None, "", [], ())
+    ):
         text += f" Default: {default}."
     if parameter.envvar:
         text += f" Environment: `{parameter.envvar}`."
@@ -84,10 +89,13 @@ def _help(parameter: Any) -> str:
 
 def _text(text: str) -> str:
     """Return help as Markdown: paragraphs as they are, options and file patterns as code."""
-    return "".join(
-        part if part.startswith("`") else re.sub(_CODE, r"`\1`", part)
-        for part in re.split(r"(`[^`]*`)", text)
-    ) + "\n"
+    return (
+        "".join(
+            part if part.startswith("`") else re.sub(_CODE, r"`\1`", part)
+            for part in re.split(r"(`[^`]*`)", text)
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

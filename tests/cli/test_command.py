@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -69,6 +70,25 @@ def test_full_disk_is_reported_in_one_line() -> None:
         "asyncbatch: cannot write to standard output: No space left on device."
         " Free the disk, or write elsewhere.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("credentials", "message"),
+    [
+        ({}, "no usable AWS credentials"),
+        (
+            {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"},
+            "Check the network, the proxy, --region and --endpoint-url.",
+        ),
+    ],
+)
+def test_account_that_cannot_be_reached_is_one_line(
+    credentials: dict[str, str], message: str
+) -> None:
+    nobody = ("--endpoint-url", "http://127.0.0.1:9", "--region", "eu-west-1")
+    run = runs.finish("ls", *nobody, env={**os.environ, **credentials})
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (3, "", 1)
+    assert message in run.stderr
 
 
 def test_closed_pipe_ends_the_command_silently() -> None:

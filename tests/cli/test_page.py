@@ -1,39 +1,20 @@
 """The commands of the page about files run, and print what the page says."""
 
-import re
 import shlex
 from pathlib import Path
 
 import pytest
 
 from asyncbatch.local import Launch, Script
-from tests.cli.harness import Called, Terminal
+from tests.cli.harness import Terminal
+from tests.cli.pages import FENCE, shown
 from tests.fixtures.bench import DEFINITION, MakeBench
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/running-from-a-file.md"
-_FENCE = re.compile(
-    r"(?:^`(?P<file>[^`\n]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
-)
 
 
 def write(name: str, content: str) -> None:
     Path(name).write_text(content)
-
-
-def shown(called: Called, expected: list[str]) -> bool:
-    """Return whether each line was expected in its order: those of both streams are mixed."""
-    out = called.out.splitlines()
-    # The display draws when it likes.
-    err = [line for line in called.err.splitlines() if not re.search("ended|^failed: ", line)]
-    for line in expected:
-        pattern = ".*".join(map(re.escape, line.split("...")))
-        for stream in (out, err):
-            if stream and re.fullmatch(pattern, stream[0]):
-                del stream[0]
-                break
-        else:
-            return False
-    return not out and not err
 
 
 class OneDayFailsOnce:
@@ -57,7 +38,7 @@ async def test_commands_print_what_the_page_shows(
     commands = 0
     async with bench(OneDayFailsOnce()) as opened:
         await opened.batch.register_job_definition({**DEFINITION, "jobDefinitionName": "etl"})
-        for fence in _FENCE.finditer(PAGE.read_text(encoding="utf-8")):
+        for fence in FENCE.finditer(PAGE.read_text(encoding="utf-8")):
             if fence["file"]:
                 write(fence["file"], fence["body"])
             elif fence["kind"] == "console":

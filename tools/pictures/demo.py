@@ -11,6 +11,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
@@ -36,13 +37,14 @@ _THEME = TerminalTheme(
 _NAMES = {"brown": "yellow"}
 
 
-def run(command: list[str]) -> bytes:
+def run(
+    command: list[str], *, columns: int = _COLUMNS, environment: Mapping[str, str] | None = None
+) -> bytes:
     """Run a command on a pseudo-terminal and return what it writes."""
     controller, terminal = pty.openpty()
-    size = {"COLUMNS": str(_COLUMNS), "LINES": "40", "TERM": "xterm-256color"}
-    with subprocess.Popen(
-        command, stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, **size}
-    ):
+    size = {"COLUMNS": str(columns), "LINES": "40", "TERM": "xterm-256color"}
+    variables = {**os.environ, **(environment or {}), **size}
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=variables):
         os.close(terminal)
         written = bytearray()
         while True:
@@ -56,14 +58,14 @@ def run(command: list[str]) -> bytes:
             written += part
 
 
-def screen_lines(written: bytes) -> list[Text]:
+def screen_lines(written: bytes, *, columns: int = _COLUMNS) -> list[Text]:
     """Return the lines that a terminal shows after a program has written all of this."""
-    screen = pyte.Screen(_COLUMNS, _ROWS)
+    screen = pyte.Screen(columns, _ROWS)
     pyte.ByteStream(screen).feed(written)
     lines = []
     for row in range(_ROWS):
         line = Text()
-        cells = [screen.buffer[row][column] for column in range(_COLUMNS)]
+        cells = [screen.buffer[row][column] for column in range(columns)]
         for (colour, bold), run_of_cells in groupby(cells, lambda cell: (cell.fg, cell.bold)):
             text = "".join(cell.data for cell in run_of_cells)
             line.append(text, Style(color=_NAMES.get(colour, colour), bold=bold))
@@ -74,17 +76,22 @@ def screen_lines(written: bytes) -> list[Text]:
     return lines
 
 
-def main() -> None:
-    """Run the demo and write the picture."""
-    lines = screen_lines(run([sys.executable, "-m", "asyncbatch", "demo"]))
-    console = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True)
+def write_picture(name: str, title: str, lines: list[Text], *, columns: int = _COLUMNS) -> None:
+    """Write lines of a terminal as a picture of the documentation."""
+    console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
     for line in lines:
         console.print(line, soft_wrap=True)
-    picture = console.export_svg(title="asyncbatch demo", theme=_THEME, unique_id="demo")
+    picture = console.export_svg(title=title, theme=_THEME, unique_id=name)
     # The fonts are linked from the network: use those of the system.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
     picture = picture.replace("Fira Code", "ui-monospace")
-    (STATIC / "demo.svg").write_text(picture, encoding="utf-8")
+    (STATIC / f"{name}.svg").write_text(picture, encoding="utf-8")
+
+
+def main() -> None:
+    """Run the demo and write the picture."""
+    lines = screen_lines(run([sys.executable, "-m", "asyncbatch", "demo"]))
+    write_picture("demo", "asyncbatch demo", lines)
 
 
 if __name__ == "__main__":
