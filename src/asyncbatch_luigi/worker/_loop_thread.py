@@ -87,17 +87,14 @@ class _SharedClient:
 
     async def run(self, work: Work) -> Any:  # noqa: ANN401 - what the coroutine returns
         """Run a coroutine when the client is open; raise the error if it cannot be opened."""
-        try:
-            if not self.opening.outcome.done():
-                # Not awaited directly: cancelling one task must not cancel the opening for others.
-                await self.opening.wait()
-            error = self.opening.outcome.exception()
-            if error is not None:
-                # A copy: each task adds its own frames to the traceback of what it raises.
-                raise copy.copy(error) from error.__cause__
-            return await work
-        finally:
-            work.close()  # if it never started, Python would warn that it was never awaited
+        if not self.opening.outcome.done():
+            # Not awaited directly: cancelling one task must not cancel the opening for others.
+            await self.opening.wait()
+        error = self.opening.outcome.exception()
+        if error is not None:
+            # A copy: each task adds its own frames to the traceback of what it raises.
+            raise copy.copy(error) from error.__cause__
+        return await work
 
 
 class LoopThread:
@@ -148,7 +145,11 @@ class LoopThread:
             if shared is None or shared.has_failed:
                 client = new_client()
                 shared = self._shared = _SharedClient(client, self.submit(self._open(client)))
-        return self.submit(shared.run(start(shared.client)))
+        work = start(shared.client)
+        task = self.submit(shared.run(work))
+        # If it never started, Python would warn that it was never awaited.
+        task.outcome.add_done_callback(lambda _outcome: work.close())
+        return task
 
     def refuse_own_thread(self) -> None:
         """Raise if this is the loop's thread, which must not wait for the loop.
