@@ -391,6 +391,7 @@ class LogicalArray:
         assert idle is not None  # noqa: S101 - made when this was started
         note = ""
         others = 0
+        policy = self._policy
         try:
             others = await self._submit_parts(record, result)
         except AsyncBatchError as error:
@@ -404,12 +405,16 @@ class LogicalArray:
             note = f"Its failed children did not run again: {error}"
         finally:
             idle.set()
+        if self._decides_again(policy, record):
+            return
         self._decided()
         try:
             for part in self._parts:
                 await part.record.settled()
         except AsyncBatchError as error:  # a part is no longer followed
             record.lose(error)
+            return
+        if self._decides_again(policy, record):
             return
         lost = next(filter(None, (part.record.latest.lost for part in self._parts)), None)
         if lost is not None:
@@ -419,6 +424,13 @@ class LogicalArray:
             record.settle(note=note or next(filter(None, notes), ""))
         else:
             record.settle(result=_succeeded(result))
+
+    def _decides_again(self, policy: RecoveryPolicy, record: JobRecord) -> bool:
+        """Begin again if another policy than the one that decided is to be followed; see `resume`.
+
+        Parts that were submitted are in the journal, where they are found again.
+        """
+        return self._policy != policy and self.continues(record)
 
     async def _submit_parts(self, record: JobRecord, result: JobResult) -> int:
         """Submit parts as the policy decides; return how many failed children are in none.
