@@ -2,18 +2,17 @@
 
 import asyncio
 import json
-import os
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 
 from asyncbatch import AsyncBatchClient
 from asyncbatch.local import Fault, Launch, LocalBatch, Script, ScriptedExecutor
 from tests.cli.harness import Called, Terminal, golden
 from tests.fixtures.bench import DEFINITION, Bench, MakeBench
+from tests.fixtures.programs import launcher
 
 JOBS = """\
 {"job_definition": "hello", "name": "one"}
@@ -225,36 +224,34 @@ async def test_interrupt_leaves_jobs_alone_unless_asked_and_says_how_to_go_on(
     assert called.err.endswith(GO_ON)
 
 
-async def test_killed_command_continues_without_losing_or_repeating_a_job(tmp_path: Path) -> None:
+async def test_killed_command_continues_without_losing_or_repeating_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     days = [str(day) for day in range(16)]
-    write(tmp_path / "jobs.csv", "\n".join(["parameters.day", *days]))
+    write(Path("jobs.csv"), "\n".join(["parameters.day", *days]))
     executor = ScriptedExecutor(Script(startup=0.01, duration=0.1))
-    command = ("run", "jobs.csv", "-d", "hello", "--max-in-flight", "8", "--json")
-
-    async def start() -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "asyncbatch", *command),
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **door.environment},
-            cwd=tmp_path,
-        )
-
+    arguments = ["asyncbatch", "run", "jobs.csv", "-d", "hello", "--max-in-flight", "8", "--json"]
+    code = f"import sys; sys.argv = {arguments}; from asyncbatch._cli import main; main()"
+    programs = launcher(("asyncbatch._cli.app", "asyncbatch._cli.run"))
     async with (
         LocalBatch(vcpus=100, executor=executor, seed=1) as local,
         local.serve() as door,
         AsyncBatchClient(session=local.session) as batch,
     ):
         await batch.register_job_definition(DEFINITION)
-        killed = await start()
-        assert killed.stdout is not None
-        assert await killed.stdout.readline()  # a job has ended
-        killed.send_signal(signal.SIGKILL)
-        await killed.communicate()
-        assert 8 <= len(local.ledger.submissions) < 16
-        again = await start()
-        output, _ = await again.communicate()
+        for name, value in door.environment.items():
+            monkeypatch.setenv(name, value)
+        with (tmp_path / "errors").open("w") as errors:
+            killed = programs.start(code, stderr=errors)
+            assert await anyio.to_thread.run_sync(killed.stdout.readline)  # a job has ended
+            await anyio.to_thread.run_sync(killed.kill)
+            killed.stdout.close()
+            assert 8 <= len(local.ledger.submissions) < 16
+            again = programs.start(code, stderr=errors)
+            output = await anyio.to_thread.run_sync(again.read_all)
         described = await batch.describe([job.job_id for job in local.ledger.submissions])
-    assert again.returncode == 0
+    assert again.wait() == 0
     assert sorted((job.parameters["day"] for job in described.values()), key=int) == days
     assert len(local.ledger.submissions) == 16
     summary = json.loads(output.splitlines()[-1])
