@@ -14,6 +14,7 @@ from botocore.loaders import create_loader as create_botocore_loader
 
 from asyncbatch.local._doors.http_server import Door, open_door
 from asyncbatch.local._doors.in_process import LocalSession
+from asyncbatch.local._engine.consumables import Consumables
 from asyncbatch.local._engine.definitions import JobDefinitions
 from asyncbatch.local._engine.engine import Engine
 from asyncbatch.local._engine.ids import IdMaker
@@ -23,6 +24,7 @@ from asyncbatch.local._engine.queues import JobQueues
 from asyncbatch.local._engine.scheduling_policies import SchedulingPolicies
 from asyncbatch.local._executors.base import Executor
 from asyncbatch.local._executors.processes import ProcessExecutor
+from asyncbatch.local._service.consumable_api import ConsumableApi
 from asyncbatch.local._service.faults import Faults
 from asyncbatch.local._service.job_api import JobApi
 from asyncbatch.local._service.ledger import Ledger
@@ -177,6 +179,7 @@ class LocalBatch:
     def _assemble(self, clock: Clock, loader: Loader, router: Router) -> "_Running":
         logs = LogStore(clock, delay=self._log_delay)
         jobs = JobStore(clock, self._ids)
+        consumables = Consumables()
         engine = Engine(
             clock=clock,
             executor=self._executor,
@@ -185,12 +188,13 @@ class LocalBatch:
             logs=logs,
             vcpus=self._vcpus,
             gpus=self._gpus,
+            consumables=consumables,
             stop_grace=self._stop_grace,
         )
         service = Service(
             router=router,
             handlers={
-                BATCH: self._batch_handlers(clock, jobs, engine),
+                BATCH: self._batch_handlers(clock, jobs, engine, consumables),
                 LOGS: LogsApi(logs).handlers(),
             },
             clock=clock,
@@ -201,7 +205,9 @@ class LocalBatch:
         )
         return _Running(engine, service, logs, LocalSession(service, loader))
 
-    def _batch_handlers(self, clock: Clock, jobs: JobStore, engine: Engine) -> dict[str, Handler]:
+    def _batch_handlers(
+        self, clock: Clock, jobs: JobStore, engine: Engine, consumables: Consumables
+    ) -> dict[str, Handler]:
         """Return the handlers of the operations of AWS Batch."""
         policies, definitions = SchedulingPolicies(), JobDefinitions()
         queues = JobQueues(policies)
@@ -210,6 +216,7 @@ class LocalBatch:
             jobs=jobs,
             queues=queues,
             definitions=definitions,
+            consumables=consumables,
             clock=clock,
             ledger=self.ledger,
         )
@@ -220,8 +227,13 @@ class LocalBatch:
             jobs=jobs,
             vcpus=self._vcpus,
         )
-        policy_api = PolicyApi(policies, queues)
-        return job_api.handlers() | resource_api.handlers() | policy_api.handlers()
+        apis = (
+            job_api,
+            resource_api,
+            PolicyApi(policies, queues),
+            ConsumableApi(consumables, engine, clock),
+        )
+        return {name: handler for api in apis for name, handler in api.handlers().items()}
 
 
 class _Running:

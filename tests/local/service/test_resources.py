@@ -153,10 +153,10 @@ async def test_tags_can_be_changed_on_jobs_queues_and_definitions() -> None:
 async def test_an_unsupported_operation_is_an_unknown_operation() -> None:
     async with open_engine() as engine:
         with pytest.raises(ClientError) as rejected:
-            await engine.batch.list_consumable_resources()
+            await engine.batch.list_jobs_by_consumable_resource(consumableResource="licence")
         with pytest.raises(ClientError, match="does not support the operation StartQuery"):
             await engine.logs.start_query(startTime=0, endTime=1, queryString="x")
     assert rejected.value.response["Error"] == {
         "Code": "UnknownOperationException",
-        "Message": "The local engine does not support the operation ListConsumableResources.",
+        "Message": "The local engine does not support the operation ListJobsByConsumableResource.",
     }

@@ -25,6 +25,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from asyncbatch._values.status import JobStatus
+from asyncbatch.local._engine.consumables import Consumables
 from asyncbatch.local._engine.dependencies import Dependencies, link
 from asyncbatch.local._engine.ids import IdMaker
 from asyncbatch.local._engine.job_store import JobStore
@@ -57,6 +58,7 @@ class Engine:
         logs: Receives the attempts' output.
         vcpus: Number of vCPUs that the jobs share.
         gpus: Number of GPUs that the jobs share.
+        consumables: Consumable resources that the jobs share.
         stop_grace: Seconds between the stop of an attempt (SIGTERM) and its forced end (SIGKILL).
     """
 
@@ -71,6 +73,7 @@ class Engine:
         vcpus: int,
         stop_grace: float,
         gpus: int = 0,
+        consumables: Consumables | None = None,
     ) -> None:
         self._clock = clock
         self._executor = executor
@@ -78,7 +81,7 @@ class Engine:
         self._ids = ids
         self._logs = logs
         self._stop_grace = stop_grace
-        self._scheduler = Scheduler(vcpus, gpus)
+        self._scheduler = Scheduler(vcpus, gpus, consumables)
         self._submitted: deque[Job] = deque()
         self._ended: deque[Job] = deque()
         self._is_pass_scheduled = False
@@ -130,6 +133,10 @@ class Engine:
         for job in self._jobs.of_queue(queue).in_order:
             self.terminate(job, "Job queue was deleted")
         self._scheduler.forget(queue)
+
+    def resources_changed(self) -> None:
+        """Start jobs that waited for consumable resources, of which there are more now."""
+        self._schedule_pass()
 
     def close(self) -> None:
         """Start no more attempts; running ones continue until the executor ends them."""
@@ -259,6 +266,9 @@ class Engine:
         job.stopped_at = epoch_milliseconds(self._clock)
         self._jobs.move(job, status)
         self._ended.append(job)
+        if job.consumed:
+            self._scheduler.finish(job)
+            self._schedule_pass()
 
     def _fail_with_children(self, job: Job, reason: str) -> None:
         """Fail a job whose dependencies failed; an array's parent fails after its children."""

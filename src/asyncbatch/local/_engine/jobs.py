@@ -113,6 +113,7 @@ class Job:
         dependents: Jobs that depend on this one and still wait for it.
         queued_at: When the job last became RUNNABLE.
         held: What the job occupies now.
+        consumed: Whether the job holds the consumable resources that it needs.
         stop: Why the engine stops the job; None if it does not.
         stop_reason: The caller's reason that came with `stop`.
     """
@@ -140,6 +141,7 @@ class Job:
     dependency_failed: bool = False
     dependents: list["Job"] = field(default_factory=list)
     held: Resources = NOTHING
+    consumed: bool = False
     stop: Stop | None = None
     stop_reason: str | None = None
 

@@ -3,12 +3,16 @@
 Queues with a higher priority are served first. The first job that does not fit stops the admission,
 in all queues: the jobs behind it wait too, so that a steady stream of small jobs cannot starve a
 large one. A job that needs more vCPUs or GPUs than the engine has is not queued at all: as on AWS
-it stays RUNNABLE with a status reason that says so, and blocks no other job.
+it stays RUNNABLE with a status reason that says so, and blocks no other job. One that waits for
+consumable resources at the head of its queue stops that queue only.
 """
 
+from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 
 from asyncbatch._values.status import JobStatus
+from asyncbatch.local._engine.consumables import Consumables
 from asyncbatch.local._engine.jobs import NOTHING, Job, Resources
 from asyncbatch.local._engine.queues import JobQueue
 from asyncbatch.local._engine.waiting import FairShares, FirstInFirstOut, Waiting
@@ -25,35 +29,55 @@ class Scheduler:
     Args:
         vcpus: Total number of vCPUs.
         gpus: Total number of GPUs.
+        consumables: What jobs need besides these.
     """
 
-    def __init__(self, vcpus: int, gpus: int = 0) -> None:
+    def __init__(self, vcpus: int, gpus: int = 0, consumables: Consumables | None = None) -> None:
+        self._consumables = Consumables() if consumables is None else consumables
         # Thousandths: fractions such as 0.25 vCPU add up exactly.
         self._total = self._free = Resources(millicpus=vcpus * 1000, gpus=gpus)
         self._queues: dict[JobQueue, Waiting] = {}
+        # Between two attempts. Behind others that wait for what they hold, they would never start.
+        self._holders: deque[Job] = deque()
 
     def enqueue(self, job: Job) -> None:
         """Add a job that has just become RUNNABLE."""
         if not _needs(job).fit_into(self._total):
             job.status_reason = NEVER_FITS
+        elif job.consumed:
+            self._holders.append(job)
         else:
             self._waiting(job.queue).push(job)
 
     def admit(self) -> Iterator[Job]:
         """Yield the jobs that may start now; each holds its resources until `release`."""
+        while self._holders:
+            job = self._holders[0]
+            if job.status is JobStatus.RUNNABLE:
+                if not _needs(job).fit_into(self._free):
+                    return
+                self._take(job)
+                yield job
+            self._holders.popleft()
         for queue in sorted(self._queues, key=lambda queue: -queue.priority):
             waiting = self._queues[queue]
-            while (job := waiting.first()) is not None:
-                if job.status is not JobStatus.RUNNABLE:  # cancelled while it waited
+            while (first := waiting.first()) is not None:
+                if first.status is not JobStatus.RUNNABLE:  # cancelled while it waited
                     waiting.pop()
-                elif not _needs(job).fit_into(self._free):
+                elif not _needs(first).fit_into(self._free):
                     return
+                elif not self._consumables.take(first):
+                    break
                 else:
                     waiting.pop()
-                    job.held = _needs(job)
-                    self._free = self._free.minus(job.held)
-                    waiting.note_usage(job, job.held.millicpus)
-                    yield job
+                    self._take(first)
+                    yield first
+
+    def _take(self, job: Job) -> None:
+        """Give a job its vCPUs and GPUs."""
+        job.held = _needs(job)
+        self._free = self._free.minus(job.held)
+        self._waiting(job.queue).note_usage(job, job.held.millicpus)
 
     def release(self, job: Job) -> None:
         """Free what a job holds."""
@@ -61,10 +85,15 @@ class Scheduler:
         self._waiting(job.queue).note_usage(job, -job.held.millicpus)
         job.held = NOTHING
 
+    def finish(self, job: Job) -> None:
+        """Free what an ended job holds between its attempts as well."""
+        self._consumables.give_back(job)
+
     def front(self, queue: JobQueue, limit: int) -> list[Job]:
         """Return the first waiting jobs of a queue, in order."""
         front: list[Job] = []
-        for job in self._waiting(queue).in_order():
+        holders = (job for job in self._holders if job.queue is queue)
+        for job in chain(holders, self._waiting(queue).in_order()):
             if len(front) == limit:
                 break
             if job.status is JobStatus.RUNNABLE:

@@ -6,6 +6,7 @@ from typing import Any
 
 from asyncbatch.local._engine.definitions import JobDefinition, check_timeout
 from asyncbatch.local._engine.errors import client_error, not_supported
+from asyncbatch.local._engine.ids import resource_name
 from asyncbatch.local._engine.retry import RetryRules, parse_retry_strategy
 
 _DEFAULT_GROUP = "/aws/batch/job"
@@ -16,13 +17,11 @@ _UNSUPPORTED = {
     "nodeOverrides": "multi-node parallel jobs",
     "eksPropertiesOverride": "jobs on Amazon EKS",
     "ecsPropertiesOverride": "jobs with more than one container",
-    "consumableResourcePropertiesOverride": "consumable resources",
 }
 _UNSUPPORTED_IN_DEFINITIONS = {
     "nodeProperties": "multi-node parallel jobs",
     "eksProperties": "jobs on Amazon EKS",
     "ecsProperties": "jobs with more than one container",
-    "consumableResourceProperties": "consumable resources",
 }
 
 
@@ -46,6 +45,7 @@ class JobSpec:
         millicpus: Thousandths of a vCPU that an attempt occupies.
         gpus: GPUs that an attempt occupies.
         memory_mib: Memory limit of an attempt in MiB; None for none.
+        consumables: Quantities of consumable resources, by the name of each.
         share_identifier: Share of a fair-share queue that the job belongs to.
         scheduling_priority: Priority within the share; None where neither sets one.
         retry: Retry strategy.
@@ -61,6 +61,7 @@ class JobSpec:
     millicpus: int
     gpus: int
     memory_mib: int | None
+    consumables: Mapping[str, int]
     share_identifier: str | None
     scheduling_priority: int | None
     retry: RetryRules
@@ -91,6 +92,7 @@ def build_spec(request: Mapping[str, Any], definition: JobDefinition) -> JobSpec
         millicpus=_millicpus(container),
         gpus=_whole(container, "GPU", None) or 0,
         memory_mib=_whole(container, "MEMORY", container.get("memory")),
+        consumables=_consumables(request, definition),
         share_identifier=request.get("shareIdentifier"),
         scheduling_priority=_priority(request, definition),
         retry=parse_retry_strategy(retry),
@@ -119,7 +121,28 @@ def _described_members(
         "shareIdentifier": request.get("shareIdentifier"),
         "schedulingPriority": _priority(request, definition),
     }
+    consumables = [
+        {"consumableResource": reference, "quantity": quantity}
+        for reference, quantity in _consumables(request, definition).items()
+    ]
+    if consumables:
+        optional["consumableResourceProperties"] = {"consumableResourceList": consumables}
     return described | {name: value for name, value in optional.items() if value is not None}
+
+
+def _consumables(request: Mapping[str, Any], definition: JobDefinition) -> dict[str, int]:
+    """Return quantities of consumable resources; an override replaces that of the same one only."""
+    quantities: dict[str, int] = {}
+    for properties in (
+        definition.body.get("consumableResourceProperties", {}),
+        request.get("consumableResourcePropertiesOverride", {}),
+    ):
+        for entry in properties.get("consumableResourceList", []):
+            reference, quantity = entry.get("consumableResource"), entry.get("quantity", 0)
+            if not reference or quantity <= 0:
+                raise client_error(f"Quantity {quantity} of {reference} should be above 0.")
+            quantities[resource_name(reference, "consumable-resource")] = quantity
+    return quantities
 
 
 def _priority(request: Mapping[str, Any], definition: JobDefinition) -> int | None:

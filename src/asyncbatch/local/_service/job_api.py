@@ -7,6 +7,7 @@ such a job succeeds.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from asyncbatch.local._engine.consumables import Consumables
 from asyncbatch.local._engine.definitions import JobDefinitions
 from asyncbatch.local._engine.dependencies import parse_dependencies
 from asyncbatch.local._engine.engine import Engine
@@ -47,6 +48,7 @@ class JobApi:
         jobs: JobStore,
         queues: JobQueues,
         definitions: JobDefinitions,
+        consumables: Consumables,
         clock: Clock,
         ledger: Ledger,
     ) -> None:
@@ -54,6 +56,7 @@ class JobApi:
         self._jobs = jobs
         self._queues = queues
         self._definitions = definitions
+        self._consumables = consumables
         self._clock = clock
         self._ledger = ledger
 
@@ -82,12 +85,14 @@ class JobApi:
         size = _array_size(params)
         tags = dict(params.get("tags", {}))
         check_tags(tags)
+        spec = build_spec(params, definition)
+        self._consumables.require(spec.consumables)
         depends_on = list(params.get("dependsOn", []))
         submission = Submission(
             name=params["jobName"],
             queue=queue,
             definition=definition,
-            spec=build_spec(params, definition),
+            spec=spec,
             tags=tags,
             depends_on=depends_on,
             array_size=size,
