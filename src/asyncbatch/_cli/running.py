@@ -84,11 +84,11 @@ def _options(parameter: inspect.Parameter, hint: Any) -> Iterator[inspect.Parame
 
 def run(main: Callable[[], Coroutine[Any, Any, int | None]]) -> int:
     """Run a coroutine function to its end, an error, or a signal, and return the exit code."""
-    _show_warnings()
     stdout = current()
     received: list[signal.Signals] = []
     try:
-        code = asyncio.run(_until_signal(main, stdout, received))
+        with _warnings_shown():
+            code = asyncio.run(_until_signal(main, stdout, received))
     except asyncio.CancelledError:
         if not received and stdout.failure is None:
             raise
@@ -171,12 +171,18 @@ def note(text: str) -> None:
         typer.echo(text, err=True)
 
 
-def _show_warnings() -> None:
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
     """Print warnings of the library to standard error, like other messages of the command."""
     logger = logging.getLogger("asyncbatch")
-    if not any(isinstance(handler, _Warnings) for handler in logger.handlers):
-        logger.addHandler(_Warnings(logging.WARNING))
-        logger.propagate = False
+    handler, propagate = _Warnings(logging.WARNING), logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
 
 
 class _Warnings(logging.Handler):
