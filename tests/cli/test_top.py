@@ -43,7 +43,8 @@ async def play(bench: MakeBench, scene: Play, *, may_write: bool = False) -> Non
         async with app.run_test(size=(120, 24)) as pilot:
             ended = {"RUNNING": 2, "FAILED": 1, "RUNNABLE": 1, "SUCCEEDED": 1}
             await until(pilot, lambda: app.board.counts() == ended)
-            await pilot.pause(1)
+            app.draw()  # the application's own redraws come at times of the real clock
+            await pilot.pause()
             await scene(pilot, app, b)
 
 
