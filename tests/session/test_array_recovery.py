@@ -549,9 +549,11 @@ async def test_an_array_whose_children_cannot_run_again_now_has_not_failed(
         assert [each.array_size for each in b.local.ledger.submissions] == [10, 2]
 
 
+@pytest.mark.parametrize("waits", [None, 0, 30])
 async def test_the_content_decides_about_an_unmarked_part_that_was_on_its_way(
-    bench: MakeBench, tmp_path: Path
+    bench: MakeBench, tmp_path: Path, waits: float | None
 ) -> None:
+    """Also if `resume`, which does not know the content, has followed the array before."""
     denied = Fault.error("AccessDeniedException", "batch:TagResource", status=403, times=1)
     path = tmp_path / "run.db"
     named = ETL.replace(name="mine", queue="default")
@@ -565,6 +567,11 @@ async def test_the_content_decides_about_an_unmarked_part_that_was_on_its_way(
             await crash(path)
         b.local.faults.clear()
         async with journal_client(b, after_crash(path)) as batch:
+            if waits is not None:
+                with pytest.raises(SubmitUncertain) as caught:
+                    await batch.resume()
+                assert len(caught.value.submitted) == 1
+                await anyio.sleep(waits)
             assert (await (await batch.submit(named))).succeeded
         assert [each.array_size for each in b.local.ledger.submissions] == [10, 2]
 

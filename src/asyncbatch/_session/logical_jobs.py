@@ -85,10 +85,11 @@ class LogicalJob:
         self._idle: anyio.Event | None = None
         self._limited: set[tuple[str, bool]] = set()
 
-    def take_policy(self, policy: RecoveryPolicy) -> bool:
-        """Follow another policy from now on; return whether it differs from the one before."""
-        before, self._policy = self._policy, policy
-        return policy != before
+    def take_policy(self, policy: RecoveryPolicy | None, request: JobRequest | None) -> bool:
+        """Take what became known later; return whether the policy differs from the one before."""
+        self.request = self.request or request
+        before, self._policy = self._policy, policy or self._policy
+        return self._policy != before
 
     def continues(self, record: JobRecord) -> bool:
         """Return whether a job that has ended is submitted again; if so, that is started."""
@@ -273,10 +274,11 @@ class LogicalArray:
     def note(self, record: JobRecord, description: JobDescription) -> None:
         """Do nothing: an array has no limit for its start."""
 
-    def take_policy(self, policy: RecoveryPolicy) -> bool:
-        """Follow another policy from now on; return whether it differs from the one before."""
-        before, self._policy = self._policy, policy
-        return policy != before
+    def take_policy(self, policy: RecoveryPolicy | None, request: JobRequest | None) -> bool:
+        """Take what became known later; return whether the policy differs from the one before."""
+        self.request = self.request or request
+        before, self._policy = self._policy, policy or self._policy
+        return self._policy != before
 
     def continues(self, record: JobRecord) -> bool:
         """Return whether an array or a child that has ended runs again."""
@@ -339,10 +341,22 @@ class LogicalArray:
         """Settle the children that wait for the end of the array, which will not be known."""
         self._decided()
 
-    def _lose(self, record: JobRecord, error: AsyncBatchError) -> None:
-        """End the array, and the children that would have run again, with an error."""
-        self._decided(error)
-        record.lose(error)
+    def _lose_or_retry(
+        self,
+        record: JobRecord,
+        result: JobResult,
+        error: AsyncBatchError,
+        request: JobRequest | None,
+    ) -> None:
+        """End the array, and the children that would have run again, with an error.
+
+        If its request has become known meanwhile, begin again: that may decide whether a part was
+        accepted.
+        """
+        if self.request is request or not self.continues(record):
+            error = self._recovery.with_failure(error, result)
+            self._decided(error)
+            record.lose(error)
 
     def live_ids(self) -> list[str]:
         """Return the ids of the jobs that are to be terminated with the array."""
@@ -391,7 +405,7 @@ class LogicalArray:
         assert idle is not None  # noqa: S101 - made when this was started
         note = ""
         others = 0
-        policy = self._policy
+        policy, request = self._policy, self.request
         try:
             others = await self._submit_parts(record, result)
         except AsyncBatchError as error:
@@ -400,7 +414,7 @@ class LogicalArray:
                 f"children of array {record.id} do not run again: {error}",
             )
             if not _is_refusal(error):
-                self._lose(record, self._recovery.with_failure(error, result))
+                self._lose_or_retry(record, result, error, request)
                 return
             note = f"Its failed children did not run again: {error}"
         finally:
@@ -623,7 +637,7 @@ def attach(
         is_part: Whether it is a part of an array.
     """
     if record.logical is not None:
-        if policy is not None and record.logical.take_policy(policy):
+        if record.logical.take_policy(policy, request):
             record.reconsider()
         return
     if policy is None and request is not None and recovery.depends_on_recovered(request):

@@ -33,6 +33,7 @@ from asyncbatch._values.part_ids import child_index
 
 if TYPE_CHECKING:
     from asyncbatch._values.recovery import RecoveryPolicy
+    from asyncbatch._values.requests import JobRequest
     from asyncbatch._values.results import JobResult, JobSubmission
 
 logger = logging.getLogger("asyncbatch")
@@ -53,8 +54,8 @@ class Logical(Protocol):
         """Take a description of a live job."""
         ...
 
-    def take_policy(self, policy: "RecoveryPolicy") -> bool:
-        """Follow another policy from now on; return whether it differs from the one before."""
+    def take_policy(self, policy: "RecoveryPolicy | None", request: "JobRequest | None") -> bool:
+        """Take what became known later; return whether the policy differs from the one before."""
         ...
 
     def continues(self, record: "JobRecord") -> bool:

@@ -405,7 +405,9 @@ class Resumption:
         policy = self._recovery.policy_of(request)
         if record.logical is not None:
             # `resume`, which has no request, may have continued it before.
-            is_new = request is not None and policy and record.logical.take_policy(policy)
+            is_new = request is not None and record.logical.take_policy(
+                policy, None if self._journal.earlier(entry) else request
+            )
             if is_new or record.lost is not None:
                 record.reconsider()
             return
