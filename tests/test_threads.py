@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio.to_thread
 import pytest
 
-from asyncbatch._threads import acquire_in_thread
+from asyncbatch._threads import acquire_in_thread, release_in_thread
 
 
 async def test_acquire_in_thread_returns_the_resource() -> None:
@@ -54,6 +54,20 @@ async def test_resource_that_a_thread_acquires_after_the_cancellation_is_release
     ((resource, thread),) = released
     assert resource == "resource"
     assert thread != threading.get_ident()
+
+
+async def test_release_is_called_although_nobody_waits_for_its_end() -> None:
+    loop = asyncio.get_running_loop()
+    is_released = asyncio.Event()
+    await release_in_thread(lambda: loop.call_soon_threadsafe(is_released.set), seconds=0)
+    await is_released.wait()
+
+
+async def test_error_of_a_release_is_dropped() -> None:
+    def fail() -> None:
+        raise BrokenPipeError
+
+    await release_in_thread(fail)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from asyncbatch._jobs.job import Job
-from asyncbatch._threads import acquire_in_thread
+from asyncbatch._threads import acquire_in_thread, release_in_thread
 from asyncbatch._values import checks as check
 from asyncbatch._values.errors import InvalidRequest
 from asyncbatch._values.results import LogEvent
@@ -163,8 +163,7 @@ async def save_logs(lines: Lines, path: str | os.PathLike[str], *, timestamps: b
         count = await _write_all(lines, text, write)
         await anyio.to_thread.run_sync(close, abandon_on_cancel=True)
     except BaseException:
-        with anyio.move_on_after(_CLOSE_SECONDS, shield=True):
-            await anyio.to_thread.run_sync(close, abandon_on_cancel=True)
+        await release_in_thread(close, seconds=_CLOSE_SECONDS)
         raise
     return count
 

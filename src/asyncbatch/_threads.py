@@ -2,15 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 
 T = TypeVar("T")
-
-_RELEASE_SECONDS = 5.0
-"""How long a cancelled caller waits for the release of what the thread acquired just before."""
 
 
 async def acquire_in_thread(acquire: Callable[[], T], release: Callable[[T], object]) -> T:
@@ -44,6 +43,27 @@ async def acquire_in_thread(acquire: Callable[[], T], release: Callable[[T], obj
             is_abandoned = True
         # A cancellation may arrive between the end of the function and the return of its result.
         for resource in undelivered:
-            with anyio.move_on_after(_RELEASE_SECONDS, shield=True):
-                await anyio.to_thread.run_sync(release, resource, abandon_on_cancel=True)
+            await release_in_thread(partial(release, resource))
         raise
+
+
+async def release_in_thread(release: Callable[[], object], *, seconds: float = 5.0) -> None:
+    """Call a function that releases a resource in a thread, whatever is cancelled meanwhile.
+
+    Unlike `anyio.to_thread.run_sync`, which drops a call that it has not started when the caller
+    is cancelled, the thread calls the function in any case. An error of it is dropped: the caller
+    already has one, or was cancelled.
+
+    Args:
+        release: Releases the resource; may block.
+        seconds: How long to wait for its end; the thread goes on after that.
+    """
+
+    def work() -> None:
+        with suppress(OSError):
+            release()
+
+    thread = threading.Thread(target=work, name="asyncbatch release", daemon=True)
+    thread.start()
+    with anyio.move_on_after(seconds, shield=True):
+        await anyio.to_thread.run_sync(thread.join, abandon_on_cancel=True)

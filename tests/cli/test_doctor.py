@@ -109,7 +109,8 @@ async def test_text_has_each_finding_with_its_fix(bench: MakeBench, terminal: Te
     assert lines[place].startswith("warning job queue old")
     assert "takes no jobs: DISABLED, VALID" in lines[place]
     assert "→ aws batch update-job-queue --job-queue old --state ENABLED" in lines[place + 1]
-    assert lines[-1] == "no problems, 1 warning."
+    ends_one_by_one = "the SDK has no TerminateJobs" in called.out  # an old botocore
+    assert lines[-1] == f"no problems, {'2 warnings' if ends_one_by_one else '1 warning'}."
     assert called.code == 0
 
 

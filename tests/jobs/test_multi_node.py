@@ -62,7 +62,11 @@ def parent(
     ) -> Wire:
         calls[operation] += 1
         if operation == "ListJobs":
-            assert arguments == {"multiNodeJobId": "j-1", "jobStatus": "FAILED"}
+            assert arguments == {
+                "multiNodeJobId": "j-1",
+                "jobStatus": "FAILED",
+                "maxResults": 1000,
+            }
             return {"jobSummaryList": [summary(each) for each in failed]}
         if operation == "DescribeJobs":
             return {"jobs": [each for each in failed if each["jobId"] in arguments["jobs"]]}

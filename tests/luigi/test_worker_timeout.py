@@ -64,22 +64,22 @@ def workers(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Workers:
     return Workers(kind=ONE_PROCESS)
 
 
-class Limited(Marked):
+class TimeLimited(Marked):
     """A task with a time limit."""
 
     worker_timeout = int(HOUR)
 
 
-class LimitedThread(Limited):
+class TimeLimitedThread(TimeLimited):
     """The same with an overridden `run`."""
 
     def run(self) -> None:
         super().run()
 
 
-@pytest.mark.parametrize("kind", [Limited, LimitedThread])
+@pytest.mark.parametrize("kind", [TimeLimited, TimeLimitedThread])
 def test_waiting_for_the_rate_limit_does_not_count(
-    aws: Aws, workers: Workers, kind: type[Limited], monkeypatch: pytest.MonkeyPatch
+    aws: Aws, workers: Workers, kind: type[TimeLimited], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks = [make(kind, name=str(number)) for number in range(3)]
     waiting_tasks: list[None] = []
@@ -102,7 +102,7 @@ def test_waiting_for_the_rate_limit_does_not_count(
     assert len(aws.local.ledger.submissions) == len(tasks)
 
 
-class Late(Limited):
+class Late(TimeLimited):
     """A task that exceeds its limit before it submits."""
 
     def run(self) -> None:
@@ -110,7 +110,7 @@ class Late(Limited):
         super().run()
 
 
-class Hanging(Limited):
+class Hanging(TimeLimited):
     """A task whose first job never ends; the jobs of its retries succeed."""
 
     job_definition = "hangs-once"

@@ -6,7 +6,8 @@ The client is the one that connects to AWS; only its session differs.
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import anyio
 from rich.console import Console
@@ -41,8 +42,22 @@ async def demo() -> int:
     """
     if os.name != "posix":
         raise UsageError("asyncbatch demo requires Linux or macOS: its jobs are `sh` commands.")
-    with message_when_stopped(lambda: "Stopped: no job was left running."):
+    # The engine logs its notice as a warning; the demo prints it instead.
+    with (
+        _only_errors(logging.getLogger("asyncbatch.local")),
+        message_when_stopped(lambda: "Stopped: no job was left running."),
+    ):
         return await _run()
+
+
+@contextmanager
+def _only_errors(logger: logging.Logger) -> Iterator[None]:
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 async def _run() -> int:
@@ -52,8 +67,6 @@ async def _run() -> int:
     # Importing this takes half a second: print the first line before.
     from asyncbatch.local import LocalBatch
 
-    # The engine logs its notice as a warning; the demo prints it instead.
-    logging.getLogger("asyncbatch.local").setLevel(logging.ERROR)
     async with LocalBatch(vcpus=_VCPUS) as local:
         _print_text(console, f"{local.notice}\n", style="dim")
         started_at = time.monotonic()
