@@ -46,8 +46,15 @@ SAME_EVERYWHERE = (
     *("tests/luigi/test_compatibility.py", "tests/luigi/test_default_queue.py"),
     *("tests/luigi/test_find_live.py", "tests/luigi/test_luigi_semantics.py"),
     "tests/luigi/test_scheduling_semantics.py",
-    # Screens, drawn by textual, whose version is the same in all environments.
-    "tests/cli/test_top.py",
+    # What commands read and print: texts of values, by typer, rich and textual, whose versions are
+    # the same in all environments. Tests of processes, signals and the client run everywhere.
+    *("tests/cli/request_files", "tests/cli/test_account.py", "tests/cli/test_ending.py"),
+    *("tests/cli/test_explain.py", "tests/cli/test_local_config.py", "tests/cli/test_logs.py"),
+    *("tests/cli/test_on_call_page.py", "tests/cli/test_output.py", "tests/cli/test_page.py"),
+    *("tests/cli/test_report.py", "tests/cli/test_rerun.py", "tests/cli/test_resume.py"),
+    *("tests/cli/test_show.py", "tests/cli/test_submit.py", "tests/cli/test_top.py"),
+    *("tests/cli/test_top_board.py", "tests/cli/test_wait.py", "tests/explaining"),
+    "tests/results/test_report.py",
 )
 IGNORED_ELSEWHERE = [f"--ignore={path}" for path in SAME_EVERYWHERE]
 # What depends most on the versions of Python and botocore: values, AWS access, journal, contract.
@@ -180,7 +187,7 @@ def run_tests(session: nox.Session, *arguments: str) -> None:
     if not session.posargs:
         # Compiles the tests and what they import; else each of the processes would do so.
         session.run("pytest", "--collect-only", "-qq", *arguments, silent=True)
-    pytest = ("pytest", "--numprocesses", WORKERS, "--durations=15")
+    pytest = ("pytest", "--numprocesses", WORKERS, "--dist=worksteal", "--durations=15")
     session.run(*pytest, *arguments, *session.posargs)
 
 
