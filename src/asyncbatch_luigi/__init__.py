@@ -6,7 +6,7 @@ except ModuleNotFoundError as _error:
     if _error.name != "luigi":
         raise
     raise ImportError(
-        "asyncbatch_luigi needs Luigi: pip install 'asyncbatch[luigi]'", name="luigi"
+        "asyncbatch_luigi needs Luigi: pip install 'luigi>=3.6,<4'", name="luigi"
     ) from _error
 
 from asyncbatch_luigi._conversions import random_id as _random_id  # noqa: F401 - as Luigi's module

@@ -114,7 +114,7 @@ def test_missing_extra_is_reported_in_one_line(missing: str) -> None:
     assert run.returncode == 2
     assert run.stdout == ""
     assert run.stderr.count("\n") == 1
-    assert "pip install 'asyncbatch[cli]'" in run.stderr
+    assert "pip install 'typer>=" in run.stderr
 
 
 def test_help_does_not_import_heavy_modules() -> None:

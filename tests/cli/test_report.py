@@ -113,4 +113,4 @@ async def test_journal_or_prices_that_cannot_be_used_are_named(
     assert "not a journal" in no_journal.err
     assert "cannot be read as TOML" in no_prices.err
     assert "cannot write /nowhere/report.html: No such file or directory" in no_folder.err
-    assert "asyncbatch[report]" in no_jinja.err
+    assert "pip install 'jinja2>=" in no_jinja.err

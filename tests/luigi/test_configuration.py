@@ -230,7 +230,7 @@ try:
 except ImportError as error:
     print(error)
 """
-    assert python(program) == "asyncbatch_luigi needs Luigi: pip install 'asyncbatch[luigi]'"
+    assert python(program) == "asyncbatch_luigi needs Luigi: pip install 'luigi>=3.6,<4'"
 
 
 NAMESPACE = """

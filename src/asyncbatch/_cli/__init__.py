@@ -43,7 +43,7 @@ def main() -> None:
     from asyncbatch._cli.stdout import guarded_stdout
 
     if not all(find_spec(name) for name in ("rich", "typer", "yaml")):
-        _say("missing dependencies: pip install 'asyncbatch[cli]'")
+        _say("missing dependencies: pip install 'typer>=0.15.2' 'rich>=13.9' 'pyyaml>=6.0.2'")
         raise SystemExit(USAGE)
     code: int | str | None = None
     with guarded_stdout() as stdout:

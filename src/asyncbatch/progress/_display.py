@@ -175,6 +175,6 @@ def _stderr_console() -> "Console":
         from rich.console import Console
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "asyncbatch.progress needs rich: pip install 'asyncbatch[cli]'", name="rich"
+            "asyncbatch.progress needs rich: pip install 'rich>=13.9'", name="rich"
         ) from error
     return Console(stderr=True)

@@ -107,7 +107,7 @@ def _template() -> "Template":
         from jinja2 import Environment, StrictUndefined
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "a report needs jinja2: pip install 'asyncbatch[report]'", name="jinja2"
+            "a report needs jinja2: pip install 'jinja2>=3.1.5'", name="jinja2"
         ) from error
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
