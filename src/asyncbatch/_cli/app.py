@@ -52,7 +52,7 @@ COMMANDS = (
     Row(_SEE, "logs", "logs", "Print the logs of jobs, and follow them with -f."),
     Row(_SEE, "watch", "watch", "Watch jobs or a queue live: counts, throughput, failures."),
     Row(_SEE, "top", "top", "Show queues, jobs and logs on a full screen."),
-    Row(_SEE, "wait", "wait", "Wait until jobs have ended; the exit code tells how."),
+    Row(_SEE, "wait", "wait", "Wait until jobs have ended; the exit code reports the outcome."),
     Row(_END, "cancel", "ending", "Cancel jobs that have not started."),
     Row(_END, "terminate", "ending", "Terminate jobs, whether they run or wait."),
     Row(_ACCOUNT, "queues", "queues", "Show job queues: state, depth, front, where jobs run."),

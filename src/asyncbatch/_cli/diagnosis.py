@@ -2,7 +2,7 @@
 
 Permissions are checked by calling the operations that only read, for jobs and streams that do not
 exist where that is enough: AWS checks the permission first. Of operations that change something,
-only a real one would tell; not even an invalid one is sent.
+only a real one can be checked; not even an invalid one is sent.
 """
 
 import asyncio
@@ -349,7 +349,7 @@ def _untried(identity: str) -> Check:
     return Check(
         name="permissions to change",
         state="unknown",
-        text=f"only trying would tell: {', '.join(_UNTRIED)}",
+        text=f"not checked without a real call: {', '.join(_UNTRIED)}",
         fix="Ask IAM: aws iam simulate-principal-policy --policy-source-arn"
         f" {identity} --action-names {' '.join(_UNTRIED)}",
     )

@@ -29,8 +29,8 @@ async def doctor(
 ) -> int:
     """Check credentials, permissions, queues and versions, and say how to fix them.
 
-    It only reads. Whether operations are allowed that change something, such as SubmitJob, it
-    cannot tell without trying. The exit code is 3 if there is a problem, else 0.
+    It only reads. The permission of operations that change something, such as SubmitJob, cannot be
+    checked without a real call. The exit code is 3 if there is a problem, else 0.
     """
     checks: list[Check] = []
 

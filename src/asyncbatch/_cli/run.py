@@ -313,7 +313,7 @@ class _Run:
             RunStopped: `stop_on` says so.
             AsyncBatchError: A job could not be submitted, or jobs can no longer be followed.
         """
-        # `AsyncBatchClient.run` with one difference: it tells which request a job is of.
+        # `AsyncBatchClient.run` with one difference: it reports which request each job belongs to.
         session = batch._require_open()  # noqa: SLF001 - as above
         lines = iter(self._read.lines)
 

@@ -12,7 +12,7 @@ from asyncbatch._cli.running import command, message_when_stopped
 async def wait(
     jobs: RequiredJobNames, conditions: Filter, connection: Connection, *, as_json: AsJson = False
 ) -> int:
-    """Wait until jobs have ended; the exit code tells how.
+    """Wait until jobs have ended; the exit code reports the outcome.
 
     Prints a line for each job when it ends. The exit code is 0 if all jobs SUCCEEDED, and 1 if one
     FAILED or vanished. A name means its jobs that have not ended; if there are none, its newest

@@ -25,7 +25,7 @@ class Facts:
         environments: Compute environments of the queue, in their order.
         snapshot: Front of the queue; None where it was not read.
         head: The first job of the queue, if that is another one.
-        missing_permissions: Permissions that are missing, each with what it would tell.
+        missing_permissions: Permissions that are missing, each with what it would show.
         not_read: Operations that failed otherwise, each with the error.
     """
 

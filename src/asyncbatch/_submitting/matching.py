@@ -1,8 +1,8 @@
 """Which described jobs can be the ones that unmarked submissions made: pure.
 
 Equal submissions make equal jobs, and any of these may serve any of them. So they are settled
-together: the oldest submission gets the oldest job. Submissions that differ are told apart by what
-AWS never rewrites.
+together: the oldest submission gets the oldest job. Submissions that differ are distinguished by
+what AWS never rewrites.
 """
 
 import enum

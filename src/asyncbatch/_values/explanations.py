@@ -78,7 +78,7 @@ class Explanation(Shown):
         findings: The evidence: causes first, then likely causes, then facts.
         failure: Why it failed, or why it waits, classified; None where AWS gives no known reason.
         missing_permissions: Permissions that this identity lacks for a better explanation, such as
-            ``batch:GetJobQueueSnapshot``, each with what it would tell.
+            ``batch:GetJobQueueSnapshot``, each with what it would show.
         not_read: Further calls that failed, each with the error.
     """
 

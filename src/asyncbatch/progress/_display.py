@@ -52,7 +52,7 @@ def display(
             run they are a sixtieth of its time apart.
         total: Number of jobs that are expected, for example of requests that `run` reads one by
             one; None counts the jobs that were submitted.
-        title: Shown with the progress, to tell several displays apart.
+        title: Shown with the progress, to distinguish several displays.
 
     Yields:
         The `Progress`, an observer whose `snapshot` returns what is shown.

@@ -194,7 +194,7 @@ def _to_request(request: AWSPreparedRequest) -> Request:
         headers[name.lower()] = text.decode() if isinstance(text, bytes) else str(text)
     body = request.body or b""
     target = request.url.partition("://")[2].partition("/")[2]
-    # A client can be configured not to sign: then only the protocol tells the services apart.
+    # A client can be configured not to sign: then only the protocol distinguishes the services.
     unsigned = LOGS if "x-amz-target" in headers else BATCH
     return Request(
         service=scope_service(headers) or unsigned,
