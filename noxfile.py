@@ -56,6 +56,8 @@ SAME_EVERYWHERE = (
     *("tests/cli/test_top_board.py", "tests/cli/test_wait.py", "tests/explaining"),
     "tests/results/test_report.py",
 )
+# They need Docker Engine, or the virtual environments of other clients.
+OWN_SESSIONS = ("--ignore=tests/docker", "--ignore=tests/strangers")
 IGNORED_ELSEWHERE = [f"--ignore={path}" for path in SAME_EVERYWHERE]
 # What depends most on the versions of Python and botocore: values, AWS access, journal, contract.
 QUICK_TESTS = (
@@ -115,7 +117,7 @@ nox.options.sessions = [
     f"tests-{RUNNING}(aiobotocore='oldest')",
     f"tests-{(OTHERS or [RUNNING])[-1]}(aiobotocore='newest')",
     *(f"tests_between-{python}" for python in OTHERS[:-1]),
-    *("demo", "docker", "bench_short", "chaos_short"),
+    *("demo", "docker", "strangers_short", "bench_short", "chaos_short"),
 ]
 # Tests and benchmark start dozens of interpreters. The first one that imports a module keeps it
 # compiled; most installed modules are never imported.
@@ -176,8 +178,7 @@ def tests(session: nox.Session, aiobotocore: str) -> None:
     """Run the tests on one Python version with the oldest or newest aiobotocore."""
     install_for_tests(session, aiobotocore)
     elsewhere = session.python != RUNNING and not session.posargs
-    # Real containers have a session of their own.
-    ignored = ["--ignore=tests/docker"] if not session.posargs else []
+    ignored = [] if session.posargs else [*OWN_SESSIONS]
     ignored += IGNORED_ELSEWHERE if elsewhere else []
     run_tests(session, *ignored)
 
@@ -203,7 +204,7 @@ def coverage(session: nox.Session) -> None:
     install_for_tests(session, "oldest")
     session.run("coverage", "erase")
     # Tracing takes time: the limit of a test is longer, so that it finds only tests that hang.
-    pytest = ["pytest", "--numprocesses", WORKERS, "--timeout=180", "--ignore=tests/docker"]
+    pytest = ["pytest", "--numprocesses", WORKERS, "--timeout=180", *OWN_SESSIONS]
     session.run("coverage", "run", "-m", *pytest, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", "--skip-covered")
@@ -221,6 +222,25 @@ def docker(session: nox.Session) -> None:
     """Run the tests against moto with real containers; needs Docker Engine and root."""
     session.install(".[luigi,cli,notebook,report,tui]", *groups("test"))
     session.run("pytest", "tests/docker", *session.posargs)
+
+
+@nox.session
+def strangers(session: nox.Session) -> None:
+    """Run AWS CLI, boto3, Luigi, aio-aws and redun in the local AWS Batch; two minutes."""
+    install_for_strangers(session)
+    session.run("pytest", "tests/strangers", *session.posargs)
+
+
+@nox.session
+def strangers_short(session: nox.Session) -> None:
+    """Run only boto3 and luigi.contrib.batch in the local AWS Batch."""
+    install_for_strangers(session)
+    session.run("pytest", "tests/strangers", "-k", "boto3 or luigi")
+
+
+def install_for_strangers(session: nox.Session) -> None:
+    """Install the package, and uv, which creates the environments of the other clients."""
+    session.install(".[cli]", *groups("test", "bench"))
 
 
 @nox.session

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +60,23 @@ def python_of(contender: str) -> str:
     peer = PEERS[contender]
     if not peer.requires:
         return sys.executable
-    home = _HOME / contender
+    return environment_of(contender, peer.requires, peer.overrides)
+
+
+def environment_of(name: str, requires: Sequence[str], overrides: Sequence[str] = ()) -> str:
+    """Return the interpreter of an environment with packages, after creating it if necessary.
+
+    Args:
+        name: Name of its directory.
+        requires: Packages to install.
+        overrides: Versions that replace those that the packages require.
+    """
+    home = _HOME / name
     python = home / "bin" / "python"
     marker = home / "requirements.txt"
-    requirements = "\n".join([*peer.requires, *peer.overrides])
+    requirements = "\n".join([*requires, *overrides])
     if not marker.exists() or marker.read_text(encoding="utf-8") != requirements:
-        _make(home, python, peer)
+        _make(home, python, requires, overrides)
         marker.write_text(requirements, encoding="utf-8")
     return str(python)
 
@@ -96,13 +108,13 @@ def versions_of(contender: str) -> dict[str, str]:
     return {name: pairs[name] for name in _REPORTED if name in pairs}
 
 
-def _make(home: Path, python: Path, peer: Peer) -> None:
+def _make(home: Path, python: Path, requires: Sequence[str], overrides: Sequence[str]) -> None:
     tool = _uv()
     subprocess.run([tool, "venv", "--quiet", "--clear", "--python", _PYTHON, home], check=True)
-    overrides = home / "overrides.txt"
-    overrides.write_text("\n".join(peer.overrides), encoding="utf-8")
+    replaced = home / "overrides.txt"
+    replaced.write_text("\n".join(overrides), encoding="utf-8")
     install = [tool, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
-    subprocess.run([*install, "--overrides", str(overrides), *peer.requires], check=True)
+    subprocess.run([*install, "--overrides", str(replaced), *requires], check=True)
 
 
 def _uv() -> str:
