@@ -3,6 +3,7 @@
 With thousands of tasks, most of the time in which they are created is spent on their parameters.
 """
 
+import functools
 import operator
 import threading
 import weakref
@@ -59,13 +60,46 @@ class ParameterCache:
         thread = self._thread
         if thread.is_creating and thread.latest and thread.latest.is_of(task, args, kwargs):
             return thread.latest.values
-        values = read(params, args, kwargs)
+        values = read(
+            [(name, each if name in kwargs else _ReadOnce(each)) for name, each in params],
+            args,
+            kwargs,
+        )
         thread.latest = _Latest(task, args, kwargs, values)
         return values
 
     def new_task(self) -> "_Thread":
         """Return a context manager within which a task reads its values in ``__init__``."""
         return self._thread
+
+
+class _ReadOnce:
+    """A parameter whose default is read once for two questions of Luigi: is there one, and which.
+
+    Each time, Luigi searches the command line and its configuration for the default.
+    """
+
+    __slots__ = ("_default", "_parameter", "normalize", "positional")
+
+    def __init__(self, parameter: Any) -> None:  # noqa: ANN401 - Luigi's, with types only in part
+        self.positional = parameter.positional
+        self.normalize = parameter.normalize
+        self._parameter = parameter
+        self._default: list[object] = []
+
+    def has_task_value(self, task_name: str, param_name: str) -> bool:
+        """Return whether the parameter has a default."""
+        try:
+            self._default = [self._parameter.task_value(task_name, param_name)]
+        except luigi.parameter.MissingParameterException:
+            return False
+        return True
+
+    def task_value(self, task_name: str, param_name: str) -> object:
+        """Return the default, which was just read."""
+        if self._default:
+            return self._default[0]
+        return self._parameter.task_value(task_name, param_name)
 
 
 class _Latest:
@@ -111,31 +145,34 @@ class _Thread(threading.local):
 class _Attributes:
     """The attributes of a class and of its bases at one moment, to compare in microseconds."""
 
-    __slots__ = ("_counts", "_mro", "_parameters", "_values", "_views")
+    __slots__ = (
+        "_dicts",
+        "_lengths",
+        "_mro",
+        "_parameters",
+        "_read_parameters",
+        "_values",
+        "_views",
+    )
 
     def __init__(self, task: type, base: type) -> None:
-        bases = task.__mro__[:-1]  # without `object`, which never changes
-        common = (base, luigi.Task)  # they have a hundred attributes
         self._mro = task.__mro__
-        self._counts = [(vars(base), len(vars(base))) for base in bases]
+        bases = self._mro[:-1]  # without `object`, which never changes
+        common = (base, luigi.Task)  # they have a hundred attributes
+        self._dicts = [vars(each) for each in bases]
+        self._lengths = list(map(len, self._dicts))
         # Views, which change with the classes.
-        self._views = [vars(base).values() for base in bases if base not in common]
+        self._views = [vars(each).values() for each in bases if each not in common]
         self._values = list(chain.from_iterable(self._views))
-        self._parameters = [
-            (vars(base), name, value)
-            for base in common
-            for name, value in vars(base).items()
-            if isinstance(value, luigi.Parameter)
-        ]
+        names = [name for name, value in vars(base).items() if isinstance(value, luigi.Parameter)]
+        self._read_parameters = functools.partial(operator.itemgetter(*names), vars(base))
+        self._parameters = self._read_parameters()
 
     def are_those_of(self, task: type) -> bool:
         """Return whether a class still has these very attributes."""
-        if task.__mro__ is not self._mro:
-            return False
-        for own, count in self._counts:
-            if len(own) != count:
-                return False
-        for own, name, value in self._parameters:
-            if own[name] is not value:
-                return False
-        return all(map(operator.is_, chain.from_iterable(self._views), self._values))
+        return (
+            task.__mro__ is self._mro
+            and list(map(len, self._dicts)) == self._lengths
+            and self._read_parameters() == self._parameters
+            and all(map(operator.is_, chain.from_iterable(self._views), self._values))
+        )

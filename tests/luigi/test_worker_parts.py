@@ -1,5 +1,6 @@
 """The parts of the one-process worker, each on its own."""
 
+import asyncio
 import gc
 import multiprocessing
 import pickle
@@ -16,6 +17,7 @@ from asyncbatch_luigi import build
 from asyncbatch_luigi.worker import _luigi_private
 from asyncbatch_luigi.worker._garbage_collection import FewerCollections
 from asyncbatch_luigi.worker._get_work_pace import GetWorkPace
+from asyncbatch_luigi.worker._loop_thread import LoopThread
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
 from asyncbatch_luigi.worker._report_thread import ReportedCalls, ReportThread
 from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
@@ -102,6 +104,22 @@ def test_thread_pool_limits_its_threads_and_queues_further_calls() -> None:
     assert all(ended.acquire(timeout=10) for _ in range(5))
     assert active[1] == 2
     threads.close()
+
+
+# -- the event loop -------------------------------------------------------------------------------
+
+
+def test_coroutine_is_cancelled_whether_it_has_started_or_waits_to_start() -> None:
+    """The loop looks for further coroutines only some milliseconds after the first one."""
+    loop = LoopThread()
+    loop.start()
+    tasks = [loop.submit(asyncio.Event().wait()) for _ in range(3)]
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with pytest.raises(asyncio.CancelledError):
+            task.outcome.result(timeout=10)
+    loop.close(timeout=10)
 
 
 # -- the scheduler and the reports ----------------------------------------------------------------
@@ -200,7 +218,7 @@ def test_garbage_collection_threshold_is_raised_while_the_worker_runs(
             seen.append(gc.get_threshold())
 
     build([make(ReadingThreshold)], local_scheduler=True, workers=1)
-    assert seen == [(10_000, *threshold[1:])]
+    assert seen == [(50_000, *threshold[1:])]
     assert gc.get_threshold() == threshold
 
 

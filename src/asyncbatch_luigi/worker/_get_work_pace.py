@@ -17,7 +17,7 @@ class GetWorkPace:
     """Decides when to request work again.
 
     Attributes:
-        due: When the next request is due, on the clock.
+        due: When the next request is due, on the clock; 0 for at once.
     """
 
     def __init__(self, max_pause: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class GetWorkPace:
     @property
     def remaining(self) -> float:
         """Seconds until the next request is due; 0 if it is."""
-        return max(0.0, self.due - self._clock())
+        return max(0.0, self.due - self._clock()) if self.due else 0.0
 
     def request_started(self) -> None:
         """Note that a request is sent now."""
@@ -53,7 +53,7 @@ class GetWorkPace:
         pause = self._max_pause
         if n_pending:
             pause = min(_PAUSE_FACTOR * (now - self._requested_at), self._max_pause)
-        self.due = now if has_work else now + pause
+        self.due = 0.0 if has_work else now + pause
 
     @property
     def is_reply_old(self) -> bool:

@@ -22,6 +22,9 @@ from asyncbatch_luigi._job_totals import log_totals
 
 Work = Coroutine[Any, Any, Any]
 
+# Seconds between two looks for coroutines to start, while they keep arriving.
+_START_INTERVAL = 0.005
+
 
 class LoopTask:
     """A coroutine that was submitted to the loop.
@@ -49,6 +52,8 @@ class LoopTask:
         """Start the coroutine, in the loop's thread."""
         self._task = group.create_task(self._run(work), context=self._context)
         self._task.add_done_callback(lambda _task: self._task_done(work))
+        if self._is_cancelled:  # before it was started
+            self._task.cancel()
 
     async def wait(self) -> None:
         """Wait in the loop's thread until the coroutine has ended, without raising its error."""
@@ -68,9 +73,10 @@ class LoopTask:
             self.outcome.set_exception(asyncio.CancelledError())
 
     def _cancel(self) -> None:
-        if self._task is not None and not self._is_cancelled:
+        if not self._is_cancelled:
             self._is_cancelled = True
-            self._task.cancel()
+            if self._task is not None:
+                self._task.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._to_start: deque[tuple[LoopTask, Work]] = deque()
-        self._is_woken = False
+        self._is_looking = False
         self._thread = threading.Thread(target=self._run, name="asyncbatch-worker", daemon=True)
         self._stop: asyncio.Event
         self._group: asyncio.TaskGroup
@@ -122,10 +128,11 @@ class LoopThread:
         loop = self._started.result()
         task = LoopTask(loop)
         self._to_start.append((task, work))
-        # Waking the loop is a system call; one is enough for all coroutines that wait to start.
-        if not self._is_woken or loop.is_closed():
-            self._is_woken = True
-            loop.call_soon_threadsafe(self._start_submitted)
+        # Waking the loop is a system call, and costs this thread its turn. One is enough for the
+        # first of many coroutines: the loop looks for the others by itself.
+        if not self._is_looking or loop.is_closed():
+            self._is_looking = True
+            loop.call_soon_threadsafe(self._look_for_submitted)
         return task
 
     def run_with_client(
@@ -178,9 +185,16 @@ class LoopThread:
         self._open_clients.callback(log_totals, client)  # after the client was closed
         await self._open_clients.enter_async_context(client)
 
-    def _start_submitted(self) -> None:
+    def _look_for_submitted(self) -> None:
+        """Start what was submitted, and look again soon, until there is nothing new."""
         # Reset the flag first: what is added after the last look at the queue wakes the loop again.
-        self._is_woken = False
+        self._is_looking = False
+        if self._to_start:
+            self._is_looking = True
+            self._start_submitted()
+            asyncio.get_running_loop().call_later(_START_INTERVAL, self._look_for_submitted)
+
+    def _start_submitted(self) -> None:
         while self._to_start:
             task, work = self._to_start.popleft()
             task.start(work, self._group)
@@ -194,3 +208,4 @@ class LoopThread:
         async with AsyncExitStack() as self._open_clients, asyncio.TaskGroup() as self._group:
             self._started.set_result(asyncio.get_running_loop())
             await self._stop.wait()
+            self._start_submitted()

@@ -51,12 +51,12 @@ _REQUIRED: dict[Any, tuple[str, ...]] = {
     luigi.interface: ("_run",),
     luigi.worker.TaskProcess: ("forward_reporter_attributes",),
     luigi.worker.Worker: (
-        *("_add_task", "_create_task_process", "_get_work", "_handle_next_task"),
-        *("_purge_children", "_run_task", "__enter__", "__exit__", "run"),
+        *("_create_task_process", "_get_work", "_handle_next_task", "_purge_children"),
+        *("__enter__", "__exit__"),
     ),
     luigi.scheduler.Scheduler: (
-        *("_has_resources", "_rank", "_schedulable", "_used_resources"),
-        *("_update_worker", "count_pending", "get_work", "prune", "update_metrics_task_started"),
+        *("_has_resources", "_rank", "_schedulable", "_update_worker"),
+        *("count_pending", "get_work", "prune", "update_metrics_task_started"),
     ),
     luigi.scheduler.SimpleTaskState: (
         *("get_active_tasks_by_status", "get_active_workers", "set_status"),
@@ -241,7 +241,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
             self._main_thread.receive(pause)
             if self._main_thread.results:
                 self._handle_next_task()
-            elif not (self._running_tasks and self._scheduler.pause):
+            elif not (pause and self._running_tasks and self._scheduler.pause):
                 break
         return super()._get_work()
 
@@ -303,11 +303,6 @@ class LuigiScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker
     def fits(self, needed: Mapping[str, int], used: Mapping[str, int]) -> bool:
         """Return whether resources suffice beside those that are used."""
         return bool(self._has_resources(needed, used))
-
-    def used_resources(self) -> Mapping[str, int]:
-        """Return the resources of running tasks."""
-        used: Mapping[str, int] = self._used_resources()
-        return used
 
     def response(
         self,
