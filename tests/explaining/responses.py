@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asyncbatch._aws.wire.sharing import SharedValues
-from asyncbatch._values.errors import AccessDenied
+from asyncbatch._values.errors import AccessDenied, AsyncBatchError
 
 REGION = "eu-west-1"
 ARN = f"arn:aws:batch:{REGION}:123456789012:"
@@ -60,6 +60,19 @@ def failed(
     return job(status="FAILED", **ends)
 
 
+def nodes(number: int, *, vcpus: int) -> Detail:
+    """Return the JobDetail of a multi-node job that waits, whose nodes have `vcpus` each."""
+    detail = job(vcpus=vcpus)
+    container = detail.pop("container")
+    ranges = [{"targetNodes": "0:", "container": container}]
+    detail["nodeProperties"] = {
+        "numNodes": number,
+        "mainNode": 0,
+        "nodeRangeProperties": ranges,
+    }
+    return detail
+
+
 def queue(**members: object) -> Detail:
     """Return a JobQueueDetail with the compute environments ``ce-0`` and ``ce-1``."""
     order = [{"order": n, "computeEnvironment": f"{ARN}compute-environment/ce-{n}"} for n in (1, 0)]
@@ -109,6 +122,9 @@ def front(*job_ids: str, shares: Mapping[str, float] = {}) -> Detail:
     }
 
 
+_DENIED = AccessDenied("any", "AccessDeniedException", "not authorized", status=403)
+
+
 class Answers:
     """A connection that returns responses, as much as `API` uses of one.
 
@@ -127,11 +143,13 @@ class Answers:
         environments: Sequence[Detail] = (),
         snapshot: Mapping[str, object] | None = None,
         denied: Sequence[str] = (),
+        failing: Mapping[str, AsyncBatchError] = {},
     ) -> None:
+        """Return the responses; the first DescribeJobs always succeeds."""
         self.calls: Counter[str] = Counter()
         self.shared_values = SharedValues()
         self._jobs = {detail["jobId"]: detail for detail in jobs}
-        self._denied = frozenset(denied)
+        self._failing = dict.fromkeys(denied, _DENIED) | dict(failing)
         self._answers: dict[str, Any] = {
             "ListJobs": {"jobSummaryList": list(listed)},
             "DescribeJobQueues": {"jobQueues": list(queues)},
@@ -150,8 +168,9 @@ class Answers:
     ) -> dict[str, Any]:
         """Return the response of an operation."""
         self.calls[operation] += 1
-        if operation in self._denied:
-            raise AccessDenied(operation, "AccessDeniedException", "not authorized", status=403)
+        is_required = operation == "DescribeJobs" and self.calls[operation] == 1
+        if operation in self._failing and not is_required:
+            raise self._failing[operation]
         if operation == "DescribeJobs":
             return {"jobs": [self._jobs[each] for each in arguments["jobs"] if each in self._jobs]}
         answer: dict[str, Any] = self._answers[operation]

@@ -5,13 +5,36 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import anyio
 import pytest
 
-from asyncbatch import Explanation, FailureKind, Finding, FindingKind, JobVanished, RateLimits
+from asyncbatch import (
+    AccessDenied,
+    AsyncBatchError,
+    ConnectionFailed,
+    CredentialsExpired,
+    Explanation,
+    FailureKind,
+    Finding,
+    FindingKind,
+    JobVanished,
+    RateLimits,
+    ServiceFault,
+    Throttled,
+)
 from asyncbatch._aws.api import API
 from asyncbatch._explaining.explain import explain
 from asyncbatch._explaining.failing import NEXT_STEPS
-from tests.explaining.responses import Answers, Detail, environment, failed, front, job, queue
+from tests.explaining.responses import (
+    Answers,
+    Detail,
+    environment,
+    failed,
+    front,
+    job,
+    nodes,
+    queue,
+)
 
 CAPACITY = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for "
@@ -106,6 +129,40 @@ ROWS = [
         environments=[environment(resources={"instanceTypes": ["c5.large", "c5.2xlarge"]})],
     ),
     waiting(
+        *("more memory than a whole family has", "512,000 MiB, and the largest instance type of"),
+        *("larger instance types", "DescribeComputeEnvironments computeResources.instanceTypes"),
+        job=job(vcpus=8, memory=512_000),
+        environments=[environment(resources={"instanceTypes": ["c5", "m5"]})],
+    ),
+    waiting(
+        *("all memory of the instance", "asks for 8,192 MiB", "larger instance types"),
+        "DescribeComputeEnvironments computeResources.instanceTypes",
+        job=job(memory=8192),
+        environments=[environment(resources={"instanceTypes": ["m5.large"]})],
+    ),
+    waiting(
+        *("no GPUs", "asks for 2 GPUs, and the largest instance type of", "larger instance types"),
+        "DescribeComputeEnvironments computeResources.instanceTypes",
+        job=job(gpus=2),
+        environments=[environment(resources={"instanceTypes": ["optimal"]})],
+    ),
+    waiting(
+        *("vCPUs of one type, memory of another", "64 vCPUs with 240,000 MiB and 0 GPUs"),
+        *("submit the job with less", "DescribeComputeEnvironments computeResources.instanceTypes"),
+        job=job(vcpus=64, memory=240_000),
+        environments=[environment(resources={"instanceTypes": ["c6g", "r5.8xlarge"]})],
+    ),
+    waiting(
+        *("nodes together", "its 8 nodes start together and ask for 512 vCPUs", "fewer nodes"),
+        "DescribeComputeEnvironments computeResources.maxvCpus",
+        job=nodes(8, vcpus=64),
+    ),
+    waiting(
+        *("environment that is updated", "ENABLED and UPDATING", "Wait until compute environment"),
+        "DescribeComputeEnvironments status",
+        environments=[environment(status="UPDATING")],
+    ),
+    waiting(
         *("definition for Fargate, EC2 queue", "is for FARGATE, and the compute environments"),
         *("platform", "DescribeComputeEnvironments computeResources.type"),
         job=job(platformCapabilities=["FARGATE"]),
@@ -155,9 +212,15 @@ ROWS = [
     # Dependencies
     Row(
         *("dependency still runs", job(status="PENDING", dependsOn=[{"jobId": "a"}])),
-        *("depends on job a (name-a), which is RUNNING", "see what job a does"),
+        *("depends on job a (name-a), which is RUNNING", "`asyncbatch explain a`"),
         *("DescribeJobs dependsOn", 2),
         [job("a", "RUNNING")],
+    ),
+    Row(
+        *("dependency is blocked", job(status="PENDING", dependsOn=[{"jobId": "a"}])),
+        *("which is RUNNABLE: MISCONFIGURATION:COMPUTE_ENV", "see what job a does"),
+        *("DescribeJobs dependsOn", 2),
+        [job("a", statusReason=MAX_RESOURCE)],
     ),
     Row(
         "root of a chain failed",
@@ -339,6 +402,58 @@ async def test_missing_permissions_are_named_and_the_rest_works() -> None:
     assert "no capacity" in explanation.verdict
     text = "Not allowed: batch:GetJobQueueSnapshot; with it: position in the queue"
     assert text in str(explanation)
+
+
+SCENES: dict[str, tuple[list[Detail], dict[str, Any]]] = {
+    "waits": (
+        [job(), job("j-9")],
+        {"queues": [queue()], "environments": ONE, "snapshot": front("j-9", "j-1")},
+    ),
+    "depends": ([job(status="PENDING", dependsOn=[{"jobId": "a"}]), job("a", "RUNNING")], {}),
+    "children failed": (
+        [
+            job(
+                status="FAILED", statusReason="Array Child Job failed", arrayProperties={"size": 4}
+            ),
+            failed(exit_code=3, jobId="j-1:1"),
+        ],
+        {"listed": [{"jobId": "j-1:1", "status": "FAILED"}]},
+    ),
+}
+FAULTS: dict[str, AsyncBatchError] = {
+    "denied": AccessDenied("any", "AccessDeniedException", "no", status=403),
+    "throttled": Throttled("any", "TooManyRequestsException", "slow", status=429),
+    "broken": ServiceFault("any", "ServerException", "boom", status=500),
+    "expired": CredentialsExpired("any", "ExpiredTokenException", "expired", status=403),
+    "down": ConnectionFailed("any", "ConnectTimeout", "down", may_have_arrived=True),
+}
+FURTHER = {
+    "waits": [
+        *("DescribeJobs", "DescribeJobQueues"),
+        *("DescribeComputeEnvironments", "GetJobQueueSnapshot"),
+    ],
+    "depends": ["DescribeJobs"],
+    "children failed": ["DescribeJobs", "ListJobs"],
+}
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("scene", "operation"),
+    [(scene, operation) for scene, operations in FURTHER.items() for operation in operations],
+)
+async def test_call_that_fails_is_named_and_the_rest_explained(
+    scene: str, operation: str, fault: str
+) -> None:
+    jobs, answers = SCENES[scene]
+    connection = Answers(jobs, failing={operation: FAULTS[fault]}, **answers)
+    began = anyio.current_time()
+    explanation = await explained(connection, "j-1")
+    assert anyio.current_time() - began < 60
+    assert explanation.verdict.startswith("The job ")
+    unknown = explanation.missing_permissions if fault == "denied" else explanation.not_read
+    assert [name.removeprefix("batch:") for name in unknown] == [operation]
 
 
 @pytest.mark.virtual_time

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from asyncbatch._explaining.facts import Facts
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.explanations import Finding, FindingKind
-from asyncbatch._values.failures import failure_of
+from asyncbatch._values.failures import failure_of, wait_reason_of
 from asyncbatch._values.status import JobStatus
 from asyncbatch._values.text import one_line
 
@@ -68,8 +68,9 @@ def _root(facts: Facts, path: Sequence[str], *, others: int) -> Finding:
         text += f" FAILED: {failure.message}{more}"
         fix = f"See why job {root.job_id} failed, correct it, and submit both again."
     else:
-        text += f" is {root.status}{more}"
-        fix = f"Wait, or see what job {root.job_id} does."
+        waits_for = wait_reason_of(root)
+        text += f" is {root.status}{f': {waits_for.message}' if waits_for else ''}{more}"
+        fix = f"Wait, or see what job {root.job_id} does: `asyncbatch explain {root.job_id}`."
     return Finding(
         text=text,
         kind=FindingKind.CAUSE,

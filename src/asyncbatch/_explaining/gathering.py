@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
+import anyio
+
 from asyncbatch._aws.api import API
 from asyncbatch._aws.retrying import EXPLAINING
 from asyncbatch._explaining.facts import Facts, dependency_ids, parent_id
@@ -41,7 +43,11 @@ _ABOUT_THE_QUEUE = frozenset(
 _MAX_ERROR = 200
 """Characters of an error that an explanation repeats: another endpoint may respond with a page."""
 
+_MAX_WAIT = 20.0
+"""Seconds for a call that the explanation can do without: throttling may last."""
+
 _USES = {
+    "DescribeJobs": "what children, dependencies and the head of the queue wait for or failed with",
     "DescribeJobQueues": "state of the queue, and its compute environments",
     "DescribeComputeEnvironments": "state and limits of the compute environments",
     "GetJobQueueSnapshot": "position in the queue, and what each share uses",
@@ -97,10 +103,17 @@ class Gathering:
     async def _described(self, ids: Sequence[str]) -> dict[str, JobDescription]:
         return {job.job_id: job for job in await self._api.describe_jobs(ids)}
 
+    async def _others(self, ids: Sequence[str]) -> dict[str, JobDescription] | None:
+        """Describe further jobs; None where that failed."""
+        return await self._optional("DescribeJobs", self._described(ids))
+
     async def _optional(self, operation: str, call: Awaitable[T]) -> T | None:
-        """Return the result of a call; None, and a note, where AWS refuses it."""
+        """Return the result of a call; None, and a note, where AWS refuses or delays it."""
         try:
-            return await call
+            with anyio.fail_after(_MAX_WAIT):
+                return await call
+        except TimeoutError:
+            self._not_read[operation] = f"no response within {_MAX_WAIT:.0f} s"
         except AccessDenied:
             self._missing[f"batch:{operation}"] = _USES[operation]
         except APIError as error:
@@ -126,7 +139,7 @@ class Gathering:
             return None, ()
         main = f"{job.job_id}#{job.node.main_index}" if job.node else ""
         first = next((part for part in parts if part.job_id == main), parts[0])
-        described = await self._described([first.job_id])
+        described = await self._others([first.job_id]) or {}
         return described.get(first.job_id, first), parts
 
     async def _list(self, job: JobDescription, status: JobStatus) -> list[JobDescription]:
@@ -164,7 +177,9 @@ class Gathering:
             if not ids:
                 break
             seen.update(ids)
-            described = await self._described(ids)
+            described = await self._others(ids)
+            if described is None:
+                break
             unknown += [each for each in ids if each not in described]
             open_ones = {
                 each: job
@@ -213,7 +228,7 @@ class Gathering:
         if snapshot is None or not snapshot.front or snapshot.front[0].job_id == job.job_id:
             return snapshot, None
         head_id = snapshot.front[0].job_id
-        return snapshot, (await self._described([head_id])).get(head_id)
+        return snapshot, (await self._others([head_id]) or {}).get(head_id)
 
 
 def _children_in_the_way(array: JobDescription) -> JobStatus | None:

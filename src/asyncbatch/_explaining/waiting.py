@@ -5,13 +5,13 @@ https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html,
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html
 """
 
-import re
 from collections.abc import Iterator, Sequence
 
 from asyncbatch._explaining.facts import Facts, Needs, needs_of, shown_number, shown_time
 from asyncbatch._values.explanations import Finding, FindingKind
 from asyncbatch._values.failures import wait_reason_of
 from asyncbatch._values.fargate import fargate_size
+from asyncbatch._values.instance_types import InstanceSize, largest_size
 from asyncbatch._values.resources import ComputeEnvironment
 
 _CAUSE, _LIKELY, _FACT = FindingKind.CAUSE, FindingKind.LIKELY_CAUSE, FindingKind.FACT
@@ -102,6 +102,10 @@ def _time_limits(actions: object) -> list[dict[str, object]]:
     return [each for each in actions if isinstance(each, dict)] if isinstance(actions, list) else []
 
 
+_CHANGING = frozenset({"CREATING", "UPDATING"})
+"""Statuses of a compute environment that pass by themselves; it may place jobs meanwhile."""
+
+
 def environments(facts: Facts) -> Iterator[Finding]:
     """Yield which compute environments do not take jobs."""
     found = facts.environments
@@ -111,16 +115,20 @@ def environments(facts: Facts) -> Iterator[Finding]:
             continue
         why = f": {each.status_reason}" if each.status_reason else ""
         is_disabled = each.state != "ENABLED"
-        fix = (
-            "Enable it: aws batch update-compute-environment --compute-environment"
-            f" {each.name} --state ENABLED"
-            if is_disabled
-            else f"Correct compute environment {each.name}: see its status reason."
-        )
+        changes = not is_disabled and each.status in _CHANGING
+        if is_disabled:
+            fix = (
+                "Enable it: aws batch update-compute-environment --compute-environment"
+                f" {each.name} --state ENABLED"
+            )
+        elif changes:
+            fix = f"Wait until compute environment {each.name} is VALID."
+        else:
+            fix = f"Correct compute environment {each.name}: see its status reason."
         yield Finding(
             text=f"compute environment {each.name} takes no jobs: it is {each.state} and"
             f" {each.status}{why}",
-            kind=_FACT if usable else _CAUSE,
+            kind=_FACT if usable else _LIKELY if changes else _CAUSE,
             source="DescribeComputeEnvironments " + ("state" if is_disabled else "status"),
             value=each.state if is_disabled else str(each.status),
             resource=each.name,
@@ -135,7 +143,7 @@ def request(facts: Facts) -> Iterator[Finding]:
         return
     needs = needs_of(facts.subject)
     yield from _platform(facts, usable)
-    yield from _most_vcpus(needs, usable)
+    yield from _most_vcpus(facts, needs, usable)
     yield from _instance_types(needs, usable)
     if all(each.is_fargate for each in usable):
         yield from _fargate(needs, usable[0])
@@ -161,65 +169,96 @@ def _platform(facts: Facts, usable: Sequence[ComputeEnvironment]) -> Iterator[Fi
     )
 
 
-def _most_vcpus(needs: Needs, usable: Sequence[ComputeEnvironment]) -> Iterator[Finding]:
+def _most_vcpus(
+    facts: Facts, needs: Needs, usable: Sequence[ComputeEnvironment]
+) -> Iterator[Finding]:
+    """Yield that a job asks for more vCPUs than any compute environment can have.
+
+    The nodes of a multi-node job start together.
+    https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html
+    """
     limits = [each.max_vcpus for each in usable]
     known = [limit for limit in limits if limit is not None]
-    if needs.vcpus is None or len(known) < len(limits) or needs.vcpus <= max(known):
+    node = facts.subject.node
+    nodes = node.count or 1 if node is not None and len(node.ranges) == 1 else 1
+    total = (needs.vcpus or 0) * nodes
+    if len(known) < len(limits) or total <= max(known):
         return
     largest = max(usable, key=lambda each: each.max_vcpus or 0)
+    who, fewer = "it asks", "vCPUs"
+    if nodes > 1:
+        who, fewer = f"its {nodes} nodes start together and ask", "nodes or vCPUs"
     yield Finding(
-        text=f"it asks for {shown_number(needs.vcpus)} vCPUs, and compute environment"
-        f" {largest.name} can have {largest.max_vcpus} at most",
+        text=f"{who} for {shown_number(total)} vCPUs, and compute environment {largest.name} can"
+        f" have {largest.max_vcpus} at most",
         kind=_CAUSE,
         source="DescribeComputeEnvironments computeResources.maxvCpus",
         value=str(largest.max_vcpus),
         resource=largest.name,
-        fix=f"Raise maxvCpus of {largest.name}, or submit the job with fewer vCPUs.",
+        fix=f"Raise maxvCpus of {largest.name}, or submit the job with fewer {fewer}.",
     )
 
 
 def _instance_types(needs: Needs, usable: Sequence[ComputeEnvironment]) -> Iterator[Finding]:
-    limits = [_largest_instance(each) for each in usable]
-    known = [limit for limit in limits if limit is not None]
-    if needs.vcpus is None or len(known) < len(limits) or needs.vcpus <= max(known):
+    """Yield that no instance type of the compute environments is large enough."""
+    sizes: list[tuple[InstanceSize, ComputeEnvironment]] = []
+    for each in usable:
+        known = [largest_size(name) for name in each.instance_types]
+        if not known or None in known:
+            return
+        sizes += [(size, each) for size in known if size is not None]
+    lacks = [_lacking(needs, size) for size, _ in sizes]
+    if not all(lacks):
         return
-    place = max(range(len(usable)), key=lambda number: known[number])
-    largest = usable[place]
+    wanted, most, environment = _shortage(needs, sizes)
     yield Finding(
-        text=f"it asks for {shown_number(needs.vcpus)} vCPUs, and the largest instance type of"
-        f" compute environment {largest.name} has {known[place]}",
+        text=f"it asks for {wanted}, and the largest instance type of compute environment"
+        f" {environment.name} has {most}",
         kind=_LIKELY,
         source="DescribeComputeEnvironments computeResources.instanceTypes",
-        value=", ".join(largest.instance_types),
-        resource=largest.name,
-        fix=f"Allow larger instance types in {largest.name}, or submit the job with fewer vCPUs.",
+        value=", ".join(environment.instance_types),
+        resource=environment.name,
+        fix=f"Allow larger instance types in {environment.name}, or submit the job with less.",
     )
 
 
-_SIZE = re.compile(r"(?P<family>[a-z0-9-]+)\.(?:(?P<times>\d*)xlarge|(?P<small>[a-z]+))")
-# Earlier families, whose sizes have more vCPUs than those of all later ones.
-_ODD_FAMILIES = frozenset({"c1", "c4", "d2", "m2", "cc2"})
-_VCPUS_OF_XLARGE = 4
-_VCPUS_OF_SMALLER = 2
+_FOR_JOBS = 0.97
+"""Part of the memory of an instance that jobs can use, at most: 7,953 of the 8,192 MiB of m4.large.
+
+https://docs.aws.amazon.com/batch/latest/userguide/memory-management.html
+"""
 
 
-def _largest_instance(environment: ComputeEnvironment) -> int | None:
-    """Return the vCPUs of the largest instance type; None where a whole family is allowed.
+def _lacking(needs: Needs, size: InstanceSize) -> set[str]:
+    """Return what an instance has less of than a job asks for."""
+    asked = {
+        "gpus": (needs.gpus, size.gpus),
+        "vcpus": (needs.vcpus, size.vcpus),
+        "memory": (needs.memory_mib, size.memory_mib * _FOR_JOBS),
+    }
+    return {name for name, (need, has) in asked.items() if need is not None and need > has}
 
-    https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
-    """
-    sizes = [_vcpus_of(each) for each in environment.instance_types]
-    known = [size for size in sizes if size is not None]
-    return max(known) if known and len(known) == len(sizes) else None
 
-
-def _vcpus_of(instance_type: str) -> int | None:
-    match = _SIZE.fullmatch(instance_type)
-    if match is None or match["family"] in _ODD_FAMILIES or match["small"] == "metal":
-        return None
-    if match["small"]:
-        return _VCPUS_OF_SMALLER
-    return _VCPUS_OF_XLARGE * int(match["times"] or 1)
+def _shortage(
+    needs: Needs, sizes: Sequence[tuple[InstanceSize, ComputeEnvironment]]
+) -> tuple[str, str, ComputeEnvironment]:
+    """Return what a job asks for, what the nearest instance has of it, and where."""
+    most = max(sizes, key=lambda each: (each[0].gpus, each[0].vcpus))
+    if needs.gpus and most[0].gpus < needs.gpus:
+        return f"{needs.gpus} GPUs", str(most[0].gpus or "none"), most[1]
+    most = max(sizes, key=lambda each: each[0].vcpus)
+    if needs.vcpus is not None and most[0].vcpus < needs.vcpus:
+        return f"{shown_number(needs.vcpus)} vCPUs", str(most[0].vcpus), most[1]
+    size, environment = max(sizes, key=lambda each: each[0].memory_mib)
+    memory = f"{needs.memory_mib:,} MiB"
+    if "memory" in _lacking(needs, size):
+        return memory, f"{size.memory_mib:,} MiB, of which the system keeps a part", environment
+    size, environment = min(sizes, key=lambda each: len(_lacking(needs, each[0])))
+    return (
+        f"{shown_number(needs.vcpus or 0)} vCPUs with {memory} and {needs.gpus or 0} GPUs",
+        "not all of them together",
+        environment,
+    )
 
 
 def _fargate(needs: Needs, environment: ComputeEnvironment) -> Iterator[Finding]:
