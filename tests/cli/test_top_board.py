@@ -8,11 +8,17 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from asyncbatch import JobDescription, JobStatus
+from asyncbatch import Event, JobDescription, JobStatus
 from asyncbatch._aws.api import API
 from asyncbatch._aws.wire.sharing import SharedValues
-from asyncbatch._cli.top_board import RATES, Board, Choice, chosen
-from asyncbatch._values.errors import AccessDenied
+from asyncbatch._cli.top_board import MOST_ROWS, RATES, Board, Choice, children, chosen
+from asyncbatch._values.descriptions import ArrayProperties
+from asyncbatch._values.errors import (
+    AccessDenied,
+    AsyncBatchError,
+    ConnectionFailed,
+    JobQueueNotFound,
+)
 from tests.support import REGION
 
 PAGE = 1_000
@@ -32,7 +38,8 @@ class Queue:
         self.shared_values = SharedValues()
         self.times: list[float] = []
         self.counts = Counter(counts)
-        self.denied = False
+        self.error: AsyncBatchError | None = None
+        self.deleted = ""
 
     async def call(
         self,
@@ -45,17 +52,22 @@ class Queue:
     ) -> dict[str, Any]:
         """Return a page of jobs, or the queues."""
         self.times.append(anyio.current_time())
-        if self.denied:
-            raise AccessDenied(operation, "AccessDeniedException", "no", status=403)
+        if self.error is not None:
+            raise self.error
         if operation == "DescribeJobQueues":
             queue = {"jobQueueName": "main", "jobQueueArn": "arn:q", "state": "ENABLED"}
             old = {"jobQueueName": "aside", "jobQueueArn": "arn:a", "state": "DISABLED"}
-            return {"jobQueues": [{**queue, "status": "VALID"}, old]}
+            queues = [{**queue, "status": "VALID"}, old]
+            return {"jobQueues": [q for q in queues if q["jobQueueName"] != self.deleted]}
         assert operation == "ListJobs"
+        if arguments.get("jobQueue") == self.deleted:
+            raise JobQueueNotFound(
+                operation, "ClientException", f"JobQueue {self.deleted} not found"
+            )
         assert arguments["maxResults"] == PAGE
         state, start = arguments["jobStatus"], int(arguments.get("nextToken", 0))
         # Half of the jobs of the other queue.
-        total = self.counts[state] // (2 if arguments["jobQueue"] == "aside" else 1)
+        total = self.counts[state] // (2 if arguments.get("jobQueue") == "aside" else 1)
         page = [
             {"jobId": f"{state.lower()}-{number}", "jobName": f"job-{number}", "status": state}
             for number in range(start, min(start + PAGE, total))
@@ -65,8 +77,11 @@ class Queue:
 
 
 def board_of(queue: Queue, name: str | None = None) -> Board:
-    api = API(cast("Any", queue), RATES, random.Random(1), lambda _event: None)
-    return Board(api, name)
+    def report(event: Event) -> None:
+        board.notice(event)
+
+    board = Board(API(cast("Any", queue), RATES, random.Random(1), report), name)
+    return board
 
 
 @pytest.mark.virtual_time
@@ -124,16 +139,66 @@ async def test_another_queue_is_listed_at_once() -> None:
 @pytest.mark.virtual_time
 async def test_error_is_shown_until_a_call_succeeds() -> None:
     queue = Queue(RUNNING=1)
-    queue.denied = True
+    queue.error = AccessDenied("ListJobs", "AccessDeniedException", "no", status=403)
     board = board_of(queue)
     async with anyio.create_task_group() as group:
         group.start_soon(board.run)
         await anyio.sleep(5)
         assert "AccessDenied" in board.error
-        queue.denied = False
+        queue.error = None
         await anyio.sleep(30)
         assert (board.error, board.counts()) == ("", {"RUNNING": 1})
         group.cancel_scope.cancel()
+
+
+@pytest.mark.virtual_time
+async def test_call_that_is_sent_again_is_shown_at_once() -> None:
+    queue = Queue(RUNNING=1)
+    queue.error = ConnectionFailed(
+        "DescribeJobQueues", "ConnectTimeout", "down", may_have_arrived=True
+    )
+    board = board_of(queue)
+    async with anyio.create_task_group() as group:
+        group.start_soon(board.run)
+        await anyio.sleep(0.1)
+        assert board.error == "DescribeJobQueues failed (ConnectTimeout); retrying"
+        version, queue.error = board.version, None
+        await anyio.sleep(30)
+        assert (board.error, board.counts()) == ("", {"RUNNING": 1})
+        assert board.version > version
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.virtual_time
+async def test_deleted_queue_is_an_error_and_the_other_ones_are_listed_again() -> None:
+    queue = Queue(RUNNING=2)
+    board = board_of(queue)
+    async with anyio.create_task_group() as group:
+        group.start_soon(board.run)
+        await anyio.sleep(20)
+        queue.deleted = "main"
+        await anyio.sleep(30)
+        assert "main not found" in board.error
+        assert [each.name for each in board.queues] == ["aside"]
+        board.select("aside")
+        await anyio.sleep(20)
+        assert (board.error, board.counts()) == ("", {"RUNNING": 1})
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.virtual_time
+async def test_children_are_listed_failed_ones_first_until_all_are_known() -> None:
+    queue = Queue(RUNNING=700, FAILED=2, RUNNABLE=9_000)
+    api = API(cast("Any", queue), RATES, random.Random(1), lambda _event: None)
+    array = JobDescription(
+        job_id="arr", status=JobStatus.PENDING, array=ArrayProperties(size=9_702)
+    )
+    listed = [len(found) async for found in children(api, array)]
+    assert listed == [2, MOST_ROWS]
+    assert len(queue.times) == 2
+    small = JobDescription(job_id="arr", status=JobStatus.FAILED, array=ArrayProperties(size=2))
+    (found,) = [found async for found in children(api, small)]
+    assert [job.status for job in found] == ["FAILED", "FAILED"]
 
 
 def test_choice_filters_and_sorts() -> None:

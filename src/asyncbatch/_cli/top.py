@@ -1,5 +1,6 @@
 """`asyncbatch top`: queues, jobs and logs on a full screen."""
 
+import os
 import sys
 from importlib.util import find_spec
 from typing import Annotated
@@ -29,8 +30,16 @@ async def top(
         raise UsageError("asyncbatch top needs textual: pip install 'textual>=8'")
     if not (output.is_terminal() and sys.stdin.isatty()):
         raise UsageError("asyncbatch top needs a terminal. `asyncbatch ls` prints jobs anywhere.")
+    if os.environ.get("TERM") == "dumb":
+        raise UsageError(
+            "asyncbatch top needs a terminal with cursor movement (TERM=dumb has none)."
+            " `asyncbatch ls` prints jobs anywhere."
+        )
     from asyncbatch._cli.top_app import TopApp
     from asyncbatch._cli.top_board import RATES
 
     async with connection.open(limits=RATES) as batch:
-        await TopApp(batch, queue=connection.queue, may_write=write).run_async()
+        app = TopApp(batch, queue=connection.queue, may_write=write)
+        await app.run_async()
+    if app.failure is not None:
+        raise app.failure

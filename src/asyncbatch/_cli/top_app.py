@@ -1,4 +1,4 @@
-"""The screens of `asyncbatch top`: queues and jobs, one job with its log, a question.
+"""The screens of `asyncbatch top`: queues and jobs, one job with its log or children, a question.
 
 Everything that is shown comes from AWS or from jobs, so it passes `one_line` or `fit_for_terminal`,
 and is given as text without markup.
@@ -8,36 +8,36 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import ClassVar
 
+import anyio
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import DataTable, Footer, Input, RichLog, Static
+from textual.worker import Worker, WorkerState
 
 from asyncbatch import AsyncBatchClient, JobDescription, JobStatus
 from asyncbatch._cli.errors import message_of
-from asyncbatch._cli.job_facts import details, run_time
-from asyncbatch._cli.output import ago
-from asyncbatch._cli.top_board import MOST_ROWS, Board, Choice, chosen
+from asyncbatch._cli.top_board import MOST_ROWS, Board, Choice, children, chosen
+from asyncbatch._cli.top_table import JobTable, Table
 from asyncbatch._values.errors import AsyncBatchError
-from asyncbatch._values.text import fit_for_terminal, one_line
+from asyncbatch._values.text import fit_for_terminal, one_line, shortened
 
-_STYLES = {
-    JobStatus.RUNNING: "cyan",
-    JobStatus.STARTING: "cyan",
-    JobStatus.SUCCEEDED: "green",
-    JobStatus.FAILED: "bold red",
-}
 _REDRAW = 0.5  # seconds
+_AGES = 5.0
+"""Seconds after which the ages of jobs are drawn again."""
+
 _TAIL = 200
 """Lines of the log that are shown before new ones."""
 
+_LONGEST_LINE = 2_000
+"""Characters of a line of the log that are shown: a longer one would push out all others."""
+
+_CHILDREN_AGAIN = 15.0  # seconds
+
+_CHOOSING = frozenset({"filter", "state", "order", "clear"})
 _READ_ONLY = "Read-only: start with --write to change jobs."
-
-
-def _cell(value: object, style: str = "") -> Text:
-    return Text(one_line(str(value or "")), style=style)
 
 
 class Question(ModalScreen[bool]):
@@ -62,7 +62,7 @@ class Question(ModalScreen[bool]):
 
 
 class JobScreen(Screen[None]):
-    """One job: its state, why it is in it, and its log as it is written."""
+    """One job: its state, why it is in it, and its log as it is written, or its children."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "app.pop_screen", "Back"),
@@ -75,22 +75,34 @@ class JobScreen(Screen[None]):
         super().__init__()
         self.job = job
         self._batch = batch
+        self._children: dict[str, JobDescription] = {}
 
     def compose(self) -> ComposeResult:
-        """Place the explanation above the log."""
+        """Place the explanation above the log or the children."""
         with VerticalScroll(id="explanation"):
-            yield Static(_cell("Explaining …"), id="text")
-        yield RichLog(id="log", wrap=True, max_lines=10_000)
+            yield Static(Text("Explaining …"), id="text")
+        if self.job.is_array_parent:
+            yield JobTable(id="children")
+        else:
+            yield RichLog(id="log", wrap=True, max_lines=10_000)
         yield Footer()
 
     def on_mount(self) -> None:
-        """Start to explain the job and to follow its log."""
+        """Start to explain the job, and to follow its log or its children."""
         self.action_explain()
-        self.run_worker(self._follow_log(), group="log")
+        follow = self._list_children if self.job.is_array_parent else self._follow_log
+        self.run_worker(follow(), group="follow", exit_on_error=False)
+        self.query_one("#children" if self.job.is_array_parent else "#log").focus()
+
+    def changed(self, job: JobDescription) -> None:
+        """Explain the job again if its state has changed."""
+        if job.status is not self.job.status:
+            self.job = job
+            self.action_explain()
 
     def action_explain(self) -> None:
         """Explain the job."""
-        self.run_worker(self._explain(), group="explain", exclusive=True)
+        self.run_worker(self._explain(), group="explain", exclusive=True, exit_on_error=False)
 
     async def _explain(self) -> None:
         try:
@@ -101,14 +113,35 @@ class JobScreen(Screen[None]):
 
     async def _follow_log(self) -> None:
         log = self.query_one("#log", RichLog)
-        if self.job.is_array_parent:
-            log.write(Text("Each child has a log of its own: `asyncbatch logs` shows them."))
-            return
         try:
             async for event in self._batch.logs([self.job.job_id], tail=_TAIL):
-                log.write(Text(fit_for_terminal(event.message)))
+                log.write(Text(fit_for_terminal(shortened(event.message, _LONGEST_LINE))))
         except AsyncBatchError as error:
             log.write(Text(message_of(error), style="red"))
+
+    async def _list_children(self) -> None:
+        """List the children again and again, until all have ended."""
+        api = self._batch._require_open().api  # noqa: SLF001 - lists page by page
+        table = self.query_one(JobTable)
+        has_ended = False
+        while not has_ended:
+            has_ended = self.job.status.is_terminal
+            try:
+                async for listed in children(api, self.job):
+                    # While they are listed again, the table has more of them.
+                    if len(listed) >= len(self._children):
+                        self._children = {child.job_id: child for child in listed}
+                        table.show_jobs(listed)
+            except AsyncBatchError as error:
+                self.notify(message_of(error), severity="error", markup=False)
+                has_ended = False
+            await anyio.sleep(_CHILDREN_AGAIN)  # noqa: TID251 - a screen is drawn again
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Show a child."""
+        event.stop()
+        if child := self._children.get(str(event.row_key.value)):
+            self.app.push_screen(JobScreen(self._batch, child))
 
 
 class TopApp(App[None]):
@@ -123,19 +156,21 @@ class TopApp(App[None]):
     TITLE = "asyncbatch top"
     ENABLE_COMMAND_PALETTE = False
     CSS = """
-    #title { height: 1; background: $primary; color: $text; padding: 0 1; }
+    #title { height: auto; max-height: 3; background: $primary; color: $text; padding: 0 1; }
     #queues { width: 26; height: 1fr; }
-    #jobs { height: 1fr; }
-    #log { height: 1fr; }
+    .-narrow #queues { display: none; }
+    #jobs, #log, #children { height: 1fr; }
     #filter { display: none; }
     #filter.shown { display: block; }
     #explanation { height: 50%; border-bottom: solid $primary; padding: 0 1; }
-    #question { width: 70; height: auto; border: thick $primary; padding: 1 2; }
+    #question { width: 70; max-width: 100%; height: auto; border: thick $primary; padding: 1 2; }
     #question { background: $surface; }
     Question { align: center middle; }
     """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 - as textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("f", "state", "State"),
         Binding("s", "order", "Sort"),
@@ -152,8 +187,8 @@ class TopApp(App[None]):
         self.choice = Choice()
         self._batch = batch
         self._may_write = may_write
-        self._drawn: tuple[int, Choice] | None = None
-        self._shown: list[JobDescription] = []
+        self._drawn: tuple[int, Choice, float] | None = None
+        self.failure: BaseException | None = None
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -161,46 +196,43 @@ class TopApp(App[None]):
         """Place the queues beside the jobs."""
         yield Static(id="title")
         with Horizontal():
-            yield DataTable(id="queues", cursor_type="row")
+            yield Table(("QUEUE", "STATE"), id="queues")
             with Vertical():
                 yield Input(placeholder="Part of a name or id", id="filter")
-                yield DataTable(id="jobs", cursor_type="row")
+                yield JobTable(id="jobs")
         yield Footer()
 
     def on_mount(self) -> None:
         """Start to list jobs, and to draw what changed."""
-        self.query_one("#queues", DataTable).add_columns("QUEUE", "STATE")
-        jobs = self.query_one("#jobs", DataTable)
-        jobs.add_columns("NAME", "STATUS", "AGE", "RAN", "DETAILS", "JOB ID")
-        jobs.focus()
-        self.run_worker(self.board.run(), group="board")
+        self.query_one("#jobs", JobTable).focus()
+        self.run_worker(self.board.run(), group="board", exit_on_error=False)
+        self._batch.add_observer(self.board.notice)
         self.set_interval(_REDRAW, self.draw)
         self.draw()
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """End with the error of a worker, which the command reports."""
+        if event.state is WorkerState.ERROR:
+            self.failure = event.worker.error
+            self.exit()
+
     def draw(self) -> None:
-        """Draw the tables, if anything changed."""
-        now = (self.board.version, self.choice)
+        """Draw the tables, if anything changed, and ages from time to time."""
+        now = (self.board.version, self.choice, anyio.current_time() // _AGES)
         if self._drawn == now:
             return
         self._drawn = now
         found = chosen(self.board.jobs(), self.choice)
-        self._shown = found[:MOST_ROWS]
         self._draw_title(len(found))
-        self._draw_queues()
-        table = self.query_one("#jobs", DataTable)
-        selected = table.cursor_row
-        table.clear()
-        for job in self._shown:
-            table.add_row(
-                _cell(job.name),
-                _cell(job.status, _STYLES.get(job.status, "")),
-                _cell(ago(job.created_at)),
-                _cell(run_time(job)),
-                _cell(details(job)),
-                _cell(job.job_id, "dim"),
-                key=job.job_id,
-            )
-        table.move_cursor(row=min(selected, max(len(self._shown) - 1, 0)))
+        rows = {
+            queue.name: ((queue.name, ""), (queue.state + "!" * (not queue.takes_jobs), ""))
+            for queue in self.board.queues
+        }
+        self.query_one("#queues", Table).show(rows)
+        self.query_one("#jobs", JobTable).show_jobs(found[:MOST_ROWS])
+        for screen in self.screen_stack:
+            if isinstance(screen, JobScreen) and (job := self._job(screen.job.job_id)):
+                screen.changed(job)
 
     def _draw_title(self, number: int) -> None:
         board, choice = self.board, self.choice
@@ -221,19 +253,8 @@ class TopApp(App[None]):
         if board.error:
             parts = [board.queue, board.error]
         style = "bold red" if board.error else ""
-        self.query_one("#title", Static).update(_cell("  |  ".join(parts), style))
-
-    def _draw_queues(self) -> None:
-        table = self.query_one("#queues", DataTable)
-        rows = [
-            (queue.name, queue.state if queue.takes_jobs else f"{queue.state}!")
-            for queue in self.board.queues
-        ]
-        if table.row_count == len(rows):
-            return
-        table.clear()
-        for name, state in rows:
-            table.add_row(_cell(name), _cell(state), key=name)
+        title = Text(one_line("  |  ".join(parts)), style=style)
+        self.query_one("#title", Static).update(title)
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -242,7 +263,7 @@ class TopApp(App[None]):
         key = str(event.row_key.value)
         if event.data_table.id == "queues":
             self.board.select(key)
-            self.query_one("#jobs", DataTable).focus()
+            self.query_one("#jobs", JobTable).focus()
         elif job := self._job(key):
             self.push_screen(JobScreen(self._batch, job))
         self.draw()
@@ -254,7 +275,11 @@ class TopApp(App[None]):
 
     def on_input_submitted(self) -> None:
         """Go back to the jobs."""
-        self.query_one("#jobs", DataTable).focus()
+        self.query_one("#jobs", JobTable).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - textual's
+        """Return whether an action applies: what chooses jobs does so where they are shown."""
+        return action not in _CHOOSING or len(self.screen_stack) == 1
 
     def action_filter(self) -> None:
         """Show the filter."""
@@ -268,7 +293,7 @@ class TopApp(App[None]):
         field.value = ""
         field.remove_class("shown")
         self.choice = replace(self.choice, text="", state=None)
-        self.query_one("#jobs", DataTable).focus()
+        self.query_one("#jobs", JobTable).focus()
         self.draw()
 
     def action_state(self) -> None:
@@ -312,7 +337,9 @@ class TopApp(App[None]):
             state = job.status if job else "no job"
             self.notify(f"{what}: not possible ({state}).", severity="warning", markup=False)
         else:
-            self.run_worker(self._ask_and_change(what, job, change), group="change")
+            self.run_worker(
+                self._ask_and_change(what, job, change), group="change", exit_on_error=False
+            )
 
     async def _ask_and_change(
         self,
@@ -320,7 +347,8 @@ class TopApp(App[None]):
         job: JobDescription,
         change: Callable[[JobDescription], Awaitable[None]],
     ) -> None:
-        question = f"{what} job {one_line(job.name)} ({job.job_id})?"
+        whole = f" with {job.array.size:,} children" if job.array and job.array.size else ""
+        question = f"{what} job {one_line(job.name)} ({job.job_id}){whole}?"
         if not await self.push_screen_wait(Question(question)):
             return
         try:
@@ -334,8 +362,7 @@ class TopApp(App[None]):
         """Return the job of the screen, or that under the cursor."""
         if isinstance(self.screen, JobScreen):
             return self._job(self.screen.job.job_id) or self.screen.job
-        table = self.query_one("#jobs", DataTable)
-        return self._shown[table.cursor_row] if 0 <= table.cursor_row < len(self._shown) else None
+        return self._job(self.query_one("#jobs", JobTable).selected)
 
-    def _job(self, job_id: str) -> JobDescription | None:
+    def _job(self, job_id: str | None) -> JobDescription | None:
         return next((job for job in self.board.jobs() if job.job_id == job_id), None)

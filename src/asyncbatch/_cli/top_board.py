@@ -6,15 +6,16 @@ jobs: a queue with more of them is shown with more delay.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
 
-from asyncbatch import JobDescription, JobQueue, JobStatus, RateLimits
+from asyncbatch import Event, JobDescription, JobQueue, JobStatus, RateLimits, RequestRetried
 from asyncbatch._aws.api import API
 from asyncbatch._cli.errors import message_of
 from asyncbatch._values.errors import AsyncBatchError
+from asyncbatch._values.part_ids import child_index
 
 RATES = RateLimits(
     describe_per_second=0.6,
@@ -90,15 +91,36 @@ def chosen(jobs: Iterable[JobDescription], choice: Choice) -> list[JobDescriptio
     return sorted(found, key=key)
 
 
+async def children(api: API, array: JobDescription) -> AsyncIterator[list[JobDescription]]:
+    """Yield the children of an array, state by state: all that are listed so far.
+
+    Failed children come first; at most `MOST_ROWS` are listed.
+    """
+    size = array.array.size if array.array and array.array.size else MOST_ROWS
+    found: dict[str, JobDescription] = {}
+    for state in (JobStatus.FAILED, *(each for each in _STATES if each is not JobStatus.FAILED)):
+        listed: list[JobDescription] = []
+        async for child in api.list_jobs(array_job_id=array.job_id, status=state):
+            listed.append(child)
+            if len(found) + len(listed) >= MOST_ROWS:
+                break
+        listed.sort(key=lambda child: child_index(child.job_id) or 0)
+        found |= {child.job_id: child for child in listed}
+        yield list(found.values())
+        if len(found) >= min(size, MOST_ROWS):
+            return
+
+
 class Board:
     """The queues of the account, and the jobs of one of them.
 
     Attributes:
         queues: All job queues.
         queue: Name of the queue whose jobs are listed; empty before it is known.
-        error: Message of the last call, if it failed.
+        error: Message of the last call, if it failed; also while it is sent again.
         cut: States with more jobs than are listed.
         rounds: Complete rounds through the states of this queue.
+        version: Changes with everything that is shown, but the time.
     """
 
     def __init__(self, api: API, queue: str | None = None) -> None:
@@ -119,7 +141,7 @@ class Board:
 
     def counts(self) -> Counter[JobStatus]:
         """Return the number of jobs by state."""
-        return Counter({state: len(jobs) for state, jobs in self._by_state.items() if jobs})
+        return Counter({s: len(self._by_state[s]) for s in _STATES if self._by_state.get(s)})
 
     def select(self, queue: str) -> None:
         """Show the jobs of another queue from now on."""
@@ -131,6 +153,11 @@ class Board:
             self.version += 1
             self._scope.cancel()
 
+    def notice(self, event: Event) -> None:
+        """Show that a call failed and is sent again, which may take two minutes."""
+        if isinstance(event, RequestRetried):
+            self._show_error(f"{event.operation} failed ({event.code}); retrying")
+
     async def run(self) -> None:
         """List queues and jobs, until cancelled."""
         number = 0
@@ -140,14 +167,18 @@ class Board:
                     if number % _ROUNDS_PER_QUEUES == 0 or not self.queue:
                         await self._list_queues()
                     await self._list_jobs()
-                    self.error = ""
+                    self._show_error("")
                     number += 1
                     pause = _PAUSE
                 except AsyncBatchError as error:
-                    self.error = message_of(error)
+                    self._show_error(message_of(error))
                     pause = _AFTER_ERROR
-                self.version += 1
+                    number = 0  # the queue may be deleted, and others be new
                 await anyio.sleep(pause)  # noqa: TID251 - a screen is drawn again after a while
+
+    def _show_error(self, error: str) -> None:
+        self.version += error != self.error
+        self.error = error
 
     async def _list_queues(self) -> None:
         self.queues = sorted(await self._api.job_queues(), key=lambda queue: queue.name)
@@ -168,14 +199,18 @@ class Board:
                     break
             self._replace(state, listed, is_cut=len(listed) >= most)
         self.rounds += 1
+        self.version += self.rounds == 1
 
     def _replace(
         self, state: JobStatus, listed: dict[str, JobDescription], *, is_cut: bool
     ) -> None:
         """Take the jobs that were listed in a state; they have left any other one."""
+        self._show_error("")
+        (self.cut.add if is_cut else self.cut.discard)(state)
+        if self._by_state.get(state, {}) == listed:
+            return
         for jobs in self._by_state.values():
             for job_id in jobs.keys() & listed.keys():
                 del jobs[job_id]
         self._by_state[state] = listed
-        (self.cut.add if is_cut else self.cut.discard)(state)
         self.version += 1
