@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -10,6 +11,7 @@ import pytest
 
 from asyncbatch import (
     ArrayJob,
+    AsyncBatchClient,
     ClientClosed,
     CredentialsExpired,
     Dependency,
@@ -193,6 +195,24 @@ async def test_a_refused_resubmission_ends_the_job_with_its_failure(bench: MakeB
             await job
         assert any("It was not submitted again" in note for note in caught.value.__notes__)
         assert [event.job_id for event in b.events_of(JobFinished)] == [job.id]
+
+
+@pytest.mark.parametrize("has_journal", [False, True])
+@pytest.mark.parametrize("array_size", [None, 2])
+async def test_the_next_queue_is_tried_where_aws_refuses_the_first(
+    bench: MakeBench, tmp_path: Path, array_size: int | None, *, has_journal: bool
+) -> None:
+    policy = RecoveryPolicy.for_spot(fallback_queue=["missing", "default"])
+    journal = tmp_path / "journal" if has_journal else None
+    async with bench(Outcomes(SPOT, GOOD)) as b:
+        client = AsyncBatchClient(session=b.local.session, journal=journal, recovery=policy)
+        async with client as batch:
+            job = await batch.submit(
+                "hello", queue="default", command=["etl"], array_size=array_size
+            )
+            assert (await job).succeeded
+        assert [each.queue for each in b.local.ledger.submissions] == ["default", "default"]
+        assert b.local.calls["SubmitJob"] == 3  # one refused
 
 
 async def test_an_uncertain_resubmission_is_raised_to_everyone(bench: MakeBench) -> None:

@@ -23,22 +23,11 @@ from typing import Any
 import anyio
 
 from asyncbatch._session.records import JobRecord
-from asyncbatch._session.recovery import Recovery
+from asyncbatch._session.recovery import Recovery, is_refusal
 from asyncbatch._submitting.smaller_array import smaller_array
 from asyncbatch._values.described_fields import described_dependencies
 from asyncbatch._values.descriptions import ArrayProperties, JobDescription
-from asyncbatch._values.errors import (
-    AccessDenied,
-    APIError,
-    AsyncBatchError,
-    ConnectionFailed,
-    CredentialsExpired,
-    InvalidRequest,
-    JobVanished,
-    ServiceFault,
-    Throttled,
-    copy_of,
-)
+from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobVanished, copy_of
 from asyncbatch._values.failures import NOT_STARTED, failure_of, wait_reason_of
 from asyncbatch._values.recovery import RecoveryPolicy, Resubmission
 from asyncbatch._values.requests import Dependency, DependencyType, JobRequest
@@ -46,9 +35,6 @@ from asyncbatch._values.results import FailureKind, JobResult, JobSubmission, Lo
 from asyncbatch._values.status import JobStatus
 
 _MAX_REASON = 1024  # characters of a reason, by AWS
-
-_FAULTS = (AccessDenied, CredentialsExpired, ServiceFault, ConnectionFailed, Throttled)
-"""Errors of AWS that say nothing about the request."""
 
 Prepare = Callable[[], Awaitable[Resubmission | None]]
 """Waits until a job can be submitted again; returns None if it cannot."""
@@ -173,13 +159,13 @@ class LogicalJob:
                 request = JobRequest.from_description(failed.description).replace(name=self._name)
             require_index(decision.changes, is_part=self._is_part)
             self.request = request = request.replace(**decision.changes)
-            following = await self._recovery.submit(failed, request, decision)
+            self.request, following = await self._recovery.submit(failed, request, decision)
         except AsyncBatchError as error:
             self._recovery.warnings.warn(
                 f"submit {type(error)}",
                 f"job {record.id} ({record.name}) not submitted again: {error}",
             )
-            if _is_refusal(error):
+            if is_refusal(error):
                 record.settle(note=f"It was not submitted again: {error}")
             else:
                 record.lose(self._recovery.with_failure(error, failed))
@@ -413,7 +399,7 @@ class LogicalArray:
                 f"children {type(error)}",
                 f"children of array {record.id} do not run again: {error}",
             )
-            if not _is_refusal(error):
+            if not is_refusal(error):
                 self._lose_or_retry(record, result, error, request)
                 return
             note = f"Its failed children did not run again: {error}"
@@ -583,7 +569,7 @@ class LogicalArray:
             f"{count} of array {record.id} ({record.name}) failed; running again"
             f" (submission {len(self.submissions) + 1})",
         )
-        part = await self._recovery.submit_part(record.id, smaller, decision, indexes)
+        smaller, part = await self._recovery.submit_part(record.id, smaller, decision, indexes)
         attach(
             self._recovery,
             part,
@@ -668,13 +654,6 @@ def _accepted(job_id: str, request: JobRequest | None, rule: int | None) -> JobS
         memory_mib=request.memory_mib,
         rule=rule,
     )
-
-
-def _is_refusal(error: AsyncBatchError) -> bool:
-    """Return whether a further submission is not possible; else it may be, when that is solved."""
-    if isinstance(error, APIError):
-        return not isinstance(error, _FAULTS)
-    return isinstance(error, InvalidRequest)
 
 
 def index_of(child_id: str) -> int:

@@ -20,7 +20,17 @@ from asyncbatch._session.repeated_warnings import RepeatedWarnings
 from asyncbatch._submitting.marks import SubmissionLog
 from asyncbatch._submitting.termination import Terminator
 from asyncbatch._values.descriptions import JobDescription
-from asyncbatch._values.errors import AsyncBatchError, InternalError
+from asyncbatch._values.errors import (
+    AccessDenied,
+    APIError,
+    AsyncBatchError,
+    ConnectionFailed,
+    CredentialsExpired,
+    InternalError,
+    InvalidRequest,
+    ServiceFault,
+    Throttled,
+)
 from asyncbatch._values.events import JobResubmitted
 from asyncbatch._values.recovery import RecoveryPolicy, Resubmission, optional_policy
 from asyncbatch._values.requests import Dependency, JobRequest
@@ -37,6 +47,9 @@ _MAX_FAILED = 10_000
 
 _LIST_AGAIN = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds until the failed children of an array are listed again."""
+
+_FAULTS = (AccessDenied, CredentialsExpired, ServiceFault, ConnectionFailed, Throttled)
+"""Errors of AWS that say nothing about the request."""
 
 Submit = Callable[[JobRequest, SubmissionLog | None], Awaitable[JobRecord]]
 
@@ -298,20 +311,50 @@ class Recovery:
 
     async def submit(
         self, failed: JobResult, request: JobRequest, decision: Resubmission
-    ) -> JobRecord:
-        """Submit the job that follows a failed one; return its record."""
+    ) -> tuple[JobRequest, JobRecord]:
+        """Submit the job that follows a failed one; return what was accepted, and its record."""
         submit = functools.partial(self._submit, ran_before=_run_time(failed.description))
-        if self.journal is None:
-            return await submit(request, None)
-        return await self.journal.submit_again(failed.job_id, request, decision, submit)
+
+        async def submit_on(request: JobRequest, decision: Resubmission) -> JobRecord:
+            if self.journal is None:
+                return await submit(request, None)
+            return await self.journal.submit_again(failed.job_id, request, decision, submit)
+
+        return await self._on_first_open_queue(request, decision, submit_on)
 
     async def submit_part(
         self, array_id: str, request: JobRequest, decision: Resubmission, indexes: Sequence[int]
-    ) -> JobRecord:
-        """Submit some children of an array again; return the record."""
-        if self.journal is None:
-            return await self._submit(request, None)
-        return await self.journal.submit_part(array_id, request, decision, indexes, self._submit)
+    ) -> tuple[JobRequest, JobRecord]:
+        """Submit some children of an array again; return what was accepted, and the record."""
+
+        async def submit_on(request: JobRequest, decision: Resubmission) -> JobRecord:
+            if self.journal is None:
+                return await self._submit(request, None)
+            return await self.journal.submit_part(
+                array_id, request, decision, indexes, self._submit
+            )
+
+        return await self._on_first_open_queue(request, decision, submit_on)
+
+    async def _on_first_open_queue(
+        self,
+        request: JobRequest,
+        decision: Resubmission,
+        submit: Callable[[JobRequest, Resubmission], Awaitable[JobRecord]],
+    ) -> tuple[JobRequest, JobRecord]:
+        """Submit a request, on the next queue of the decision where AWS refuses it."""
+        for queue in decision.other_queues:
+            try:
+                return request, await submit(request, decision)
+            except APIError as error:
+                if not is_refusal(error):
+                    raise
+                self.warnings.warn(
+                    f"refused on {request.queue}",
+                    f"submission on job queue {request.queue} refused, trying {queue}: {error}",
+                )
+            request, decision = request.replace(queue=queue), decision.on_queue(queue)
+        return request, await submit(request, decision)
 
     async def failed_children(self, array: JobDescription) -> list[JobDescription]:
         """Return summaries of the children of an array that FAILED.
@@ -349,6 +392,13 @@ class Recovery:
                 failure=previous.failure,
             )
         )
+
+
+def is_refusal(error: AsyncBatchError) -> bool:
+    """Return whether a further submission is not possible; else it may be, when that is solved."""
+    if isinstance(error, APIError):
+        return not isinstance(error, _FAULTS)
+    return isinstance(error, InvalidRequest)
 
 
 def _run_time(description: JobDescription) -> float:

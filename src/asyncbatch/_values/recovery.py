@@ -15,7 +15,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from asyncbatch._values import checks as check
@@ -56,7 +56,8 @@ class RecoveryRule:
             `max_delay`. The upper half of each delay varies at random.
         max_delay: Maximum delay in seconds.
         queues: Queues to use instead: the first one for the first submission that this rule adds,
-            and so on; the last one for all further submissions.
+            and so on; the last one for all further submissions. If AWS refuses a submission, as for
+            a disabled queue, the next one is tried at once.
         memory_factor: Factor by which memory grows, above 1. On Fargate the next allowed size is
             taken, with more vCPUs where it needs them.
         max_memory_mib: Maximum memory in MiB; a job that has it already is not submitted again.
@@ -190,11 +191,17 @@ class Resubmission:
         changes: Fields of `JobRequest` that differ from the last submission.
         delay: Seconds to wait before.
         rule: Index of the rule that decided; None where a dependency was submitted again.
+        other_queues: Job queues to try, in this order, if AWS refuses the submission.
     """
 
     changes: Mapping[str, Any]
     delay: float = 0.0
     rule: int | None = None
+    other_queues: tuple[str, ...] = ()
+
+    def on_queue(self, queue: str) -> Self:
+        """Return the same decision for another job queue."""
+        return replace(self, changes={**self.changes, "queue": queue})
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,8 +422,9 @@ class RecoveryPolicy:
                 changes = None if nth >= rule.times else rule.changes(result, submissions[-1], nth)
                 if changes is None:
                     return None
-                backoff = Backoff(first=rule.delay, most=rule.max_delay)
-                return Resubmission(changes, backoff.delay(nth + 1, rng), index)
+                delay = Backoff(first=rule.delay, most=rule.max_delay).delay(nth + 1, rng)
+                others = rule.queues[nth + 1 :] if changes.get("queue") in rule.queues else ()
+                return Resubmission(changes, delay, index, tuple(others))
         return None
 
 
