@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from asyncbatch import FailureKind, JobResults
+from asyncbatch import FailureKind, JobResult, JobResults
 from tests.results.results import HOSTILE, at, result
 
 GOOD, BAD = result("a"), result("b", error="exit code 1")
@@ -64,12 +64,26 @@ def test_row_has_plain_values() -> None:
     assert json.loads(json.dumps(row, default=str))["status"] == "FAILED"
 
 
-def test_data_frame_is_made_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+class Frame:
+    """What `to_dataframe` uses of a ``pandas.DataFrame``."""
+
+    def __init__(self, rows: list[dict[str, Any]], columns: list[str]) -> None:
+        self.rows, self.columns = rows, columns
+
+    def astype(self, types: dict[str, str]) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+        return self.rows, self.columns, list(types)
+
+
+@pytest.mark.parametrize("jobs", [[], [GOOD, BAD]])
+def test_data_frame_has_the_rows_and_a_type_for_each_column(
+    monkeypatch: pytest.MonkeyPatch, jobs: list[JobResult]
+) -> None:
     pandas: Any = ModuleType("pandas")
-    pandas.DataFrame = list
+    pandas.DataFrame = Frame
     monkeypatch.setitem(sys.modules, "pandas", pandas)
-    results = JobResults([GOOD, BAD])
-    assert results.to_dataframe() == results.to_dicts()
+    columns = list(JobResults([GOOD]).to_dicts()[0])
+    results = JobResults(jobs)
+    assert results.to_dataframe() == (results.to_dicts(), columns, columns)
 
 
 def test_data_frame_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

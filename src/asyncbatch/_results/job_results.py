@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from asyncbatch._results import tables
 from asyncbatch._results.report.prices import PriceTable
-from asyncbatch._results.rows import row_of
+from asyncbatch._results.rows import COLUMN_TYPES, row_of
 from asyncbatch._values.results import JobResult, LogEvent
 from asyncbatch._values.showing import repr_of
 
@@ -73,6 +73,10 @@ class JobResults(list[JobResult]):
     def to_dataframe(self) -> Any:  # noqa: ANN401 - the types of pandas are not installed
         """Return the rows of `to_dicts` as a ``pandas.DataFrame``.
 
+        Its columns and their types do not depend on the results: times are ``datetime64[ns, UTC]``;
+        ``queue_delay`` and ``run_time`` are float64, in seconds; whole numbers, truth values and
+        texts have the types of pandas in which a value can be missing: Int64, boolean and string.
+
         Raises:
             ModuleNotFoundError: pandas is not installed.
         """
@@ -81,7 +85,8 @@ class JobResults(list[JobResult]):
         except ModuleNotFoundError as error:
             message = "to_dataframe() needs pandas: pip install pandas. to_dicts() does without it."
             raise ModuleNotFoundError(message, name="pandas") from error
-        return pandas.DataFrame(self.to_dicts())
+        frame = pandas.DataFrame(self.to_dicts(), columns=list(COLUMN_TYPES))
+        return frame.astype(COLUMN_TYPES)
 
     def report(
         self,

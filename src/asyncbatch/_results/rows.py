@@ -6,6 +6,32 @@ from typing import Any
 from asyncbatch._values.descriptions import JobDescription
 from asyncbatch._values.results import JobResult
 
+_TIME = "datetime64[ns, UTC]"
+# Types of pandas that have a value for "not known", so that a column has the same type whatever
+# the jobs have: in each frame, also in an empty one.
+COLUMN_TYPES = {
+    "job_id": "string",
+    "name": "string",
+    "status": "string",
+    "queue": "string",
+    "job_definition": "string",
+    "array_size": "Int64",
+    "created_at": _TIME,
+    "started_at": _TIME,
+    "stopped_at": _TIME,
+    "queue_delay": "float64",
+    "run_time": "float64",
+    "attempts": "Int64",
+    "exit_code": "Int64",
+    "vcpus": "float64",
+    "memory_mib": "Int64",
+    "gpus": "Int64",
+    "failure_kind": "string",
+    "transient": "boolean",
+    "message": "string",
+}
+"""Columns of the rows in their order, and their types in a ``pandas.DataFrame``."""
+
 
 def row_of(result: JobResult) -> dict[str, Any]:
     """Return a result as a row; see `JobResults.to_dicts` for its columns."""
