@@ -109,8 +109,8 @@ class LocalBatch:
     ) -> None:
         await self.aclose()
 
-    async def open(self) -> None:
-        """Start the engine; `async with` calls this.
+    async def open(self) -> Self:
+        """Start the engine and return it; `async with` calls this.
 
         Raises:
             RuntimeError: This `LocalBatch` was opened before.
@@ -124,6 +124,7 @@ class LocalBatch:
         if isinstance(self._executor, ProcessExecutor):
             _LOGGER.warning(NOTICE)
         self._running = self._assemble(clock, loader, router)
+        return self
 
     async def aclose(self) -> None:
         """End all running jobs and wait for their exits; does nothing when called again."""
