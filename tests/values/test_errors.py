@@ -206,7 +206,7 @@ def test_api_error_has_operation_code_and_message() -> None:
 def test_job_failed_message_contains_the_last_log_lines() -> None:
     error = JobFailed(RESULT, [LINE])
     assert str(error) == (
-        "job 'etl' (j-1) failed: exit code 137 (give it more)\n  last 1 log lines:\n  | MemoryError"
+        "job 'etl' (j-1) failed: exit code 137 (give it more)\n  last log line:\n  | MemoryError"
     )
     assert (error.job_id, error.failure, error.exit_code) == ("j-1", RESULT.failure, None)
 

@@ -97,7 +97,7 @@ def _cells(result: JobResult) -> list[str]:
     reason = str(failure) if failure else ""
     return [
         f"{short_name(job.name) or '?'}{size}",
-        job.job_id,
+        short_name(job.job_id),
         job.status,
         "" if job.exit_code is None else str(job.exit_code),
         str(len(job.attempts) or ""),

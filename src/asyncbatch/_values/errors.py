@@ -468,7 +468,9 @@ class JobFailed(JobError):
         lines = "\n".join(
             f"  | {line}" for event in self.log_tail for line in _lines_of(event.message)
         )
-        return f"{head}\n  last {len(self.log_tail)} log lines:\n{lines}"
+        number = len(self.log_tail)
+        title = "last log line" if number == 1 else f"last {number} log lines"
+        return f"{head}\n  {title}:\n{lines}"
 
 
 class JobNotStarted(JobFailed):

@@ -98,7 +98,7 @@ class Card:
         status = html_text(self.status)
         badge = f' <b style="color:{html_colour(self.status)}">{status}</b>' if status else ""
         rows = "".join(
-            f'<tr><td style="{_CELL};opacity:.7">{html_text(label)}</td>'
+            f'<tr><td style="{_CELL};white-space:nowrap;opacity:.7">{html_text(label)}</td>'
             f'<td style="{_CELL};overflow-wrap:anywhere"><bdi>{html_text(text)}</bdi></td></tr>'
             for label, text in self._shown()
         )
