@@ -19,6 +19,8 @@ _NAMES: Mapping[str, str] = {
     "gather": "`asyncio.gather` with aiobotocore",
     LUIGI: "luigi.contrib.batch, 100 workers",
 }
+# Where a full name has no room.
+SHORT_NAMES: Mapping[str, str] = {FLOOR: "minimal poller", "gather": "asyncio.gather"}
 _SCALE_COLUMNS = (
     *("work", "jobs", "time", "CPU", "memory"),
     *("SubmitJob", "polling calls", "median delay"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.comparison import compared
+from bench.comparison import SHORT_NAMES, compared
 from bench.measure import Measurement
 from bench.workloads import OURS
 from tools.pictures.svg import Canvas
@@ -15,7 +15,7 @@ _PANELS: tuple[tuple[str, Callable[[Measurement], float], str], ...] = (
     ("median delay, seconds", lambda each: each.delay_p50_s or 0.0, ",.2f"),
 )
 # Pixels. Narrow enough for a phone without scaling.
-_WIDTH, _LABELS, _NUMBERS = 360, 150, 50
+_WIDTH, _LABELS, _NUMBERS = 360, 160, 50
 _ROW, _HEAD = 19, 34
 
 
@@ -53,4 +53,5 @@ def _chart(shown: Sequence[Measurement]) -> str:
 
 
 def _label(each: Measurement) -> str:
-    return f"{each.contender} ({each.lost:,} lost)" if each.lost else each.contender
+    name = SHORT_NAMES.get(each.contender, each.contender)
+    return f"{name} ({each.lost:,} missed)" if each.lost else name
