@@ -56,9 +56,10 @@ class AsyncBatchClient:
         profile_name: Profile of the shared AWS configuration; None takes the SDK's default.
         session: An aioboto3 or aiobotocore session to use instead of a new one.
         endpoint_url: Endpoint of AWS Batch and CloudWatch Logs, such as a local AWS Batch's.
-        poll: How often jobs are polled.
-        logs: How logs are read, and how many last lines a `JobFailed` has.
-        limits: Maximum calls a second, by kind of call.
+        poll: How often jobs are polled; None takes ``PollPolicy()``.
+        logs: How logs are read, and how many last lines a `JobFailed` has; None takes
+            ``LogPolicy()``.
+        limits: Maximum calls a second, by kind of call; None takes ``RateLimits()``.
         journal: File in which submissions are kept, so that the same program continues after a
             crash: its path, or a `Journal`. None keeps nothing.
         observers: Functions that are called with every event; see `Observer`.
