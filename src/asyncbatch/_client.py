@@ -389,8 +389,10 @@ class AsyncBatchClient:
             Results, in the order of the requests: a list that shows and exports itself.
 
         Raises:
-            JobFailed: A job FAILED; the first in order, with a note on the others. As with all of
-                these errors, ``error.results`` has the results of all jobs that have ended.
+            JobFailed: A job FAILED; the first in order, with a note on up to nine others.
+                ``error.results.logs`` has the last log lines of these jobs, some of each kind of
+                failure. As with all of these errors, ``error.results`` has the results of all jobs
+                that have ended.
             RunStopped: No further job was submitted, as `stop_on` says; jobs that were submitted
                 before continue.
             JobVanished: AWS no longer knows a job.
@@ -413,10 +415,10 @@ class AsyncBatchClient:
                 jobs = await many.submit_all(
                     session, requests, max_in_flight=max_in_flight, stop_on=stop_on
                 )
+            return await many.results_in_order(jobs, check=check)
         except AsyncBatchError as error:
-            error.results = known_results(error.submitted)
+            error.results = error.results or known_results(error.submitted)
             raise error.with_traceback(None) from error.__cause__
-        return await many.results_in_order(jobs, check=check)
 
     async def rerun_failed(self, jobs: Iterable[Job], **changes: Unpack[JobFields]) -> list[Job]:
         """Submit those of some jobs that FAILED again, and nothing else.

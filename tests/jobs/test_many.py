@@ -25,7 +25,7 @@ from asyncbatch import (
     RecoveryPolicy,
     RecoveryRule,
 )
-from asyncbatch.local import Fault, Script
+from asyncbatch.local import Fault, Launch, Script
 from tests.fixtures.bench import MakeBench
 
 pytestmark = pytest.mark.virtual_time
@@ -70,11 +70,32 @@ async def test_run_raises_the_first_failure_after_all_ended_and_names_the_others
         with pytest.raises(JobFailed, match=r"r-5-3.*exit code 3") as caught:
             await b.batch.run(_requests("r-100-0", "r-5-3", "r-50-4"))
         error = caught.value
-        assert any("2 of 3 jobs failed; also: r-50-4" in note for note in error.__notes__)
+        assert "2 of 3 jobs failed; also:\n  r-50-4: exit code 4; " in error.__notes__[-1]
         assert isinstance(error.results, JobResults)
         assert [r.exit_code for r in error.results] == [0, 3, 4]
         assert error.results[1] is error.result
-        assert error.results.logs == {error.job_id: error.log_tail}
+        assert [*error.results.logs] == [each.job_id for each in error.results.failed]
+
+
+async def test_run_reads_the_last_lines_of_ten_failed_jobs_some_of_each_kind(
+    bench: MakeBench,
+) -> None:
+    def script(job: Launch) -> Script:
+        number = int(job.name)
+        return Script.out_of_memory() if number >= 20 else Script(exit_code=1, lines=[(0, "bad")])
+
+    async with bench(script) as b:
+        with pytest.raises(JobFailed) as caught:
+            await b.batch.run(_requests(*map(str, range(22))))
+        assert b.local.calls["GetLogEvents"] <= 2 * 10
+    error = caught.value
+    names = {each.job_id: each.name for each in error.results}
+    assert [names[each] for each in error.results.logs] == ["0", "20", "1", "21", *"234567"]
+    [note] = [each for each in error.__notes__ if each.startswith("22 of 22 jobs failed; also:\n")]
+    assert "  20: " in note
+    assert "\n  1: exit code 1; " in note
+    assert note.count("\n    | bad") == 7
+    assert note.endswith("\n  and 12 more, see error.results.failed")
 
 
 async def test_run_with_check_false_returns_failures(bench: MakeBench) -> None:

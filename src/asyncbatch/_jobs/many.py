@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import anyio
 
 from asyncbatch._jobs.array_job import ArrayJob, ChildJob, all_children_ended, arrays_of
+from asyncbatch._jobs.failed_jobs import error_of_run
 from asyncbatch._jobs.handles import job_handle, job_records, known_results
 from asyncbatch._jobs.job import Job
 from asyncbatch._results.job_results import JobResults
 from asyncbatch._submitting.coalesce import coalesce
 from asyncbatch._values import checks
-from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, JobFailed, RunStopped
+from asyncbatch._values.errors import AsyncBatchError, InvalidRequest, RunStopped
 from asyncbatch._values.policies import FailureLimit
 from asyncbatch._values.recovery import RecoveryPolicy
 from asyncbatch._values.requests import JobRequest
@@ -39,8 +40,6 @@ submission in a step of its own costs more CPU time."""
 
 _REFILL_SECONDS = 0.3
 """... or after this time: submissions that are looked up for minutes must not hold up others."""
-
-_NAMED_FAILURES = 10
 
 
 class _Submissions:
@@ -226,7 +225,7 @@ async def results_in_order(jobs: Sequence[Job], *, check: bool) -> JobResults:
     """Wait until all jobs have ended and return their results.
 
     Raises:
-        JobFailed: With `check`, the first that failed, with a note on the others.
+        JobFailed: With `check`, the first that failed, with a note on others.
         AsyncBatchError: Another reason why a job's end is not known. As with `JobFailed`, its
             `results` are those of the jobs whose end is known.
     """
@@ -243,14 +242,10 @@ async def results_in_order(jobs: Sequence[Job], *, check: bool) -> JobResults:
                 trouble = trouble or error
     if trouble is not None:
         trouble.results = known_results(jobs)
-        raise trouble.with_traceback(None)
+        raise trouble
     results = known_results(jobs)
     if check and results.failed:
-        failed = [job for job, result in zip(jobs, results, strict=True) if not result.succeeded]
-        first = await _first_failure(failed, len(jobs))
-        results.logs = {first.job_id: first.log_tail}
-        first.results = results
-        raise first.with_traceback(None)
+        raise await error_of_run(jobs, results)
     return results
 
 
@@ -266,18 +261,6 @@ def _all_awaited(jobs: Iterable[Job]) -> Iterator[None]:
     finally:
         for record in awaited:
             record.remove_waiter()
-
-
-async def _first_failure(failed: Sequence[Job], total: int) -> JobFailed:
-    try:
-        await failed[0].result()
-    except JobFailed as error:
-        if len(failed) > 1:
-            names = ", ".join(job.name for job in failed[1 : _NAMED_FAILURES + 1])
-            more = " …" if len(failed) > _NAMED_FAILURES + 1 else ""
-            error.add_note(f"{len(failed)} of {total} jobs failed; also: {names}{more}")
-        return error
-    raise AssertionError("unreachable: a failed job raises JobFailed")
 
 
 async def as_completed(jobs: Iterable[Job]) -> AsyncIterator[Job]:
