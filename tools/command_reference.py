@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from asyncbatch._cli import help as help_texts
 from asyncbatch._cli.app import COMMANDS, LazyGroup, Row
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "command-options.md"
 
 # Options, patterns of names, and variables.
 _CODE = re.compile(r"((?<![\w-])--?[a-z][\w-]*|'[\w-]+\*'|\b(?:AWS|ASYNCBATCH)_[A-Z_]+)")
-
-Parameter = Any  # click's class, which typer has had in two places
 
 _HEAD = """\
 # Commands and options
@@ -40,51 +39,23 @@ def page() -> str:
     return "\n".join(lines)
 
 
-def _command(row: Row, command: Any) -> Iterator[str]:  # noqa: ANN401 - as Parameter
+def _command(row: Row, command: Any) -> Iterator[str]:  # noqa: ANN401 - click's class, which typer has had in two places
     yield f"### {row.name}\n"
-    yield f"```console\n$ asyncbatch {row.name}{_usage(command)}\n```\n"
+    yield f"```console\n$ asyncbatch {row.name} {help_texts.usage_of(command)}\n```\n"
     yield _text(inspect.cleandoc(command.help or ""))
-    parameters = [each for each in command.params if not getattr(each, "hidden", False)]
     yield "| Option | Meaning |\n|---|---|"
-    for parameter in parameters:
-        yield f"| {_names(parameter)} | {_help(parameter)} |"
+    for name, meaning in help_texts.arguments_of(command):
+        yield f"| `{name}` | {_cell(meaning)} |"
+    for parameter in command.params:
+        if parameter.param_type_name != "argument" and not getattr(parameter, "hidden", False):
+            names, value = help_texts.names_of(parameter)
+            shown = ", ".join(f"`{name}`" for name in names) + (f" *{value}*" if value else "")
+            yield f"| {shown} | {_cell(help_texts.text_of(parameter))} |"
     yield ""
 
 
-def _usage(command: Any) -> str:  # noqa: ANN401 - as Parameter
-    arguments = [each for each in command.params if each.param_type_name == "argument"]
-    return " [OPTIONS]" + "".join(
-        f" {_metavar(each)}{'...' if each.nargs == -1 else ''}"
-        if each.required
-        else f" [{_metavar(each)}{'...' if each.nargs == -1 else ''}]"
-        for each in arguments
-    )
-
-
-def _names(parameter: Parameter) -> str:
-    if parameter.param_type_name == "argument":
-        return f"`{_metavar(parameter)}`"
-    names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
-    takes_value = not (parameter.is_flag or parameter.count)
-    return f"{names} *{_metavar(parameter)}*" if takes_value else names
-
-
-def _metavar(parameter: Parameter) -> str:
-    return str(parameter.metavar or parameter.name.upper())
-
-
-def _help(parameter: Parameter) -> str:
-    text = _text(parameter.help or "").strip()
-    default = parameter.default
-    if (
-        not callable(default)
-        and not isinstance(default, bool)
-        and default not in (None, "", [], ())
-    ):
-        text += f" Default: {default}."
-    if parameter.envvar:
-        text += f" Environment: `{parameter.envvar}`."
-    return text.replace("|", "\\|")
+def _cell(text: str) -> str:
+    return _text(text).strip().replace("|", "\\|")
 
 
 def _text(text: str) -> str:

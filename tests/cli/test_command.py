@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -52,11 +53,62 @@ def test_sections_of_the_help_are_contiguous() -> None:
     assert len(sections) == len(set(sections))
 
 
-def test_unknown_command_names_the_one_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.name)
+def test_help_names_values_without_types_of_python(
+    row: Row, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
-        app(["dmeo"], prog_name="asyncbatch")
+        app([row.name, "--help"], prog_name="asyncbatch")
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert not re.search(r"<\w|\{[A-Z]|\[required\]|list\[", shown)
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dmeo"], "No such command 'dmeo'"),
+        (["ls", "--nosuch"], "No such option"),
+        (["logs"], "Missing argument 'JOB'"),
+        (["logs", "x", "--tail", "0"], "--tail"),
+        (["run", "x.csv", "--format", "odd"], "'odd' is not one of"),
+    ],
+)
+def test_wrong_arguments_are_one_line_with_the_next_step(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        app(arguments, prog_name="asyncbatch")
     assert end.value.code == 2
-    assert "dmeo" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert printed.err.startswith("asyncbatch: ")
+    assert message in printed.err
+    command = "asyncbatch" if arguments == ["dmeo"] else f"asyncbatch {arguments[0]}"
+    assert printed.err.endswith(f". See `{command} --help`.\n")
+
+
+def test_command_without_arguments_shows_the_help(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["asyncbatch"])
+    with pytest.raises(SystemExit) as end:
+        app(prog_name="asyncbatch")
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("Usage: asyncbatch [OPTIONS] COMMAND [ARGS]...")
+
+
+def test_interrupt_while_the_command_is_imported_is_silent() -> None:
+    during_import = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer.main': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+    )
+    run = run_python(f"{during_import}{CALL_MAIN}", "ls")
+    assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, "", "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is full")
@@ -115,6 +167,13 @@ def test_missing_extra_is_reported_in_one_line(missing: str) -> None:
     assert run.stdout == ""
     assert run.stderr.count("\n") == 1
     assert "pip install 'typer>=" in run.stderr
+
+
+def test_help_of_commands_does_not_import_the_sdk() -> None:
+    modules = ", ".join(f"asyncbatch._cli.{row.module}" for row in COMMANDS)
+    heavy = ("aiobotocore", "aiohttp", "botocore", "textual", "asyncbatch.local")
+    run = run_python(f"import sys, {modules}; print({set(heavy)} & {{*sys.modules}})")
+    assert (run.stdout, run.stderr) == ("set()\n", "")
 
 
 def test_help_does_not_import_heavy_modules() -> None:

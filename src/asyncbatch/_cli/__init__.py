@@ -7,6 +7,7 @@ of a command is imported when the command runs, so the table is all that `--help
 in less than 150 ms.
 
     app          the table of commands, in the order of the help, and the group that reads it
+    help         what --help and the reference show of arguments and options
     running      makes a command of a coroutine function; signals; errors become exit codes
     exit_codes   what the exit codes mean
     errors       the message and the exit code of an error
@@ -39,6 +40,13 @@ def main() -> None:
         SystemExit: Always: with the command's exit code, or with 2 and a message on standard
             error if the `cli` extra is not installed.
     """
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Python would raise KeyboardInterrupt wherever it is, and print a traceback. A command
+        # installs its own handler when it runs.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     from asyncbatch._cli.exit_codes import USAGE
     from asyncbatch._cli.stdout import guarded_stdout
 

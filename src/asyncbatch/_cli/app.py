@@ -1,5 +1,7 @@
 """The table of commands, and the group that imports a command when it is used.
 
+Wrong options and arguments are reported in one line, as all other errors are.
+
 A new command is a row of `COMMANDS`, and a function of the same name in the module of the row; see
 "How a command is made" in CONTRIBUTING.md. A test compares the line of help with the first line of
 the function's docstring.
@@ -7,13 +9,20 @@ the function's docstring.
 
 import importlib
 import itertools
-from collections.abc import Iterator, MutableMapping
+import sys
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from asyncbatch._cli import help as help_texts
+from asyncbatch._cli.exit_codes import SUCCEEDED
+
+_UsageError = typer.BadParameter.__mro__[1]
+"""click's class of wrong options and arguments, which typer has had in two places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,7 @@ class _Commands(MutableMapping[str, Any]):
 def _built(row: Row) -> TyperCommand:
     module = importlib.import_module(f"asyncbatch._cli.{row.module}")
     single = _typer()
-    single.command(row.name)(getattr(module, row.name.replace("-", "_")))
+    single.command(row.name, cls=_Command)(getattr(module, row.name.replace("-", "_")))
     command = typer.main.get_command(single)
     assert isinstance(command, TyperCommand)  # noqa: S101 - for type checkers
     return command
@@ -110,6 +119,25 @@ class _Formatter(Protocol):
     def section(self, name: str) -> AbstractContextManager[None]: ...
 
     def write_dl(self, rows: list[tuple[str, str]]) -> None: ...
+
+
+class _Command(TyperCommand):
+    """A command whose help names values by their metavars alone."""
+
+    def collect_usage_pieces(self, ctx: object) -> list[str]:  # noqa: ARG002 - typer's signature
+        """Return what follows the name of the command."""
+        return [help_texts.usage_of(self)]
+
+    def format_options(self, ctx: object, formatter: _Formatter) -> None:  # noqa: ARG002 - typer's signature
+        """Write the arguments and the options."""
+        options = [*help_texts.options_of(self), ("-h, --help", "Show this message and exit.")]
+        for section, rows in (
+            ("Arguments", [*help_texts.arguments_of(self)]),
+            ("Options", options),
+        ):
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows)
 
 
 class LazyGroup(TyperGroup):
@@ -125,6 +153,29 @@ class LazyGroup(TyperGroup):
             with formatter.section(section):
                 formatter.write_dl([(row.name, row.help) for row in rows])
 
+    def main(self, args: Sequence[str] | None = None, **settings: Any) -> Any:  # noqa: ANN401 - typer's signature
+        """Run the command; without arguments, show the help.
+
+        Raises:
+            SystemExit: Always, with the exit code.
+        """
+        given = list(sys.argv[1:] if args is None else args) or ["--help"]
+        try:
+            code = super().main(given, **{**settings, "standalone_mode": False})
+        except _UsageError as error:
+            sys.exit(_reported(error))
+        sys.exit(SUCCEEDED if code is None else code)
+
+
+def _reported(error: Any) -> int:  # noqa: ANN401 - click's class, as above
+    """Print a line about wrong options or arguments, and return the exit code."""
+    from asyncbatch._values.text import one_line
+
+    command = error.ctx.command_path if error.ctx is not None else "asyncbatch"
+    message = one_line(error.format_message()).rstrip(".")
+    typer.echo(f"asyncbatch: {message}. See `{command} --help`.", err=True)
+    return int(error.exit_code)
+
 
 def _typer(**settings: Any) -> typer.Typer:  # noqa: ANN401 - typer's own arguments
     return typer.Typer(
@@ -137,7 +188,6 @@ def _typer(**settings: Any) -> typer.Typer:  # noqa: ANN401 - typer's own argume
 app = _typer(
     help="See, steer and explain jobs of AWS Batch.",
     cls=LazyGroup,
-    no_args_is_help=True,
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

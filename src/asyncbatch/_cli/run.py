@@ -133,7 +133,11 @@ async def run(
     ] = None,
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="Format of FILE. Default: that of its ending."),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="Format of FILE: json, jsonl, yaml, csv or tsv. Default: that of its ending.",
+        ),
     ] = None,
     options: RunOptions,
     dry_run: Annotated[

@@ -30,7 +30,7 @@ async def submit(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="DEFINITION [-- COMMAND]",
+            metavar="[DEFINITION] [-- COMMAND]...",
             help="Job definition: a name, name:revision or ARN. Then the command of the container."
             " With --file, only the command.",
             autocompletion=completion.definitions,
