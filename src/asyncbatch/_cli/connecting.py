@@ -1,5 +1,6 @@
 """The options that choose account, Region, endpoint and job queue, and their client."""
 
+import os
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from asyncbatch._cli import completion
 
 if TYPE_CHECKING:
     from asyncbatch import AsyncBatchClient
+
+QUEUE_VARIABLE = "ASYNCBATCH_QUEUE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class Connection:
             "-q",
             metavar="NAME",
             help="Job queue, by name or ARN. Default: the only one that takes jobs.",
-            envvar="ASYNCBATCH_QUEUE",
+            envvar=QUEUE_VARIABLE,
             autocompletion=completion.queues,
         ),
     ] = None
@@ -73,10 +76,15 @@ class Connection:
             # Not `async with`, which logs how a Python program follows the jobs again.
             await batch.aclose()
 
+    @property
+    def given_queue(self) -> str | None:
+        """The queue of --queue; None for that of ASYNCBATCH_QUEUE, which every command has."""
+        return None if self.queue == os.environ.get(QUEUE_VARIABLE) else self.queue
+
     def options(self) -> str:
         """Return these options as they are typed, for a command that continues another one."""
         given = {
-            "--queue": self.queue,
+            "--queue": self.given_queue,
             "--region": self.region,
             "--profile": self.profile,
             "--endpoint-url": self.endpoint_url,

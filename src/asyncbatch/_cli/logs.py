@@ -101,15 +101,18 @@ def _json_printer(jobs: Sequence[Job]) -> Callable[[LogEvent], None]:
 
 def _text_printer(jobs: Sequence[Job], *, timestamps: bool) -> Callable[[LogEvent], None]:
     labels = _labels(jobs)
-    width = max(map(output.cell_width, labels.values()), default=0)
+    width = 0  # of the widest prefix so far: how many children write lines is not known before
     colours = {job_id: _COLOURS[place % len(_COLOURS)] for place, job_id in enumerate(labels)}
     has_colours = output.has_colours()
 
     def show(event: LogEvent) -> None:
+        nonlocal width
         job_id = event.job_id if event.job_id in labels else _parent(event.job_id)
         label = labels.get(job_id, "")
         place = event.label if event.job_id != job_id or event.container else ""
-        prefix = f"{label:<{width}}{one_line(place)}".strip()
+        prefix = f"{label}{one_line(place)}"
+        width = max(width, output.cell_width(prefix))
+        prefix += " " * (width - output.cell_width(prefix))
         if prefix and has_colours:
             prefix = f"{colours.get(job_id, '')}{prefix}{_RESET}"
         time = f"{output.local_time(event.timestamp)} " if timestamps else ""

@@ -1,6 +1,7 @@
 """`asyncbatch ls`: the jobs of a queue, or the children of array jobs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -38,14 +39,19 @@ async def ls(
     """List jobs of a queue, the newest first.
 
     Without names and --status, jobs that have ended are left out. DETAILS says why a job waits or
-    failed, and counts the children of an array job.
+    failed, and counts the children of an array job. With --children, --status is that of the
+    children.
     """
     async with connection.open() as batch:
-        which = Which.ALL if every or jobs else Which.LIVE
+        # Without a name, a state that only children may be in could be that of any array.
+        which = Which.ALL if every or jobs or (children and conditions.status) else Which.LIVE
+        states = choosing.statuses(conditions.status)
+        if children:  # --status is that of the children: their array may be in another state
+            conditions = replace(conditions, status=None)
         found = await choosing.find_jobs(batch, jobs or (), connection, conditions, which)
         listed = [job.description for job in found if job.description is not None]
         if children:
-            listed = await _with_children(batch, listed, choosing.statuses(conditions.status))
+            listed = await _with_children(batch, listed, states)
         else:
             listed = await _with_counts(batch, listed)
     if as_json:
@@ -84,12 +90,18 @@ async def _with_counts(
 async def _with_children(
     batch: AsyncBatchClient, jobs: Sequence[JobDescription], states: Sequence[JobStatus] | None
 ) -> list[JobDescription]:
-    """Return jobs with the children of arrays in the place of the arrays, by index."""
+    """Return jobs with the children of arrays in the place of the arrays, by index.
+
+    Args:
+        batch: The open client.
+        jobs: The jobs.
+        states: Only children, and jobs that are no arrays, in these states; None means all.
+    """
     listed: list[JobDescription] = []
     for job in jobs:
         if job.is_array_parent:
             listed += await choosing.children_of(batch, job.job_id, states)
-        else:
+        elif states is None or job.status in states:
             listed.append(job)
     return listed
 

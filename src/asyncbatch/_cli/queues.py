@@ -57,7 +57,7 @@ async def queues(
     one. With names, also shows the compute environments, the first RUNNABLE jobs, and what the
     queue's jobs and shares use.
     """
-    wanted = [*(names or []), *([connection.queue] if connection.queue and not names else [])]
+    wanted = names or [*filter(None, [connection.given_queue])]
     async with connection.open() as batch:
         found = [each for each in await batch.job_queues() if _is_wanted(each, wanted)]
         _require_all(wanted, found)

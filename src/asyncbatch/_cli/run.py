@@ -211,7 +211,7 @@ def _journal(file: str, options: RunOptions) -> Path | None:
     if file == STDIN:
         raise UsageError(
             "standard input has no name from which that of a journal follows: add --journal FILE,"
-            " or --no-journal."
+            " or --no-journal; and --format."
         )
     return Path(f"{file}{_JOURNAL_SUFFIX}")
 

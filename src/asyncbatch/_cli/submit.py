@@ -131,8 +131,8 @@ async def _request(
             given["command"] = list(words)
         if file is None:
             return checked_request({**given, "queue": connection.queue})
-        if connection.queue not in (None, os.environ.get("ASYNCBATCH_QUEUE")):
-            given["queue"] = connection.queue
+        if connection.given_queue is not None:
+            given["queue"] = connection.given_queue
         request = read_request(await read_file(file, _format(file)), changes=given)
         return request if request.queue else request.replace(queue=connection.queue)
     except MalformedFile:

@@ -197,7 +197,8 @@ async def submit_all(
         return jobs
     if isinstance(error, AsyncBatchError):
         error.submitted = tuple(jobs)
-    error.add_note(f"Jobs submitted before, which continue: {len(jobs)}.")
+    if jobs:
+        error.add_note(f"Jobs submitted before, which continue: {len(jobs)}.")
     raise error
 
 

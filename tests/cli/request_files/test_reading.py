@@ -401,5 +401,5 @@ def test_file_of_one_request_must_have_one() -> None:
     source = Source("job.yaml", b"- job_definition: a\n- job_definition: b")
     with pytest.raises(MalformedFile, match=r"job.yaml: has 2 requests, where one is expected"):
         read_request(source)
-    with pytest.raises(InvalidRequest, match="one request must be JSON or YAML"):
+    with pytest.raises(InvalidRequest, match="one request, or a template, must be JSON or YAML"):
         read_request(Source("job.csv", b""))

@@ -12,7 +12,7 @@ from asyncbatch._aws.wire import requests as wire
 from asyncbatch._cli.request_files import csv_text, fields, json_text, submit_job_fields
 from asyncbatch._cli.request_files.documents import Document, MalformedFile, MalformedText, Problem
 from asyncbatch._cli.request_files.template import Template
-from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.errors import InvalidRequest, UnknownField
 from asyncbatch._values.requests import JobRequest
 
 
@@ -35,6 +35,9 @@ _SUFFIXES = {
     ".csv": Format.CSV,
     ".tsv": Format.TSV,
 }
+_WITHOUT_TEMPLATE = (
+    "Columns are fields, such as name or parameters.NAME; a --template can use others."
+)
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -162,7 +165,7 @@ def _rows(
             try:
                 fields.require_column(column)
             except InvalidRequest as error:
-                raise MalformedFile(source.path, [Problem(1, error)]) from None
+                raise MalformedFile(source.path, [Problem(1, _with_hint(error))]) from None
         return _made(table, None, table.columns), ()
     document = _only_document(template)
     try:
@@ -173,6 +176,14 @@ def _rows(
     setting = [column for column in others if _sets_a_field(column)]
     unused = tuple(column for column in others if column not in setting)
     return _made(table, filling, setting), unused
+
+
+def _with_hint(error: InvalidRequest) -> InvalidRequest:
+    """Return an error about a column that is no field, with what such a column needs."""
+    if not isinstance(error, UnknownField):
+        return error
+    end = "" if str(error).endswith("?") else "."
+    return MalformedText(f"{error}{end} {_WITHOUT_TEMPLATE}")
 
 
 def _sets_a_field(column: str) -> bool:
@@ -248,13 +259,16 @@ def _require_new_key(
 def _only_document(source: Source) -> Document:
     """Return the only document of a file.
 
+    A file whose ending says nothing, such as ``job.tmpl``, is read as YAML, of which JSON is a part.
+
     Raises:
         MalformedFile: It is malformed, or has none or several.
-        InvalidRequest: The format is not known.
+        InvalidRequest: The file has rows.
     """
-    form = _format(source)
+    form = source.format or _format_of_name(source.path) or Format.YAML
     if form not in _READERS:
-        raise InvalidRequest("file", source.path, "one request must be JSON or YAML")
+        rule = "one request, or a template, must be JSON or YAML, not rows"
+        raise InvalidRequest("file", source.path, rule)
     items = list(_READERS[form](_decoded(source)))
     problems = [item for item in items if isinstance(item, Problem)]
     if problems:
@@ -285,11 +299,15 @@ def _with_place(error: InvalidRequest) -> InvalidRequest:
 def _format(source: Source) -> Format:
     if source.format is not None:
         return source.format
-    suffix = PurePath(source.path).suffix.lower()
-    if suffix in _SUFFIXES:
-        return _SUFFIXES[suffix]
-    rule = f"the name must end in one of {', '.join(_SUFFIXES)}. Or name the format."
-    raise InvalidRequest("file", source.path, rule)
+    found = _format_of_name(source.path)
+    if found is None:
+        rule = f"the name must end in one of {', '.join(_SUFFIXES)}; or add --format"
+        raise InvalidRequest("file", source.path, rule)
+    return found
+
+
+def _format_of_name(path: str) -> Format | None:
+    return _SUFFIXES.get(PurePath(path).suffix.lower())
 
 
 def _decoded(source: Source) -> str:
