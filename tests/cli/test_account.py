@@ -33,6 +33,17 @@ async def test_output(
     golden(name, called.out)
 
 
+async def test_queue_of_the_environment_does_not_hide_the_others(
+    bench: MakeBench, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASYNCBATCH_QUEUE", "other")
+    async with bench() as opened:
+        called = await terminal.call(opened, "queues", "--no-depth", "--json")
+        named = await terminal.call(opened, "queues", "-q", "default", "--no-depth", "--json")
+    for listing in (called, named):
+        assert [queue["name"] for queue in json.loads(listing.out)["queues"]] == ["default"]
+
+
 async def test_depth_can_be_left_out(bench: MakeBench, terminal: Terminal) -> None:
     async with bench() as opened:
         called = await terminal.call(opened, "queues", "--no-depth", "--json")

@@ -59,7 +59,7 @@ async def test_cancel_leaves_jobs_that_run(bench: MakeBench, terminal: Terminal)
         (["--all"], "Add --yes."),
         (["nope", "--yes"], "no job is named nope in queue default that has not ended."),
         (["etl-1", "--yes"], "no job is named etl-1 in queue default that has not ended."),
-        (["--all", "--yes", "--reason", " "], "reason=' '"),
+        (["--all", "--yes", "--reason", " "], "--reason=' '"),
         (["--all", "--yes", "-s", "done"], "--status done"),
     ],
 )

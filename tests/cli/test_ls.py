@@ -2,9 +2,10 @@
 
 import json
 
+import anyio
 import pytest
 
-from asyncbatch.local import Script
+from asyncbatch.local import Launch, Script
 from tests.cli.harness import Terminal, golden
 from tests.cli.scenario import VCPUS, script, submit_jobs
 from tests.fixtures.bench import MakeBench
@@ -39,6 +40,23 @@ async def test_states_are_those_that_are_given(bench: MakeBench, terminal: Termi
         called = await terminal.call(opened, "ls", "-s", "Failed,runnable", "--json")
     jobs = json.loads(called.out)["jobs"]
     assert {job["name"] for job in jobs} == {"bad-1", "bad-array", "waits"}
+
+
+async def test_children_are_chosen_by_their_own_state(bench: MakeBench, terminal: Terminal) -> None:
+    """One has failed while the array goes on, which is when its failure is looked for."""
+
+    def first_fails(launch: Launch) -> Script:
+        return Script(exit_code=3) if launch.array_index == 0 else Script(duration=None)
+
+    async with bench(first_fails) as opened:
+        array = await opened.batch.submit_array("hello", size=3, queue="default", name="etl")
+        await anyio.sleep(60)
+        listings = [
+            await terminal.call(opened, "ls", "-c", "-s", "failed", "--json", *names)
+            for names in (["etl"], [array.id], [])
+        ]
+    for called in listings:
+        assert [job["job_id"] for job in json.loads(called.out)["jobs"]] == [f"{array.id}:0"]
 
 
 async def test_name_with_control_characters_is_printed_safely(

@@ -127,10 +127,10 @@ async def test_no_failed_jobs_is_no_error(bench: MakeBench, terminal: Terminal) 
 
 
 BAD = [
-    ([], "name failed jobs by id or name, or use --all for those of the queue."),
-    (["x", "--all"], "name failed jobs by id or name, or use --all for those of the queue."),
+    ([], "name failed jobs by id or name, or choose those of the queue by"),
+    (["x", "--all"], "--all means all failed jobs of the queue: leave it out, or the names."),
     (["bad-*"], "--yes"),
-    (["good"], "no job is named good in queue default that meets all conditions"),
+    (["good"], "no FAILED job is named good in queue default."),
     (["bad-1", "--yes", "--memory", "1"], "--memory=1: must be an integer of 4 or more"),
     (["bad-1", "--yes", "--since", "soon"], "--since soon: must be an age"),
     (["bad-1", "--yes", "--to-queue", "none"], "none"),

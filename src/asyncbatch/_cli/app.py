@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -21,7 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 from asyncbatch._cli import help as help_texts
 from asyncbatch._cli.exit_codes import SUCCEEDED
 
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """click's class of wrong options and arguments, which typer has had in two places."""
 
 
@@ -153,17 +153,30 @@ class LazyGroup(TyperGroup):
             with formatter.section(section):
                 formatter.write_dl([(row.name, row.help) for row in rows])
 
-    def main(self, args: Sequence[str] | None = None, **settings: Any) -> Any:  # noqa: ANN401 - typer's signature
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - as above
+        windows_expand_args: bool = True,  # noqa: FBT001, FBT002 - as above
+        **extra: Any,  # noqa: ANN401 - as above
+    ) -> Any:  # noqa: ANN401 - as above
         """Run the command; without arguments, show the help.
 
         Raises:
-            SystemExit: Always, with the exit code.
+            SystemExit: It has ended, unless `standalone_mode` is False.
         """
         given = list(sys.argv[1:] if args is None else args) or ["--help"]
+        settings = {"windows_expand_args": windows_expand_args, **extra}
         try:
-            code = super().main(given, **{**settings, "standalone_mode": False})
+            code = super().main(given, prog_name, complete_var, False, **settings)  # noqa: FBT003 - raises errors
         except _UsageError as error:
+            if not standalone_mode:
+                raise
             sys.exit(_reported(error))
+        if not standalone_mode:
+            return code
         sys.exit(SUCCEEDED if code is None else code)
 
 

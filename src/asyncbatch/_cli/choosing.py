@@ -1,4 +1,4 @@
-"""The jobs that a person means: by id, name, beginning of a name, queue, state and age.
+"""The jobs that a person means: by id, name, beginning of a name, journal, queue, state and age.
 
 An id is looked up with DescribeJobs wherever the job is. Names are those of one job queue. AWS
 lists jobs that have ended for at least seven days.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asyncbatch._cli import completion
+from asyncbatch._cli import completion, journals, output
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.errors import UsageError
 from asyncbatch._values.part_ids import child_index
@@ -32,11 +32,16 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 LIVE_STATES = tuple(status for status in JobStatus if not status.is_terminal)
 
+_NAMES_HELP = (
+    "Job ids, ARNs, names, beginnings of names such as 'etl-*', or the path of a journal, for the"
+    " jobs of its run."
+)
+
 JobNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="JOB",
-        help="Job ids, ARNs, names, or beginnings of names such as 'etl-*'.",
+        help=_NAMES_HELP,
     ),
 ]
 """The argument of a command that chooses jobs by id or name, or all jobs of a queue."""
@@ -45,7 +50,7 @@ RequiredJobNames = Annotated[
     list[str],
     typer.Argument(
         metavar="JOB",
-        help="Job ids, ARNs, names, or beginnings of names such as 'etl-*'.",
+        help=_NAMES_HELP,
     ),
 ]
 """The argument of a command that needs at least one job."""
@@ -121,7 +126,7 @@ def statuses(texts: Sequence[str] | None) -> list[JobStatus] | None:
     return [JobStatus(name) for name in names]
 
 
-def moment(option: str, text: str | None) -> timedelta | datetime | None:
+def moment(option: str, text: str | None) -> datetime | None:
     """Return the time that an option names: an age such as ``6h``, or an ISO time.
 
     Raises:
@@ -131,7 +136,7 @@ def moment(option: str, text: str | None) -> timedelta | datetime | None:
         return None
     if age := _AGE.fullmatch(text.strip()):
         try:
-            return timedelta(**{_UNITS[age[2]]: float(age[1])})
+            return output.now() - timedelta(**{_UNITS[age[2]]: float(age[1])})
         except OverflowError:
             raise _not_a_moment(option, text) from None
     try:
@@ -153,7 +158,7 @@ class Which(enum.Enum):
 
     ALL = "all jobs"
     LIVE = "jobs that have not ended"
-    CURRENT = "jobs that have not ended; for a name with none, its newest job"
+    CURRENT = "jobs that have not ended; for a name with none, its newest job; all of a journal"
 
 
 async def find_jobs(
@@ -169,19 +174,24 @@ async def find_jobs(
 
     Args:
         batch: The open client.
-        names: Job ids, ARNs, names, beginnings of names; none means all jobs of the queue.
+        names: Job ids, ARNs, names, beginnings of names, paths of journals; none means all jobs
+            of the queue.
         connection: Has the queue of the names.
-        conditions: Further conditions for jobs that are found by name.
+        conditions: Further conditions for jobs that are found by name or in a journal.
         which: Which jobs are meant by a name. Jobs that are given by id are always returned.
 
     Raises:
-        UsageError: There is no job with an id or a name; or a condition is malformed.
+        UsageError: There is no job with an id or a name, or no journal; or a condition is
+            malformed.
         AsyncBatchError: As `AsyncBatchClient.find`.
     """
     given = [without_arn(name) for name in names]
     searched: list[str | None] = [name for name in given if not is_job_id(name)]
     jobs = await _by_id(batch, [name for name in given if is_job_id(name)])
     for name in searched if given else [None]:
+        if name is not None and journals.is_journal(name):
+            jobs += await _of_journal(batch, name, conditions, which)
+            continue
         found = await _by_name(batch, name, conditions, which)
         if name is not None and not found:
             raise await _no_such_name(batch, name, connection, conditions, which)
@@ -206,6 +216,25 @@ async def _by_name(
     if is_open and which is Which.CURRENT:
         return [job for job in jobs if not job.status.is_terminal] or sorted(jobs, key=_age)[:1]
     return jobs
+
+
+async def _of_journal(
+    batch: "AsyncBatchClient", path: str, conditions: Filter, which: Which
+) -> list["Job"]:
+    from asyncbatch._jobs.finding import search
+
+    is_live_only = which is Which.LIVE and conditions.status is None and conditions.since is None
+    states = LIVE_STATES if is_live_only else statuses(conditions.status)
+    wanted = search(
+        name=None,
+        definition=conditions.definition,
+        created_after=moment("--since", conditions.since),
+        created_before=None,
+        share_identifier=None,
+        states=None if states is None else tuple(states),
+    )
+    jobs = await journals.jobs_of(batch, path)
+    return [job for job in jobs if job.description and wanted.matches(job.description)]
 
 
 async def _by_id(batch: "AsyncBatchClient", ids: Sequence[str]) -> list["Job"]:
@@ -239,12 +268,26 @@ async def _no_such_name(
     which: Which,
 ) -> UsageError:
     queue = connection.queue or await batch.default_queue()
-    those = "" if conditions.is_empty() else " that meets all conditions"
-    live = " that has not ended" if which is Which.LIVE and conditions.is_empty() else ""
-    kind = "no job has a name like" if name.endswith("*") else "no job is named"
+    named = (
+        f"has a name like {one_line(name)}" if name.endswith("*") else f"is named {one_line(name)}"
+    )
+    states = statuses(conditions.status)
+    kind = f"{' or '.join(states)} " if states else ""
     return UsageError(
-        f"{kind} {one_line(name)} in queue {one_line(queue)}{those or live}."
+        f"no {kind}job {named} in queue {one_line(queue)}{_further(conditions, which)}."
         f" List its jobs with `asyncbatch ls --all{connection.options()}`."
+    )
+
+
+def _further(conditions: Filter, which: Which) -> str:
+    """Return the further conditions that the jobs had to meet."""
+    definition, since = conditions.definition, conditions.since
+    return "".join(
+        (
+            " that has not ended" if which is Which.LIVE and conditions.is_empty() else "",
+            f" with definition {one_line(definition)}" if definition else "",
+            f" submitted since {one_line(since)}" if since else "",
+        )
     )
 
 

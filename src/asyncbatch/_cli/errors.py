@@ -54,6 +54,7 @@ _OPTIONS = {
     "profile_name": "--profile",
     "endpoint_url": "--endpoint-url",
     "queue": "--queue",
+    "reason": "--reason",
 }
 
 # The next steps that differ at a terminal from those of the library's messages.

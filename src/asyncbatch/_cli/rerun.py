@@ -69,9 +69,17 @@ async def rerun(
     --tag add to those of the job. Of an array job, only the failed children run again, with their
     original indexes. Jobs that are chosen by id are submitted at once; otherwise the command lists
     them and asks.
+
+    A journal stands for the failed jobs of its run. It does not record the new jobs: to continue a
+    run as it was, repeat the command that wrote the journal.
     """
-    if bool(jobs) == every:  # both or neither
-        raise UsageError("name failed jobs by id or name, or use --all for those of the queue.")
+    if jobs and every:
+        raise UsageError("--all means all failed jobs of the queue: leave it out, or the names.")
+    if not (jobs or every or definition or since):
+        raise UsageError(
+            "name failed jobs by id or name, or choose those of the queue by --definition or"
+            " --since; --all means all of them."
+        )
     changes = _changes(options, to_queue)
     conditions = Filter(status=["failed"], definition=definition, since=since)
     outcomes = Outcomes(as_json=False)

@@ -1,20 +1,30 @@
 """`asyncbatch show`: everything about jobs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
 
 from asyncbatch import Attempt, Container, JobDescription
-from asyncbatch._cli import choosing, output
+from asyncbatch._cli import choosing, journals, output
 from asyncbatch._cli.choosing import Filter, RequiredJobNames, Which
 from asyncbatch._cli.connecting import Connection
-from asyncbatch._cli.job_facts import details, job_facts, reason_text, run_time, short_name
+from asyncbatch._cli.job_facts import (
+    details,
+    failure_facts,
+    job_facts,
+    reason_text,
+    run_time,
+    short_name,
+)
 from asyncbatch._cli.output import AsJson
 from asyncbatch._cli.running import command
 from asyncbatch._values.failures import failure_of, wait_reason_of
 from asyncbatch._values.text import one_line
+
+if TYPE_CHECKING:
+    from asyncbatch._results.report.run import SubmissionRecord
 
 _DEFAULT_GROUP = "/aws/batch/job"
 _MASK = "***"
@@ -38,26 +48,45 @@ async def show(
 ) -> None:
     """Show everything about jobs: attempts, containers, links, reasons.
 
-    A name means its jobs that have not ended; if there are none, its newest job.
+    A name means its jobs that have not ended; if there are none, its newest job. Of the jobs of a
+    journal, it also shows what was submitted before for the same request.
     """
     async with connection.open() as batch:
         found = await choosing.find_jobs(batch, jobs, connection, Filter(), Which.CURRENT)
+        earlier = await journals.earlier_submissions(jobs)
         described = await batch.describe(found)
         urls = {job.id: job.console_url for job in found}
         region = batch.region_name
     shown = [described[job.id] for job in found if job.id in described]
     if as_json:
         objects = [_json(job, urls[job.job_id], with_values=show_environment) for job in shown]
+        for each in objects:
+            each["earlier_submissions"] = [
+                _submission_facts(one) for one in earlier.get(str(each["job_id"]), ())
+            ]
         output.print_json({"jobs": objects})
         return
     for job in shown:
-        _print(job, urls[job.job_id], region, with_values=show_environment)
+        _print(
+            job,
+            urls[job.job_id],
+            region,
+            earlier.get(job.job_id, ()),
+            with_values=show_environment,
+        )
 
 
-def _print(job: JobDescription, url: str | None, region: str, *, with_values: bool) -> None:
+def _print(
+    job: JobDescription,
+    url: str | None,
+    region: str,
+    earlier: "Sequence[SubmissionRecord]",
+    *,
+    with_values: bool,
+) -> None:
     name = output.styled(one_line(job.name), "heading")
     output.print_line(f"{name}  {output.styled(job.status, job.status)}")
-    output.print_facts([*_facts(job), ("Console", url)])
+    output.print_facts([*_facts(job), *map(_submission, earlier), ("Console", url)])
     for attempt in job.attempts:
         output.print_line()
         output.print_line(output.styled(f"Attempt {attempt.number}", "heading"))
@@ -106,6 +135,23 @@ def _facts(job: JobDescription) -> Iterator[Fact]:
     yield "Share", job.share_identifier
     yield "Parameters", _pairs(job.parameters)
     yield "Tags", _pairs(job.tags)
+
+
+def _submission(earlier: "SubmissionRecord") -> Fact:
+    """Return an earlier submission of the same request, such as one before its recovery."""
+    failure = earlier.failure
+    why = f": {reason_text(failure)}" if failure else ""
+    return "Before", f"{earlier.job_id or 'no job'} {earlier.status}{why}"
+
+
+def _submission_facts(earlier: "SubmissionRecord") -> dict[str, object]:
+    return {
+        "job_id": earlier.job_id or None,
+        "name": earlier.name,
+        "status": earlier.status,
+        "queue": earlier.queue or None,
+        "failure": failure_facts(earlier.failure),
+    }
 
 
 def _named(ids: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """`asyncbatch submit`: one job, from options or from a file."""
 
-import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 

@@ -403,3 +403,16 @@ def test_file_of_one_request_must_have_one() -> None:
         read_request(source)
     with pytest.raises(InvalidRequest, match="one request, or a template, must be JSON or YAML"):
         read_request(Source("job.csv", b""))
+
+
+@pytest.mark.parametrize("content", [b"job_definition: etl", b'{"job_definition": "etl"}'])
+@pytest.mark.parametrize("name", ["job", "job.tmpl", "job.yaml.in"])
+def test_one_request_may_be_in_a_file_with_any_ending(name: str, content: bytes) -> None:
+    assert read_request(Source(name, content)) == JobRequest("etl")
+    rows = read_requests(Source("a.csv", b"name\na\nb\n"), template=Source(name, content))
+    assert [request.name for request in rows.requests] == ["a", "b"]
+
+
+def test_column_without_a_template_names_what_would_use_it() -> None:
+    with pytest.raises(MalformedFile, match=r"day: a request has no such field.*a --template can"):
+        read_requests(Source("a.csv", b"job_definition,day\netl,1\n"))

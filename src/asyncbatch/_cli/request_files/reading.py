@@ -182,8 +182,9 @@ def _with_hint(error: InvalidRequest) -> InvalidRequest:
     """Return an error about a column that is no field, with what such a column needs."""
     if not isinstance(error, UnknownField):
         return error
-    end = "" if str(error).endswith("?") else "."
-    return MalformedText(f"{error}{end} {_WITHOUT_TEMPLATE}")
+    # Where none has a similar name, all 27 fields follow.
+    text = str(error).partition("; allowed are")[0]
+    return MalformedText(f"{text}{'' if text.endswith('?') else '.'} {_WITHOUT_TEMPLATE}")
 
 
 def _sets_a_field(column: str) -> bool:
@@ -259,7 +260,7 @@ def _require_new_key(
 def _only_document(source: Source) -> Document:
     """Return the only document of a file.
 
-    A file whose ending says nothing, such as ``job.tmpl``, is read as YAML, of which JSON is a part.
+    A file whose ending says nothing, such as ``job.tmpl``, is read as YAML, which includes JSON.
 
     Raises:
         MalformedFile: It is malformed, or has none or several.
