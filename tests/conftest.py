@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from aiobotocore.session import AioSession
-from blockbuster import BlockBuster, blockbuster_ctx
+from blockbuster import BlockBuster
 from hypothesis import settings
 
 from tests import support
@@ -32,6 +32,7 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ.update(support.NO_AWS_ACCOUNT)
     support.forbid_network()
+    support.remember_event_names()
     # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,15 +58,25 @@ def aws_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.fixture(scope="session")
+def detector() -> BlockBuster:
+    """Make the detector of blocking calls, which a test activates."""
+    detector = BlockBuster(scanned_modules=["asyncbatch"])
+    support.allow_blocking_in_dependencies(detector)
+    return detector
+
+
 @pytest.fixture(autouse=True)
-def blocking_detector(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
+def blocking_calls_fail(request: pytest.FixtureRequest, detector: BlockBuster) -> Iterator[None]:
     """Raise an error when the library calls a blocking function on an event loop."""
     if request.node.get_closest_marker("may_block"):
-        yield None
+        yield
         return
-    with blockbuster_ctx(scanned_modules=["asyncbatch"]) as detector:
-        support.allow_blocking_in_dependencies(detector)
-        yield detector
+    detector.activate()
+    try:
+        yield
+    finally:
+        detector.deactivate()
 
 
 @pytest.fixture(scope="session")
