@@ -148,7 +148,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types with mypy and pyright, and that both reject known mistakes."""
     session.install(
-        "-e", ".[luigi,cli,notebook,report,tui]", *groups("test", "types", "bench"), "nox"
+        "-e", ".[luigi,cli,notebook,report,tui,otel]", *groups("test", "types", "bench"), "nox"
     )
     with ThreadPoolExecutor() as pool:  # each of them uses one core
         checks = [pool.submit(session.run, checker) for checker in ("mypy", "pyright")]
@@ -160,14 +160,14 @@ def types(session: nox.Session) -> None:
 @nox.session
 def layers(session: nox.Session) -> None:
     """Check that imports follow the layers and form no cycles."""
-    session.install("-e", ".[luigi]", *groups("layers"))
+    session.install("-e", ".[luigi,otel]", *groups("layers"))
     session.run("lint-imports", "--no-cache", "--no-logo")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a broken reference is an error."""
-    session.install(".[luigi,cli]", *groups("docs"))
+    session.install(".[luigi,cli,otel]", *groups("docs"))
     target = session.posargs or ["docs/_build/html"]
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "docs", *target)
 
@@ -195,7 +195,7 @@ def run_tests(session: nox.Session, *arguments: str) -> None:
 def install_for_tests(session: nox.Session, aiobotocore: str) -> None:
     """Install the package, not the source tree, with one end of the range of dependencies."""
     pins = [*FLOORS, AIOBOTO3_AT_FLOOR] if aiobotocore == "oldest" else ["aiobotocore>=3.10"]
-    session.install(".[luigi,cli,notebook,report,tui]", *pins, *groups("test"))
+    session.install(".[luigi,cli,notebook,report,tui,otel]", *pins, *groups("test"))
 
 
 @nox.session
@@ -213,14 +213,14 @@ def coverage(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests_between(session: nox.Session) -> None:
     """Run the quick tests on one Python version."""
-    session.install(".[luigi,cli,notebook,report,tui]", *groups("test"))
+    session.install(".[luigi,cli,notebook,report,tui,otel]", *groups("test"))
     run_tests(session, *([] if session.posargs else [*QUICK_TESTS, *IGNORED_ELSEWHERE]))
 
 
 @nox.session
 def docker(session: nox.Session) -> None:
     """Run the tests against moto with real containers; needs Docker Engine and root."""
-    session.install(".[luigi,cli,notebook,report,tui]", *groups("test"))
+    session.install(".[luigi,cli,notebook,report,tui,otel]", *groups("test"))
     session.run("pytest", "tests/docker", *session.posargs)
 
 

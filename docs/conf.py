@@ -66,7 +66,13 @@ copybutton_prompt_text = r"\$ |>>> "
 copybutton_prompt_is_regexp = True
 copybutton_selector = "div:not(.highlight-output) > div.highlight > pre"
 
-PUBLIC = ("asyncbatch", "asyncbatch.local", "asyncbatch.progress", "asyncbatch_luigi")
+PUBLIC = (
+    "asyncbatch",
+    "asyncbatch.local",
+    "asyncbatch.progress",
+    "asyncbatch.telemetry",
+    "asyncbatch_luigi",
+)
 
 SHORT_CELL = 14  # characters
 

@@ -61,6 +61,7 @@ from asyncbatch._values.events import JobLost as JobLost
 from asyncbatch._values.events import JobResubmitted as JobResubmitted
 from asyncbatch._values.events import JobSubmitted as JobSubmitted
 from asyncbatch._values.events import Observer as Observer
+from asyncbatch._values.events import RequestCompleted as RequestCompleted
 from asyncbatch._values.events import RequestRetried as RequestRetried
 from asyncbatch._values.events import RequestThrottled as RequestThrottled
 from asyncbatch._values.events import StatusChanged as StatusChanged

@@ -27,7 +27,12 @@ from asyncbatch._values.errors import (
     ServiceFault,
     Throttled,
 )
-from asyncbatch._values.events import Event, RequestRetried, RequestThrottled
+from asyncbatch._values.events import (
+    Event,
+    RequestCompleted,
+    RequestRetried,
+    RequestThrottled,
+)
 from asyncbatch._values.policies import Backoff, RateLimits
 
 logger = logging.getLogger("asyncbatch")
@@ -155,9 +160,11 @@ class Calls:
         tries = unreadable = 0
         first_fault_at: float | None = None
         while True:
+            sent_at = anyio.current_time()
             try:
                 response = await self._send_once(operation, built, region, patience)
             except AsyncBatchError as fault:
+                self._report_completed(operation, sent_at, fault)
                 tries += 1
                 unreadable = unreadable + 1 if is_unreadable(fault) else 0
                 now = anyio.current_time()
@@ -171,8 +178,16 @@ class Calls:
                 await self._wait(fault, tries, pacer, patience.backoff)
                 await pacer.turn()
             else:
+                self._report_completed(operation, sent_at, None)
                 self._has_responded = self._has_succeeded = True
                 return response
+
+    def _report_completed(
+        self, operation: Operation, sent_at: float, fault: AsyncBatchError | None
+    ) -> None:
+        code = None if fault is None else getattr(fault, "code", type(fault).__name__)
+        seconds = anyio.current_time() - sent_at
+        self._report(RequestCompleted(operation=operation.name, seconds=seconds, code=code))
 
     async def _send_once(
         self, operation: Operation, arguments: Arguments, region: str | None, patience: Patience

@@ -29,11 +29,22 @@ logger = logging.getLogger("asyncbatch")
 _CONCURRENT_CALLS = 4
 
 
+OnFollow = Callable[[str, JobDescription | None, str | None], None]
+"""Called with the id, the description and the queue of a job, as far as these are known."""
+
+
 class Poller:
     """Follows jobs until they end, vanish, or cannot be described."""
 
-    def __init__(self, api: API, policy: PollPolicy, rng: random.Random) -> None:
-        """Start with no jobs."""
+    def __init__(
+        self,
+        api: API,
+        policy: PollPolicy,
+        rng: random.Random,
+        on_follow: OnFollow = lambda *_: None,
+    ) -> None:
+        """Start with no jobs; `on_follow` is called for each job that is followed from then on."""
+        self._on_follow = on_follow
         self._api = api
         self._policy = policy
         self._rng = rng
@@ -91,6 +102,7 @@ class Poller:
         )
         if queue is None and job.description is not None:
             queue = job.description.queue
+        self._on_follow(job.id, job.description, queue)
         self._sweeper.add(followed, queue, now)
         self._schedule.postpone(job.id, self._sweeper.next_list_reports(followed, now))
         self.note_waiters(job)

@@ -58,9 +58,21 @@ class SubmitFurther(Protocol):
     """Submits a job and follows it: `Session`'s own method."""
 
     async def __call__(
-        self, request: JobRequest, log: SubmissionLog | None = None, *, ran_before: float = 0.0
+        self,
+        request: JobRequest,
+        log: SubmissionLog | None = None,
+        *,
+        ran_before: float = 0.0,
+        previous_id: str | None = None,
     ) -> JobRecord:
-        """Submit a job; `ran_before` is how many seconds its previous submission ran."""
+        """Submit a job.
+
+        Args:
+            request: What to submit.
+            log: Records the submission in the journal.
+            ran_before: How many seconds its previous submission ran.
+            previous_id: Id of the failed job that it follows, or of the array that it is a part of.
+        """
         ...
 
 
@@ -313,7 +325,9 @@ class Recovery:
         self, failed: JobResult, request: JobRequest, decision: Resubmission
     ) -> tuple[JobRequest, JobRecord]:
         """Submit the job that follows a failed one; return what was accepted, and its record."""
-        submit = functools.partial(self._submit, ran_before=_run_time(failed.description))
+        submit = functools.partial(
+            self._submit, ran_before=_run_time(failed.description), previous_id=failed.job_id
+        )
 
         async def submit_on(request: JobRequest, decision: Resubmission) -> JobRecord:
             if self.journal is None:
@@ -326,13 +340,12 @@ class Recovery:
         self, array_id: str, request: JobRequest, decision: Resubmission, indexes: Sequence[int]
     ) -> tuple[JobRequest, JobRecord]:
         """Submit some children of an array again; return what was accepted, and the record."""
+        submit = functools.partial(self._submit, previous_id=array_id)
 
         async def submit_on(request: JobRequest, decision: Resubmission) -> JobRecord:
             if self.journal is None:
-                return await self._submit(request, None)
-            return await self.journal.submit_part(
-                array_id, request, decision, indexes, self._submit
-            )
+                return await submit(request, None)
+            return await self.journal.submit_part(array_id, request, decision, indexes, submit)
 
         return await self._on_first_open_queue(request, decision, submit_on)
 

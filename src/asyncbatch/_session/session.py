@@ -107,7 +107,9 @@ class Session:
         self.region_name = connection.region
         self.connection = connection
         self.api = API(connection, settings.limits, settings.rng, settings.observers.report)
-        self.poller = Poller(self.api, settings.poll, settings.rng)
+        self.poller = Poller(
+            self.api, settings.poll, settings.rng, on_follow=settings.observers.followed
+        )
         self.records = JobRecords(self.poller, settings.observers)
         self.logs = LogReader(self.api, settings.logs, group.start_soon)
         self.terminator = Terminator(
@@ -182,6 +184,7 @@ class Session:
         for record in list(self.records.recovering):
             record.fail(reason)
         self._log_unrecovered()
+        self.settings.observers.closed()
 
     def _log_unrecovered(self) -> None:
         """Log how many failed jobs would have been submitted again."""
@@ -318,7 +321,12 @@ class Session:
         return record
 
     async def _submit(
-        self, request: JobRequest, log: SubmissionLog | None = None, *, ran_before: float = 0.0
+        self,
+        request: JobRequest,
+        log: SubmissionLog | None = None,
+        *,
+        ran_before: float = 0.0,
+        previous_id: str | None = None,
     ) -> JobRecord:
         """Submit a job with the client's defaults, report it, and follow it.
 
@@ -326,11 +334,22 @@ class Session:
             request: What to submit.
             log: Records the submission in the journal.
             ran_before: How many seconds the job's previous submission ran; see `Poller.follow`.
+            previous_id: Id of the failed job that it follows, or of the array that it is a part of.
         """
         request = self.settings.defaults.applied_to(request)
         queue = request.queue or await self.default_queue()
         name = request.name or unique_name(str(request.job_definition))
-        job_id = await self._submitter.submit(request, name=name, queue=queue, log=log)
+        trace = self.settings.observers.submitting(
+            request, name=name, queue=queue, previous_id=previous_id
+        )
+        try:
+            job_id = await self._submitter.submit(
+                request, name=name, queue=queue, log=log, variables=trace.variables
+            )
+        except BaseException as error:
+            trace.failed(error)
+            raise
+        trace.accepted(job_id)
         record = self.records.record(job_id, name, request.array_size)
         logger.info("job %s submitted to %s as %s", name, queue, job_id)
         self.settings.observers.report(

@@ -7,7 +7,7 @@ tag. Where tagging is not allowed either, only time and content identify a submi
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -63,6 +63,7 @@ class Submission:
         log: The journal's part of it; None without a journal.
         twins: Returns how many undecided submissions of earlier programs may be equal to it.
         settle_by: Argument of `resolve_submission` that names it; None without a journal.
+        variables: Environment variables to add to the call; no part of its content.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Submission:
     began_at: float | None = None
     twins: Callable[[], int] = lambda: 0
     settle_by: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
     last_sent_at: float = field(init=False)
 
     def __post_init__(self) -> None:

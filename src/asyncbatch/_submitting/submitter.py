@@ -14,13 +14,16 @@ a lost one is looked up for a bounded time.
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import anyio
 
 from asyncbatch._aws.api import API
 from asyncbatch._aws.retrying import Arguments
 from asyncbatch._aws.wire import requests
+from asyncbatch._submitting.added_variables import AddedVariables
 from asyncbatch._submitting.known_jobs import KnownJobs
 from asyncbatch._submitting.look_up import (
     AFTER_A_FAULT,
@@ -46,6 +49,7 @@ _MAX_TAGS = 50
 _RETRY_SECONDS = 600.0
 """How long a submission that was certainly not accepted is sent again."""
 
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 _LOOK_UP_SECONDS = 240.0
 _CLOSING_SECONDS = 20.0
 
@@ -63,9 +67,16 @@ class Submitter:
         self._may_tag = True
         self.known = KnownJobs()
         self._look_ups = LookUps(api, self.known)
+        self._variables = AddedVariables()
 
     async def submit(
-        self, request: JobRequest, *, name: str, queue: str, log: SubmissionLog | None = None
+        self,
+        request: JobRequest,
+        *,
+        name: str,
+        queue: str,
+        log: SubmissionLog | None = None,
+        variables: Mapping[str, str] = _NO_VARIABLES,
     ) -> str:
         """Submit a job once and return its id.
 
@@ -74,6 +85,8 @@ class Submitter:
             name: Its job name; unique exactly if the request has none of its own.
             queue: Name or ARN of the job queue.
             log: Keeps the submission across a crash of the program.
+            variables: Environment variables that are added to the call, if they can be. They are no
+                part of the request, by which look-ups find its job.
 
         Raises:
             InvalidRequest: The request is larger than AWS accepts.
@@ -90,6 +103,7 @@ class Submitter:
             request=request,
             log=log,
             settle_by=None if log is None else log.settle_by(name),
+            variables=variables,
         )
         try:
             if submission.has_unique_name:
@@ -153,6 +167,19 @@ class Submitter:
         arguments = requests.submit_job(
             request, name=submission.name, queue=submission.queue, marks=marks
         )
+        extended = self._variables.added_to(arguments, submission)
+        try:
+            return await self._send_arguments(submission, request, extended)
+        except APIError as refusal:
+            if not self._variables.may_be_refused(refusal, arguments, extended):
+                raise
+            job_id = await self._send_arguments(submission, request, arguments)
+            self._variables.note_refused(submission, refusal)
+            return job_id
+
+    async def _send_arguments(
+        self, submission: Submission, request: JobRequest, arguments: Arguments
+    ) -> str:
         is_logged = submission.log is None
 
         async def build() -> Arguments:

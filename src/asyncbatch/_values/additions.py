@@ -6,6 +6,7 @@ one submission only, and a tag of ours identifies one.
 
 import functools
 import re
+from collections.abc import Mapping
 
 SUBMISSION_TAG = "asyncbatch-submission"
 NONCE_BYTES = 6
@@ -18,6 +19,10 @@ _TAG_PREFIXES = ("asyncbatch-submission", "asyncbatch:", "luigi:", "aws:")
 # adds MANAGED_BY_AWS to the jobs that it starts and waits for.
 _VARIABLE_PREFIXES = ("AWS_BATCH", "AWS_CONTAINER_CREDENTIALS_", "ECS_CONTAINER_METADATA_URI")
 _VARIABLES = frozenset({"AWS_EXECUTION_ENV", "ECS_AGENT_URI", "MANAGED_BY_AWS"})
+# https://www.w3.org/TR/trace-context/; a context that asyncbatch adds has this member in its state,
+# which distinguishes it from one that the request has set.
+TRACE_VARIABLES = ("TRACEPARENT", "TRACESTATE")
+TRACE_STATE_KEY = "asyncbatch"
 # A Luigi task id ends with Luigi's hash of 10 digits, to which the adapter adds one of 12.
 _LUIGI_NAME = re.compile(r"(.*[_-])?[0-9a-f]{10}-[0-9a-f]{12}")
 
@@ -45,6 +50,17 @@ def is_added_tag(key: str) -> bool:
     return key.lower().startswith(_TAG_PREFIXES)
 
 
-def is_added_variable(name: str) -> bool:
-    """Return whether an environment variable is one that AWS Batch, ECS or Step Functions sets."""
-    return name.startswith(_VARIABLE_PREFIXES) or name in _VARIABLES
+def without_added_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that neither AWS Batch, ECS, Step Functions nor asyncbatch has set."""
+    added = {*_VARIABLES, *(TRACE_VARIABLES if has_added_trace(environment) else ())}
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(_VARIABLE_PREFIXES) and name not in added
+    }
+
+
+def has_added_trace(environment: Mapping[str, str]) -> bool:
+    """Return whether the context of a trace is one that asyncbatch has added."""
+    members = environment.get("TRACESTATE", "").split(",")
+    return any(each.strip().startswith(f"{TRACE_STATE_KEY}=") for each in members)

@@ -8,7 +8,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from asyncbatch._values.additions import is_added_tag, is_added_variable, is_generated_name
+from asyncbatch._values.additions import (
+    is_added_tag,
+    is_generated_name,
+    without_added_variables,
+)
 from asyncbatch._values.descriptions import Container, JobDescription
 from asyncbatch._values.errors import InvalidRequest
 
@@ -31,11 +35,7 @@ def request_fields(job: JobDescription) -> dict[str, Any]:
         "name": None if not job.name or is_generated_name(job.name, definition) else job.name,
         "parameters": job.parameters,
         "command": _command(container),
-        "environment": {
-            name: value
-            for name, value in container.environment.items()
-            if not is_added_variable(name)
-        },
+        "environment": without_added_variables(container.environment),
         "vcpus": _plain_number(container.vcpus),
         "memory_mib": container.memory_mib,
         "gpus": container.gpus or None,

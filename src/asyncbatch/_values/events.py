@@ -134,6 +134,21 @@ class RequestRetried:
     delay: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCompleted:
+    """AWS responded to a call, or it failed. A call that is sent several times has several.
+
+    Attributes:
+        operation: The API operation, such as ``"SubmitJob"``.
+        seconds: Time from sending it to the response.
+        code: Error code, or name of the network fault; None where it succeeded.
+    """
+
+    operation: str
+    seconds: float
+    code: str | None = None
+
+
 Event = (
     JobSubmitted
     | StatusChanged
@@ -143,6 +158,7 @@ Event = (
     | JobLost
     | RequestThrottled
     | RequestRetried
+    | RequestCompleted
 )
 
 

@@ -25,6 +25,10 @@ DEFINITION_LIMIT = 24 * 1024
 OVERRIDES_LIMIT = 8_192
 _VARIABLE = len('{"name":"","value":""},')
 
+# Bytes that stay free in both limits where something is added: AWS Batch adds variables as well.
+_RESERVE = 1_024
+_OTHER_OVERRIDES = frozenset({"nodeOverrides", "ecsPropertiesOverride", "eksPropertiesOverride"})
+
 # Names and numbers, which are too short to reach the limit: most requests need no measuring.
 _SHORT_MEMBERS = frozenset({"jobName", "jobQueue", "jobDefinition", "arrayProperties"})
 
@@ -77,6 +81,30 @@ def submit_job(
         _check_overrides(request)
         _check_size("request", arguments, SUBMIT_PAYLOAD_LIMIT, "SubmitJob")
     return arguments
+
+
+def with_variables(arguments: Wire, variables: Mapping[str, str]) -> Wire | None:
+    """Return arguments of SubmitJob with further environment variables.
+
+    They are returned unchanged where the container's environment cannot be extended: they have
+    overrides of nodes, a task or a pod, or one of the variables.
+
+    Returns:
+        The arguments; None where there is no room for the variables.
+    """
+    overrides = arguments.get("containerOverrides", {})
+    environment = overrides.get("environment", []) if isinstance(overrides, Mapping) else None
+    if not isinstance(environment, list) or not arguments.keys().isdisjoint(_OTHER_OVERRIDES):
+        return arguments
+    if any(each.get("name") in variables for each in environment if isinstance(each, Mapping)):
+        return arguments
+    added = [{"name": name, "value": value} for name, value in variables.items()]
+    overrides = {**overrides, "environment": [*environment, *added]}
+    extended = {**arguments, "containerOverrides": overrides}
+    limits = ((overrides, OVERRIDES_LIMIT), (extended, SUBMIT_PAYLOAD_LIMIT))
+    if any(_size(value) > limit - _RESERVE for value, limit in limits):
+        return None
+    return extended
 
 
 def needs_model(request: JobRequest) -> bool:
@@ -183,10 +211,15 @@ def definition_hash(definition: Wire) -> str:
 
 
 def _check_size(field: str, arguments: Wire, limit: int, what: str) -> None:
-    size = len(json.dumps(arguments, default=str).encode())
+    size = _size(arguments)
     if size > limit:
         rule = f"{what} may have {limit:,} bytes, and this has {size:,}. Put large input into S3."
         raise InvalidRequest(field, f"<{size:,} bytes>", rule)
+
+
+def _size(value: object) -> int:
+    """Return the size in bytes as JSON."""
+    return len(json.dumps(value, default=str).encode())
 
 
 def _present(**members: object) -> dict[str, Any]:
