@@ -11,7 +11,10 @@ import pytest
 import asyncbatch
 
 PUBLIC: list[str] = list(getattr(asyncbatch, "__all__"))  # noqa: B009 - type checkers do not know it
-HEAVY = ["aiobotocore", "aiohttp", "boto3", "botocore", "IPython", "luigi", "rich", "typer"]
+HEAVY = [
+    *("aiobotocore", "aiohttp", "boto3", "botocore", "IPython", "luigi", "opentelemetry"),
+    *("rich", "typer"),
+]
 
 each_name = pytest.mark.parametrize("name", PUBLIC)
 

@@ -30,6 +30,7 @@ first fork, instead of in each child.
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import logging
 import math
@@ -183,8 +184,14 @@ class _CoroutineThread(Generic[T]):
         self._is_cancelled = False
 
     def start(self) -> None:
-        # A daemon: a cleanup that exceeds its time limit must not keep the process alive.
-        threading.Thread(target=self._run, name="asyncbatch", daemon=True).start()
+        # A daemon: a cleanup that exceeds its time limit must not keep the process alive. In the
+        # caller's context, as a call would: the current span of a trace is in it.
+        threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(self._run,),
+            name="asyncbatch",
+            daemon=True,
+        ).start()
 
     def cancel_and_wait(self, wake_ups: WakeUps, grace: float) -> None:
         """Cancel the coroutine unless it has ended, and wait for its end, at most `grace` s."""

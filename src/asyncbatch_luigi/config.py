@@ -83,6 +83,9 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
         tag_jobs: Whether to tag jobs with the family and id of their task.
         journal: File that stores all submissions, so that a rerun after ``kill -9`` finds the jobs;
             see `asyncbatch.Journal`. It can be used by one process at a time.
+        telemetry: Whether jobs and calls are recorded with OpenTelemetry: ``off``, ``on``, or
+            ``propagate``, which also passes the context of a job's span to its container; see
+            `asyncbatch.telemetry.instrument`.
     """
 
     # Luigi names the section after the class and its namespace, and would take the namespace that
@@ -112,6 +115,7 @@ class asyncbatch(luigi.Config):  # noqa: N801 - Luigi names the section after th
     follow_live_job = luigi.BoolParameter(default=True)
     tag_jobs = luigi.BoolParameter(default=True)
     journal = luigi.OptionalParameter(default=None)
+    telemetry: Any = luigi.Parameter(default="off")
 
 
 _settings: "weakref.WeakKeyDictionary[AsyncBatchClient, asyncbatch]" = weakref.WeakKeyDictionary()
@@ -141,9 +145,24 @@ def new_client(poll: PollPolicy | None = None) -> AsyncBatchClient:
         defaults=_job_defaults(settings),
         observers=[totals],
     )
+    _instrument(client, settings.telemetry)
     _settings[client] = settings
     set_totals(client, totals)
     return client
+
+
+def _instrument(client: AsyncBatchClient, telemetry: object) -> None:
+    """Record what a client does, with the global providers of OpenTelemetry.
+
+    Raises:
+        InvalidRequest: `telemetry` is not valid.
+    """
+    if telemetry not in ("off", "on", "propagate"):
+        raise InvalidRequest("telemetry", telemetry, "must be 'off', 'on' or 'propagate'")
+    if telemetry != "off":
+        from asyncbatch.telemetry import instrument  # noqa: PLC0415 - only where it is used
+
+        instrument(client, propagate=telemetry == "propagate")
 
 
 def settings_of(client: AsyncBatchClient) -> asyncbatch:

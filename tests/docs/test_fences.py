@@ -11,6 +11,7 @@ from anyio.from_thread import start_blocking_portal
 import asyncbatch
 import asyncbatch.local
 import asyncbatch.progress
+import asyncbatch.telemetry
 from asyncbatch import AsyncBatchClient, LogPolicy
 from asyncbatch._cli.local_config import read_config
 from asyncbatch.local import LocalBatch
@@ -26,6 +27,7 @@ EXAMPLES = {
     **dict(docstring_examples(asyncbatch)),
     **dict(docstring_examples(asyncbatch.local)),
     **dict(docstring_examples(asyncbatch.progress)),
+    **dict(docstring_examples(asyncbatch.telemetry)),
 }
 
 # Examples run blocking code on the event loop, as scripts and notebooks do.

@@ -16,6 +16,6 @@ def test_hints_name_requirements_of_the_extras() -> None:
         for command in re.findall(r"pip install ('.+')\"", path.read_text(encoding="utf-8"))
         for requirement in re.findall(r"'([^']+)'", command)
     ]
-    assert {"jinja2>=3.1.5", "luigi>=3.6,<4"} <= set(hints)
+    assert {"jinja2>=3.1.5", "luigi>=3.6,<4", "opentelemetry-api>=1.30"} <= set(hints)
     assert [hint for hint in hints if hint not in REQUIREMENTS] == []
     assert not any(hint.startswith("asyncbatch") for hint in hints)  # not in a package index yet

@@ -28,7 +28,9 @@ def names_in_the_reference() -> list[tuple[str, str]]:
     return entries
 
 
-@pytest.mark.parametrize("module", ["asyncbatch", "asyncbatch.local", "asyncbatch_luigi"])
+@pytest.mark.parametrize(
+    "module", ["asyncbatch", "asyncbatch.local", "asyncbatch.telemetry", "asyncbatch_luigi"]
+)
 def test_reference_lists_every_public_name_once(module: str) -> None:
     listed = [name for where, name in names_in_the_reference() if where == module]
     assert sorted(listed) == sorted(importlib.import_module(module).__all__)

@@ -22,6 +22,10 @@ PRINTED = {
     ],
     "array_job": ["1 of 12 children failed (7)", "{'SUCCEEDED': 11, 'FAILED': 1}", "['tile 7']"],
     "recovery": ["8 jobs reported, then killed", "20 jobs in total, 20 ended"],
+    "prometheus": [
+        'asyncbatch_jobs_ended_total{aws_batch_job_queue="default",aws_batch_job_status="SUCCEEDED"',
+        'error_type="exit_code"',
+    ],
     "luigi_pipeline": ["succeeded: True, 7 tasks complete"],
     "luigi.run": [
         "built: True\nprocessed 2024-01-15 from raw\n",

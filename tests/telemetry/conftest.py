@@ -1,0 +1,10 @@
+"""Fixtures of the tests of telemetry."""
+
+import pytest
+
+from tests.telemetry.recorded import Recorded
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    return Recorded()
