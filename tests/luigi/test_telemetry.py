@@ -10,7 +10,7 @@ from asyncbatch.telemetry import _jobs as telemetry
 from asyncbatch_luigi.config import new_client
 from tests.luigi.support import Aws, make
 from tests.luigi.tasks import Quick
-from tests.telemetry.recorded import Recorded
+from tests.telemetry.recorded import Recorded, context
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_job_has_a_span_in_that_of_the_caller_and_the_same_identity(
     assert len({job.name for job in jobs}) == 1
     spans = {span.name: span for span in recorded.spans}
     parents = [span.parent for span in recorded.spans if span.name == "job succeeds"]
-    callers = [spans[mode].context for mode in ("on", "propagate")]
+    callers = [context(spans[mode]) for mode in ("on", "propagate")]
     assert [each and each.span_id for each in parents] == [each.span_id for each in callers]
     assert [launch.environment.get("TRACESTATE") for launch in aws.started] == [
         None,

@@ -8,6 +8,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanContext
 
 
 class Recorded:
@@ -54,6 +55,13 @@ class Recorded:
 def attributes(span: ReadableSpan) -> dict[str, Any]:
     """Return the attributes of a span."""
     return dict(span.attributes or {})
+
+
+def context(span: ReadableSpan) -> SpanContext:
+    """Return the context of a span."""
+    found = span.get_span_context()
+    assert found is not None
+    return found
 
 
 def events(span: ReadableSpan) -> list[tuple[str, dict[str, Any]]]:

@@ -16,7 +16,7 @@ from asyncbatch.local import Fault, Launch, Script
 from asyncbatch.telemetry import instrument
 from tests.fixtures.bench import Bench, MakeBench
 from tests.session.programs import client, submitted
-from tests.telemetry.recorded import Recorded
+from tests.telemetry.recorded import Recorded, context
 
 pytestmark = pytest.mark.virtual_time
 
@@ -67,8 +67,8 @@ async def test_container_gets_the_context_of_its_job(bench: MakeBench, recorded:
     async with bench() as b:
         with instrument(b.batch, **recorded.providers, propagate=True):
             given = await environment(await b.batch.submit("hello"))
-    context = recorded.span.context
-    assert given["TRACEPARENT"].startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}-")
+    own = context(recorded.span)
+    assert given["TRACEPARENT"].startswith(f"00-{own.trace_id:032x}-{own.span_id:016x}-")
     assert given["TRACESTATE"] == "asyncbatch=1"
 
 
@@ -120,8 +120,8 @@ async def test_request_from_a_description_has_none_of_it(
             assert JobRequest.from_description(job.description).environment == {"DAY": "mon"}
             again = await environment(await b.batch.submit(job.clone()))
     first, second = recorded.spans
-    assert again["TRACEPARENT"].split("-")[2] == f"{second.context.span_id:016x}"
-    assert first.context.span_id != second.context.span_id
+    assert again["TRACEPARENT"].split("-")[2] == f"{context(second).span_id:016x}"
+    assert context(first).span_id != context(second).span_id
 
 
 async def test_journal_finds_the_job_of_a_request_that_was_sent_with_a_context(
@@ -174,7 +174,7 @@ async def test_failed_children_run_again_with_a_new_context_only(
     names = [each["name"] for each in arguments["containerOverrides"]["environment"]]
     assert sorted(names) == sorted(set(names))
     assert variables(arguments)["TRACEPARENT"].split("-")[2] == (
-        f"{recorded.spans[1].context.span_id:016x}"
+        f"{context(recorded.spans[1]).span_id:016x}"
     )
 
 
