@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import nox
 
@@ -113,12 +113,16 @@ OTHERS = other_pythons()
 # on the newest Python; the quick tests on the versions in between. `nox -s tests` runs all
 # combinations, `nox -s coverage` traces them, which takes half as long again.
 nox.options.sessions = [
-    *("plan", "lint", "types", "layers", "docs"),
+    *("plan", "side_by_side"),
     f"tests-{RUNNING}(aiobotocore='oldest')",
     f"tests-{(OTHERS or [RUNNING])[-1]}(aiobotocore='newest')",
     *(f"tests_between-{python}" for python in OTHERS[:-1]),
-    *("demo", "docker", "strangers_short", "bench_short", "chaos_short"),
 ]
+# Each of these uses one core at most, except for `types`, or waits for programs. Longest first.
+SIDE_BY_SIDE = (
+    *("types", "bench_short", "strangers_short", "docker", "docs"),
+    *("demo", "chaos_short", "lint", "layers"),
+)
 # Tests and benchmark start dozens of interpreters. The first one that imports a module keeps it
 # compiled; most installed modules are never imported.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -133,6 +137,30 @@ def plan(session: nox.Session) -> None:
     left_out = [python for python in SUPPORTED if python not in found]
     for python in left_out:
         session.log(f"Python {python} is left out: there is no python{python} on the PATH")
+
+
+@nox.session(venv_backend="none")
+def side_by_side(session: nox.Session) -> None:
+    """Run the sessions that need no more than one core, as many at a time as there are cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = [pool.submit(run_nox, name) for name in SIDE_BY_SIDE]
+        for run in as_completed(runs):
+            sys.stdout.write(f"\n{run.result().stdout}")  # each output as one block
+            sys.stdout.flush()
+    failed = [name for name, run in zip(SIDE_BY_SIDE, runs, strict=True) if run.result().returncode]
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+def run_nox(name: str) -> subprocess.CompletedProcess[str]:
+    """Run one session in a nox of its own; return its exit code and output."""
+    return subprocess.run(
+        [sys.executable, "-m", "nox", "--session", name],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
 
 
 @nox.session
