@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.workloads import JOURNALLED, LUIGI, LUIGI_OURS, OURS
+from bench.workloads import JOURNALLED, LUIGI, LUIGI_FLOOR, LUIGI_OURS, OURS
 
 _HOME = Path(sys.prefix, "bench-peers")
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -44,6 +44,7 @@ PEERS = {
     "floor": Peer(module="bench.contenders.floor"),
     "gather": Peer(module="bench.contenders.gather"),
     LUIGI_OURS: Peer(module="bench.contenders.luigi_ours"),
+    LUIGI_FLOOR: Peer(module="bench.contenders.luigi_floor"),
     LUIGI: Peer(module="bench.contenders.luigi_batch", requires=("luigi==3.8.1", "boto3==1.44.5")),
     "aio-aws": Peer(
         module="bench.contenders.aio_aws",

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bench.environments import versions_of
 from bench.measure import Measurement
-from bench.thresholds import index, thresholds
+from bench.thresholds import thresholds
 from bench.work import LOG_FIGURES
-from bench.workloads import FLOOR, Workload
+from bench.workloads import FLOORS, Workload
 
 _CPU = "CPU s"
 _HELD_CPU = "CPU s while held"
@@ -52,7 +52,7 @@ def _table_of(workload: Workload, measurements: Sequence[Measurement]) -> str:
     ]
     if workload.setting.lines:
         return f"**{workload.title}**\n\n{_logs_table(mine)}"
-    floor = index(mine).get((workload.name, workload.jobs, FLOOR))
+    floor = next((each for each in mine if each.contender in FLOORS), None)
     columns = [_HELD_CPU if workload.hold and name == _CPU else name for name in _COLUMNS]
     table = markdown(columns, [_row(each, floor) for each in mine])
     rounds = max((each.rounds for each in mine), default=1)

@@ -9,9 +9,11 @@ OURS = "asyncbatch"
 JOURNALLED = "asyncbatch, journal"
 FLOOR = "floor"
 LUIGI_OURS = "asyncbatch_luigi"
+LUIGI_FLOOR = "floor of Luigi"
 LUIGI = "luigi.contrib.batch"
 CONTENDERS = (OURS, FLOOR, "gather", LUIGI, "aio-aws")
-ALL_CONTENDERS = (*CONTENDERS, JOURNALLED, LUIGI_OURS)
+ALL_CONTENDERS = (*CONTENDERS, JOURNALLED, LUIGI_OURS, LUIGI_FLOOR)
+FLOORS = (FLOOR, LUIGI_FLOOR)
 _OURS_AND_FLOOR = (OURS, FLOOR)
 _HOUR = 3600.0
 _FEW = 20  # jobs of the brief workloads
@@ -131,7 +133,7 @@ LUIGI_SLEEP = Workload(
     name="luigi-sleep",
     title="10,000 Luigi tasks that sleep for a second: Luigi's part, without AWS",
     jobs=10_000,
-    contenders=(LUIGI_OURS,),
+    contenders=(LUIGI_OURS, LUIGI_FLOOR),
     sleep=1.0,
 )
 

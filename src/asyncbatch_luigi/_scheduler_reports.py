@@ -19,8 +19,8 @@ Report = Callable[[Any], object]
 class SchedulerReports:
     """The functions that Luigi's worker gives a task for its reports; None outside of a worker.
 
-    They may wait for a response of `luigid`, so they are called in threads, unless they have a true
-    attribute ``is_instant``, as those of the one-process worker.
+    They may wait for a response of `luigid`, so they are called in threads, unless they are methods
+    of an object with a true attribute ``is_instant``, as those of the one-process worker.
 
     Attributes:
         tracking_url: Reports a page on which the job can be watched.
@@ -74,7 +74,7 @@ async def _report(report: Report | None, value: object) -> None:
     """Send a report; log if that fails, since the job does not depend on it."""
     if report is None:
         return
-    if getattr(report, "is_instant", False):
+    if getattr(getattr(report, "__self__", None), "is_instant", False):
         report(value)
         return
     try:

@@ -135,6 +135,8 @@ class BatchTask(luigi.Task):
 
     job_result: JobResult | None = None
 
+    _asyncbatch_repr: str | None = None
+
     def __init_subclass__(cls, **options: object) -> None:
         """Warn of attributes that seem to be misspelt, as they would be ignored silently."""
         super().__init_subclass__(**options)
@@ -174,6 +176,12 @@ class BatchTask(luigi.Task):
         Luigi calls this twice for each new task, and searches its configuration for each default.
         """
         return _parameters.values(cls, params, args, kwargs, super().get_param_values)
+
+    def __repr__(self) -> str:
+        """Return family and parameters as Luigi does; each of its log lines about a task has it."""
+        if self._asyncbatch_repr is None:
+            self._asyncbatch_repr = super().__repr__()
+        return self._asyncbatch_repr
 
     @property
     def parameters(self) -> Mapping[str, object]:

@@ -161,6 +161,18 @@ class Run:
         return str(json.loads(self.scheduler.fetch_error(task.task_id)["error"]))
 
 
+class InstantReporter:
+    """Reports to a function on the event loop, as the reporter of the one-process worker does."""
+
+    is_instant = True
+
+    def __init__(self, function: Callable[[str], None]) -> None:
+        self._function = function
+
+    def report(self, value: str) -> None:
+        self._function(value)
+
+
 def make(kind: Callable[..., T], *args: object, **values: object) -> T:
     """Call a class or function of Luigi that has no types, such as a task class."""
     return kind(*args, **values)

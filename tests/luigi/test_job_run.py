@@ -16,7 +16,7 @@ from asyncbatch_luigi import BatchJobException
 from asyncbatch_luigi._job_run import JobRun
 from asyncbatch_luigi._request import RunPlan
 from asyncbatch_luigi._scheduler_reports import SchedulerReports
-from tests.luigi.support import EAGER, make, register_definitions
+from tests.luigi.support import EAGER, InstantReporter, make, register_definitions
 
 NO_REPORTS = SchedulerReports()
 AT_ONCE = Script(startup=0, duration=0)
@@ -107,11 +107,11 @@ async def test_job_that_cannot_start_reports_why_and_what_to_do(
             assert "request less, or use another queue" in message
             blocked.set()
 
-    report.is_instant = True  # type: ignore[attr-defined] # as in the one-process worker
+    reports = SchedulerReports(status_message=InstantReporter(report).report)
     async with open_local(AT_ONCE) as local, AsyncBatchClient(session=local.session) as client:
         plan = RunPlan(request=JobRequest("succeeds", queue="default", vcpus=10_000))
         async with anyio.create_task_group() as group:
-            group.start_soon(JobRun(client, plan, SchedulerReports(status_message=report)).run)
+            group.start_soon(JobRun(client, plan, reports).run)
             await blocked.wait()
             group.cancel_scope.cancel()
     assert "request less, or use another queue" in caplog.text

@@ -12,7 +12,7 @@ from asyncbatch import AsyncBatchClient, InvalidRequest
 from asyncbatch_luigi import BatchJobException
 from asyncbatch_luigi._current_runner import activate, current_runner, deactivate
 from asyncbatch_luigi.config import new_client
-from tests.luigi.support import Aws, Run, make
+from tests.luigi.support import Aws, InstantReporter, Run, make
 from tests.luigi.tasks import Quick
 
 T = TypeVar("T")
@@ -82,9 +82,8 @@ def test_instant_reports_are_called_on_the_loop(worker: Worker) -> None:
     def report(_message: str) -> None:
         threads.add(threading.current_thread().name)
 
-    report.is_instant = True  # type: ignore[attr-defined] # as in the one-process worker
     task: Any = make(Quick, job_definition="succeeds")
-    task.set_status_message = report
+    task.set_status_message = InstantReporter(report).report
     worker.run(task._asyncbatch_start)
     loops = worker.run(lambda _client: thread_name())
     assert threads == {loops}

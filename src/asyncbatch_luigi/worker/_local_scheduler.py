@@ -46,6 +46,7 @@ class LocalScheduler(LuigiScheduler):
         self._clock = clock
         self._prune_at = clock() + _PRUNING_SECONDS
         self._rankings: dict[str, _Ranking] = {}
+        self._with_batches: set[str] = set()
 
     def get_work(
         self,
@@ -61,13 +62,24 @@ class LocalScheduler(LuigiScheduler):
             current_tasks: Ids of the tasks that it is running.
             **values: Its host, and whether it is an assistant.
         """
-        host = values.get("host")
-        if not values.get("assistant") and self.has_one_plain_worker(worker):
-            self.note_request(worker, host)
+        if self._is_plain(worker) and not values.get("assistant"):
+            self.note_request(worker, values.get("host"))
             task = self._next_task(worker)
             if task is not None or current_tasks:
                 return self.response(worker, task, self._rankings[worker].unfinished)
         return self.get_work_as_luigi(worker=worker, current_tasks=current_tasks, **values)
+
+    def _is_plain(self, worker: str) -> bool:
+        return (
+            worker not in self._with_batches
+            and not self.is_paused()["paused"]
+            and self.has_one_plain_worker(worker)
+        )
+
+    def add_task_batcher(self, *, worker: str, **values: Any) -> None:  # noqa: ANN401 - as above
+        """Declare how tasks of a family are combined; from now on, Luigi's code hands them out."""
+        self._with_batches.add(worker)
+        super().add_task_batcher(worker=worker, **values)
 
     def add_task(self, *, status: str = PENDING, **values: Any) -> None:  # noqa: ANN401 - as above
         """Add a task, or change its status."""

@@ -212,6 +212,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         messages: queue.Queue[Any] | None = queue.Queue() if task.accepts_messages else None
         calls = ReportedCalls(self._reports, self._scheduler, task.task_id)
         reporter = _worker.TaskStatusReporter(calls, task.task_id, self._id, messages)
+        reporter.is_instant = True  # its calls return at once; see `SchedulerReports`
         process.status_reporter = reporter
         run = TaskRun(process, mode, self._resources, self._runner, calls)
         self._timeouts.add(run)
@@ -262,15 +263,11 @@ class LuigiScheduler(_scheduler.Scheduler):  # type: ignore[misc] # as _worker
         return response
 
     def has_one_plain_worker(self, worker_id: str) -> bool:
-        """Return whether there is no other process, and no assistant, batch or pause."""
+        """Return whether there is no other process, and no assistant or disabled worker."""
         owner = owner_of(worker_id)
-        return (
-            not self._paused
-            and not self._state._task_batchers.get(worker_id)
-            and all(
-                owner_of(worker.id) == owner and worker.enabled and not worker.assistant
-                for worker in self._state.get_active_workers()
-            )
+        return all(
+            owner_of(worker.id) == owner and worker.enabled and not worker.assistant
+            for worker in self._state.get_active_workers()
         )
 
     def note_request(self, worker_id: str, host: str | None) -> None:

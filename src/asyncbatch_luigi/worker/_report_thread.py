@@ -137,18 +137,10 @@ class ReportedCalls:
 def attach(process: Any) -> None:  # noqa: ANN401 - Luigi's process of a task
     """Give a task the attributes with which it reports while it runs, as Luigi documents."""
     for name, attribute in process.forward_reporter_attributes.items():
-        value = getattr(process.status_reporter, name)
-        setattr(process.task, attribute, _instant(value) if callable(value) else value)
+        setattr(process.task, attribute, getattr(process.status_reporter, name))
 
 
 def detach(process: Any) -> None:  # noqa: ANN401 - as above
     """Take the attributes from the task."""
     for attribute in process.forward_reporter_attributes.values():
         setattr(process.task, attribute, None)
-
-
-def _instant(report: Callable[..., object]) -> Callable[..., object]:
-    """Mark a report as one that returns at once, so that it may be made on an event loop."""
-    marked = functools.partial(report)
-    setattr(marked, "is_instant", True)  # noqa: B010 - partials declare no attributes
-    return marked
