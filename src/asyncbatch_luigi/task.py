@@ -180,7 +180,7 @@ class BatchTask(luigi.Task):
     def __repr__(self) -> str:
         """Return family and parameters as Luigi does; each of its log lines about a task has it."""
         if self._asyncbatch_repr is None:
-            self._asyncbatch_repr = super().__repr__()
+            self._asyncbatch_repr = str(super().__repr__())  # type: ignore[no-untyped-call] # as Luigi declares it
         return self._asyncbatch_repr
 
     @property
