@@ -22,11 +22,11 @@ _luigi: Any = luigi  # its functions have no types
 class Nothing(luigi.Task):
     """A task with the parameters of a `BatchTask` and a number, which does nothing."""
 
-    job_definition = luigi.Parameter()
-    job_name = luigi.OptionalParameter(default=None)
-    job_queue = luigi.OptionalParameter(default=None)
-    poll_time = luigi.IntParameter(default=10)
-    number = luigi.IntParameter()
+    job_definition: Any = luigi.Parameter()
+    job_name: Any = luigi.OptionalParameter(default=None)
+    job_queue: Any = luigi.OptionalParameter(default=None)
+    poll_time: Any = luigi.IntParameter(default=10)
+    number: Any = luigi.IntParameter()
 
     def complete(self) -> bool:
         """Return False: the task has to run. Without this method, Luigi warns about each task."""
