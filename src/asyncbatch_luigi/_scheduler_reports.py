@@ -1,6 +1,7 @@
 """Reports to Luigi's scheduler while the job of a task is live: link, status message, progress."""
 
 import logging
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,27 @@ logger = logging.getLogger("luigi-interface")
 
 Report = Callable[[Any], object]
 
+_instant: "weakref.WeakSet[object]" = weakref.WeakSet()
+
+
+def mark_as_instant(reporter: object) -> None:
+    """Note that the methods of an object return at once, so they may be called on an event loop."""
+    _instant.add(reporter)
+
+
+def _is_instant(report: Report) -> bool:
+    try:
+        return getattr(report, "__self__", None) in _instant
+    except TypeError:  # a method of an object that has no hash
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerReports:
     """The functions that Luigi's worker gives a task for its reports; None outside of a worker.
 
     They may wait for a response of `luigid`, so they are called in threads, unless they are methods
-    of an object with a true attribute ``is_instant``, as those of the one-process worker.
+    of an object that was marked with `mark_as_instant`.
 
     Attributes:
         tracking_url: Reports a page on which the job can be watched.
@@ -74,7 +89,7 @@ async def _report(report: Report | None, value: object) -> None:
     """Send a report; log if that fails, since the job does not depend on it."""
     if report is None:
         return
-    if getattr(getattr(report, "__self__", None), "is_instant", False):
+    if _is_instant(report):
         report(value)
         return
     try:

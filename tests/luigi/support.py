@@ -12,6 +12,7 @@ from luigi.scheduler import Scheduler
 
 from asyncbatch import AsyncBatchClient, JobStatus, PollPolicy
 from asyncbatch.local import Launch, LocalBatch, Script, ScriptedExecutor
+from asyncbatch_luigi._scheduler_reports import mark_as_instant
 
 T = TypeVar("T")
 
@@ -164,10 +165,9 @@ class Run:
 class InstantReporter:
     """Reports to a function on the event loop, as the reporter of the one-process worker does."""
 
-    is_instant = True
-
     def __init__(self, function: Callable[[str], None]) -> None:
         self._function = function
+        mark_as_instant(self)
 
     def report(self, value: str) -> None:
         self._function(value)

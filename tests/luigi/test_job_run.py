@@ -152,3 +152,19 @@ async def test_job_with_fifty_tags_gets_none_of_luigis() -> None:
         await run.run()
         assert run.result is not None
         assert run.result.description.tags == tags
+
+
+async def test_report_may_be_a_method_of_an_object_without_a_hash() -> None:
+    class Reports:
+        __hash__ = None  # type: ignore[assignment] # as of a dataclass
+
+        def __init__(self) -> None:
+            self.messages: list[str] = []
+
+        def add(self, message: str) -> None:
+            self.messages.append(message)
+
+    reports = Reports()
+    async with open_local(AT_ONCE) as local:
+        await run_job(local, SchedulerReports(status_message=reports.add))
+    assert reports.messages[-1].endswith("SUCCEEDED")

@@ -24,6 +24,7 @@ from luigi.task_status import PENDING, RUNNING
 
 from asyncbatch_luigi import _bridge
 from asyncbatch_luigi._current_runner import activate, deactivate
+from asyncbatch_luigi._scheduler_reports import mark_as_instant
 from asyncbatch_luigi._tracebacks import trim
 from asyncbatch_luigi.worker._garbage_collection import FewerCollections
 from asyncbatch_luigi.worker._leaving import Leaving
@@ -212,7 +213,7 @@ class OneProcessWorker(_worker.Worker):  # type: ignore[misc] # it is Any, see a
         messages: queue.Queue[Any] | None = queue.Queue() if task.accepts_messages else None
         calls = ReportedCalls(self._reports, self._scheduler, task.task_id)
         reporter = _worker.TaskStatusReporter(calls, task.task_id, self._id, messages)
-        reporter.is_instant = True  # its calls return at once; see `SchedulerReports`
+        mark_as_instant(reporter)
         process.status_reporter = reporter
         run = TaskRun(process, mode, self._resources, self._runner, calls)
         self._timeouts.add(run)
