@@ -55,6 +55,8 @@ SAME_EVERYWHERE = (
     *("tests/cli/test_show.py", "tests/cli/test_submit.py", "tests/cli/test_top.py"),
     *("tests/cli/test_top_board.py", "tests/cli/test_wait.py", "tests/explaining"),
     "tests/results/test_report.py",
+    # What observers of a client make of its events, by OpenTelemetry, whose version is the same.
+    "tests/telemetry",
 )
 # They need Docker Engine, or the virtual environments of other clients.
 OWN_SESSIONS = ("--ignore=tests/docker", "--ignore=tests/strangers")

@@ -14,6 +14,7 @@ from asyncbatch import (
     JobFailed,
     JobRequest,
     JobVanished,
+    RateLimits,
     RecoveryPolicy,
 )
 from asyncbatch.local import Fault, Launch, Script
@@ -251,6 +252,32 @@ async def test_attached_job_has_a_span_and_jobs_that_are_only_found_have_none(
     facts = attributes(recorded.span)
     assert (recorded.span.name, facts["aws.batch.job.id"]) == ("job hello", theirs)
     assert facts["aws.batch.job.name"] == "theirs"
+
+
+async def test_job_that_is_followed_already_has_a_span_from_then_on(
+    bench: MakeBench, recorded: Recorded
+) -> None:
+    async with bench(Script(duration=100)) as b:
+        job = await b.batch.submit("hello")
+        with instrument(b.batch, **recorded.providers):
+            await job
+    assert attributes(recorded.span)["aws.batch.job.id"] == job.id
+    assert sum(recorded.points("asyncbatch.jobs.ended").values()) == 1
+
+
+async def test_submission_of_a_cancelled_caller_ends_its_span_without_an_error(
+    bench: MakeBench, recorded: Recorded
+) -> None:
+    async with bench(limits=RateLimits(submit_per_second=0.01)) as b:
+        with instrument(b.batch, **recorded.providers):
+            await b.batch.submit("hello", name="first")
+            with anyio.move_on_after(1):
+                await b.batch.submit("hello", name="second")
+            await anyio.sleep(1)  # until it is withdrawn
+            [span] = recorded.spans
+    assert attributes(span)["aws.batch.job.name"] == "second"
+    assert events(span) == [("withdrawn", {})]
+    assert span.status.status_code is StatusCode.UNSET
 
 
 async def test_children_that_are_awaited_have_no_spans_of_their_own(

@@ -33,8 +33,7 @@ class Guard:
         if kind not in self._logged:
             self._logged.add(kind)
             logger.error(
-                "OpenTelemetry failed, so spans or metrics are incomplete; further %s are not"
-                " logged",
+                "telemetry failed, so spans or metrics are incomplete; further %s are not logged",
                 kind.__name__,
                 exc_info=error,
             )

@@ -52,7 +52,8 @@ def instrument(
 ) -> Instrumentation:
     """Record the jobs and calls of clients with OpenTelemetry, from now on.
 
-    Each job has one span, whatever happens to it: its submissions, attempts, states and the reasons
+    Each job has one span, whatever happens to it; jobs that are followed already have one from now
+    on. Its submissions, attempts, states and the reasons
     why it waits are events of the span, and a failure is its status. Its parent is the span that is
     current where the job is submitted. Spans and metrics make no API calls. An exception of a
     provider or an exporter is logged once and ends nothing.
@@ -72,6 +73,7 @@ def instrument(
     Raises:
         InvalidRequest: There is no client, one is no client or is instrumented already, or
             `propagate` is no bool.
+        ClientClosed: A client is open on another event loop.
         ModuleNotFoundError: The API of OpenTelemetry is not installed.
 
     Example:
@@ -105,6 +107,8 @@ def instrument(
             tracer = JobTracer(client, tracer_provider, meter_provider, propagate=propagate)
             client.add_observer(tracer)
             instrumentation._tracers.append((client, tracer))  # noqa: SLF001 - of this module
+            for job in client.followed_jobs if client.is_open else ():
+                tracer.followed(job.id, job.description, queue=None)
     except BaseException:
         instrumentation.remove()
         raise

@@ -353,9 +353,15 @@ class _Trace(SubmissionTrace):
     def failed(self, error: BaseException) -> None:
         """End the span of a job that does not exist; a job that failed before ends by itself."""
         with self._tracer.guard:
-            if self._previous_id is None:
+            if self._previous_id is not None:
+                return
+            span = self._submitted.job.span
+            if isinstance(error, Exception):
                 kind = error.code if isinstance(error, APIError) else type(error).__name__
-                end_with_error(self._submitted.job.span, kind, str(error))
+                end_with_error(span, kind, str(error))
+            else:  # its caller was cancelled before it was sent
+                span.add_event("withdrawn", timestamp=_ns())
+                span.end(_ns())
 
 
 def end_with_error(span: Span, kind: str, message: str) -> None:
@@ -374,7 +380,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         {
             names.ATTEMPT: attempt.number,
             names.EXIT_CODE: attempt.exit_code,
-            names.REASON: attempt.status_reason or attempt.reason,
+            names.REASON: attempt.reason or attempt.status_reason,
             names.STARTED_AT: _iso(attempt.started_at),
             names.STOPPED_AT: _iso(attempt.stopped_at),
             names.LOG_STREAMS: attempt.log_stream_names or None,
