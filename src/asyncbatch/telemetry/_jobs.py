@@ -59,13 +59,13 @@ class _JobSpan:
         span: The span.
         began_at: When it began, in seconds since the epoch.
         submissions: Number of submissions so far.
-        is_described: Whether it has the attributes that a description has.
+        has_facts: Whether it has the attributes of the job: from the request, else a description.
     """
 
     span: Span
     began_at: float
     submissions: int = 1
-    is_described: bool = False
+    has_facts: bool = True
 
 
 @dataclass(slots=True)
@@ -155,7 +155,7 @@ class JobTracer(Tracer):
         with self.guard:
             now = _now()
             span = self._start("job", {names.JOB_ID: job_id}, now)
-            submitted = _Submitted(_JobSpan(span, now), names.queue_name(queue), 1)
+            submitted = _Submitted(_JobSpan(span, now, has_facts=False), names.queue_name(queue), 1)
             self._live[job_id] = submitted
             if description is not None:
                 self._describe(submitted, description)
@@ -234,8 +234,8 @@ class JobTracer(Tracer):
         """Take a description: attempts that have ended, and a state that is new."""
         if description.array is not None and description.array.size is not None:
             submitted.size = description.array.size
-        if not submitted.job.is_described and not description.is_summary:
-            submitted.job.is_described = True
+        if not submitted.job.has_facts and not description.is_summary:
+            submitted.job.has_facts = True
             self._add_facts(submitted, description)
         for attempt in description.attempts[submitted.attempts :]:
             submitted.job.span.add_event(
@@ -255,7 +255,7 @@ class JobTracer(Tracer):
             submitted.job.span.add_event("status", _known(attributes), _ns())
 
     def _add_facts(self, submitted: _Submitted, description: JobDescription) -> None:
-        """Add what the request of a job did not say, or is not known as another client made it."""
+        """Add the attributes of a job whose request is unknown, and a link to its earlier span."""
         span = submitted.job.span
         submitted.queue = submitted.queue or names.queue_name(description.queue)
         span.update_name(names.span_name(description.job_definition))
@@ -263,14 +263,13 @@ class JobTracer(Tracer):
             names.NAME: description.name,
             names.QUEUE: submitted.queue,
             names.DEFINITION: description.job_definition,
-            names.CREATED_AT: _iso(description.created_at),
         }
         if submitted.size > 1:
             facts[names.ARRAY_SIZE] = submitted.size
         span.set_attributes(_known(facts))
         environment = description.containers[0].environment if description.containers else {}
         earlier = added_context(environment)
-        if earlier is not None and earlier.span_id != span.get_span_context().span_id:
+        if earlier is not None:
             span.add_link(earlier)
 
     def _move(self, submitted: _Submitted, now: Shares) -> None:
@@ -312,6 +311,7 @@ class JobTracer(Tracer):
             names.SUBMISSIONS: job.submissions,
             names.ATTEMPTS: attempts or None,
             names.EXIT_CODE: description.attempts[-1].exit_code if attempts else None,
+            names.CREATED_AT: _iso(description.created_at),
             names.STARTED_AT: _iso(description.started_at),
             names.STOPPED_AT: _iso(description.stopped_at),
         }
