@@ -81,7 +81,7 @@ def blocking_calls_fail(request: pytest.FixtureRequest, detector: BlockBuster) -
 
 @pytest.fixture(scope="session")
 def aio_session() -> AioSession:
-    """Share one session: each new session reads botocore's service models (0.1 s or more)."""
+    """Share one session of the SDK."""
     return support.new_session()
 
 
