@@ -35,11 +35,13 @@ SAME_EVERYWHERE = (
     # Functions of strings, numbers and dictionaries, with thousands of values: no SDK, no loop.
     *("tests/aws/test_wire_properties.py", "tests/aws/test_wire_total.py"),
     *("tests/local/executors/test_lines.py", "tests/logs/test_window_properties.py"),
-    "tests/polling/test_schedule_properties.py",
+    *("tests/polling/test_schedule_properties.py", "tests/values/test_failures.py"),
+    "tests/values/test_from_description.py",
     # Hundreds of faults and odd responses: what is read or looked up next is decided from them,
     # in virtual time. The calls and the event loop are those of other tests of these packages.
     *("tests/submitting/test_shared_look_ups.py", "tests/logs/test_follower_properties.py"),
-    *("tests/logs/test_odd_responses.py", "tests/polling/test_sweep.py"),
+    *("tests/logs/test_hub.py", "tests/logs/test_odd_responses.py", "tests/polling/test_sweep.py"),
+    *("tests/polling/test_odd_responses.py", "tests/mutations/test_found_faults.py"),
     *("tests/session/test_resumption_properties.py", "tests/local/service/test_listing.py"),
     # Requests and decisions of the adapter and of Luigi's scheduler, whose version is the same in
     # all environments. Tests of threads, forked workers, signals and tracebacks run everywhere.

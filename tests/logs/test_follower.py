@@ -20,6 +20,7 @@ from tests.fixtures.bench import DEFINITION, MakeBench
 pytestmark = pytest.mark.virtual_time
 
 TEN_LINES = [(float(t), f"line {t}") for t in range(10)]
+PAGES = [(t // 250 / 4, f"line {t}") for t in range(25_000)]  # three pages
 
 
 async def _messages(job: Job, **how: object) -> list[str]:
@@ -27,7 +28,7 @@ async def _messages(job: Job, **how: object) -> list[str]:
 
 
 async def test_lines_are_yielded_while_the_job_runs(bench: MakeBench) -> None:
-    async with bench(Script(duration=600, lines=[(0, "first"), (300, "half"), (599, "last")])) as b:
+    async with bench(Script(duration=60, lines=[(0, "first"), (30, "half"), (59, "last")])) as b:
         job = await b.batch.submit("hello")
         seen = [(event.message, job.status) async for event in job.logs()]
     assert seen[0] == ("first", JobStatus.RUNNING)
@@ -47,7 +48,7 @@ async def test_event_names_its_job_attempt_and_stream(bench: MakeBench) -> None:
 
 
 async def test_following_may_start_before_the_stream_exists(bench: MakeBench) -> None:
-    async with bench(Script(startup=1800, lines=TEN_LINES)) as b:
+    async with bench(Script(startup=300, lines=TEN_LINES)) as b:
         job = await b.batch.submit("hello")
         assert len(await _messages(job)) == 10
 
@@ -73,10 +74,9 @@ async def test_all_attempts_are_read_in_order(bench: MakeBench) -> None:
 
 
 async def test_log_of_several_pages_is_read_once(bench: MakeBench) -> None:
-    lines = [(t / 1000, f"line {t}") for t in range(25_000)]
-    async with bench(Script(duration=60, lines=lines)) as b:
+    async with bench(Script(duration=60, lines=PAGES)) as b:
         job = await b.batch.submit("hello")
-        assert await _messages(job) == [text for _, text in lines]
+        assert await _messages(job) == [text for _, text in PAGES]
 
 
 async def test_job_without_a_log_yields_nothing(bench: MakeBench) -> None:
@@ -99,8 +99,7 @@ async def test_follow_false_yields_what_is_there_and_stops(bench: MakeBench) -> 
 
 
 async def test_tail_is_read_from_the_end_with_one_call(bench: MakeBench) -> None:
-    lines = [(t / 1000, f"line {t}") for t in range(25_000)]
-    async with bench(Script(duration=60, lines=lines)) as b:
+    async with bench(Script(duration=60, lines=PAGES)) as b:
         job = await b.batch.submit("hello")
         await job
         before = b.local.calls["GetLogEvents"]
