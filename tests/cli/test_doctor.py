@@ -37,6 +37,8 @@ async def examined(
         assert set(b.local.calls - before) <= READS
     found: dict[str, Any] = json.loads(called.out)
     assert found["ok"] == (called.code == 0)
+    needs_fix = [check for check in found["checks"] if check["state"] in {"problem", "warning"}]
+    assert all(check["fix"] for check in needs_fix)
     return called, {check["name"]: check for check in found["checks"]}
 
 
@@ -73,6 +75,10 @@ async def test_everything_is_checked(bench: MakeBench, terminal: Terminal) -> No
         (
             {"DescribeJobQueues": Fault.error("RequestTimeTooSkewed", "too skewed", status=403)},
             *("batch:DescribeJobQueues", "problem: Set the clock"),
+        ),
+        (
+            {"DescribeJobQueues": Fault.error("InvalidSignatureException", "wrong", status=403)},
+            *("batch:DescribeJobQueues", "problem: The secret key"),
         ),
     ],
 )
@@ -122,6 +128,7 @@ async def test_machine_without_credentials_is_told_to_log_in() -> None:
     assert checks["credentials"].state == "problem"
     assert "aws sso login" in checks["credentials"].fix
     assert checks["batch:DescribeJobQueues"].state == "problem"
+    assert "aws sso login" in checks["batch:DescribeJobQueues"].fix
     assert "identity" not in checks
 
 
@@ -129,7 +136,8 @@ async def test_machine_without_credentials_is_told_to_log_in() -> None:
 async def test_machine_without_a_region_is_told_to_set_one() -> None:
     checks = await _checks(Connection())
     assert checks["configuration"].state == "problem"
-    assert "Pass --region" in checks["configuration"].text
+    assert checks["configuration"].text == "no AWS Region is configured."
+    assert checks["configuration"].fix.startswith("Pass --region")
 
 
 @pytest.mark.may_block

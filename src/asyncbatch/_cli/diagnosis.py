@@ -22,7 +22,7 @@ import anyio
 
 from asyncbatch._cli import connecting, output
 from asyncbatch._cli.connecting import Connection
-from asyncbatch._cli.errors import message_of
+from asyncbatch._cli.errors import problem_and_next_step
 from asyncbatch._values.descriptions import JobQueue
 from asyncbatch._values.errors import (
     AccessDenied,
@@ -143,7 +143,7 @@ async def _opened(
     except InvalidRequest:  # an option of the command itself
         raise
     except AsyncBatchError as error:
-        report(Check(name="configuration", state="problem", text=message_of(error)))
+        report(_failed("configuration", error))
         return None
     report(Check(name="region", state="ok", text=batch.region_name))
     return batch
@@ -361,9 +361,11 @@ def _failed(name: str, error: AsyncBatchError) -> Check:
         text = f"denied: {error.message}"
         state: State = "problem" if name in _REQUIRED else "warning"
         return Check(name=name, state=state, text=text, fix=fix)
+    problem, next_step = problem_and_next_step(error)
     if isinstance(error, APIError) and not isinstance(error, ConnectionFailed | CredentialsExpired):
-        return Check(name=name, state="unknown", text=f"not checked: {error.code}: {error.message}")
-    return Check(name=name, state="problem", text=message_of(error))
+        text = f"not checked: {error.code}: {error.message}"
+        return Check(name=name, state="unknown", text=text, fix=next_step)
+    return Check(name=name, state="problem", text=problem, fix=next_step)
 
 
 _REQUIRED = frozenset({"batch:DescribeJobs", "batch:ListJobs"})

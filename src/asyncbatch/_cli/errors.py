@@ -75,35 +75,45 @@ def exit_code_of(error: Exception) -> int:
 
 def message_of(error: Exception) -> str:
     """Return one or two lines about an error, with the next step."""
-    text = _text(error)
+    problem, next_step = problem_and_next_step(error)
+    is_expected = isinstance(error, AsyncBatchError | UsageError)
     notes = [fit_for_terminal(note) for note in getattr(error, "__notes__", ())]
-    return "\n".join([text, *notes])
+    return "\n".join([f"{problem}{' ' if is_expected else chr(10)}{next_step}".rstrip(), *notes])
 
 
-def _text(error: Exception) -> str:
+def problem_and_next_step(error: Exception) -> tuple[str, str]:
+    """Return what is wrong, and what to do about it; the latter is empty where nothing is known."""
     if isinstance(error, NoRegion):
         return (
-            "no AWS Region is configured. Pass --region, set AWS_REGION, or add 'region' to your"
-            " profile (aws configure)."
+            "no AWS Region is configured.",
+            "Pass --region, set AWS_REGION, or add 'region' to your profile (aws configure).",
         )
     if isinstance(error, NoCredentials):
         return (
-            f"no usable AWS credentials: {fit_for_terminal(error.detail).rstrip('. ')}."
-            " Log in (aws sso login, aws configure), set AWS_PROFILE, or pass --profile."
+            f"no usable AWS credentials: {fit_for_terminal(error.detail).rstrip('. ')}.",
+            "Log in (aws sso login, aws configure), set AWS_PROFILE, or pass --profile.",
         )
-    if isinstance(error, InvalidRequest):
-        option = _OPTIONS.get(error.field)
-        return str(error.renamed(option) if option else error)
     for kind, step in _NEXT_STEPS.items():
         if isinstance(error, kind):
-            return f"{str(error).removesuffix(kind.next_step).rstrip()} {step}"
+            return str(error).removesuffix(kind.next_step).rstrip(), step
+    if isinstance(error, APIError):
+        problem = str(error).removesuffix(error.next_step).rstrip()
+        return fit_for_terminal(problem), error.next_step
     if isinstance(error, AsyncBatchError | UsageError):
-        is_in_journal = isinstance(error, SubmitUncertain) and error.settle_by is not None
-        return fit_for_terminal(_uncertain(error) if is_in_journal else str(error))
+        return fit_for_terminal(_with_options(error)), ""
     return (
-        f"internal error: {type(error).__name__}: {fit_for_terminal(str(error))}.\n"
-        "Set ASYNCBATCH_DEBUG=1 for the traceback, and report it with the command that you ran."
+        f"internal error: {type(error).__name__}: {fit_for_terminal(str(error))}.",
+        "Set ASYNCBATCH_DEBUG=1 for the traceback, and report it with the command that you ran.",
     )
+
+
+def _with_options(error: Exception) -> str:
+    """Return the message of an error, with options of the command instead of arguments."""
+    if isinstance(error, SubmitUncertain) and error.settle_by is not None:
+        return _uncertain(error)
+    if isinstance(error, InvalidRequest) and error.field in _OPTIONS:
+        return str(error.renamed(_OPTIONS[error.field]))
+    return str(error)
 
 
 def _uncertain(error: Exception) -> str:
