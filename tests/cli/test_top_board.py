@@ -179,6 +179,7 @@ async def test_deleted_queue_is_an_error_and_the_other_ones_are_listed_again() -
         queue.deleted = "main"
         await anyio.sleep(30)
         assert "main not found" in board.error
+        assert board.jobs() == []
         assert [each.name for each in board.queues] == ["aside"]
         board.select("aside")
         await anyio.sleep(20)

@@ -14,7 +14,7 @@ import anyio
 from asyncbatch import Event, JobDescription, JobQueue, JobStatus, RateLimits, RequestRetried
 from asyncbatch._aws.api import API
 from asyncbatch._cli.errors import message_of
-from asyncbatch._values.errors import AsyncBatchError
+from asyncbatch._values.errors import AsyncBatchError, JobQueueNotFound
 from asyncbatch._values.part_ids import child_index
 
 RATES = RateLimits(
@@ -174,6 +174,8 @@ class Board:
                     self._show_error(message_of(error))
                     pause = _AFTER_ERROR
                     number = 0  # the queue may be deleted, and others be new
+                    if isinstance(error, JobQueueNotFound):
+                        self._by_state = {}
                 await anyio.sleep(pause)  # noqa: TID251 - a screen is drawn again after a while
 
     def _show_error(self, error: str) -> None:
