@@ -5,6 +5,7 @@ import json
 import anyio
 import pytest
 
+from asyncbatch._cli import running
 from asyncbatch.local import Fault, Script
 from tests.cli.harness import Called, Terminal, golden
 from tests.cli.scenario import VCPUS, script, submit_jobs
@@ -47,6 +48,43 @@ async def test_watching_jobs_ends_with_them(bench: MakeBench, terminal: Terminal
     assert len(lines) < 12
     assert "4/4 jobs ended" in lines[-1]
     assert "1 SUCCEEDED, 3 FAILED" in lines[-1]
+
+
+async def test_reason_of_a_job_that_cannot_start_is_shown_once(
+    bench: MakeBench,
+    terminal: Terminal,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with bench(vcpus=VCPUS) as opened:
+        async with opened.local.session.create_client("batch") as aws:  # no warning of the bench
+            huge = [{"type": "VCPU", "value": "512"}]
+            submitted = await aws.submit_job(
+                jobName="huge",
+                jobQueue="default",
+                jobDefinition="hello",
+                containerOverrides={"resourceRequirements": huge},
+            )
+        await anyio.sleep(60)
+        for command in ("ls", "show", "explain"):
+            called = await terminal.call(opened, command, submitted["jobId"])
+            assert "no compute environment of the queue is large enough" in called.out, command
+        called_later: list[Called] = []
+
+        async def follow(*arguments: str) -> None:
+            called_later.append(await terminal.call(opened, *arguments))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow, "watch", "huge", "--interval", "5")
+            await anyio.sleep(30)
+            terminal.interrupt()
+        assert "waiting: huge: MISCONFIGURATION" in called_later[0].out
+        assert "is blocked in queue" not in caplog.text
+        with running.warnings_shown():
+            async with anyio.create_task_group() as group:
+                group.start_soon(follow, "wait", "huge")
+                await anyio.sleep(30)
+                terminal.interrupt()
+        assert "To end what has not started: `asyncbatch cancel JOB`." in called_later[1].err
 
 
 async def test_watching_as_json_prints_each_change(bench: MakeBench, terminal: Terminal) -> None:

@@ -20,6 +20,7 @@ from asyncbatch import (
     JobSubmitted,
     StatusChanged,
 )
+from asyncbatch._values.failures import wait_reason_of
 from asyncbatch.progress import Progress, Snapshot
 
 FAILURE = Failure(kind=FailureKind.SPOT_INTERRUPTION, transient=True, message="Spot")
@@ -205,6 +206,24 @@ def blocked(job_id: str) -> JobBlocked:
     reason = Failure(kind=FailureKind.CAPACITY, transient=True, message="no capacity")
     description = JobDescription(job_id=job_id, status=JobStatus.RUNNABLE, name=job_id)
     return JobBlocked(job_id=job_id, reason=reason, description=description)
+
+
+def test_job_that_waited_before_the_display_opened_waits_in_it_once() -> None:
+    progress = Progress(lambda: 0.0)
+    description = JobDescription(
+        job_id="a",
+        status=JobStatus.RUNNABLE,
+        name="huge",
+        status_reason="MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large",
+    )
+    reason = wait_reason_of(description)
+    assert reason is not None
+    progress.add(description)
+    progress(JobBlocked(job_id="a", reason=reason, description=description))
+    (waiting,) = progress.snapshot().waiting
+    assert (waiting.jobs, waiting.example, waiting.reason) == (1, "huge", reason)
+    progress(changed("a", RUNNING))
+    assert not progress.snapshot().waiting
 
 
 @settings(max_examples=30, deadline=None)

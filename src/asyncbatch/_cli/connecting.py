@@ -1,9 +1,10 @@
 """The options that choose account, Region, endpoint and job queue, and their client."""
 
+import logging
 import os
 import shlex
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,19 +63,26 @@ class Connection:
     ] = None
 
     @asynccontextmanager
-    async def open(self, **settings: Any) -> AsyncIterator["AsyncBatchClient"]:  # noqa: ANN401
+    async def open(
+        self,
+        *,
+        shows_waits: bool = False,
+        **settings: Any,  # noqa: ANN401 - those of the client
+    ) -> AsyncIterator["AsyncBatchClient"]:
         """Open a client; the jobs that it follows continue when it closes.
 
         Args:
+            shows_waits: Whether the command shows why jobs wait: no warnings say so then.
             **settings: Further arguments of `AsyncBatchClient`.
         """
         batch = new_client(self, settings)
-        await batch.open()
-        try:
-            yield batch
-        finally:
-            # Not `async with`, which logs how a Python program follows the jobs again.
-            await batch.aclose()
+        with _without_warnings_of_waits() if shows_waits else nullcontext():
+            await batch.open()
+            try:
+                yield batch
+            finally:
+                # Not `async with`, which logs how a Python program follows the jobs again.
+                await batch.aclose()
 
     @property
     def given_queue(self) -> str | None:
@@ -92,6 +100,20 @@ class Connection:
         return "".join(
             f" {option} {shlex.quote(value)}" for option, value in given.items() if value
         )
+
+
+@contextmanager
+def _without_warnings_of_waits() -> Iterator[None]:
+    logger = logging.getLogger("asyncbatch")
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return record.module != "blocked_jobs"
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def new_client(connection: Connection, settings: dict[str, Any]) -> "AsyncBatchClient":

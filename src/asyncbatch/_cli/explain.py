@@ -27,7 +27,7 @@ async def explain(
     """
     if not jobs and conditions.is_empty():
         raise UsageError("which job? Give a job id or a name, or --status failed.")
-    async with connection.open() as batch:
+    async with connection.open(shows_waits=True) as batch:
         found = await choosing.find_jobs(batch, jobs or (), connection, conditions)
         explanations = await _explained(batch, found[:_MOST])
     if len(found) > _MOST:

@@ -42,7 +42,7 @@ async def ls(
     failed, and counts the children of an array job. With --children, --status is that of the
     children.
     """
-    async with connection.open() as batch:
+    async with connection.open(shows_waits=True) as batch:
         # Without a name, a state that only children may be in could be that of any array.
         which = Which.ALL if every or jobs or (children and conditions.status) else Which.LIVE
         states = choosing.statuses(conditions.status)

@@ -87,7 +87,7 @@ def run(main: Callable[[], Coroutine[Any, Any, int | None]]) -> int:
     stdout = current()
     received: list[signal.Signals] = []
     try:
-        with _warnings_shown():
+        with warnings_shown():
             code = asyncio.run(_until_signal(main, stdout, received))
     except asyncio.CancelledError:
         if not received and stdout.failure is None:
@@ -172,7 +172,7 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def _warnings_shown() -> Iterator[None]:
+def warnings_shown() -> Iterator[None]:
     """Print warnings of the library to standard error, like other messages of the command."""
     logger = logging.getLogger("asyncbatch")
     handler, propagate = _Warnings(logging.WARNING), logger.propagate
@@ -187,7 +187,14 @@ def _warnings_shown() -> Iterator[None]:
 
 class _Warnings(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        note(f"asyncbatch: {fit_for_terminal(record.getMessage())}")
+        text = fit_for_terminal(record.getMessage())
+        for call, command in _AS_COMMANDS.items():
+            text = text.replace(call, command)
+        note(f"asyncbatch: {text}")
+
+
+_AS_COMMANDS = {"`await batch.cancel(jobs)`": "`asyncbatch cancel JOB`"}
+"""Calls of the library that its warnings name, as commands."""
 
 
 async def ask(question: str) -> bool:

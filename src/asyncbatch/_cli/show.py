@@ -51,7 +51,7 @@ async def show(
     A name means its jobs that have not ended; if there are none, its newest job. Of the jobs of a
     journal, it also shows what was submitted before for the same request.
     """
-    async with connection.open() as batch:
+    async with connection.open(shows_waits=True) as batch:
         found = await choosing.find_jobs(batch, jobs, connection, Filter(), Which.CURRENT)
         earlier = await journals.earlier_submissions(jobs)
         described = await batch.describe(found)

@@ -46,7 +46,7 @@ async def watch(
     jobs, it ends when they have ended; the exit code is 1 if one FAILED. Without, it follows all
     jobs of the queue, and those that are submitted meanwhile, until Ctrl-C.
     """
-    async with connection.open() as batch:
+    async with connection.open(shows_waits=True) as batch:
         found = await choosing.find_jobs(batch, jobs or (), connection, conditions, Which.CURRENT)
         followed = found if jobs else []
         with (

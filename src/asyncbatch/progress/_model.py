@@ -30,6 +30,7 @@ from asyncbatch._values.events import (
     JobSubmitted,
     StatusChanged,
 )
+from asyncbatch._values.failures import wait_reason_of
 from asyncbatch._values.results import Failure
 from asyncbatch._values.showing import LOST
 from asyncbatch._values.status import JobStatus
@@ -226,6 +227,8 @@ class Progress:
                 return
             self._put_new(job_id, description.name, array_size)
             self._take_status(job_id, description, may_be_resubmitted=may_be_resubmitted)
+            if (reason := wait_reason_of(description)) is not None:
+                self._put_waiting(description, reason)
             if previous_id is not None:
                 self._take_over(previous_id, self._jobs[job_id])
             # What ended before says nothing about the throughput.
@@ -272,15 +275,7 @@ class Progress:
     def _blocked(self, event: JobBlocked) -> bool:
         if not self._is_wanted(event.job_id):
             return False
-        self._no_longer_waits(event.job_id)
-        message = event.reason.message
-        known = self._reasons.get(message)
-        self._reasons[message] = WaitingJobs(
-            jobs=1 if known is None else known.jobs + 1,
-            example=event.description.name or event.job_id if known is None else known.example,
-            reason=event.reason,
-        )
-        self._waiting[event.job_id] = message
+        self._put_waiting(event.description, event.reason)
         return True
 
     def _resubmitted_as(self, event: JobResubmitted) -> bool:
@@ -413,6 +408,16 @@ class Progress:
         return parent != job_id and parent in self._jobs
 
     # -- what waits, and arrays -------------------------------------------------------------------
+
+    def _put_waiting(self, description: JobDescription, reason: Failure) -> None:
+        self._no_longer_waits(description.job_id)
+        known = self._reasons.get(reason.message)
+        self._reasons[reason.message] = WaitingJobs(
+            jobs=1 if known is None else known.jobs + 1,
+            example=known.example if known else description.name or description.job_id,
+            reason=reason,
+        )
+        self._waiting[description.job_id] = reason.message
 
     def _no_longer_waits(self, job_id: str) -> None:
         message = self._waiting.pop(job_id, None) if self._waiting else None
