@@ -85,7 +85,10 @@ def display(
         followed = [job for client in clients if client.is_open for job in client.followed_jobs]
         for job in sorted({*jobs, *followed}, key=_parents_first):
             _add(progress, job)
-        progress.on_change(stack.enter_context(_view(progress, console, interval, one_line(title))))
+        changed = stack.enter_context(_view(progress, console, interval, one_line(title)))
+        progress.on_change(changed)
+        if progress.snapshot().counts:
+            changed()  # jobs that wait may not change for hours
         yield progress
 
 
