@@ -40,6 +40,19 @@ def test_json_has_utc_times_seconds_and_no_lone_surrogates() -> None:
     }
 
 
+def test_json_cannot_act_on_a_terminal_and_keeps_its_values(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    message = "\x1b[2J\x7f\x9b31m\u202eevil\u2066 é漢"
+    output.print_json({"message": message})
+    output.print_json_line({"message": message})
+    shown = capsys.readouterr().out
+    assert [char for char in shown if not char.isprintable() and char != "\n"] == []
+    assert "é漢" in shown
+    first, last = shown.split("}\n", 1)
+    assert json.loads(f"{first}}}") == json.loads(last) == {"message": message}
+
+
 def test_json_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_json_line({"message": "a\nb\u2028c", "at": datetime(2026, 1, 1, tzinfo=UTC)})
     (line,) = capsys.readouterr().out.split("\n")[:-1]

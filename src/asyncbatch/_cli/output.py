@@ -14,12 +14,13 @@ unchanged, with control characters as escapes.
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.cells import cell_len, set_cell_size
@@ -103,13 +104,23 @@ def flush() -> None:
 
 def print_json(document: Mapping[str, object]) -> None:
     """Print the only object that a command prints."""
-    print_line(json.dumps(facts(document), indent=2, ensure_ascii=False))
+    print_line(_json(document, indent=2))
 
 
 def print_json_line(item: Mapping[str, object]) -> None:
     """Print one object of a command that streams, at once."""
-    print_line(json.dumps(facts(item), ensure_ascii=False, separators=(",", ":")))
+    print_line(_json(item, separators=(",", ":")))
     sys.stdout.flush()
+
+
+def _json(document: Mapping[str, object], **layout: Any) -> str:  # noqa: ANN401 - of json.dumps
+    text = json.dumps(facts(document), ensure_ascii=False, **layout)
+    return _NOT_SHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+# `json` escapes control characters of ASCII, but not DEL, those of C1, such as CSI, and those that
+# change the direction of writing. In JSON they can only be in strings.
+_NOT_SHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def facts(value: object) -> object:
