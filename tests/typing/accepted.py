@@ -44,6 +44,7 @@ from asyncbatch import (
 )
 from asyncbatch.local import Fault, Launch, LocalBatch, Script, ScriptedExecutor
 from asyncbatch.progress import display
+from asyncbatch.telemetry import Instrumentation, instrument
 
 
 async def open_clients(session: object) -> None:
@@ -56,6 +57,8 @@ async def open_clients(session: object) -> None:
 
     async with AsyncBatchClient() as batch:
         assert_type(batch, AsyncBatchClient)
+        with instrument(batch, propagate=True) as instrumentation:
+            assert_type(instrumentation, Instrumentation)
     with display() as observer, stop_on_sigterm():
         client = AsyncBatchClient(
             region_name="eu-west-1",
