@@ -71,6 +71,7 @@ class Terminal:
         columns: int | None = None,
         answer: str | None = None,
         piped: str = "",
+        err_is_terminal: bool = False,
     ) -> Called:
         """Call a command, and return what it printed; cancelling it is Ctrl-C.
 
@@ -80,9 +81,11 @@ class Terminal:
             columns: Width of the terminal; None writes to a pipe.
             answer: What a person types where the command asks; None is no terminal.
             piped: Standard input, where that is no terminal.
+            err_is_terminal: Whether standard error is one.
         """
         with self._monkeypatch.context() as patch:
-            out, err = io.StringIO() if columns is None else Screen(), io.StringIO()
+            out = io.StringIO() if columns is None else Screen()
+            err = Screen() if err_is_terminal else io.StringIO()
             pipe = io.TextIOWrapper(io.BytesIO(piped.encode()))
             source = pipe if answer is None else Screen(f"{answer}\n")
             patch.setattr(sys, "stdout", stdout.GuardedStdout(out))

@@ -224,6 +224,24 @@ async def test_interrupt_leaves_jobs_alone_unless_asked_and_says_how_to_go_on(
     assert called.err.endswith(GO_ON)
 
 
+@pytest.mark.virtual_time
+async def test_interrupt_before_the_client_is_open_says_that_nothing_was_sent(
+    bench: MakeBench, terminal: Terminal, jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = asyncio.Event()
+
+    async def hang(_client: AsyncBatchClient) -> None:
+        opening.set()
+        await asyncio.Event().wait()
+
+    async with bench() as opened:
+        monkeypatch.setattr(AsyncBatchClient, "open", hang)
+        called = await interrupted(opened, terminal, "run", "jobs.jsonl", after=opening.is_set)
+        assert submitted(opened) == []
+    assert called.code == 130
+    assert called.err.endswith("Stopped: nothing was sent. Run the same command again.\n")
+
+
 async def test_killed_command_continues_without_losing_or_repeating_a_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,9 +58,51 @@ async def test_wait_for_a_job_that_fails_shows_its_last_lines(
 
 async def test_follow_prints_the_log_until_the_end(bench: MakeBench, terminal: Terminal) -> None:
     async with bench(Script(lines=[(0, "one"), (5, "\x1b[2Jtwo")])) as opened:
-        called = await terminal.call(opened, "submit", "hello", "--follow")
+        called = await terminal.call(opened, "submit", "hello", "-n", "etl", "--follow")
     assert called.code == 0
     assert called.out.splitlines() == ["one", "two"]
+    assert called.err.splitlines()[1:] == ["etl SUCCEEDED after 1s."]
+
+
+async def test_follow_as_json_streams_log_lines_and_ends_with_the_job(
+    bench: MakeBench, terminal: Terminal
+) -> None:
+    async with bench(Script(exit_code=3, lines=[(0, "one"), (5, "\x1b[2Jtwo")])) as opened:
+        called = await terminal.call(opened, "submit", "hello", "--follow", "--json")
+    *lines, job = map(json.loads, called.out.splitlines())
+    assert called.code == 1
+    assert [(line["type"], line["message"]) for line in lines] == [
+        ("log", "one"),
+        ("log", "\x1b[2Jtwo"),
+    ]
+    assert (job["type"], job["status"], job["exit_code"]) == ("job", "FAILED", 3)
+
+
+async def test_terminal_shows_what_a_job_does_until_it_ends(
+    bench: MakeBench, terminal: Terminal
+) -> None:
+    async with bench(Script(duration=100), vcpus=1) as opened:
+        await opened.batch.submit("hello", queue="default")
+        called = await terminal.call(
+            opened, "submit", "hello", "-n", "etl", "--wait", columns=80, err_is_terminal=True
+        )
+    assert called.code == 0
+    assert called.err.splitlines()[1:] == [
+        "etl: SUBMITTED",
+        "etl: RUNNABLE",
+        "etl: RUNNING",
+        "etl SUCCEEDED after 1m40s.",
+    ]
+
+
+async def test_follow_of_an_array_names_how_to_list_failed_children(
+    bench: MakeBench, terminal: Terminal
+) -> None:
+    async with bench(Script(exit_code=3)) as opened:
+        called = await terminal.call(opened, "submit", "hello", "--array", "2", "--follow")
+        (array,) = await opened.batch.find()
+    assert called.code == 1
+    assert called.err.endswith(f"asyncbatch ls --children --status failed {array.id}\n")
 
 
 async def test_follow_of_a_job_that_fails_ends_with_the_reason(
@@ -71,7 +113,7 @@ async def test_follow_of_a_job_that_fails_ends_with_the_reason(
     assert called.code == 1
     assert called.out.count("oh no") == 1
     assert "oh no" not in called.err
-    assert called.err.splitlines()[-1].startswith("Job ")
+    assert " FAILED: exit code 3" in called.err.splitlines()[-1]
 
 
 async def test_interrupt_leaves_the_job_alone_and_says_how_to_go_on(
@@ -180,7 +222,6 @@ BAD = [
     (["etl:latest"], "DEFINITION='etl:latest': a revision is a number"),
     (["etl", "--", ""], "COMMAND='': every argument"),
     (["etl", "--dry-run", "--wait"], "--dry-run submits nothing"),
-    (["etl", "--follow", "--json"], "--json prints one object"),
     (["--file", "missing.json"], "cannot read missing.json: No such file or directory."),
     (["--file", "job.txt"], "cannot read job.txt"),
     (["--file", "."], "cannot read .: Is a directory."),

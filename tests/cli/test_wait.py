@@ -27,6 +27,16 @@ async def test_end_of_each_job_is_printed_and_the_exit_code_tells(
     assert [json.loads(line)["status"] for line in bad.out.splitlines()] == ["FAILED", "FAILED"]
 
 
+async def test_terminal_shows_what_is_waited_for(bench: MakeBench, terminal: Terminal) -> None:
+    async with bench(script, vcpus=VCPUS) as opened:
+        await submit_jobs(opened)
+        screen = {"columns": 80, "err_is_terminal": True}
+        several = await terminal.call(opened, "wait", "waits", "long-1", "etl-1", **screen)
+        ended = await terminal.call(opened, "wait", "etl-1", **screen)
+    assert several.err == "Waiting for 2 jobs: 1 RUNNABLE, 1 RUNNING\n"
+    assert ended.err == ""
+
+
 @pytest.mark.parametrize("command", ["wait", "watch"])
 async def test_job_that_vanishes_is_a_failure(
     bench: MakeBench, terminal: Terminal, command: str

@@ -1,13 +1,23 @@
 """What commands that follow jobs share: their end, their progress, and how to go on."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from asyncbatch import AsyncBatchClient, Job, JobDescription, JobVanished
+from asyncbatch import (
+    AsyncBatchClient,
+    Event,
+    Job,
+    JobBlocked,
+    JobDescription,
+    JobStatus,
+    JobVanished,
+    StatusChanged,
+)
 from asyncbatch._cli import exit_codes, output
 from asyncbatch._cli.connecting import Connection
-from asyncbatch._cli.job_facts import details, job_facts, run_time
+from asyncbatch._cli.job_facts import counts_text, details, job_facts, reason_text, run_time
 from asyncbatch._cli.running import note
 from asyncbatch._values.text import one_line
 
@@ -65,16 +75,55 @@ def print_end(job: JobDescription, *, as_json: bool) -> None:
 
 
 @contextmanager
-def progress_on_stderr(jobs: Sequence[Job]) -> Iterator[None]:
-    """Show the progress on standard error while the block runs, if only that is a terminal.
+def progress_on_stderr(batch: AsyncBatchClient, jobs: Sequence[Job]) -> Iterator[None]:
+    """Show the progress on standard error while the block runs, if that is a terminal.
 
-    Where standard output is the terminal, too, the lines of the command show the progress, and
-    would be printed into it.
+    Where standard output is the terminal, too, the lines of the command would be printed into a
+    bar: there, statuses are printed as lines.
     """
-    if not sys.stderr.isatty() or output.is_terminal():
-        yield
+    if output.is_terminal() or not sys.stderr.isatty():
+        with statuses_on_stderr(batch, jobs):
+            yield
         return
     from asyncbatch.progress import display
 
     with display(jobs):
         yield
+
+
+@contextmanager
+def statuses_on_stderr(batch: AsyncBatchClient, jobs: Sequence[Job]) -> Iterator[None]:
+    """Print on standard error what is waited for while the block runs, if that is a terminal.
+
+    A single job has a line for each status and each reason to wait until it ends; several have one
+    line.
+    """
+    live = [job for job in jobs if not job.status.is_terminal]
+    if not live or not sys.stderr.isatty():
+        yield
+        return
+    if len(live) > 1:
+        states = Counter(job.status for job in live)
+        counts = counts_text({state: states[state] for state in JobStatus if states[state]})
+        note(f"Waiting for {len(live):,} jobs: {counts}")
+        yield
+        return
+    (job,) = live
+    name = one_line(job.name)
+
+    def show(event: Event) -> None:
+        if getattr(event, "job_id", None) != job.id:
+            return
+        if isinstance(event, StatusChanged):
+            status = event.description.status
+            if status != event.previous and not status.is_terminal:
+                note(f"{name}: {status}")
+        elif isinstance(event, JobBlocked):
+            note(f"{name} waits: {one_line(reason_text(event.reason))}")
+
+    note(f"{name}: {job.status}")
+    batch.add_observer(show)
+    try:
+        yield
+    finally:
+        batch.remove_observer(show)

@@ -1,7 +1,7 @@
 """`asyncbatch logs`: the log lines of jobs, of all attempts and children."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -11,7 +11,7 @@ from asyncbatch._cli import choosing, output
 from asyncbatch._cli.choosing import Filter, RequiredJobNames, Which
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.errors import UsageError
-from asyncbatch._cli.following import how_to_go_on
+from asyncbatch._cli.following import how_to_go_on, statuses_on_stderr
 from asyncbatch._cli.output import AsJson
 from asyncbatch._cli.running import command, message_when_stopped
 from asyncbatch._values.text import fit_for_terminal, one_line
@@ -60,9 +60,12 @@ async def logs(
     start = choosing.moment("--since", since)
     async with connection.open() as batch:
         found = await choosing.find_jobs(batch, jobs, connection, Filter(), Which.CURRENT)
-        show = _json_printer(found) if as_json else _text_printer(found, timestamps=timestamps)
-        with message_when_stopped(
-            lambda: how_to_go_on("logs -f", found, connection) if follow else ""
+        show = json_printer(found) if as_json else _text_printer(found, timestamps=timestamps)
+        with (
+            message_when_stopped(
+                lambda: how_to_go_on("logs -f", found, connection) if follow else ""
+            ),
+            statuses_on_stderr(batch, found if follow else ()),
         ):
             async for event in batch.logs(found, follow=follow, tail=tail, since=start):
                 if pattern is None or pattern.search(event.message):
@@ -80,12 +83,16 @@ def _pattern(grep: str | None) -> re.Pattern[str] | None:
         ) from None
 
 
-def _json_printer(jobs: Sequence[Job]) -> Callable[[LogEvent], None]:
+def json_printer(
+    jobs: Sequence[Job], further: Mapping[str, object] | None = None
+) -> Callable[[LogEvent], None]:
+    """Return a function that prints a log line as a JSON line, with further members before."""
     names = {job.id: job.name for job in jobs}
 
     def show(event: LogEvent) -> None:
         output.print_json_line(
             {
+                **(further or {}),
                 "timestamp": event.timestamp,
                 "job_id": event.job_id,
                 "name": names.get(event.job_id) or names.get(_parent(event.job_id)),

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -85,11 +86,29 @@ def table_lines(
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
-    """Print names and values, one pair per line, without those that have no value."""
+    """Print names and values, one pair per line, without those that have no value.
+
+    On a terminal, values are wrapped between words, below their beginning.
+    """
     shown = [(name, one_line(str(value))) for name, value in facts if value not in (None, "")]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        print_line(f"{styled(f'{name:<{width}}', 'dim')}  {styled(value, value)}")
+        first, *others = wrapped(value, width + len(_GAP))
+        print_line(f"{styled(f'{name:<{width}}', 'dim')}{_GAP}{styled(first, value)}")
+        for line in others:
+            print_line(f"{'':<{width}}{_GAP}{line}")
+
+
+def wrapped(text: str, indent: int = 0) -> list[str]:
+    """Return the lines of a text that fit the terminal right of an indent; all of it elsewhere.
+
+    Words that do not fit, such as addresses and ids, are not broken: they could not be copied.
+    """
+    width = terminal_width()
+    if width is None or cell_width(text) <= width - indent:
+        return [text]
+    room = max(width - indent, _READABLE // 2)
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [text]
 
 
 def print_line(line: str = "") -> None:

@@ -1,5 +1,6 @@
 """`asyncbatch resume`: the jobs of a journal, followed until they have ended."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -68,7 +69,7 @@ async def resume(
         except SubmitUncertain as error:
             uncertain, jobs = error, list(error.submitted)
         with (
-            message_when_stopped(lambda: _how_to_go_on(outcomes)),
+            message_when_stopped(lambda: _how_to_go_on(outcomes, journal, connection)),
             progress_of(batch, quiet=quiet or as_json),
         ):
             for job in jobs:
@@ -79,8 +80,8 @@ async def resume(
         raise uncertain
     if outcomes.failed and not as_json:
         note(
-            f"See why with `asyncbatch explain{connection.options()} JOB_ID`. The program that"
-            " wrote the journal submits failed jobs again."
+            f"See why with `asyncbatch explain{connection.options()} {outcomes.failed[0].job.id}`."
+            " The program that wrote the journal submits failed jobs again."
         )
     return outcomes.exit_code
 
@@ -109,7 +110,8 @@ async def _settle(batch: AsyncBatchClient, text: str) -> None:
     )
 
 
-def _how_to_go_on(outcomes: Outcomes) -> str:
+def _how_to_go_on(outcomes: Outcomes, journal: str, connection: Connection) -> str:
     number = len(outcomes.unfinished)
     jobs = "1 job continues" if number == 1 else f"{number:,} jobs continue"
-    return f"Stopped: {jobs} in AWS Batch. Run the same command again to follow them."
+    again = f"asyncbatch resume{connection.options()} {shlex.quote(journal)}"
+    return f"Stopped: {jobs} in AWS Batch. Follow again: {again}"

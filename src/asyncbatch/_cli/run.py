@@ -5,7 +5,8 @@ import contextlib
 import functools
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -170,7 +171,7 @@ async def run(
     further = {"requests": len(read.requests), "journal": None if journal is None else str(journal)}
     jobs = _Run(read, outcomes)
     try:
-        async with connection.open(**settings) as batch:
+        async with _opened(connection, settings) as batch:
             with (
                 message_when_stopped(lambda: jobs.how_to_go_on(journal)),
                 progress_of(batch, quiet=quiet or as_json, total=len(read.requests)),
@@ -184,11 +185,12 @@ async def run(
     except AsyncBatchError as error:
         if outcomes.of_jobs:
             outcomes.print_summary(**further)
-            error.add_note(jobs.how_to_go_on(journal))
+            # In place of the library's note about the same jobs.
+            vars(error)["__notes__"] = [jobs.how_to_go_on(journal)]
         raise
     outcomes.print_summary(**further)
     if outcomes.failed and not as_json:
-        note(_what_to_do(connection, journal))
+        note(_what_to_do(connection, journal, outcomes.failed[0].job.id))
     return outcomes.exit_code
 
 
@@ -372,9 +374,22 @@ def _jobs(number: int) -> str:
     return "1 job" if number == 1 else f"{number:,} jobs"
 
 
-def _what_to_do(connection: Connection, journal: Path | None) -> str:
+@asynccontextmanager
+async def _opened(
+    connection: Connection, settings: dict[str, Any]
+) -> AsyncIterator[AsyncBatchClient]:
+    """Open a client; if a signal comes before it is open, print that nothing was sent."""
+    async with AsyncExitStack() as stack:
+        with message_when_stopped(
+            lambda: "Stopped: nothing was sent. Run the same command again."
+        ):
+            batch = await stack.enter_async_context(connection.open(**settings))
+        yield batch
+
+
+def _what_to_do(connection: Connection, journal: Path | None, failed: str) -> str:
     options = connection.options()
-    see = f"See why with `asyncbatch explain{options} JOB_ID`."
+    see = f"See why with `asyncbatch explain{options} {failed}`."
     if journal is None:
-        return f"{see} Submit a job again with `asyncbatch rerun{options} JOB_ID`."
+        return f"{see} Submit it again with `asyncbatch rerun{options} {failed}`."
     return f"{see} The same command submits the failed jobs again."

@@ -166,7 +166,10 @@ def report(error: Exception) -> int:
 
 
 def note(text: str) -> None:
-    """Print a line to standard error, which may be closed."""
+    """Print a line to standard error, which may be closed.
+
+    It is not wrapped: messages have commands to copy, and addresses.
+    """
     with suppress(OSError):
         typer.echo(text, err=True)
 

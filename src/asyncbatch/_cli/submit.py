@@ -10,9 +10,10 @@ from asyncbatch._aws.wire import requests as wire
 from asyncbatch._cli import completion, exit_codes, output
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.errors import UsageError
-from asyncbatch._cli.following import how_to_go_on
+from asyncbatch._cli.following import how_to_go_on, statuses_on_stderr
 from asyncbatch._cli.input_files import STDIN, read_file
-from asyncbatch._cli.job_facts import job_facts
+from asyncbatch._cli.job_facts import job_facts, run_time
+from asyncbatch._cli.logs import json_printer
 from asyncbatch._cli.outcomes import submitted_facts
 from asyncbatch._cli.output import AsJson
 from asyncbatch._cli.request_files.documents import MalformedFile
@@ -22,6 +23,7 @@ from asyncbatch._cli.request_options import RequestOptions, with_option
 from asyncbatch._cli.running import command, message_when_stopped, note
 from asyncbatch._submitting.marks import unique_name
 from asyncbatch._values.errors import InvalidRequest
+from asyncbatch._values.text import one_line
 
 
 @command
@@ -69,10 +71,12 @@ async def submit(
 ) -> int:
     """Submit a job.
 
-    Prints the job id. With --wait or --follow, the exit code is 1 if the job fails. Ctrl-C stops
-    waiting; the job continues.
+    Prints the job id; with --follow, the log instead. With --wait or --follow, the exit code is 1
+    if the job fails. Ctrl-C stops waiting; the job continues. With --follow and --json, each log
+    line is an object, and the job is the last one.
     """
-    _check_options(wait=wait, follow=follow, dry_run=dry_run, as_json=as_json)
+    if dry_run and (wait or follow):
+        raise UsageError("--dry-run submits nothing, so there is nothing to wait for.")
     request = await _request(connection, options, words or [], file, array)
     if dry_run:
         output.print_json(await _submit_job(connection, request))
@@ -89,22 +93,13 @@ async def submit(
                 output.print_line(job.id)
             return exit_codes.SUCCEEDED
         again = "logs -f" if follow else "wait"
-        with message_when_stopped(lambda: how_to_go_on(again, [job], connection)):
+        with (
+            message_when_stopped(lambda: how_to_go_on(again, [job], connection)),
+            statuses_on_stderr(batch, [job]),
+        ):
             if follow:
-                await print_logs(job, timestamps=False)
+                await _print_log(job, as_json=as_json)
             return await _ended(job, as_json=as_json, is_followed=follow)
-
-
-def _check_options(*, wait: bool, follow: bool, dry_run: bool, as_json: bool) -> None:
-    """Raise for options that exclude each other.
-
-    Raises:
-        UsageError: They do.
-    """
-    if dry_run and (wait or follow):
-        raise UsageError("--dry-run submits nothing, so there is nothing to wait for.")
-    if follow and as_json:
-        raise UsageError("--json prints one object: use --wait instead of --follow.")
 
 
 async def _request(
@@ -155,6 +150,16 @@ async def _submit_job(connection: Connection, request: JobRequest) -> dict[str, 
     return wire.submit_job(request, name=name, queue=queue)
 
 
+async def _print_log(job: Job, *, as_json: bool) -> None:
+    """Print the log of a job until it has ended."""
+    if not as_json:
+        await print_logs(job, timestamps=False)
+        return
+    show = json_printer([job], {"type": "log"})
+    async for event in job.logs():
+        show(event)
+
+
 async def _ended(job: Job, *, as_json: bool, is_followed: bool) -> int:
     """Wait for the end of a job, and print it; return the exit code.
 
@@ -162,11 +167,23 @@ async def _ended(job: Job, *, as_json: bool, is_followed: bool) -> int:
         JobFailed: The job failed, and its log was not printed.
     """
     result = await job.result(check=False)
-    if as_json:
+    if as_json and is_followed:
+        output.print_json_line({"type": "job", **job_facts(result.description)})
+    elif as_json:
         output.print_json({"jobs": [job_facts(result.description)]})
     elif not is_followed:
         output.print_line(job.id)
         await job  # raises the failure, with the last lines of the log
-    elif result.failure is not None:
-        note(f"Job {job.id} failed: {result.failure.message}")
+    if result.failure is None:
+        ran = run_time(result.description)
+        note(one_line(f"{job.name} {result.status}{f' after {ran}' if ran else ''}."))
+    elif is_followed:
+        note(one_line(f"{job.name} FAILED: {result.failure.message}{_see(job)}"))
     return exit_codes.SUCCEEDED if result.succeeded else exit_codes.JOB_FAILED
+
+
+def _see(job: Job) -> str:
+    """Return how to see which children of an array failed; empty for other jobs."""
+    if job.description is None or not job.description.is_array_parent:
+        return ""
+    return f". List them: asyncbatch ls --children --status failed {job.id}"

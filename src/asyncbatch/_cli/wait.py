@@ -22,6 +22,6 @@ async def wait(
         found = await choosing.find_jobs(batch, jobs, connection, conditions, Which.CURRENT)
         with (
             message_when_stopped(lambda: how_to_go_on("wait", found, connection)),
-            progress_on_stderr(found),
+            progress_on_stderr(batch, found),
         ):
             return await print_ends(batch, found, as_json=as_json)
