@@ -23,7 +23,7 @@ pytestmark = pytest.mark.may_block
 CONFIG = """
 [queues.night]
 [definitions.hello]
-command = ["sh", "-c", "test $COLOUR = green"]
+command = ["sh", "-c", "test $COLOUR.$ASYNCBATCH_QUEUE = green.night"]
 [environment]
 COLOUR = "green"
 """
@@ -42,12 +42,17 @@ async def test_client_without_arguments_works_in_its_environment(
             jobs = [
                 await batch.submit("hello"),
                 await batch.submit("command", command=["sh", "-c", "exit 4"]),
+                # Its own AWS Batch, and no other: it has the address and the key of this one.
+                await batch.submit(
+                    "command",
+                    command=["sh", "-c", 'test "$AWS_ENDPOINT_URL_BATCH" = ' + door.url],
+                ),
             ]
             results = [await job.result(check=False) for job in jobs]
             explanation = await batch.explain(jobs[1])
         checks: list[Check] = []
         await diagnose(Connection(), checks.append, limit=60.0)
-    assert [result.exit_code for result in results] == [0, 4]
+    assert [result.exit_code for result in results] == [0, 4, 0]
     assert "exit code 4" in explanation.verdict
     states = {check.name: check.state for check in checks}
     assert "problem" not in states.values()

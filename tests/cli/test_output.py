@@ -83,6 +83,23 @@ def test_table_in_a_pipe_is_complete(capsys: pytest.CaptureFixture[str]) -> None
     assert "…" not in text
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+def test_values_are_wrapped_between_words_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    screen = Screen()
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    address = "https://console.aws.amazon.com/batch/home?region=eu-west-1#jobs/" + "x" * 40
+    facts = [("Why", "because " * 20), ("Console", address), ("Command", "echo " * 30 + "end")]
+    output.print_facts(facts, whole=("Command",))
+    *wrapped, console, command = screen.getvalue().splitlines()
+    assert max(map(len, wrapped)) <= columns
+    assert {line[:9] for line in wrapped} == {"Why      ", " " * 9}
+    assert (console, command) == (f"Console  {address}", f"Command  {'echo ' * 30}end")
+
+
 @pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_colours_can_be_turned_off(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str

@@ -30,9 +30,10 @@ async def test_end_of_each_job_is_printed_and_the_exit_code_tells(
 async def test_terminal_shows_what_is_waited_for(bench: MakeBench, terminal: Terminal) -> None:
     async with bench(script, vcpus=VCPUS) as opened:
         await submit_jobs(opened)
-        screen = {"columns": 80, "err_is_terminal": True}
-        several = await terminal.call(opened, "wait", "waits", "long-1", "etl-1", **screen)
-        ended = await terminal.call(opened, "wait", "etl-1", **screen)
+        several, ended = [
+            await terminal.call(opened, "wait", *names, columns=80, err_is_terminal=True)
+            for names in (["waits", "long-1", "etl-1"], ["etl-1"])
+        ]
     assert several.err == "Waiting for 2 jobs: 1 RUNNABLE, 1 RUNNING\n"
     assert ended.err == ""
 

@@ -20,25 +20,27 @@ import typer
 
 _LIMIT = 3.0  # seconds for a look-up
 _KEPT = 300.0  # seconds for which names are used again
+_KEPT_FAILURE = 30.0  # seconds without another look-up after one that failed
 
 
 def queues(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of job queues that begin with what was typed."""
-    return _beginning_with(incomplete, _names(ctx, "queues", "queues", "name"))
+    return _beginning_with(incomplete, _names(ctx, "queues", "--no-depth"))
 
 
 def definitions(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of job definitions that begin with what was typed."""
-    return _beginning_with(incomplete, _names(ctx, "definitions", "definitions", "name"))
+    return _beginning_with(incomplete, _names(ctx, "definitions"))
 
 
 def _beginning_with(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-def _names(ctx: typer.Context, command: str, plural: str, field: str) -> list[str]:
-    """Return the values of a field of what a command prints as JSON."""
-    options = [
+def _names(ctx: typer.Context, command: str, *flags: str) -> list[str]:
+    """Return the names in what a command prints as JSON; none if it fails."""
+    arguments = [command, *flags]
+    arguments += [
         f"{option}={value}"
         for option, name in (
             ("--region", "region"),
@@ -47,21 +49,27 @@ def _names(ctx: typer.Context, command: str, plural: str, field: str) -> list[st
         )
         if (value := ctx.params.get(name))
     ]
-    kept = _file([command, *options])
+    kept = _file(arguments)
+    names = _kept(kept)
+    if names is None:
+        document = _looked_up(arguments)
+        names = list(dict.fromkeys(item["name"] for item in document.get(command, ())))
+        _keep(kept, names)
+    return names
+
+
+def _kept(file: Path) -> list[str] | None:
+    """Return the names that were kept and are new enough; None if there are none."""
     try:
-        if time.time() - kept.stat().st_mtime > _KEPT:
-            raise FileNotFoundError
-        document = json.loads(kept.read_text())
+        age = time.time() - file.stat().st_mtime
+        names: list[str] = json.loads(file.read_text())
     except (OSError, ValueError):
-        document = _looked_up([command, *options])
-        if document is None:
-            return []
-        _keep(kept, document)
-    return list(dict.fromkeys(item[field] for item in document[plural]))
+        return None
+    return names if age < (_KEPT if names else _KEPT_FAILURE) else None
 
 
-def _looked_up(arguments: list[str]) -> dict[str, list[dict[str, str]]] | None:
-    """Run a command, and return what it prints; None if it fails or takes too long."""
+def _looked_up(arguments: list[str]) -> dict[str, list[dict[str, str]]]:
+    """Run a command, and return what it prints; nothing if it fails or takes too long."""
     try:
         done = subprocess.run(  # noqa: S603 - this command itself
             [sys.executable, "-m", "asyncbatch", *arguments, "--json"],
@@ -73,7 +81,7 @@ def _looked_up(arguments: list[str]) -> dict[str, list[dict[str, str]]] | None:
         )
         document: dict[str, list[dict[str, str]]] = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
-        return None
+        return {}
     return document
 
 

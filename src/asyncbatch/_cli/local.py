@@ -13,6 +13,7 @@ import anyio
 import typer
 
 from asyncbatch._cli import output
+from asyncbatch._cli.connecting import QUEUE_VARIABLE
 from asyncbatch._cli.errors import UsageError
 from asyncbatch._cli.local_config import (
     COMMAND_DEFINITION,
@@ -68,14 +69,15 @@ async def local(
 ) -> int | None:
     """Serve a local AWS Batch, or run a command in one.
 
-    Jobs run as processes on this machine, as this user, without containers. With a command, its
-    exit code is returned, and signals are passed on to it. Jobs that still run then are ended.
+    Jobs run as processes on this machine, as this user, without containers. Their AWS Batch is this
+    one, too. With a command, its exit code is returned, and signals are passed on to it. Jobs that
+    still run then are ended.
     """
     if os.name != "posix":
         raise UsageError("asyncbatch local requires Linux or macOS: its jobs are processes there.")
     settings = LocalConfig() if config is None else read_config(config)
     async with serve(settings, port) as door:
-        environment = {**door.environment, "ASYNCBATCH_QUEUE": settings.queues[0].name}
+        environment = _environment(settings, door)
         if program:
             from asyncbatch._cli.child import run_child
 
@@ -93,11 +95,12 @@ async def serve(settings: LocalConfig, port: int | None = None) -> AsyncIterator
     Raises:
         UsageError: The port is in use, or a job definition is refused.
     """
-    from asyncbatch.local import LocalBatch, ProcessExecutor
+    from asyncbatch._cli.local_jobs import JobExecutor
+    from asyncbatch.local import LocalBatch
 
     # Its notice is a warning of the log; the command prints it by itself.
     logging.getLogger("asyncbatch.local").setLevel(logging.ERROR)
-    executor = ProcessExecutor(
+    executor = JobExecutor(
         directory=settings.directory,
         environment=settings.environment,
         enforce_memory=settings.enforce_memory,
@@ -116,7 +119,13 @@ async def serve(settings: LocalConfig, port: int | None = None) -> AsyncIterator
             door = await stack.enter_async_context(batch.serve(port=number))
         except OSError as error:
             raise UsageError(f"--port {number}: {error.strerror}. Choose another port.") from None
+        executor.add(_environment(settings, door))
         yield door
+
+
+def _environment(settings: LocalConfig, door: "Door") -> dict[str, str]:
+    """Return the variables with which programs, and the jobs, use this AWS Batch."""
+    return {**door.environment, QUEUE_VARIABLE: settings.queues[0].name}
 
 
 async def _prepare(engine: "LocalBatch", settings: LocalConfig) -> None:

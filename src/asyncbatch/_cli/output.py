@@ -18,7 +18,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -85,15 +85,19 @@ def table_lines(
     return _lines(columns, cells, None if plain else terminal_width())
 
 
-def print_facts(facts: Iterable[tuple[str, object]]) -> None:
+def print_facts(facts: Iterable[tuple[str, object]], *, whole: Collection[str] = ()) -> None:
     """Print names and values, one pair per line, without those that have no value.
 
     On a terminal, values are wrapped between words, below their beginning.
+
+    Args:
+        facts: Names and values.
+        whole: Names of values that are not wrapped, such as a command to copy.
     """
     shown = [(name, one_line(str(value))) for name, value in facts if value not in (None, "")]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        first, *others = wrapped(value, width + len(_GAP))
+        first, *others = [value] if name in whole else wrapped(value, width + len(_GAP))
         print_line(f"{styled(f'{name:<{width}}', 'dim')}{_GAP}{styled(first, value)}")
         for line in others:
             print_line(f"{'':<{width}}{_GAP}{line}")

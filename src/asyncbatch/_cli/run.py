@@ -380,9 +380,7 @@ async def _opened(
 ) -> AsyncIterator[AsyncBatchClient]:
     """Open a client; if a signal comes before it is open, print that nothing was sent."""
     async with AsyncExitStack() as stack:
-        with message_when_stopped(
-            lambda: "Stopped: nothing was sent. Run the same command again."
-        ):
+        with message_when_stopped(lambda: "Stopped: nothing was sent. Run the same command again."):
             batch = await stack.enter_async_context(connection.open(**settings))
         yield batch
 

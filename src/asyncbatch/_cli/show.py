@@ -95,7 +95,8 @@ def _print(
         output.print_line()
         label = f"Container {container.name}" if container.name else "Container"
         output.print_line(output.styled(one_line(label), "heading"))
-        output.print_facts(_container_facts(container, with_values=with_values))
+        container_facts = _container_facts(container, with_values=with_values)
+        output.print_facts(container_facts, whole=("Command", "Environment"))
         if not job.attempts or not job.status.is_terminal:
             output.print_facts(_log_facts(container, url, region))
     output.print_line()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import anyio
 
-from asyncbatch.local._executors.base import OUT_OF_MEMORY, AttemptEvents, Exit, Launch
+from asyncbatch.local._executors.base import OUT_OF_MEMORY, AttemptEvents, Exit, Launch, Process
 from asyncbatch.local._executors.guardian import memory_by_session, remove_directory
 from asyncbatch.local._executors.guardian_link import GuardianLink, Message
 from asyncbatch.local._executors.lines import BoundedOutput
@@ -103,7 +103,7 @@ class ProcessExecutor:
             self._scratch, self._on_message, self._on_guardian_lost
         )
 
-    def start(self, launch: Launch, events: AttemptEvents) -> "_LocalProcess":
+    def start(self, launch: Launch, events: AttemptEvents) -> Process:
         """Start an attempt's command."""
         if self._link is None or self._clock is None:
             raise RuntimeError(
