@@ -74,6 +74,16 @@ def test_job_that_may_be_submitted_again_has_not_ended() -> None:
     assert counted(*events, finished("a", FAILED)).ended == 1
 
 
+def test_job_that_an_error_keeps_from_being_submitted_again_has_ended() -> None:
+    end = finished("a", FAILED)
+    lost = JobLost(job_id="a", result=end.result)
+    shown = counted(submitted("a"), changed("a", FAILED, again=True), lost)
+    assert (shown.ended, shown.total, shown.failed) == (1, 1, 1)
+    assert shown.counts == {FAILED: 1}
+    again = counted(submitted("a"), changed("a", FAILED, again=True), lost, end)
+    assert (again.ended, again.failed, again.failures) == (1, 1, shown.failures)
+
+
 def test_submissions_of_one_job_count_once() -> None:
     shown = counted(
         submitted("a"),

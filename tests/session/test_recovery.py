@@ -21,6 +21,7 @@ from asyncbatch import (
     InvalidRequest,
     JobFailed,
     JobFinished,
+    JobLost,
     JobNotStarted,
     JobRequest,
     JobResubmitted,
@@ -225,6 +226,8 @@ async def test_an_uncertain_resubmission_is_raised_to_everyone(bench: MakeBench)
                 await wait()
         with pytest.raises(SubmitUncertain):
             _ = [description async for description in job.changes()]
+        [lost] = b.events_of(JobLost)
+        assert (lost.job_id, lost.result.status) == (job.id, JobStatus.FAILED)
 
 
 async def test_logs_go_on_with_the_next_submission_and_label_it(bench: MakeBench) -> None:

@@ -402,6 +402,8 @@ class JobRecord:
         """End with an error: the job could not be submitted again, or that is not known."""
         self._records.recovering.discard(self)
         self.lost = error
+        if not isinstance(error, ClientClosed):
+            self._records.observers.report(JobLost(job_id=self.id, result=self.result))
         self._call_back(error)
         self._wake(None)
 

@@ -158,7 +158,7 @@ class Resumption:
         if isinstance(event, JobFinished):
             entry.is_end_notified = True
             self._journal.ended(entry, event.result.description)
-        elif isinstance(event, JobLost):
+        elif isinstance(event, JobLost) and event.result is None:
             self._journal.lost(entry)
         return True
 

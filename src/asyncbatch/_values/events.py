@@ -95,13 +95,20 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLost:
-    """DescribeJobs has not returned a job for the grace time of `PollPolicy`.
+    """A job is no longer followed, and how it ends is not known.
+
+    Either DescribeJobs has not returned it for the grace time of `PollPolicy`; or it is FAILED, and
+    an error kept it from being submitted again, or left open whether it was. What waits for the job
+    gets the error, and `AsyncBatchClient.resume` may continue it.
 
     Attributes:
         job_id: Job id.
+        result: Result of the last submission that is known, which FAILED; None where DescribeJobs
+            no longer returns the job.
     """
 
     job_id: str
+    result: JobResult | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from asyncbatch._values.events import (
     StatusChanged,
 )
 from asyncbatch._values.failures import wait_reason_of
-from asyncbatch._values.results import Failure
+from asyncbatch._values.results import Failure, JobResult
 from asyncbatch._values.showing import LOST
 from asyncbatch._values.status import JobStatus
 from asyncbatch.progress._throughput import Throughput
@@ -314,7 +314,9 @@ class Progress:
             self._put(job_id, self._jobs[job_id], job.shares)
 
     def _finished(self, event: JobFinished) -> bool:
-        job_id = event.job_id
+        return self._has_ended(event.job_id, event.result)
+
+    def _has_ended(self, job_id: str, result: JobResult) -> bool:
         self._no_longer_waits(job_id)
         job = self._jobs.get(job_id)
         if job is None or not self._is_wanted(job_id):
@@ -322,8 +324,9 @@ class Progress:
         self._put(job_id, job, job.shares, is_open=False)
         if job.is_array:
             self._arrays.pop(job_id, None)
-        result = event.result
-        if not result.succeeded:
+        # A job that was lost may be continued, and end a second time.
+        is_known = any(each.job_id == job_id for each in self._failures)
+        if not result.succeeded and not is_known:
             self._failed += 1
             message = result.failure.message if result.failure else "AWS gave no reason"
             failed = FailedJob(name=result.name or job.name, job_id=job_id, message=message)
@@ -331,6 +334,8 @@ class Progress:
         return True
 
     def _lost(self, event: JobLost) -> bool:
+        if event.result is not None:  # FAILED, and not submitted again
+            return self._has_ended(event.job_id, event.result)
         self._no_longer_waits(event.job_id)
         if self._is_part_of_known(event.job_id):
             return False
