@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,6 +126,18 @@ def test_part_of_an_array_that_an_earlier_program_submitted_is_counted_once() ->
     shown = progress.snapshot()
     assert (shown.ended, shown.total) == (7, 10)
     assert FAILED not in shown.counts
+
+
+@pytest.mark.parametrize("only", [None, ["array"]])
+def test_part_of_an_array_that_is_found_after_the_array_is_counted_once(
+    only: list[str] | None,
+) -> None:
+    """As when a program resumes a journal while a display is open."""
+    part = JobDescription(job_id="part", status=RUNNING, array=ArrayProperties(size=3))
+    found = StatusChanged(job_id="part", previous=None, description=part, previous_id="array")
+    shown = counted(array(FAILED, 10, again=True, SUCCEEDED=7, FAILED=3), found, only=only)
+    assert (shown.ended, shown.total, shown.resubmitted) == (7, 10, 0)
+    assert shown.counts == {JobStatus.SUBMITTED: 3, SUCCEEDED: 7}
 
 
 def test_status_in_a_list_does_not_end_a_job() -> None:

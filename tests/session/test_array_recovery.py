@@ -13,6 +13,7 @@ from asyncbatch import (
     CredentialsExpired,
     Dependency,
     DependencyType,
+    Event,
     FailureKind,
     JobFailed,
     JobFinished,
@@ -23,6 +24,7 @@ from asyncbatch import (
     Journal,
     RecoveryPolicy,
     RecoveryRule,
+    StatusChanged,
     SubmitUncertain,
 )
 from asyncbatch.local import Fault, Launch, Script
@@ -348,10 +350,14 @@ async def test_a_killed_program_goes_on_with_the_parts(
                 await anyio.sleep(0.5)
             await anyio.sleep(kill_after)
             await crash(path)
+        events: list[Event] = []
         async with client(after_crash(path)) as batch:
+            batch.add_observer(events.append)
             [again] = await batch.resume() if resumes else [await batch.submit(ETL)]
             assert (await again).succeeded
-            assert len(submitted(b)) == 2
+            first, part = submitted(b)
+        previous = {e.job_id: e.previous_id for e in events if isinstance(e, StatusChanged)}
+        assert previous == {first: None, part: first}
         async with client(after_crash(path)) as batch:
             assert (await (await batch.submit(ETL))).succeeded
         assert len(submitted(b)) == 2

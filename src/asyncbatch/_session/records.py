@@ -305,6 +305,7 @@ class JobRecord:
                     previous=previous.status if previous else None,
                     description=description,
                     may_be_resubmitted=self._logical is not None,
+                    previous_id=self._previous_id,
                 )
             )
             self._records.blocked.note(self, description)
@@ -325,6 +326,13 @@ class JobRecord:
     def _logical(self) -> Logical | None:
         """The job with all its submissions, or the array of a child whose children run again."""
         return self.logical or self._records.logical_array_of(self.id)
+
+    @property
+    def _previous_id(self) -> str | None:
+        """Id of the submission before this one; None for the first."""
+        submissions = () if self.logical is None else self.logical.submissions
+        ids = [each.job_id for each in submissions]
+        return ids[-2] if len(ids) > 1 and ids[-1] == self.id else None
 
     def _continues(self) -> bool:
         """Return whether a job that has ended is submitted again, and begin that."""

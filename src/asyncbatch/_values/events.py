@@ -38,12 +38,17 @@ class StatusChanged:
         description: The job now.
         may_be_resubmitted: Whether a `RecoveryPolicy` may submit the job again if it is FAILED;
             whether it does is known with `JobResubmitted` or `JobFinished`.
+        previous_id: Id of the submission that failed before this one, if it is known that there was
+            one: of the array, for a smaller one that runs its failed children again. None for the
+            first submission. A program that resumes a journal gets no `JobResubmitted` for the
+            submissions of an earlier program.
     """
 
     job_id: str
     previous: JobStatus | None
     description: JobDescription
     may_be_resubmitted: bool = False
+    previous_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

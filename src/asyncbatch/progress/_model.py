@@ -268,9 +268,17 @@ class Progress:
         return self._is_counted(event.job_id)
 
     def _status_changed(self, event: StatusChanged) -> bool:
-        return self._take_status(
-            event.job_id, event.description, may_be_resubmitted=event.may_be_resubmitted
+        job_id = event.job_id
+        # Of an earlier program: else it was reported as submitted before.
+        previous_id = None if job_id in self._jobs else event.previous_id
+        if self._only is not None and previous_id is not None and self._is_wanted(previous_id):
+            self._only.add(job_id)
+        has_changed = self._take_status(
+            job_id, event.description, may_be_resubmitted=event.may_be_resubmitted
         )
+        if previous_id is not None and job_id in self._jobs:
+            self._take_over(previous_id, self._jobs[job_id])
+        return has_changed
 
     def _blocked(self, event: JobBlocked) -> bool:
         if not self._is_wanted(event.job_id):
