@@ -22,6 +22,8 @@ _MOST_FAILED = 10
 _MOST_OTHERS = 10
 _COLUMNS = ("job", "id", "status", "exit", "attempts", "run time", "reason")
 _LONGEST_REASON = 300
+_LONGEST_IN_ONE_LINE = 24
+"""Characters of a job's name; longer ones leave the other columns too little room."""
 
 
 def summary(results: Sequence[JobResult]) -> str:
@@ -41,7 +43,7 @@ def html_table(results: Sequence[JobResult]) -> str:
         cells = [html_text(text) for text in _cells(result)]
         cells[2] = f'<b style="color:{html_colour(result.status)}">{cells[2]}</b>'
         texts = (
-            f'<td style="{_cell(column)}"><bdi>{cell}</bdi></td>'
+            f'<td style="{_cell(column, len(cell))}"><bdi>{cell}</bdi></td>'
             for column, cell in zip(_COLUMNS, cells, strict=True)
         )
         rows.append(f"<tr>{''.join(texts)}</tr>")
@@ -110,7 +112,8 @@ def _more(left: int) -> str:
     return f"… and {left:,} more; to_dicts() and report(path) have all of them"
 
 
-def _cell(column: str) -> str:
-    """Return the style of a cell: only the reason has several lines."""
-    wrap = "min-width:12em;overflow-wrap:anywhere" if column == "reason" else "white-space:nowrap"
+def _cell(column: str, length: int = 0) -> str:
+    """Return the style of a cell: only reasons and long names have several lines."""
+    has_lines = column == "reason" or (column == "job" and length > _LONGEST_IN_ONE_LINE)
+    wrap = "min-width:12em;overflow-wrap:anywhere" if has_lines else "white-space:nowrap"
     return f"text-align:left;padding:.1em .8em .1em 0;vertical-align:top;{wrap}"
