@@ -16,6 +16,7 @@ from asyncbatch import (
     JobVanished,
     RateLimits,
     RecoveryPolicy,
+    SubmitUncertain,
 )
 from asyncbatch.local import Fault, Launch, Script
 from asyncbatch.telemetry import instrument
@@ -202,6 +203,20 @@ async def test_vanished_job_ends_its_span_with_an_error(
             with pytest.raises(JobVanished):
                 await job
     assert attributes(recorded.span)["error.type"] == "JobVanished"
+    assert recorded.span.status.status_code is StatusCode.ERROR
+
+
+async def test_job_that_an_error_keeps_from_being_submitted_again_ends_its_span_as_failed(
+    bench: MakeBench, recorded: Recorded
+) -> None:
+    async with bench(SPOT, recovery=RecoveryPolicy.for_spot()) as b:
+        with instrument(b.batch, **recorded.providers):
+            job = await b.batch.submit("hello")
+            b.local.faults.add("SubmitJob", Fault.drop_after())
+            b.local.faults.add("ListJobs", Fault.error("AccessDeniedException", "no"))
+            with pytest.raises(SubmitUncertain):
+                await job
+    assert attributes(recorded.span)["aws.batch.job.status"] == "FAILED"
     assert recorded.span.status.status_code is StatusCode.ERROR
 
 

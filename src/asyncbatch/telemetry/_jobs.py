@@ -128,8 +128,10 @@ class JobTracer(Tracer):
                     self._resubmitted(event)
                 case JobFinished():
                     self._finished(event.result)
-                case JobLost():
+                case JobLost(result=None):
                     self._lost(event.job_id)
+                case JobLost(result=JobResult() as result):  # FAILED, and not submitted again
+                    self._finished(result)
                 case _:
                     pass  # submissions are recorded by `accepted`, retries by their calls
 
