@@ -120,11 +120,12 @@ nox.options.sessions = [
     *("plan", "side_by_side"),
     f"tests-{RUNNING}(aiobotocore='oldest')",
     f"tests-{(OTHERS or [RUNNING])[-1]}(aiobotocore='newest')",
-    *(f"tests_between-{python}" for python in OTHERS[:-1]),
 ]
-# Each of these uses one core at most, except for `types`, or waits for programs. Longest first.
+# Most of these use one core, or wait for programs. Longest first.
 SIDE_BY_SIDE = (
-    *("types", "bench_short", "strangers_short", "docker", "docs"),
+    "types",
+    *(f"tests_between-{python}" for python in OTHERS[:-1]),
+    *("bench_short", "strangers_short", "docker", "docs"),
     *("demo", "chaos_short", "lint", "layers"),
 )
 # Tests and benchmark start dozens of interpreters. The first one that imports a module keeps it
@@ -145,7 +146,7 @@ def plan(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def side_by_side(session: nox.Session) -> None:
-    """Run the sessions that need no more than one core, as many at a time as there are cores."""
+    """Run the short sessions, as many at a time as there are cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [pool.submit(run_nox, name) for name in SIDE_BY_SIDE]
         for run in as_completed(runs):

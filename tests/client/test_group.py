@@ -139,7 +139,7 @@ async def test_group_knows_each_of_its_jobs_however_the_block_ends(
             known = {job.id for job in group.jobs}
             assert {job.job_id for job in b.local.ledger.submissions} == known
             assert len(known) > 10
-        await anyio.sleep(120)
+        await anyio.sleep(60)
         unfinished = {job.id for job in group.jobs if not job.is_finished}
         assert await alive(b) == unfinished
         assert bool(unfinished) == (on_error == "leave")

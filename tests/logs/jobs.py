@@ -11,11 +11,11 @@ JOBS = 120
 SECONDS = 40
 
 
-def chatty(launch: Launch) -> Script:
+def chatty(launch: Launch, seconds: int = SECONDS) -> Script:
     """Write a line per second, at a random fraction of it."""
     phase = launch.random.random()
-    lines = [(phase + t, f"{launch.name} {t}") for t in range(SECONDS)]
-    return Script(duration=SECONDS + 1, lines=lines)
+    lines = [(phase + t, f"{launch.name} {t}") for t in range(seconds)]
+    return Script(duration=seconds + 1, lines=lines)
 
 
 async def submit(b: Bench, jobs: int = JOBS) -> list[Job]:
@@ -34,9 +34,11 @@ def lines_by_job(events: list[LogEvent]) -> dict[str, list[str]]:
     return found
 
 
-def assert_all_once_in_order(jobs: list[Job], events: list[LogEvent]) -> None:
+def assert_all_once_in_order(
+    jobs: list[Job], events: list[LogEvent], seconds: int = SECONDS
+) -> None:
     found = lines_by_job(events)
-    assert found == {job.id: [f"{job.name} {t}" for t in range(SECONDS)] for job in jobs}
+    assert found == {job.id: [f"{job.name} {t}" for t in range(seconds)] for job in jobs}
 
 
 async def define(b: Bench, name: str, logs: dict[str, Any]) -> None:

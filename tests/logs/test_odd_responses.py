@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import anyio
@@ -138,12 +139,12 @@ async def test_response_that_cannot_be_read_is_requested_again(
     def rewrite(_operation: str, _request: Wire, response: Wire) -> object:
         return BODIES[body] if next(numbers) % 3 == 1 else response
 
-    async with bench(chatty) as b:
+    async with bench(partial(chatty, seconds=15)) as b:
         answers.rewrite = rewrite
         running = await submit(b, jobs)
         events: list[LogEvent] = []
         await collect(b.batch.logs(running), events)
-        assert_all_once_in_order(running, events)
+        assert_all_once_in_order(running, events, seconds=15)
         assert sum(answers.counts.values()) > 10
 
 
