@@ -103,22 +103,42 @@ async def test_ten_thousand_jobs_cost_at_most_two_calls_a_second() -> None:
 
 @pytest.mark.virtual_time
 async def test_job_that_changed_its_state_is_shown_once() -> None:
-    queue = Queue(RUNNING=2)
+    queue = Queue(RUNNING=1)
     board = board_of(queue)
     async with anyio.create_task_group() as group:
         group.start_soon(board.run)
         await anyio.sleep(20)
         assert board.rounds
         board._by_state[JobStatus.RUNNABLE] = {
-            "running-1": JobDescription(job_id="running-1", status=JobStatus.RUNNABLE)
+            "running-0": JobDescription(job_id="running-0", status=JobStatus.RUNNABLE)
         }
         board._replace(
             JobStatus.RUNNING,
-            {"running-1": JobDescription(job_id="running-1", status=JobStatus.RUNNING)},
+            {"running-0": JobDescription(job_id="running-0", status=JobStatus.RUNNING)},
             is_cut=False,
         )
-        assert [(job.job_id, job.status) for job in board.jobs()] == [("running-1", "RUNNING")]
+        assert [(job.job_id, job.status) for job in board.jobs()] == [("running-0", "RUNNING")]
         group.cancel_scope.cancel()
+
+
+@pytest.mark.virtual_time
+async def test_job_between_two_states_is_shown_until_all_states_were_listed() -> None:
+    queue = Queue(RUNNING=1)
+    board = board_of(queue)
+    shown: list[int] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(board.run)
+        await anyio.sleep(20)
+        queue.counts.clear()
+        for _ in range(40):
+            shown.append(len(board.jobs()))
+            await anyio.sleep(1)
+        group.cancel_scope.cancel()
+    gone_at = shown.index(0)
+    # Ten calls make a round: the job is shown for one at least, and for two at most.
+    assert 9 <= gone_at <= 20
+    assert not any(shown[gone_at:])
+    assert board.counts() == {}
 
 
 @pytest.mark.virtual_time

@@ -128,6 +128,8 @@ class Board:
         self._api = api
         self._scope = anyio.CancelScope()
         self._by_state: dict[JobStatus, dict[str, JobDescription]] = {}
+        # Jobs that have left a state and are in no other one yet, with the round of that.
+        self._leaving: dict[str, tuple[int, JobDescription]] = {}
         self.queues: Sequence[JobQueue] = ()
         self.queue = queue or ""
         self.error = ""
@@ -136,8 +138,10 @@ class Board:
         self.version = 0
 
     def jobs(self) -> list[JobDescription]:
-        """Return all jobs that are listed now."""
-        return [job for jobs in self._by_state.values() for job in jobs.values()]
+        """Return all jobs that are listed now, or have left a state in this round or the last."""
+        listed = {job_id: job for jobs in self._by_state.values() for job_id, job in jobs.items()}
+        leaving = [job for job_id, (_, job) in self._leaving.items() if job_id not in listed]
+        return [*listed.values(), *leaving]
 
     def counts(self) -> Counter[JobStatus]:
         """Return the number of jobs by state."""
@@ -148,6 +152,7 @@ class Board:
         if queue != self.queue:
             self.queue = queue
             self._by_state = {}
+            self._leaving = {}
             self.cut = set()
             self.rounds = 0
             self.version += 1
@@ -175,7 +180,7 @@ class Board:
                     pause = _AFTER_ERROR
                     number = 0  # the queue may be deleted, and others be new
                     if isinstance(error, JobQueueNotFound):
-                        self._by_state = {}
+                        self._by_state, self._leaving = {}, {}
                 await anyio.sleep(pause)  # noqa: TID251 - a screen is drawn again after a while
 
     def _show_error(self, error: str) -> None:
@@ -201,7 +206,10 @@ class Board:
                     break
             self._replace(state, listed, is_cut=len(listed) >= most)
         self.rounds += 1
-        self.version += self.rounds == 1
+        left = [job_id for job_id, (at, _) in self._leaving.items() if at < self.rounds - 1]
+        for job_id in left:
+            del self._leaving[job_id]
+        self.version += bool(left) or self.rounds == 1
 
     def _replace(
         self, state: JobStatus, listed: dict[str, JobDescription], *, is_cut: bool
@@ -209,8 +217,13 @@ class Board:
         """Take the jobs that were listed in a state; they have left any other one."""
         self._show_error("")
         (self.cut.add if is_cut else self.cut.discard)(state)
-        if self._by_state.get(state, {}) == listed:
+        previous = self._by_state.get(state, {})
+        if previous == listed:
             return
+        for job_id in previous.keys() - listed.keys():
+            self._leaving[job_id] = (self.rounds, previous[job_id])
+        for job_id in self._leaving.keys() & listed.keys():
+            del self._leaving[job_id]
         for jobs in self._by_state.values():
             for job_id in jobs.keys() & listed.keys():
                 del jobs[job_id]
