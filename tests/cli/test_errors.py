@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import suppress
 
 import pytest
 
@@ -106,6 +107,20 @@ def test_signal_stops_a_command_and_says_how_to_go_on(
     finally:
         signal.signal(number, before)
     assert capsys.readouterr().err == "Go on: asyncbatch wait 7\n"
+
+
+@pytest.mark.may_block
+def test_signal_decides_the_exit_code_of_a_command_that_ends_well_after_it() -> None:
+    async def main() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        with suppress(asyncio.CancelledError):  # as textual does
+            await asyncio.Event().wait()
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert running.run(main) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.may_block

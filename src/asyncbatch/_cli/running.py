@@ -95,6 +95,8 @@ def run(main: Callable[[], Coroutine[Any, Any, int | None]]) -> int:
         return exit_codes.SIGNAL + received[0] if received else stdout.exit_code
     except Exception as error:  # noqa: BLE001 - whatever it is, a person reads one line
         return report(error)
+    if code is None and received:  # `asyncbatch top` ends by itself when it is cancelled
+        return exit_codes.SIGNAL + received[0]
     return exit_codes.SUCCEEDED if code is None else code
 
 
