@@ -121,12 +121,12 @@ nox.options.sessions = [
     f"tests-{RUNNING}(aiobotocore='oldest')",
     f"tests-{(OTHERS or [RUNNING])[-1]}(aiobotocore='newest')",
 ]
-# Most of these use one core, or wait for programs. Longest first.
+# Most of these use one core, or wait for programs. Long ones first; `types` and the tests use more
+# than one core, so they do not start together.
 SIDE_BY_SIDE = (
-    "types",
+    *("types", "bench_short"),
     *(f"tests_between-{python}" for python in OTHERS[:-1]),
-    *("bench_short", "strangers_short", "docker", "docs"),
-    *("demo", "chaos_short", "lint", "layers"),
+    *("strangers_short", "docker", "docs", "demo", "chaos_short", "lint", "layers"),
 )
 # Tests and benchmark start dozens of interpreters. The first one that imports a module keeps it
 # compiled; most installed modules are never imported.
