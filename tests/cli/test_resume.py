@@ -35,9 +35,12 @@ async def test_follows_the_jobs_of_a_journal(
         called = await terminal.call(opened, "resume", str(path))
         assert len(opened.local.ledger.submissions) == 2
         machine = await terminal.call(opened, "resume", str(path), "--json")
+        again = await terminal.call(opened, "resume", str(path))
     assert called.code == machine.code == 1
     assert called.out.startswith("1 SUCCEEDED, 1 FAILED\n\nJOB ID")
     assert "2/2 jobs ended" in called.err
+    assert "2/2 jobs ended: 1 SUCCEEDED, 1 FAILED" in again.err
+    assert "0/0" not in again.err
     assert machine.out.splitlines()[-1].startswith('{"type":"summary","counts":{"SUCCEEDED":1,')
 
 

@@ -13,7 +13,7 @@ from asyncbatch._values.requests import JobFields
 from asyncbatch.local import Script
 from tests.cli.harness import Terminal, golden
 from tests.fixtures import shapes
-from tests.fixtures.bench import MakeBench
+from tests.fixtures.bench import DEFINITION, MakeBench
 
 pytestmark = pytest.mark.virtual_time
 
@@ -93,6 +93,20 @@ async def test_terminal_shows_what_a_job_does_until_it_ends(
         "etl: RUNNING",
         "etl SUCCEEDED after 1m40s.",
     ]
+
+
+async def test_follow_without_logs_waits_for_the_end(bench: MakeBench, terminal: Terminal) -> None:
+    async with bench(Script(exit_code=3)) as opened:
+        other = {"logDriver": "splunk", "options": {"splunk-url": "https://splunk.example"}}
+        container = {**DEFINITION["containerProperties"], "logConfiguration": other}
+        elsewhere = {"jobDefinitionName": "elsewhere", "containerProperties": container}
+        await opened.batch.register_job_definition({**DEFINITION, **elsewhere})
+        called = await terminal.call(opened, "submit", "elsewhere", "-n", "bad", "--follow")
+    assert called.code == 1
+    lines = called.err.splitlines()
+    assert "splunk" in lines[1]
+    assert lines[2] == "Waiting for the end of bad."
+    assert lines[3].startswith("bad FAILED: exit code 3")
 
 
 async def test_follow_of_an_array_names_how_to_list_failed_children(

@@ -109,6 +109,19 @@ async def test_watching_as_json_prints_each_change(bench: MakeBench, terminal: T
     assert {change["job"]["job_id"] for change in changes} == {job.id}
 
 
+async def test_watching_a_queue_names_it(bench: MakeBench, terminal: Terminal) -> None:
+    called: list[Called] = []
+    async with bench() as opened, anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            called.append(await terminal.call(opened, "watch"))
+
+        group.start_soon(watch)
+        await anyio.sleep(60)
+        terminal.interrupt()
+    assert called[0].out.splitlines()[0] == "Queue default: 0:00:00 0/0 jobs ended: no jobs yet"
+
+
 async def test_watching_a_queue_finds_new_jobs_until_it_is_stopped(
     bench: MakeBench, terminal: Terminal
 ) -> None:

@@ -267,6 +267,19 @@ async def test_lines_are_cut_to_the_width_of_a_narrow_terminal() -> None:
     assert states.endswith("…")
 
 
+async def test_narrow_terminal_shows_why_a_job_failed_instead_of_its_id() -> None:
+    file = io.StringIO()
+    job_id = "7ce42c82-1807-4e8c-b5bf-992dc9e9c616"
+    draw(file, changed(job_id, FAILED), failed(job_id, "exit code 3"), width=40)
+    assert screen(file.getvalue())[-1] == "failed: job: exit code 3"
+
+
+async def test_bar_without_jobs_says_so() -> None:
+    file = io.StringIO()
+    draw(file)
+    assert screen(file.getvalue())[-1] == "no jobs yet"
+
+
 async def test_text_printed_meanwhile_appears_above_the_bar() -> None:
     file = io.StringIO()
     console = Console(file=file, width=60, force_terminal=True, color_system=None)

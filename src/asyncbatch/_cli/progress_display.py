@@ -1,16 +1,20 @@
 """The progress of a command's jobs, on standard error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asyncbatch import AsyncBatchClient
+    from asyncbatch import AsyncBatchClient, Job
 
 
 @contextmanager
 def progress_of(
-    batch: "AsyncBatchClient", *, quiet: bool, total: int | None = None
+    batch: "AsyncBatchClient",
+    jobs: "Sequence[Job]" = (),
+    *,
+    quiet: bool,
+    total: int | None = None,
 ) -> Iterator[None]:
     """Show the progress of all jobs that a client follows, while the block runs.
 
@@ -19,6 +23,7 @@ def progress_of(
 
     Args:
         batch: The open client.
+        jobs: Jobs that it no longer follows, since they have ended.
         quiet: Whether nothing is shown.
         total: Number of jobs that are expected.
     """
@@ -29,5 +34,5 @@ def progress_of(
 
     from asyncbatch.progress import display
 
-    with display(batch, console=Console(stderr=True), total=total):
+    with display(batch, jobs, console=Console(stderr=True), total=total):
         yield

@@ -70,7 +70,7 @@ async def resume(
             uncertain, jobs = error, list(error.submitted)
         with (
             message_when_stopped(lambda: _how_to_go_on(outcomes, journal, connection)),
-            progress_of(batch, quiet=quiet or as_json),
+            progress_of(batch, jobs, quiet=quiet or as_json),
         ):
             for job in jobs:
                 outcomes.follow(job)

@@ -169,7 +169,7 @@ async def run(
     _say_what_is_used(file, read, journal, exists=await input_files.exists(journal))
     outcomes = Outcomes(as_json=as_json)
     further = {"requests": len(read.requests), "journal": None if journal is None else str(journal)}
-    jobs = _Run(read, outcomes)
+    jobs = _Run(read, outcomes, connection)
     try:
         async with _opened(connection, settings) as batch:
             with (
@@ -304,9 +304,10 @@ def _say_what_is_used(file: str, read: RequestFile, journal: Path | None, *, exi
 class _Run:
     """The jobs of a file, from submission to end."""
 
-    def __init__(self, read: RequestFile, outcomes: Outcomes) -> None:
+    def __init__(self, read: RequestFile, outcomes: Outcomes, connection: Connection) -> None:
         self._read = read
         self._outcomes = outcomes
+        self._options = connection.options()
         self._in_progress: set[asyncio.Future[JobRecord]] = set()
         self._terminated = 0
 
@@ -362,7 +363,7 @@ class _Run:
             what += f", and {left:,} of {_requests(total)} {'is' if left == 1 else 'are'} not sent"
         if journal is None:
             return f"{what}. There is no journal: the same command would submit all jobs again."
-        follow = f"`asyncbatch resume {shlex.quote(str(journal))}`"
+        follow = f"`asyncbatch resume{self._options} {shlex.quote(str(journal))}`"
         return f"{what}. Run the same command again, or only follow the jobs with {follow}."
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from asyncbatch import Job, JobRequest, print_logs
+from asyncbatch import Job, JobRequest, LogsUnavailable, print_logs
 from asyncbatch._aws.wire import requests as wire
 from asyncbatch._cli import completion, exit_codes, output
 from asyncbatch._cli.connecting import Connection
@@ -98,7 +98,10 @@ async def submit(
             statuses_on_stderr(batch, [job]),
         ):
             if follow:
-                await _print_log(job, as_json=as_json)
+                try:
+                    await _print_log(job, as_json=as_json)
+                except LogsUnavailable as error:  # the job does not depend on its log
+                    note(f"asyncbatch: {error}\nWaiting for the end of {one_line(job.name)}.")
             return await _ended(job, as_json=as_json, is_followed=follow)
 
 

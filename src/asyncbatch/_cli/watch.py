@@ -49,9 +49,10 @@ async def watch(
     async with connection.open(shows_waits=True) as batch:
         found = await choosing.find_jobs(batch, jobs or (), connection, conditions, Which.CURRENT)
         followed = found if jobs else []
+        title = "" if jobs else f"Queue {connection.queue or await batch.default_queue()}"
         with (
             message_when_stopped(lambda: how_to_go_on("watch", followed, connection)),
-            _shown(batch, found, interval=interval, as_json=as_json),
+            _shown(batch, found, title, interval=interval, as_json=as_json),
         ):
             if jobs:
                 return await _until_all_ended(batch, found)
@@ -61,7 +62,7 @@ async def watch(
 
 @contextmanager
 def _shown(
-    batch: AsyncBatchClient, jobs: list[Job], *, interval: float, as_json: bool
+    batch: AsyncBatchClient, jobs: list[Job], title: str, *, interval: float, as_json: bool
 ) -> Iterator[None]:
     """Show what the client learns of the jobs while the block runs."""
     if as_json:
@@ -72,7 +73,7 @@ def _shown(
         yield
         return
     console = Console(file=sys.stdout, highlight=False)
-    with display(batch, jobs, console=console, interval=interval):
+    with display(batch, jobs, console=console, interval=interval, title=title):
         yield
 
 

@@ -26,6 +26,9 @@ _STROKES, _ASCII_STROKES = "━╍─", "=-."
 
 _SHOWN_FAILURES = 3
 
+_NARROW = 60
+"""Columns below which the id of a failed job would leave no room for the reason."""
+
 
 class Picture:
     """Draws a progress: what rich calls a renderable."""
@@ -44,7 +47,8 @@ class Picture:
         yield from self._bar(shown, options.max_width, strokes)
         yield _states(shown)
         for failed in shown.failures[:_SHOWN_FAILURES]:
-            yield _cut(text.failure(failed), "red")
+            short = options.max_width < _NARROW
+            yield _cut(text.failure(failed, with_id=not short), "red")
         for waiting in shown.waiting:
             yield _cut(text.waiting(waiting), "yellow")
         for array in shown.arrays:
@@ -157,7 +161,7 @@ def _states(shown: Snapshot) -> "Text":
     parts = [Text(f"{count:,} {state}", rich_style(state)) for state, count in shown.counts.items()]
     if again := text.resubmissions(shown):
         parts.append(Text(again, "yellow"))
-    states = Text("  ").join(parts)
+    states = Text("  ").join(parts or [Text(text.NO_JOBS, "dim")])
     states.no_wrap, states.overflow = True, "ellipsis"
     return states
 

@@ -10,6 +10,8 @@ from asyncbatch.progress._model import ArrayProgress, FailedJob, Snapshot, Waiti
 ENDED, RUNS, WAITS = 0, 1, 2
 """Parts of a bar, from the left."""
 
+NO_JOBS = "no jobs yet"
+
 
 def part_of_bar(state: str) -> int:
     """Return the part of the bar in which jobs of a state are drawn."""
@@ -49,9 +51,10 @@ def last_resubmission(shown: Snapshot) -> str:
     return one_line(f"resubmitted: {shown.last_resubmission}")
 
 
-def failure(failed: FailedJob) -> str:
+def failure(failed: FailedJob, *, with_id: bool = True) -> str:
     """Return which job failed, and why."""
-    return one_line(f"failed: {failed.name or '?'} ({failed.job_id}): {failed.message}")
+    which = f"{failed.name or '?'} ({failed.job_id})" if with_id else failed.name or failed.job_id
+    return one_line(f"failed: {which}: {failed.message}")
 
 
 def waiting(jobs: WaitingJobs) -> str:
@@ -72,7 +75,7 @@ def one_line_of(shown: Snapshot) -> str:
     """Return the progress as one line of plain text."""
     states = ", ".join(f"{count:,} {state}" for state, count in shown.counts.items())
     more = "; ".join(filter(None, (pace(shown), resubmissions(shown))))
-    text = one_line(f"{head(shown)}: {states or 'no jobs yet'}")
+    text = one_line(f"{head(shown)}: {states or NO_JOBS}")
     return f"{text}; {more}" if more else text
 
 
