@@ -178,6 +178,7 @@ async def test_cursor_stays_on_its_job_and_states_are_redrawn(bench: MakeBench) 
             )
         await until_drawn(pilot, app, lambda: len(names(app)) == 8)
         assert table.selected == selected
+        await app.board._list_queues()  # as after ten rounds
         queues = app.query_one("#queues", Table)
         await until_drawn(pilot, app, lambda: queues.row_count == 2)
         rows = [[str(cell) for cell in queues.get_row_at(row)] for row in range(2)]
