@@ -6,11 +6,12 @@ from urllib.parse import quote
 
 import typer
 
-from asyncbatch import Attempt, Container, JobDescription
+from asyncbatch import Attempt, Container, JobDescription, JobStatus
 from asyncbatch._cli import choosing, journals, output
 from asyncbatch._cli.choosing import Filter, RequiredJobNames, Which
 from asyncbatch._cli.connecting import Connection
 from asyncbatch._cli.job_facts import (
+    array_counts,
     details,
     failure_facts,
     job_facts,
@@ -21,6 +22,7 @@ from asyncbatch._cli.job_facts import (
 from asyncbatch._cli.output import AsJson
 from asyncbatch._cli.running import command
 from asyncbatch._values.failures import failure_of, wait_reason_of
+from asyncbatch._values.part_ids import child_index
 from asyncbatch._values.text import one_line
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _DEFAULT_GROUP = "/aws/batch/job"
 _MASK = "***"
 _NAMED_DEPENDENCIES = 5
+_NAMED_CHILDREN = 20
 
 Fact = tuple[str, object]
 
@@ -55,12 +58,19 @@ async def show(
         found = await choosing.find_jobs(batch, jobs, connection, Filter(), Which.CURRENT)
         earlier = await journals.earlier_submissions(jobs)
         described = await batch.describe(found)
+        failed = {
+            job.job_id: await choosing.children_of(batch, job.job_id, [JobStatus.FAILED])
+            for job in described.values()
+            if JobStatus.FAILED in array_counts(job)
+        }
         urls = {job.id: job.console_url for job in found}
         region = batch.region_name
     shown = [described[job.id] for job in found if job.id in described]
     if as_json:
         objects = [_json(job, urls[job.job_id], with_values=show_environment) for job in shown]
         for each in objects:
+            children = failed.get(str(each["job_id"]), ())
+            each["failed_children"] = [child_index(child.job_id) for child in children]
             each["earlier_submissions"] = [
                 _submission_facts(one) for one in earlier.get(str(each["job_id"]), ())
             ]
@@ -71,7 +81,10 @@ async def show(
             job,
             urls[job.job_id],
             region,
-            earlier.get(job.job_id, ()),
+            [
+                ("Children", _indexes(failed.get(job.job_id, ()))),
+                *map(_submission, earlier.get(job.job_id, ())),
+            ],
             with_values=show_environment,
         )
 
@@ -80,13 +93,13 @@ def _print(
     job: JobDescription,
     url: str | None,
     region: str,
-    earlier: "Sequence[SubmissionRecord]",
+    further: Sequence[Fact],
     *,
     with_values: bool,
 ) -> None:
     name = output.styled(one_line(job.name), "heading")
     output.print_line(f"{name}  {output.styled(job.status, job.status)}")
-    output.print_facts([*_facts(job), *map(_submission, earlier), ("Console", url)])
+    output.print_facts([*_facts(job), *further, ("Console", url)])
     for attempt in job.attempts:
         output.print_line()
         output.print_line(output.styled(f"Attempt {attempt.number}", "heading"))
@@ -136,6 +149,13 @@ def _facts(job: JobDescription) -> Iterator[Fact]:
     yield "Share", job.share_identifier
     yield "Parameters", _pairs(job.parameters)
     yield "Tags", _pairs(job.tags)
+
+
+def _indexes(failed: Sequence[JobDescription]) -> str:
+    """Return which children of an array failed; empty for none."""
+    shown = [str(child_index(child.job_id)) for child in failed[:_NAMED_CHILDREN]]
+    more = len(failed) - len(shown)
+    return f"FAILED: {', '.join(shown)}{f' and {more:,} more' if more else ''}" if shown else ""
 
 
 def _submission(earlier: "SubmissionRecord") -> Fact:
