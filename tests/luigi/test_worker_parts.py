@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import multiprocessing
+import os
 import pickle
 import queue
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +23,7 @@ from asyncbatch_luigi.worker._loop_thread import LoopThread
 from asyncbatch_luigi.worker._main_thread_queue import MainThreadQueue, Result
 from asyncbatch_luigi.worker._report_thread import ReportedCalls, ReportThread
 from asyncbatch_luigi.worker._scheduler_proxy import SchedulerProxy
+from asyncbatch_luigi.worker._signals import SignalHandlers
 from asyncbatch_luigi.worker._thread_pool import DaemonThreadPool
 from tests.luigi.support import Aws, make
 from tests.luigi.workers import Marked
@@ -104,6 +107,32 @@ def test_thread_pool_limits_its_threads_and_queues_further_calls() -> None:
     assert all(ended.acquire(timeout=10) for _ in range(5))
     assert active[1] == 2
     threads.close()
+
+
+# -- signals --------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_forked_child_dies_of_sigterm_even_before_it_has_its_handlers_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signals = SignalHandlers()
+    restore = signals.restore
+
+    def restore_late() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        restore()
+
+    signals.install()
+    with monkeypatch.context() as patch:
+        patch.setattr(signals, "restore", restore_late)
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    signals.restore_all()
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 # -- the event loop -------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ Luigi catches BaseException around some user code, so it may swallow what a hand
 raises it again before each request for work.
 
 Forked children get the handlers back that were there before: a child must die of SIGTERM at once,
-since Luigi waits for a terminated child without a time limit.
+since Luigi waits for a terminated child without a time limit. Until then signals are blocked in the
+child: Python drops one that arrives before it has called the functions for forked children.
 """
 
 import contextlib
@@ -30,6 +31,7 @@ from collections.abc import Iterator
 from types import FrameType, SimpleNamespace
 from typing import Any
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
 _SAME_EVENT_SECONDS = 1.0
 
@@ -125,7 +127,7 @@ class SignalHandlers:
             signal.signal(number, handler)  # type: ignore[arg-type] # from getsignal
 
     def _replace_defaults(self, handler: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             current = signal.getsignal(number)
             if number in self._previous or current in _DEFAULT_HANDLERS:
                 self._previous.setdefault(number, current)
@@ -153,9 +155,32 @@ class SignalHandlers:
 _installed: list[SignalHandlers] = []
 
 
-def _restore_in_child() -> None:
+class _Fork(threading.local):
+    """The fork that a thread is doing; `mask` has the signals that were blocked before."""
+
+    mask: set[signal.Signals] | None = None
+
+
+_fork = _Fork()
+
+
+def _before_fork() -> None:
+    if _installed:
+        _fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # type: ignore[assignment] # all have names
+
+
+def _after_fork() -> None:
+    if _fork.mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _fork.mask)
+        _fork.mask = None
+
+
+def _after_fork_in_child() -> None:
     while _installed:
         _installed.pop().restore()
+    _after_fork()
 
 
-os.register_at_fork(after_in_child=_restore_in_child)
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)
