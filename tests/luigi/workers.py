@@ -13,6 +13,7 @@ from luigi.interface import _WorkerSchedulerFactory
 from luigi.scheduler import Scheduler
 
 from asyncbatch_luigi import BatchTask, OneProcess
+from asyncbatch_luigi.worker._local_scheduler import LocalScheduler
 from tests.luigi.support import make
 
 ORDINARY = "ordinary"
@@ -105,13 +106,17 @@ class Workers:
 
     Attributes:
         kind: The kind of worker.
-        scheduler: The scheduler.
+        scheduler: The scheduler; by default the local one of that kind.
         settings: Options of the ``worker`` section of Luigi's configuration.
     """
 
     kind: str
-    scheduler: Any = field(default_factory=lambda: make(Scheduler, prune_on_get_work=True))
+    scheduler: Any = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.scheduler is None:
+            self.renew_scheduler()
 
     def run(self, *tasks: luigi.Task, workers: int = 1) -> LuigiRunResult:
         """Run tasks to their end; return Luigi's detailed result."""
@@ -133,8 +138,9 @@ class Workers:
         return result
 
     def renew_scheduler(self) -> None:
-        """Create a new scheduler, which reads the configuration."""
-        self.scheduler = make(Scheduler, prune_on_get_work=True)
+        """Create a new local scheduler, which reads the configuration."""
+        is_ours = self.kind == ONE_PROCESS
+        self.scheduler = LocalScheduler() if is_ours else make(Scheduler, prune_on_get_work=True)
 
     def status(self, task: luigi.Task) -> str:
         """Return the scheduler's status of a task."""
