@@ -252,6 +252,7 @@ ADDED = {"TRACEPARENT": f"00-{'1' * 32}-{'2' * 16}-01", "TRACESTATE": "asyncbatc
         {"ecs_properties_override": {"taskProperties": [{"containers": [{"name": "a"}]}]}},
         {"eks_properties_override": {"podProperties": {"containers": [{"name": "a"}]}}},
         {"environment": {"TRACEPARENT": "mine"}},
+        {"environment": {"traceparent": "mine"}},
         {"extra": {"containerOverrides": {"environment": [{"name": "TRACESTATE", "value": ""}]}}},
         {"extra": {"containerOverrides": "odd"}},
         {"extra": {"containerOverrides": {"environment": "odd"}}},

@@ -87,7 +87,8 @@ def with_variables(arguments: Wire, variables: Mapping[str, str]) -> Wire | None
     """Return arguments of SubmitJob with further environment variables.
 
     They are returned unchanged where the container's environment cannot be extended: they have
-    overrides of nodes, a task or a pod, or one of the variables.
+    overrides of nodes, a task or a pod, or one of the variables, in capital or small letters:
+    Windows does not distinguish these.
 
     Returns:
         The arguments; None where there is no room for the variables.
@@ -96,7 +97,8 @@ def with_variables(arguments: Wire, variables: Mapping[str, str]) -> Wire | None
     environment = overrides.get("environment", []) if isinstance(overrides, Mapping) else None
     if not isinstance(environment, list) or not arguments.keys().isdisjoint(_OTHER_OVERRIDES):
         return arguments
-    if any(each.get("name") in variables for each in environment if isinstance(each, Mapping)):
+    own = (each.get("name") for each in environment if isinstance(each, Mapping))
+    if any(isinstance(name, str) and name.upper() in variables for name in own):
         return arguments
     added = [{"name": name, "value": value} for name, value in variables.items()]
     overrides = {**overrides, "environment": [*environment, *added]}
