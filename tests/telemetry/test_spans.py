@@ -21,7 +21,7 @@ from asyncbatch import (
 from asyncbatch.local import Fault, Launch, Script
 from asyncbatch.telemetry import instrument
 from tests.fixtures.bench import MakeBench
-from tests.session.programs import client, submitted
+from tests.session.programs import client, failed_once, submitted
 from tests.telemetry.recorded import Recorded, attributes, context, events, states
 
 pytestmark = pytest.mark.virtual_time
@@ -236,6 +236,83 @@ async def test_job_that_has_not_ended_ends_its_span_as_no_longer_followed(
         assert events(span)[-1] == ("no longer followed", {})
         assert span.status.status_code is StatusCode.UNSET
         assert sum(recorded.points("asyncbatch.jobs.active").values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("is_instrumented_before", "is_instrumented_after", "spans"),
+    [
+        (True, False, [["no longer followed"]]),
+        (True, True, [["no longer followed"], ["status", "attempt", "status"]]),
+        (False, True, [["status", "attempt", "status"]]),
+    ],
+)
+async def test_instrumentation_changes_while_a_submission_is_on_its_way(
+    bench: MakeBench,
+    recorded: Recorded,
+    *,
+    is_instrumented_before: bool,
+    is_instrumented_after: bool,
+    spans: list[list[str]],
+) -> None:
+    async with bench(Script(duration=60)) as b:
+        instrumentation = None
+        if is_instrumented_before:
+            instrumentation = instrument(b.batch, **recorded.providers)
+        b.local.faults.add("SubmitJob", Fault.latency(10))
+        submission = b.batch.start_submit("hello")
+        await b.next_call("SubmitJob")
+        if instrumentation is not None:
+            instrumentation.remove()
+        if is_instrumented_after:
+            instrument(b.batch, **recorded.providers)
+        await (await submission)
+    assert [[name for name, _ in events(span)] for span in recorded.spans] == spans
+    assert set(recorded.points("asyncbatch.jobs.active").values()) <= {0}
+
+
+async def test_resumed_recovery_has_a_span_from_its_next_submission_on(
+    bench: MakeBench, recorded: Recorded, tmp_path: Path
+) -> None:
+    request = JobRequest("hello", recovery=RecoveryPolicy.for_spot())
+    scripts = iter([SPOT, SPOT, Script()])
+    async with bench(lambda _: next(scripts)) as b:
+        async with client(b, tmp_path / "run.db") as batch:
+            await failed_once(b, await batch.submit(request))
+        async with client(b, tmp_path / "run.db") as batch:
+            with instrument(batch, **recorded.providers):
+                await batch.run([request])
+        ids = submitted(b)
+    sent = [facts for name, facts in events(recorded.span) if name == "submitted"]
+    assert [facts["aws.batch.job.id"] for facts in sent] == ids[1:]
+    assert [facts["aws.batch.job.submission"] for facts in sent] == [2, 3]
+    assert attributes(recorded.span)["aws.batch.job.submissions"] == 3
+
+
+async def test_resumed_recovery_that_is_refused_ends_its_span(
+    bench: MakeBench, recorded: Recorded, tmp_path: Path
+) -> None:
+    request = JobRequest("hello", recovery=RecoveryPolicy.for_spot())
+    async with bench(SPOT) as b:
+        async with client(b, tmp_path / "run.db") as batch:
+            await failed_once(b, await batch.submit(request))
+        b.local.faults.add("SubmitJob", Fault.error("ClientException", "no", status=400))
+        async with client(b, tmp_path / "run.db") as batch:
+            with instrument(batch, **recorded.providers):
+                await batch.run([request], check=False)
+    assert recorded.span.status.status_code is StatusCode.ERROR
+    assert attributes(recorded.span)["error.type"] == "ClientException"
+
+
+async def test_hostile_reason_is_cut_and_can_be_encoded(
+    bench: MakeBench, recorded: Recorded
+) -> None:
+    async with bench(Script(exit_code=1, status_reason="\ud800<script>" * 200)) as b:
+        with instrument(b.batch, **recorded.providers):
+            await (await b.batch.submit("hello")).result(check=False)
+    texts = [value for _, facts in events(recorded.span) for value in facts.values()]
+    reasons = [text for text in texts if isinstance(text, str) and "<script>" in text]
+    assert [len(reason.encode()) for reason in reasons] == [1024, 1024]
+    assert len(recorded.span.status.description or "") == 1024
 
 
 async def test_resumed_job_has_a_span_linked_to_its_earlier_one(

@@ -38,6 +38,7 @@ OTHER = "_OTHER"
 """The value of the semantic conventions for what is not among a bounded set of values."""
 
 _MOST_CODES = 50
+_LONGEST_TEXT = 1024
 
 
 class Codes:
@@ -49,6 +50,7 @@ class Codes:
 
     def bounded(self, code: str) -> str:
         """Return a code, or ``_OTHER``: proxies may respond with any text."""
+        code = text(code)
         if code not in self._known:
             if len(self._known) >= _MOST_CODES:
                 return OTHER
@@ -56,9 +58,17 @@ class Codes:
         return code
 
 
+def text(value: str) -> str:
+    """Return the first 1,024 characters of a text, as UTF-8 can encode them.
+
+    JSON may have half of a surrogate pair, with which exporters leave out an attribute or a span.
+    """
+    return value[:_LONGEST_TEXT].encode(errors="replace").decode()
+
+
 def queue_name(queue: str | None) -> str:
     """Return the name of a queue that is named by its name or ARN; empty for an unknown one."""
-    return (queue or "").rpartition("/")[2]
+    return text((queue or "").rpartition("/")[2])
 
 
 def span_name(job_definition: str | None) -> str:

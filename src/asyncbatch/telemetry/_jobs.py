@@ -105,6 +105,7 @@ class JobTracer(Tracer):
         """Make the tracer and the instruments."""
         self.guard = Guard()
         self.propagate = propagate
+        self.sending: set[_Trace] = set()  # those that are not decided
         self.metrics = Metrics(meter_provider)
         self._client = client
         self._tracer = (tracer_provider or get_tracer_provider()).get_tracer("asyncbatch")
@@ -148,7 +149,9 @@ class JobTracer(Tracer):
             # An array is not submitted again as a whole: what follows it is a part of it.
             is_part=previous is not None and (previous.size > 1 or previous.is_part),
         )
-        return _Trace(self, submitted, previous_id)
+        trace = _Trace(self, submitted, previous_id, begins_span=previous is None)
+        self.sending.add(trace)
+        return trace
 
     def followed(self, job_id: str, description: JobDescription | None, queue: str | None) -> None:
         """Begin the span of a job that was not submitted by this client, or earlier."""
@@ -165,13 +168,15 @@ class JobTracer(Tracer):
     def closed(self) -> None:
         """End all spans: what becomes of the jobs is not known."""
         live, self._live = self._live, {}
+        sending, self.sending = self.sending, set()
         for submitted in live.values():
             with self.guard:
                 self.metrics.moved(submitted.queue, submitted.shares, {})
+        open_jobs = [each.job for each in live.values() if not each.is_part]
+        open_jobs += [each.submitted.job for each in sending if each.begins_span]
+        for job in open_jobs:
             with self.guard:
-                if not submitted.is_part:
-                    submitted.job.span.add_event("no longer followed", timestamp=_ns())
-                    submitted.job.span.end(_ns())
+                _end_with_event(job.span, "no longer followed")
 
     # -- submissions ------------------------------------------------------------------------------
 
@@ -180,19 +185,21 @@ class JobTracer(Tracer):
         self._live[job_id] = submitted
         with self.guard:
             self.metrics.submitted(submitted.queue)
-        if previous_id is None or (previous := self._live.get(previous_id)) is None:
-            submitted.job.span.set_attribute(names.JOB_ID, job_id)
-            self._event(job_id, "submitted", {names.JOB_ID: job_id, names.SUBMISSION: 1})
-        elif not submitted.is_part:
+        previous = None if previous_id is None else self._live.get(previous_id)
+        if previous_id is not None and previous is not None and not submitted.is_part:
             self._forget(previous_id, previous)
-            submitted.job.span.set_attribute(names.JOB_ID, job_id)
         self._move(submitted, {str(JobStatus.SUBMITTED): submitted.size})
+        if not submitted.is_part:
+            submitted.job.span.set_attribute(names.JOB_ID, job_id)
+        if previous_id is None:
+            self._event(job_id, "submitted", {names.JOB_ID: job_id, names.SUBMISSION: 1})
 
     def _resubmitted(self, event: JobResubmitted) -> None:
         submitted = self._live.get(event.job_id)
         if submitted is None:
             return
-        submitted.job.submissions += 1
+        # A job that the client follows since a later submission has had more than are known here.
+        submitted.job.submissions = max(submitted.job.submissions + 1, event.submission)
         attributes = {
             names.JOB_ID: event.job_id,
             names.PREVIOUS_ID: event.previous_id,
@@ -221,7 +228,7 @@ class JobTracer(Tracer):
         return self._tracer.start_span(
             name,
             kind=SpanKind.CLIENT,
-            attributes={**about_aws, **attributes},
+            attributes=_known({**about_aws, **attributes}),
             start_time=names.nanoseconds(now),
         )
 
@@ -320,7 +327,7 @@ class JobTracer(Tracer):
         job.span.set_attributes(_known(facts))
         if failure is not None:
             job.span.set_attribute(names.ERROR_TYPE, names.error_type(failure))
-            job.span.set_status(Status(StatusCode.ERROR, str(failure)))
+            job.span.set_status(Status(StatusCode.ERROR, names.text(str(failure))))
         job.span.end(_ns())
 
     def _lost(self, job_id: str) -> None:
@@ -329,7 +336,7 @@ class JobTracer(Tracer):
             return
         self._forget(job_id, submitted)
         if not submitted.is_part:
-            end_with_error(submitted.job.span, "JobVanished", "AWS Batch no longer knows the job")
+            _end_with_error(submitted.job.span, "JobVanished", "AWS Batch no longer knows the job")
 
     def _forget(self, job_id: str, submitted: _Submitted) -> None:
         self._live.pop(job_id, None)
@@ -339,9 +346,17 @@ class JobTracer(Tracer):
 class _Trace(SubmissionTrace):
     """One submission, until it is accepted or has failed."""
 
-    def __init__(self, tracer: JobTracer, submitted: _Submitted, previous_id: str | None) -> None:
+    def __init__(
+        self,
+        tracer: JobTracer,
+        submitted: _Submitted,
+        previous_id: str | None,
+        *,
+        begins_span: bool,
+    ) -> None:
+        self.submitted = submitted
+        self.begins_span = begins_span
         self._tracer = tracer
-        self._submitted = submitted
         self._previous_id = previous_id
         with tracer.guard:
             if tracer.propagate:
@@ -349,32 +364,44 @@ class _Trace(SubmissionTrace):
 
     def accepted(self, job_id: str) -> None:
         """Take the id of its job."""
-        with self._tracer.guard:
-            self._tracer.accepted(self._submitted, job_id, self._previous_id)
+        if self._is_recorded():
+            with self._tracer.guard:
+                self._tracer.accepted(self.submitted, job_id, self._previous_id)
 
     def failed(self, error: BaseException) -> None:
         """End the span of a job that does not exist; a job that failed before ends by itself."""
+        if not self._is_recorded() or not self.begins_span:
+            return
         with self._tracer.guard:
-            if self._previous_id is not None:
-                return
-            span = self._submitted.job.span
+            span = self.submitted.job.span
             if isinstance(error, Exception):
                 kind = error.code if isinstance(error, APIError) else type(error).__name__
-                end_with_error(span, kind, str(error))
+                _end_with_error(span, kind, str(error))
             else:  # its caller was cancelled before it was sent
-                span.add_event("withdrawn", timestamp=_ns())
-                span.end(_ns())
+                _end_with_event(span, "withdrawn")
+
+    def _is_recorded(self) -> bool:
+        """Return whether the end of the submission is recorded, which happens once."""
+        if self not in self._tracer.sending:
+            return False  # the instrumentation was removed while the request was on its way
+        self._tracer.sending.remove(self)
+        return True
 
 
-def end_with_error(span: Span, kind: str, message: str) -> None:
+def _end_with_error(span: Span, kind: str, message: str) -> None:
     """End the span of a job for another reason than its own end."""
-    span.set_attribute(names.ERROR_TYPE, kind)
-    span.set_status(Status(StatusCode.ERROR, message))
+    span.set_attribute(names.ERROR_TYPE, names.text(kind))
+    span.set_status(Status(StatusCode.ERROR, names.text(message)))
+    span.end(_ns())
+
+
+def _end_with_event(span: Span, name: str) -> None:
+    span.add_event(name, timestamp=_ns())
     span.end(_ns())
 
 
 def _reason(failure: Failure) -> dict[str, Any]:
-    return {names.ERROR_TYPE: names.error_type(failure), names.REASON: failure.message}
+    return _known({names.ERROR_TYPE: names.error_type(failure), names.REASON: failure.message})
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
@@ -385,14 +412,18 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
             names.REASON: attempt.reason or attempt.status_reason,
             names.STARTED_AT: _iso(attempt.started_at),
             names.STOPPED_AT: _iso(attempt.stopped_at),
-            names.LOG_STREAMS: attempt.log_stream_names or None,
+            names.LOG_STREAMS: tuple(map(names.text, attempt.log_stream_names)) or None,
         }
     )
 
 
 def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes whose values are known."""
-    return {name: value for name, value in attributes.items() if value not in (None, "")}
+    """Return the attributes whose values are known, as an exporter can send them."""
+    return {
+        name: names.text(value) if isinstance(value, str) else value
+        for name, value in attributes.items()
+        if value not in (None, "")
+    }
 
 
 def _iso(moment: datetime | None) -> str | None:
