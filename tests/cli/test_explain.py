@@ -20,9 +20,13 @@ async def test_output(bench: MakeBench, terminal: Terminal) -> None:
         await b.batch.submit("hello", queue="default", name="huge", vcpus=8)
         await job.result(check=False)
         text = await terminal.call(b, "explain", "etl", "huge")
+        narrow = await terminal.call(b, "explain", "etl", "huge", columns=60)
         machine = await terminal.call(b, "explain", "etl", "--json")
     assert (text.code, text.err, machine.code) == (0, "", 0)
     golden("explain.txt", text.out)
+    assert narrow.out.split() == text.out.split()  # no word is broken
+    lines = narrow.out.splitlines()
+    assert all(len(line) <= 60 or " " not in line.strip("- ") for line in lines)
     golden("explain.json", machine.out)
 
 

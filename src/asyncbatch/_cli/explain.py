@@ -39,7 +39,16 @@ async def explain(
         if number:
             output.print_line()
         for line in str(each).splitlines():
-            output.print_line(line)
+            _print(line)
+
+
+def _print(line: str) -> None:
+    """Print a line of an explanation; its further lines are below the text of an item."""
+    item = line[:2] if line.startswith(("- ", "  ")) else ""
+    first, *others = output.wrapped(line[len(item) :], indent=len(item))
+    output.print_line(f"{item}{first}")
+    for other in others:
+        output.print_line(f"{' ' * len(item)}{other}")
 
 
 async def _explained(batch: AsyncBatchClient, jobs: Sequence[Job]) -> list[Explanation]:
