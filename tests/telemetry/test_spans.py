@@ -116,14 +116,23 @@ async def test_job_that_is_submitted_again_keeps_its_span(
     bench: MakeBench, recorded: Recorded
 ) -> None:
     scripts = iter([SPOT, SPOT, Script()])
-    async with bench(lambda _: next(scripts), recovery=RecoveryPolicy.for_spot()) as b:
+    policy = RecoveryPolicy.for_spot(fallback_queue="reserve")
+    async with bench(lambda _: next(scripts), recovery=policy) as b:
+        async with b.local.session.create_client("batch") as aws:
+            await aws.create_job_queue(
+                jobQueueName="reserve", priority=1, computeEnvironmentOrder=[]
+            )
         with instrument(b.batch, **recorded.providers):
-            assert (await (await b.batch.submit("hello"))).succeeded
+            job = await b.batch.submit("hello", queue="default")
+            last = (await job).description
         ids = submitted(b)
     span = recorded.span
     assert span.status.status_code is StatusCode.UNSET
     assert attributes(span)["aws.batch.job.submissions"] == 3
     assert attributes(span)["aws.batch.job.id"] == ids[2]
+    assert attributes(span)["aws.batch.job.name"] == last.name
+    assert attributes(span)["aws.batch.job.queue"] == "reserve"
+    assert set(recorded.points("asyncbatch.jobs.ended")) == {("reserve", "SUCCEEDED")}
     sent = [facts for name, facts in events(span) if name == "submitted"]
     assert [facts["aws.batch.job.id"] for facts in sent] == ids
     assert [facts["aws.batch.job.submission"] for facts in sent] == [1, 2, 3]

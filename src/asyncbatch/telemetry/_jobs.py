@@ -149,7 +149,7 @@ class JobTracer(Tracer):
             # An array is not submitted again as a whole: what follows it is a part of it.
             is_part=previous is not None and (previous.size > 1 or previous.is_part),
         )
-        trace = _Trace(self, submitted, previous_id, begins_span=previous is None)
+        trace = _Trace(self, submitted, name, previous_id, begins_span=previous is None)
         self.sending.add(trace)
         return trace
 
@@ -180,7 +180,9 @@ class JobTracer(Tracer):
 
     # -- submissions ------------------------------------------------------------------------------
 
-    def accepted(self, submitted: _Submitted, job_id: str, previous_id: str | None) -> None:
+    def accepted(
+        self, submitted: _Submitted, job_id: str, *, name: str, previous_id: str | None
+    ) -> None:
         """Take the job of a submission; `JobResubmitted` tells more about one that follows."""
         self._live[job_id] = submitted
         with self.guard:
@@ -190,7 +192,9 @@ class JobTracer(Tracer):
             self._forget(previous_id, previous)
         self._move(submitted, {str(JobStatus.SUBMITTED): submitted.size})
         if not submitted.is_part:
-            submitted.job.span.set_attribute(names.JOB_ID, job_id)
+            # A submission of a recovery policy may have another queue, and a generated name.
+            facts = {names.JOB_ID: job_id, names.NAME: name, names.QUEUE: submitted.queue}
+            submitted.job.span.set_attributes(_known(facts))
         if previous_id is None:
             self._event(job_id, "submitted", {names.JOB_ID: job_id, names.SUBMISSION: 1})
 
@@ -350,6 +354,7 @@ class _Trace(SubmissionTrace):
         self,
         tracer: JobTracer,
         submitted: _Submitted,
+        name: str,
         previous_id: str | None,
         *,
         begins_span: bool,
@@ -357,6 +362,7 @@ class _Trace(SubmissionTrace):
         self.submitted = submitted
         self.begins_span = begins_span
         self._tracer = tracer
+        self._name = name
         self._previous_id = previous_id
         with tracer.guard:
             if tracer.propagate:
@@ -366,7 +372,9 @@ class _Trace(SubmissionTrace):
         """Take the id of its job."""
         if self._is_recorded():
             with self._tracer.guard:
-                self._tracer.accepted(self.submitted, job_id, self._previous_id)
+                self._tracer.accepted(
+                    self.submitted, job_id, name=self._name, previous_id=self._previous_id
+                )
 
     def failed(self, error: BaseException) -> None:
         """End the span of a job that does not exist; a job that failed before ends by itself."""
