@@ -177,8 +177,9 @@ async def test_group_of_a_closed_client_raises_a_new_error_to_each_caller(
             with pytest.raises(ClientClosed) as caught:
                 await group.submit_many([JobRequest("hello")])
             errors.append(caught.value)
+            caught.value.add_note("by its caller")
         assert errors[0] is not errors[1]
-        assert all(len(error.__notes__) == 1 for error in errors)
+        assert all(error.__notes__ == ["by its caller"] for error in errors)
 
 
 async def test_closed_client_leaves_the_jobs_and_logs_them(bench: MakeBench) -> None:
