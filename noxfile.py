@@ -29,7 +29,7 @@ WORKERS = str(2 * (os.cpu_count() or 1))
 SAME_EVERYWHERE = (
     # The project's own texts, examples, benchmark and test tools.
     *("tests/bench", "tests/chaos", "tests/docs", "tests/examples", "tests/test_programs.py"),
-    "tests/mutations/test_mutations.py",
+    *("tests/luigi/test_notebook.py", "tests/mutations/test_mutations.py"),
     # Shells run the commands that these tests make from strings and numbers.
     *("tests/submitting/test_coalesce_properties.py", "tests/submitting/test_smaller_array.py"),
     # Functions of strings, numbers and dictionaries, with thousands of values: no SDK, no loop.
@@ -42,15 +42,17 @@ SAME_EVERYWHERE = (
     *("tests/submitting/test_shared_look_ups.py", "tests/logs/test_follower_properties.py"),
     *("tests/logs/test_hub.py", "tests/logs/test_odd_responses.py", "tests/polling/test_sweep.py"),
     *("tests/polling/test_odd_responses.py", "tests/mutations/test_found_faults.py"),
-    *("tests/session/test_resumption_properties.py", "tests/local/service/test_listing.py"),
+    *("tests/polling/test_sweep_disagreements.py", "tests/local/service/test_listing.py"),
+    "tests/session/test_resumption_properties.py",
     # Requests and decisions of the adapter and of Luigi's scheduler, whose version is the same in
     # all environments. Tests of threads, forked workers, signals and tracebacks run everywhere.
     *("tests/luigi/test_compatibility.py", "tests/luigi/test_default_queue.py"),
     *("tests/luigi/test_find_live.py", "tests/luigi/test_luigi_semantics.py"),
     "tests/luigi/test_scheduling_semantics.py",
     # What commands read and print: texts of values, by typer, rich and textual, whose versions are
-    # the same in all environments. Tests of processes, signals and the client run everywhere.
-    *("tests/cli/request_files", "tests/cli/test_account.py", "tests/cli/test_ending.py"),
+    # the same in all environments. Tests of signals, killed commands and the client run everywhere.
+    *("tests/cli/request_files", "tests/cli/test_account.py", "tests/cli/test_demo.py"),
+    *("tests/cli/test_ending.py", "tests/cli/test_every_command.py"),
     *("tests/cli/test_explain.py", "tests/cli/test_local_config.py", "tests/cli/test_logs.py"),
     *("tests/cli/test_on_call_page.py", "tests/cli/test_output.py", "tests/cli/test_page.py"),
     *("tests/cli/test_report.py", "tests/cli/test_rerun.py", "tests/cli/test_resume.py"),
