@@ -140,7 +140,7 @@ os.environ["UV_COMPILE_BYTECODE"] = "0"
 def plan(session: nox.Session) -> None:
     """Say how long the default sessions take, and which supported Pythons they leave out."""
     found = sorted({RUNNING, *OTHERS})
-    session.log(f"the default sessions take about 13 minutes on 2 idle cores; Python {RUNNING}")
+    session.log(f"the default sessions take about 15 minutes on 2 idle cores; Python {RUNNING}")
     left_out = [python for python in SUPPORTED if python not in found]
     for python in left_out:
         session.log(f"Python {python} is left out: there is no python{python} on the PATH")
