@@ -1,4 +1,4 @@
-"""What messages tell people to install can be installed by that name, in the version required."""
+"""The packages that messages name can be installed by these names, in the required versions."""
 
 import re
 import tomllib

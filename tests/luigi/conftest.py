@@ -75,3 +75,16 @@ def run() -> "Run":
     from tests.luigi.support import Run
 
     return Run()
+
+
+@pytest.fixture
+def section() -> Iterator[dict[str, str]]:
+    """Return the section of Luigi's configuration, to be filled in by the test."""
+    import luigi
+
+    from tests.luigi.support import make
+
+    parser = make(luigi.configuration.get_config)
+    parser.add_section("asyncbatch")
+    yield parser["asyncbatch"]
+    parser.remove_section("asyncbatch")

@@ -3,11 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from configparser import SectionProxy
 from typing import Any
 
-import luigi
 import pytest
 
 from asyncbatch import InvalidRequest
@@ -17,15 +15,6 @@ from asyncbatch_luigi.config import asyncbatch as configuration
 from asyncbatch_luigi.config import new_client, poll_policy
 from tests.luigi.support import Aws, make
 from tests.luigi.tasks import Quick
-
-
-@pytest.fixture
-def section() -> Iterator[dict[str, str]]:
-    """Return the section of Luigi's configuration, to be filled in by the test."""
-    parser = make(luigi.configuration.get_config)
-    parser.add_section("asyncbatch")
-    yield parser["asyncbatch"]
-    parser.remove_section("asyncbatch")
 
 
 def test_endpoint_and_region_are_read_from_luigis_configuration(

@@ -1,8 +1,5 @@
 """OpenTelemetry for the jobs of tasks: one line of Luigi's configuration."""
 
-from collections.abc import Iterator
-
-import luigi
 import pytest
 
 from asyncbatch import InvalidRequest
@@ -11,15 +8,6 @@ from asyncbatch_luigi.config import new_client
 from tests.luigi.support import Aws, make
 from tests.luigi.tasks import Quick
 from tests.telemetry.recorded import Recorded, context
-
-
-@pytest.fixture
-def section() -> Iterator[dict[str, str]]:
-    """Return the section of Luigi's configuration, to be filled in by the test."""
-    parser = make(luigi.configuration.get_config)
-    parser.add_section("asyncbatch")
-    yield parser["asyncbatch"]
-    parser.remove_section("asyncbatch")
 
 
 def test_job_has_a_span_in_that_of_the_caller_and_the_same_identity(

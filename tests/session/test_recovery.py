@@ -216,6 +216,15 @@ async def test_the_next_queue_is_tried_where_aws_refuses_the_first(
         assert b.local.calls["SubmitJob"] == 3  # one refused
 
 
+async def test_later_submissions_stay_on_the_queue_that_accepted_one(bench: MakeBench) -> None:
+    spot = RecoveryPolicy.for_spot(fallback_queue=["missing", "default"])
+    policy = spot | RecoveryPolicy.more_memory()
+    async with bench(Outcomes(SPOT, Script.out_of_memory(), GOOD), recovery=policy) as b:
+        job = await b.batch.submit("hello", queue="default", memory_mib=128)
+        assert (await job).succeeded
+        assert [each.memory_mib for each in job.submissions] == [128, 128, 256]
+
+
 async def test_an_uncertain_resubmission_is_raised_to_everyone(bench: MakeBench) -> None:
     async with bench(Outcomes(SPOT, GOOD), recovery=SAME_QUEUE) as b:
         job = await b.batch.submit("hello")

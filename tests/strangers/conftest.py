@@ -13,7 +13,7 @@ from bench.environments import environment_of
 
 PROGRAMS = Path(__file__).parent / "programs"
 _NOWHERE = "http://127.0.0.1:9"
-"""A proxy that nobody serves: no request of a client leaves this machine."""
+"""A proxy address without a server: requests to any other host fail."""
 
 # Requirements, and versions that replace what they require: the version of PyYAML that two of them
 # name can no longer be built.

@@ -53,10 +53,10 @@ def instrument(
     """Record the jobs and calls of clients with OpenTelemetry, from now on.
 
     Each job has one span, whatever happens to it; jobs that are followed already have one from now
-    on. Its submissions, attempts, states and the reasons
-    why it waits are events of the span, and a failure is its status. Its parent is the span that is
-    current where the job is submitted. Spans and metrics make no API calls. An exception of a
-    provider or an exporter is logged once and ends nothing.
+    on. Its submissions, attempts, states and the reasons why it waits are events of the span, and a
+    failure is its status. Its parent is the span that is current where the job is submitted. Spans
+    and metrics make no API calls. An exception of a provider or an exporter is logged once and ends
+    nothing.
 
     Args:
         *clients: What to record; they may be open or not. A client is instrumented once at a time.

@@ -183,7 +183,7 @@ class JobTracer(Tracer):
     def accepted(
         self, submitted: _Submitted, job_id: str, *, name: str, previous_id: str | None
     ) -> None:
-        """Take the job of a submission; `JobResubmitted` tells more about one that follows."""
+        """Take the job of a submission; `JobResubmitted` has the failure before a further one."""
         self._live[job_id] = submitted
         with self.guard:
             self.metrics.submitted(submitted.queue)
